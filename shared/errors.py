@@ -1,0 +1,116 @@
+"""Every error that Delineate raises on purpose.
+
+    DelineateError                  one line that says what to do next; a traceback never reaches a user
+    ├── Retryable                   the world is away: try again later, no attempt is used up
+    │   ├── BrokerUnavailable       Redis does not answer
+    │   ├── StoreUnavailable        the object store does not answer, or answers with a server error
+    │   ├── DatabaseUnavailable     the SQL database does not answer
+    │   └── DeviceOutOfMemory       the batch was too large for the device: use a smaller one
+    └── Permanent                   trying again gives the same answer
+        ├── UsageError              a wrong argument, folder, job id or setting
+        ├── ConfigurationError      a setting that cannot work (address, credentials, bucket, device)
+        ├── CheckpointError         the weights cannot be used: an HTML page, a pointer, a pickle, truncated …
+        ├── MessageError            a task message that does not follow the contract
+        ├── ObjectMissing           the object store has no object under this key
+        ├── JobNotFound             no job has this id
+        ├── IllegalTransition       a state change that the transition table does not have
+        └── ItemError               one input that cannot be processed; carries a stable `code`
+            └── ImageError          … because its bytes are not a usable image
+"""
+
+from enum import StrEnum
+
+
+class DelineateError(Exception):
+    """Base of every error that Delineate raises on purpose; `str(error)` is one line for the user."""
+
+
+class Retryable(DelineateError):
+    """Something outside is away; the same work can succeed later."""
+
+
+class BrokerUnavailable(Retryable):
+    """Redis does not answer."""
+
+
+class StoreUnavailable(Retryable):
+    """The object store does not answer, or answers with a server error."""
+
+
+class DatabaseUnavailable(Retryable):
+    """The SQL database does not answer."""
+
+
+class DeviceOutOfMemory(Retryable):
+    """The batch did not fit in the device's memory."""
+
+
+class Permanent(DelineateError):
+    """Trying again gives the same answer."""
+
+
+class UsageError(Permanent):
+    """A wrong argument: a missing folder, an unknown job, a value out of range."""
+
+
+class ConfigurationError(Permanent):
+    """A setting that cannot work: a wrong address, key, bucket or device."""
+
+
+class CheckpointError(Permanent):
+    """The weights cannot be used."""
+
+
+class MessageError(Permanent):
+    """A task message does not follow the contract in `shared.jobs.messages`."""
+
+
+class ObjectMissing(Permanent):
+    """The object store has no object under the key asked for."""
+
+
+class JobNotFound(Permanent):
+    """No job has the id asked for."""
+
+
+class IllegalTransition(Permanent):
+    """The transition table in `shared.jobs.state` has no such step."""
+
+
+class ItemErrorCode(StrEnum):
+    """Why an item failed. Stable: results.csv, the API and operators' scripts rely on these words."""
+
+    # found while submitting
+    UNREADABLE = "unreadable"  # the file cannot be opened or read
+    SYMLINK_OUTSIDE = "symlink_outside"  # a symbolic link that leads out of the submitted folder
+    NOT_A_FILE = "not_a_file"  # a socket, a device, a pipe
+    BAD_NAME = "bad_name"  # the name is not valid UTF-8
+    TOO_MANY_BYTES = "too_many_bytes"  # the file is larger than MAX_SOURCE_BYTES
+    # found while decoding
+    EMPTY_FILE = "empty_file"  # zero bytes
+    NOT_AN_IMAGE = "not_an_image"  # the bytes are no image format known
+    UNSUPPORTED_FORMAT = "unsupported_format"  # an image, but of a format or layout that is not read
+    ANIMATED = "animated"  # several frames shown in time
+    TRUNCATED = "truncated"  # the bytes end early or are damaged
+    TOO_SMALL = "too_small"  # a side is under MIN_IMAGE_SIDE
+    TOO_LARGE = "too_large"  # a side is over MAX_IMAGE_SIDE
+    NOT_FINITE = "not_finite"  # NaN or infinite intensities
+    # found while processing
+    SOURCE_MISSING = "source_missing"  # the uploaded source is gone from the object store
+    WORKER_CRASHED = "worker_crashed"  # the process died three times while it worked on this item
+    INTERNAL = "internal"  # a defect of ours; the worker's log has the traceback
+
+
+class ItemError(Permanent):
+    """One input cannot be processed; its neighbours are not touched.
+
+    `code` is stable and machine-readable; `str(error)` is the one-line reason.
+    """
+
+    def __init__(self, code: ItemErrorCode, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+
+
+class ImageError(ItemError):
+    """The bytes are not a usable image."""
