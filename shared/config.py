@@ -1,0 +1,153 @@
+"""The one settings table: every name, type, default, unit and meaning; the only place that reads the environment.
+
+A value is looked up in this order: the process environment, then `.env` in the checkout, then the default here.
+With nothing configured, every part talks to the embedded stack that lives under `DELINEATE_HOME`.
+docs/settings.md and .env.example are checked against this table by a test.
+"""
+
+import hashlib
+import os
+import tempfile
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.errors import ConfigurationError
+
+_PACKAGE_ROOT = Path(__file__).resolve().parent.parent
+# Installed into site-packages there is no checkout: then the current folder takes its place.
+CHECKOUT = _PACKAGE_ROOT if (_PACKAGE_ROOT / "pyproject.toml").exists() else Path.cwd()
+DEFAULT_MODEL = Path(__file__).resolve().parent / "weights" / "default"
+
+# The kernel's limit for the path of a Unix socket is 108 bytes, the closing NUL included.
+_LONGEST_SOCKET_PATH = 100
+
+
+def _setting(default: Any, help_text: str, *, unit: str = "", **limits: Any) -> Any:
+    return Field(default=default, description=help_text, json_schema_extra={"unit": unit}, **limits)
+
+
+class Settings(BaseSettings):
+    """All settings, validated and frozen. Fields are read from the environment by their upper-case names."""
+
+    model_config = SettingsConfigDict(env_file=CHECKOUT / ".env", extra="ignore", frozen=True, env_ignore_empty=True)
+
+    # where things are
+    delineate_home: Path = _setting(CHECKOUT / ".delineate", "Folder of the embedded stack: database, objects, broker.")
+    database_url: str = _setting("", "SQLAlchemy URL of the database. Empty: SQLite under DELINEATE_HOME.")
+    broker_url: str = _setting("", "Redis URL of the queue. Empty: the embedded stack's socket.")
+    store_url: str = _setting("", "Object store, `s3://bucket` or `file:///folder`. Empty: a folder of DELINEATE_HOME.")
+    s3_endpoint_url: str | None = _setting(None, "Address of the S3 server. Empty: Amazon's own.")
+    aws_access_key_id: SecretStr | None = _setting(None, "S3 access key.")
+    aws_secret_access_key: SecretStr | None = _setting(None, "S3 secret key.")
+    aws_region: str = _setting("us-east-1", "S3 region.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = _setting("INFO", "Least severe log line that is written.")
+
+    # the queue (docs/operations.md says how they play together)
+    shard_size: int = _setting(32, "Most items in a shard, the unit that one message names.", unit="items", ge=1, le=64)
+    publish_window: int = _setting(16, "Most shards waiting in Redis at once.", unit="shards", ge=1, le=1000)
+    resend_after: float = _setting(20.0, "A hint without effect for this long is sent again.", unit="s", gt=0)
+    lease_seconds: float = _setting(40.0, "How long a claim holds without being renewed.", unit="s", ge=1, le=600)
+    max_attempts: int = _setting(3, "Crashes of the worker after which an item fails.", unit="attempts", ge=1, le=10)
+    reconcile_interval: float = _setting(1.0, "Pause between two rounds of the reconciler.", unit="s", gt=0)
+
+    # limits on one image
+    min_image_side: int = _setting(16, "Shortest side of an image that is accepted.", unit="px", ge=1)
+    max_image_side: int = _setting(4096, "Longest side of an image that is accepted.", unit="px", ge=16, le=65535)
+    max_source_bytes: int = _setting(256 * 2**20, "Largest source file that is accepted.", unit="bytes", ge=1)
+
+    # the worker
+    model_path: Path = _setting(DEFAULT_MODEL, "Folder of the checkpoint that the worker loads.")
+    worker_device: str = _setting("auto", "`auto`, `cpu`, `cuda` or `cuda:N`. `cuda` without a GPU is an error.")
+    worker_concurrency: int = _setting(2, "Shards in work at once in one worker process.", unit="shards", ge=1, le=16)
+    batch_size: int = _setting(8, "Most 512×512 tiles in one pass of the network.", unit="tiles", ge=1, le=1024)
+    io_threads: int = _setting(4, "Threads that fetch, decode, encode and store.", unit="threads", ge=1, le=128)
+    watchdog_seconds: float = _setting(
+        300.0, "A worker without progress for this long ends itself, to be started afresh.", unit="s", ge=5
+    )
+
+    # the admin
+    admin_host: str = _setting("127.0.0.1", "Address on which the admin listens.")
+    admin_port: int = _setting(8000, "Port of the admin; 0 takes a free one.", ge=0, le=65535)
+    admin_username: str = _setting("admin", "Name of the account that the first start makes.")
+    admin_password: SecretStr | None = _setting(
+        None, "Password of that account. The embedded stack makes one and prints it; elsewhere it has to be given."
+    )
+    secret_key: SecretStr | None = _setting(
+        None, "Key that signs session cookies, 32 random characters or more. The embedded stack makes its own."
+    )
+    max_upload_bytes: int = _setting(512 * 2**20, "Largest upload through the web.", unit="bytes", ge=1)
+
+    # the producer
+    upload_threads: int = _setting(8, "Files uploaded or downloaded at once.", unit="threads", ge=1, le=64)
+
+    @field_validator("delineate_home", "model_path")
+    @classmethod
+    def _absolute(cls, path: Path) -> Path:
+        return (CHECKOUT / path.expanduser()).resolve()
+
+    @cached_property
+    def database(self) -> str:
+        """SQLAlchemy URL of the database in use."""
+        return self.database_url or f"sqlite:///{self.delineate_home / 'delineate.sqlite3'}"
+
+    @cached_property
+    def broker(self) -> str:
+        """Celery URL of the broker in use."""
+        return self.broker_url or f"redis+socket://{self.broker_socket}"
+
+    @cached_property
+    def store(self) -> str:
+        """URL of the object store in use."""
+        return self.store_url or (self.delineate_home / "objects").as_uri()
+
+    @cached_property
+    def broker_socket(self) -> Path:
+        """Unix socket of the embedded broker: under DELINEATE_HOME, or in the temporary folder where that is too long."""
+        socket = self.delineate_home / "broker.sock"
+        if len(os.fsencode(socket)) <= _LONGEST_SOCKET_PATH:
+            return socket
+        digest = hashlib.sha256(os.fsencode(self.delineate_home)).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"delineate-{os.getuid()}-{digest}.sock"
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether broker, database and store are all those of the embedded stack."""
+        return not (self.broker_url or self.database_url or self.store_url)
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the settings; `overrides` win over the environment.
+
+    Raises:
+        ConfigurationError: a value that does not fit, named with the reason in one line.
+    """
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0]).upper() if first["loc"] else "settings"
+        raise ConfigurationError(f"{name}: {first['msg']}. See docs/settings.md.") from error
+
+
+def child_environment(settings: Settings, **extra: str) -> dict[str, str]:
+    """Return the environment for a child process that shall see the same settings, with `extra` variables on top."""
+    environment = dict(os.environ) | {"DELINEATE_HOME": str(settings.delineate_home)}
+    return environment | extra
+
+
+def settings_table() -> str:
+    """Return the settings as a Markdown table, as printed by `admin settings` and kept in docs/settings.md."""
+    lines = ["| setting | default | unit | meaning |", "|---|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        default = field.default
+        if isinstance(default, Path):
+            default = default.relative_to(CHECKOUT) if default.is_relative_to(CHECKOUT) else default
+        shown = "" if default in (None, "") else f"`{default}`"
+        extra = field.json_schema_extra
+        unit = extra["unit"] if isinstance(extra, dict) else ""
+        lines.append(f"| `{name.upper()}` | {shown} | {unit} | {field.description} |")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,177 @@
+"""The database: engines, transactions, the database's clock, migrations.
+
+SQLite (the embedded stack) and PostgreSQL run the same statements. The two differences are kept here: how a
+writing transaction takes its lock, and how the clock is read.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, create_engine, event, exc, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.expression import FunctionElement
+from sqlalchemy.types import Double
+
+from shared.errors import ConfigurationError, DatabaseUnavailable
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+_BUSY_SECONDS = 30  # how long SQLite waits for another writer
+_CONNECT_SECONDS = 5
+
+
+class db_now(FunctionElement[float]):  # noqa: N801 - reads as the SQL function that it is
+    """The database's clock as Unix seconds; leases are compared on this clock alone, never on a worker's."""
+
+    type = Double()
+    inherit_cache = True
+
+
+@compiles(db_now, "postgresql")
+def _postgresql_now(_element: db_now, _compiler: Any, **_kw: Any) -> str:
+    # clock_timestamp() goes on inside a transaction, unlike now().
+    return "extract(epoch from clock_timestamp())::double precision"
+
+
+@compiles(db_now, "sqlite")
+def _sqlite_now(_element: db_now, _compiler: Any, **_kw: Any) -> str:
+    # unixepoch('subsec') came with SQLite 3.42, which is newer than Debian 12's.
+    return "((julianday('now') - 2440587.5) * 86400.0)"
+
+
+class Database:
+    """A database with its pool of connections; safe to share between threads, not across a fork."""
+
+    def __init__(self, url: str, *, pool_size: int = 5) -> None:
+        """Open lazily: nothing is connected before the first transaction.
+
+        Raises:
+            ConfigurationError: `url` is no SQLAlchemy URL of PostgreSQL or SQLite.
+        """
+        self.engine = _engine(url, pool_size)
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Yield a connection in a transaction that may write: committed on leaving, rolled back by an exception."""
+        with _mapped_errors(), self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Yield a connection in a transaction that only reads; on SQLite it waits for no writer."""
+        with _mapped_errors(), self.engine.connect().execution_options(delineate_read_only=True) as connection:
+            yield connection
+
+    def migrate(self) -> None:
+        """Bring the schema to this code's version, making the tables in an empty database."""
+        path = self.engine.url.database
+        if self.engine.dialect.name == "sqlite" and path:
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+        with self.write() as connection:
+            config = _alembic_config()
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+    def check(self) -> None:
+        """Raise unless the database answers and its schema is this code's.
+
+        Raises:
+            DatabaseUnavailable: it does not answer.
+            ConfigurationError: the schema is missing or of another version.
+        """
+        path = self.engine.url.database
+        if self.engine.dialect.name == "sqlite" and path and not Path(path).exists():
+            raise ConfigurationError(
+                f"there is no database at {path}: start the stack with `make up`, or set DATABASE_URL"
+            )
+        with self.read() as connection:
+            current = MigrationContext.configure(connection).get_current_revision()
+        expected = ScriptDirectory.from_config(_alembic_config()).get_current_head()
+        if current != expected:
+            raise ConfigurationError(
+                f"the database's schema is {current or 'empty'}, this version needs {expected}: run `admin migrate`"
+            )
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+
+def _engine(url: str, pool_size: int) -> Engine:
+    try:
+        parsed = make_url(url)
+    except exc.ArgumentError as error:
+        raise ConfigurationError(
+            "DATABASE_URL is no database address, such as postgresql+psycopg://user@host/name"
+        ) from error
+    if parsed.drivername in ("postgres", "postgresql"):
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    match parsed.get_backend_name():
+        case "sqlite":
+            engine = create_engine(
+                parsed, connect_args={"timeout": _BUSY_SECONDS, "check_same_thread": False}, pool_size=pool_size
+            )
+            event.listen(engine, "connect", _prepare_sqlite)
+            event.listen(engine, "begin", _begin_sqlite)
+            return engine
+        case "postgresql":
+            return create_engine(
+                parsed,
+                pool_size=pool_size,
+                max_overflow=pool_size,
+                pool_pre_ping=True,
+                connect_args={"connect_timeout": _CONNECT_SECONDS},
+            )
+        case other:
+            raise ConfigurationError(f"DATABASE_URL: {other} is not supported, use postgresql or sqlite")
+
+
+def _prepare_sqlite(connection: DBAPIConnection, _record: object) -> None:
+    # The driver's own BEGIN would come too late and as a reader's: see _begin_sqlite.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A transaction that reads first and writes later cannot wait for another writer: SQLite refuses it at once.
+    # Taking the write lock at BEGIN makes it wait its turn instead.
+    read_only = connection.get_execution_options().get("delineate_read_only", False)
+    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+
+@contextmanager
+def _mapped_errors() -> Iterator[None]:
+    try:
+        yield
+    except (exc.OperationalError, exc.InterfaceError, exc.TimeoutError) as error:
+        raise _mapped(error) from error
+    except exc.ProgrammingError as error:
+        if "does not exist" in str(error.orig):
+            raise ConfigurationError("the database has no tables yet: run `admin migrate`") from error
+        raise
+
+
+def _mapped(error: exc.SQLAlchemyError) -> ConfigurationError | DatabaseUnavailable:
+    # Only the first line, and only the driver's own words: SQLAlchemy's text holds the statement with its values.
+    reason = str(getattr(error, "orig", error)).strip().partition("\n")[0]
+    if "no such table" in reason:
+        return ConfigurationError("the database has no tables yet: run `admin migrate`")
+    if "password authentication failed" in reason or "does not exist" in reason:
+        return ConfigurationError(f"the database refused the connection, check DATABASE_URL: {reason}")
+    return DatabaseUnavailable(f"the database does not answer: {reason}")
+
+
+def _alembic_config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    return config

@@ -1,0 +1,13 @@
+"""Alembic's entry point; run by `Database.migrate`, which hands over its connection."""
+
+from alembic import context
+
+from shared.jobs.tables import Base
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=Base.metadata,
+    render_as_batch=True,  # SQLite alters a table by copying it
+)
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,187 @@
+"""The SQL tables. SQL is the truth about jobs; Redis holds hints and S3 holds bytes.
+
+Every time is a Unix time in seconds (UTC) on the database's own clock, see `shared.jobs.database.db_now`.
+Ids are UUIDv7 in their canonical text form, so that they sort by time. Only `shared.jobs.repository` and
+`shared.jobs.claims` write rows of jobs, shards and items. A change here needs a migration; a test compares the two.
+"""
+
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from uuid_utils.compat import uuid7
+
+UUID_TEXT = String(36)
+
+# Named constraints, so that migrations on PostgreSQL and SQLite can refer to them.
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+def new_id() -> str:
+    """Return a fresh UUIDv7 as text."""
+    return str(uuid7())
+
+
+class Base(DeclarativeBase):
+    """Base of all tables."""
+
+    metadata = MetaData(naming_convention=NAMING)
+    # Naive floats would be four bytes on PostgreSQL: too few for a Unix time.
+    type_annotation_map = {float: Double(), int: Integer(), dict[str, Any]: JSON()}  # noqa: RUF012
+
+
+class JobRow(Base):
+    """A job: one folder, upload or synthetic request."""
+
+    __tablename__ = "jobs"
+
+    id: Mapped[str] = mapped_column(UUID_TEXT, primary_key=True)
+    kind: Mapped[str] = mapped_column(String(16))
+    name: Mapped[str] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(String(16))
+    priority: Mapped[int] = mapped_column(default=0)  # higher goes first
+    created_at: Mapped[float]
+    started_at: Mapped[float | None]
+    finished_at: Mapped[float | None]
+    sealed_at: Mapped[float | None]  # when the submission was complete; items can be added until then
+    cancel_requested_at: Mapped[float | None]
+    submission_key: Mapped[str | None] = mapped_column(String(64))  # finds an interrupted submission again
+    submitted_by: Mapped[str] = mapped_column(Text)
+
+    __table_args__ = (Index("ix_jobs_submission_key", "submission_key", postgresql_where=text("sealed_at IS NULL")),)
+
+
+class ShardRow(Base):
+    """A run of at most 64 items of a job: what one message names and one claim takes.
+
+    The counts are those of its items, rewritten in each transaction that moves one of them while the shard's
+    row is locked; so `total = pending + running + succeeded + failed + cancelled` in every committed state.
+    """
+
+    __tablename__ = "shards"
+
+    id: Mapped[str] = mapped_column(UUID_TEXT, primary_key=True)
+    job_id: Mapped[str] = mapped_column(UUID_TEXT, ForeignKey("jobs.id", ondelete="CASCADE"))
+    number: Mapped[int]  # 0, 1, … within the job
+    total: Mapped[int]
+    pending: Mapped[int]
+    running: Mapped[int]
+    succeeded: Mapped[int]
+    failed: Mapped[int]
+    cancelled: Mapped[int]
+    not_before: Mapped[float]  # back-off after a release: no claim before this time
+    releases: Mapped[int]  # releases in a row, which set the back-off
+    published_at: Mapped[float | None]  # when its last hint was sent
+
+    __table_args__ = (
+        UniqueConstraint("job_id", "number"),
+        Index(
+            "ix_shards_open", "job_id", "number", sqlite_where=text("pending > 0"), postgresql_where=text("pending > 0")
+        ),
+    )
+
+
+class ItemRow(Base):
+    """One image of a job, with its claim and, in the end, its result."""
+
+    __tablename__ = "items"
+
+    id: Mapped[str] = mapped_column(UUID_TEXT, primary_key=True)
+    job_id: Mapped[str] = mapped_column(UUID_TEXT, ForeignKey("jobs.id", ondelete="CASCADE"))
+    shard_id: Mapped[str] = mapped_column(UUID_TEXT, ForeignKey("shards.id", ondelete="CASCADE"))
+    number: Mapped[int]  # 0, 1, … within the job
+    path: Mapped[str] = mapped_column(Text)  # relative, with `/`, as the submitter named it
+    source_key: Mapped[str | None] = mapped_column(Text)
+    source_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    synthesis: Mapped[dict[str, Any] | None]  # the arguments of shared.synth.synthesise, for synthetic items
+    state: Mapped[str] = mapped_column(String(16))
+
+    # the claim
+    attempts: Mapped[int]
+    suspect: Mapped[bool]  # was running when a worker crashed: runs alone from now on
+    token: Mapped[str | None] = mapped_column(UUID_TEXT)
+    lease_until: Mapped[float | None]
+    worker: Mapped[str | None] = mapped_column(Text)
+
+    # how it ended
+    error_code: Mapped[str | None] = mapped_column(String(32))
+    error: Mapped[str | None] = mapped_column(Text)
+    note: Mapped[str | None] = mapped_column(Text)  # such as "first of 3 pages"
+    finished_at: Mapped[float | None]
+    seconds: Mapped[float | None]  # from fetch to store
+    width: Mapped[int | None]
+    height: Mapped[int | None]
+    mask_key: Mapped[str | None] = mapped_column(Text)
+    probability_key: Mapped[str | None] = mapped_column(Text)
+    truth_key: Mapped[str | None] = mapped_column(Text)
+    foreground: Mapped[float | None]  # share of the mask's pixels that are set, 0 to 1
+    confidence: Mapped[float | None]  # mean of max(p, 1 − p) over the image, 0.5 to 1
+    trust: Mapped[float | None]  # Dice that the probability map expects of its own mask, 0 to 1
+    dice: Mapped[float | None]
+    iou: Mapped[float | None]
+
+    # provenance
+    model: Mapped[str | None] = mapped_column(String(64))  # sha256 of the weights
+    threshold: Mapped[float | None]
+    preprocessing: Mapped[str | None] = mapped_column(String(32))
+    code_version: Mapped[str | None] = mapped_column(String(32))
+
+    __table_args__ = (
+        UniqueConstraint("job_id", "number"),
+        UniqueConstraint("job_id", "path"),
+        Index("ix_items_shard_id_state", "shard_id", "state"),
+        Index("ix_items_job_id_state_number", "job_id", "state", "number"),
+        Index(
+            "ix_items_token",
+            "token",
+            sqlite_where=text("token IS NOT NULL"),
+            postgresql_where=text("token IS NOT NULL"),
+        ),
+        Index(
+            "ix_items_lease_until",
+            "lease_until",
+            sqlite_where=text("state = 'running'"),
+            postgresql_where=text("state = 'running'"),
+        ),
+    )
+
+
+class WorkerRow(Base):
+    """A worker process, as it last said that it lives."""
+
+    __tablename__ = "workers"
+
+    id: Mapped[str] = mapped_column(UUID_TEXT, primary_key=True)
+    name: Mapped[str] = mapped_column(Text)  # host and pid, for people; never used to decide anything
+    device: Mapped[str] = mapped_column(Text)
+    model: Mapped[str] = mapped_column(String(64))
+    started_at: Mapped[float]
+    seen_at: Mapped[float]
+    images: Mapped[int] = mapped_column(BigInteger)  # finished since it started
+
+
+class UserRow(Base):
+    """An account of the admin."""
+
+    __tablename__ = "users"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    password_hash: Mapped[str] = mapped_column(Text)  # argon2id
+    created_at: Mapped[float]
