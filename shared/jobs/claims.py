@@ -1,0 +1,236 @@
+"""Claims, leases and outcomes: what workers and the reconciler write.
+
+Every write is conditional on the state it leaves (`shared.jobs.state.ITEM_STEPS`) and, for the holder of a claim, on
+its token. A worker that was away longer than its lease finds nothing of its own any more, and what it brings is
+discarded: the token fences it off.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import Connection, Update, case, func, select, update
+
+from shared.errors import ItemErrorCode
+from shared.jobs import shards
+from shared.jobs.database import Database, db_now
+from shared.jobs.records import Claim, ClaimedItem, Outcome, Success
+from shared.jobs.state import ITEM_STEPS, JOB_STEPS, ItemEvent, ItemStatus, JobEvent
+from shared.jobs.tables import ItemRow, JobRow, ShardRow
+
+# Back-off of a shard that was released: 2, 4, 8 … seconds.
+_FIRST_BACKOFF_SECONDS = 2.0
+_LONGEST_BACKOFF_SECONDS = 60.0
+_EXPIRED_SHARDS_A_ROUND = 200
+
+_NO_CLAIM: dict[str, Any] = {"token": None, "lease_until": None}
+
+
+class Claims:
+    """The claims of one database.
+
+    Args:
+        database: where the rows are.
+        lease_seconds: how long a claim holds without being renewed.
+        max_attempts: crashes after which an item fails with `worker_crashed`.
+    """
+
+    def __init__(self, database: Database, *, lease_seconds: float, max_attempts: int) -> None:
+        self.database = database
+        self.lease_seconds = lease_seconds
+        self.max_attempts = max_attempts
+
+    def claim(self, shard_id: str, *, worker: str, suspects: bool = False) -> Claim | None:
+        """Take the pending items of a shard; None where there is nothing to take (now).
+
+        Items that were running when a worker crashed are suspects: they are taken one at a time, and only with
+        `suspects=True`, which a worker asks for when it runs nothing else, so that a poison image fails alone.
+        Attempts go up in this transaction, before any work.
+        """
+        token = str(uuid4())
+        with self.database.write() as connection:
+            shard = shards.lock(connection, shard_id)
+            if shard is None:
+                return None
+            self._free_overdue(connection, shard_id, shard.job_id)
+            taken: Sequence[Any] = ()
+            if shard.not_before <= _now(connection):
+                taken = self._take(connection, shard_id, token, worker, suspects)
+                if taken:
+                    _start_job(connection, shard.job_id)
+            shards.recount(connection, shard_id)
+        if not taken:
+            return None
+        items = sorted((ClaimedItem(*row) for row in taken), key=lambda item: item.id)
+        return Claim(token=token, shard_id=shard_id, job_id=shard.job_id, items=tuple(items))
+
+    def has_suspects(self, shard_id: str) -> bool:
+        """Whether pending items of the shard wait to be run alone."""
+        with self.database.read() as connection:
+            query = select(ItemRow.id).where(
+                ItemRow.shard_id == shard_id, ItemRow.state == ItemStatus.PENDING, ItemRow.suspect.is_(True)
+            )
+            return connection.execute(query.limit(1)).first() is not None
+
+    def renew(self, tokens: Iterable[str]) -> set[str]:
+        """Prolong the leases of these claims; return the tokens that still hold something."""
+        with self.database.write() as connection:
+            statement = (
+                update(ItemRow)
+                .where(ItemRow.token.in_(list(tokens)), ItemRow.state == ItemStatus.RUNNING)
+                .values(lease_until=db_now() + self.lease_seconds)
+                .returning(ItemRow.token)
+            )
+            return {token for token in connection.execute(statement).scalars() if token is not None}
+
+    def complete(self, claim: Claim, outcomes: Sequence[Outcome]) -> dict[str, ItemStatus]:
+        """Write outcomes of a claim in one transaction; return the state of each item that was still this claim's.
+
+        An outcome whose item somebody else holds by now is discarded. Where the job was cancelled meanwhile the
+        items end as cancelled, without a result.
+        """
+        with self.database.write() as connection:
+            if shards.lock(connection, claim.shard_id) is None:
+                return {}
+            cancelled = _cancel_requested(connection, claim.job_id)
+            held = _held_by(connection, claim.token)
+            ended: dict[str, ItemStatus] = {}
+            for outcome in outcomes:
+                if outcome.item_id not in held:
+                    continue
+                event, values = _ending(outcome, cancelled)
+                owned = (ItemRow.id == outcome.item_id) & (ItemRow.token == claim.token)
+                connection.execute(_move(event, owned, **values, **_NO_CLAIM, finished_at=db_now()))
+                ended[outcome.item_id] = ITEM_STEPS[event].target
+            connection.execute(update(ShardRow).where(ShardRow.id == claim.shard_id).values(releases=0))
+            shards.recount(connection, claim.shard_id)
+        return ended
+
+    def release(self, claim: Claim) -> int:
+        """Give back what a claim still holds because the world is away; no attempt is used up.
+
+        The shard rests for a time that doubles with each release in a row. Returns the number of items given back.
+        """
+        with self.database.write() as connection:
+            shard = shards.lock(connection, claim.shard_id)
+            if shard is None:
+                return 0
+            owned = ItemRow.token == claim.token
+            result = connection.execute(
+                _move(ItemEvent.RELEASE, owned, attempts=ItemRow.attempts - 1, worker=None, **_NO_CLAIM)
+            )
+            backoff = min(_FIRST_BACKOFF_SECONDS * 2**shard.releases, _LONGEST_BACKOFF_SECONDS)
+            connection.execute(
+                update(ShardRow)
+                .where(ShardRow.id == claim.shard_id)
+                # published_at is emptied so that the dispatcher sends a hint as soon as the rest is over.
+                .values(not_before=db_now() + backoff, releases=shard.releases + 1, published_at=None)
+            )
+            shards.recount(connection, claim.shard_id)
+        return result.rowcount
+
+    def expire(self) -> int:
+        """Free every lease that has run out; return how many items were freed or failed."""
+        query = (
+            select(ItemRow.shard_id)
+            .where(ItemRow.state == ItemStatus.RUNNING, ItemRow.lease_until < db_now())
+            .distinct()
+            .limit(_EXPIRED_SHARDS_A_ROUND)
+        )
+        with self.database.read() as connection:
+            overdue = connection.execute(query).scalars().all()
+        freed = 0
+        for shard_id in overdue:
+            # A transaction for each shard: two reconcilers at work meet at one shard's lock, not at all of them.
+            with self.database.write() as connection:
+                shard = shards.lock(connection, shard_id)
+                if shard is None:
+                    continue
+                count = self._free_overdue(connection, shard_id, shard.job_id)
+                if count:
+                    connection.execute(update(ShardRow).where(ShardRow.id == shard_id).values(published_at=None))
+                    shards.recount(connection, shard_id)
+                freed += count
+        return freed
+
+    def _free_overdue(self, connection: Connection, shard_id: str, job_id: str) -> int:
+        overdue = (ItemRow.shard_id == shard_id) & (ItemRow.lease_until < db_now())
+        exhausted = connection.execute(
+            _move(
+                ItemEvent.EXHAUST,
+                overdue & (ItemRow.attempts >= self.max_attempts),
+                error_code=ItemErrorCode.WORKER_CRASHED,
+                error=f"the worker ended {self.max_attempts} times while it worked on this image",
+                finished_at=db_now(),
+                **_NO_CLAIM,
+            )
+        )
+        expired = connection.execute(_move(ItemEvent.EXPIRE, overdue, suspect=True, worker=None, **_NO_CLAIM))
+        if _cancel_requested(connection, job_id):
+            pending = (ItemRow.shard_id == shard_id) & (ItemRow.state == ItemStatus.PENDING)
+            connection.execute(_move(ItemEvent.CANCEL, pending, finished_at=db_now()))
+        return exhausted.rowcount + expired.rowcount
+
+    def _take(self, connection: Connection, shard_id: str, token: str, worker: str, suspects: bool) -> Sequence[Any]:
+        free = select(ItemRow.id).where(
+            ItemRow.shard_id == shard_id, ItemRow.state == ItemStatus.PENDING, ItemRow.suspect.is_(suspects)
+        )
+        if suspects:
+            # Those with the fewest attempts first: the poison one, which keeps its attempts, comes last.
+            free = free.order_by(ItemRow.attempts, ItemRow.number).limit(1)
+        statement = _move(
+            ItemEvent.CLAIM,
+            ItemRow.id.in_(free),
+            attempts=ItemRow.attempts + 1,
+            token=token,
+            lease_until=db_now() + self.lease_seconds,
+            worker=worker,
+        )
+        return connection.execute(
+            statement.returning(
+                ItemRow.id, ItemRow.job_id, ItemRow.path, ItemRow.source_key, ItemRow.synthesis, ItemRow.attempts
+            )
+        ).all()
+
+
+def _move(event: ItemEvent, where: Any, **values: Any) -> Update:
+    """Return the compare-and-set of one step of the transition table."""
+    step = ITEM_STEPS[event]
+    return update(ItemRow).where(ItemRow.state.in_(step.sources), where).values(state=step.target, **values)
+
+
+def _held_by(connection: Connection, token: str) -> set[str]:
+    query = select(ItemRow.id).where(ItemRow.token == token, ItemRow.state == ItemStatus.RUNNING)
+    return set(connection.execute(query).scalars())
+
+
+def _ending(outcome: Outcome, cancelled: bool) -> tuple[ItemEvent, dict[str, Any]]:
+    if cancelled:
+        return ItemEvent.CANCEL, {}
+    if isinstance(outcome, Success):
+        values = asdict(outcome)
+        if outcome.source_key is None:
+            values.pop("source_key")  # the submitter's key stays
+        del values["item_id"]
+        # A retried item loses the reason of its earlier failure.
+        return ItemEvent.COMPLETE, values | {"error_code": None, "error": None}
+    return ItemEvent.FAIL, {"error_code": outcome.code, "error": outcome.reason, "seconds": outcome.seconds}
+
+
+def _cancel_requested(connection: Connection, job_id: str) -> bool:
+    query = select(JobRow.cancel_requested_at).where(JobRow.id == job_id)
+    return connection.execute(query).scalar_one_or_none() is not None
+
+
+def _start_job(connection: Connection, job_id: str) -> None:
+    step = JOB_STEPS[JobEvent.START]
+    connection.execute(
+        update(JobRow)
+        .where(JobRow.id == job_id, JobRow.state.in_(step.sources))
+        .values(state=step.target, started_at=case((JobRow.started_at.is_(None), db_now()), else_=JobRow.started_at))
+    )
+
+
+def _now(connection: Connection) -> float:
+    return float(connection.execute(select(func.coalesce(db_now(), 0.0))).scalar_one())

@@ -1,0 +1,40 @@
+"""THE task contract: what stands in a message of the queue.
+
+A message is a hint that a shard may have work. It carries ids and nothing else: all that is true stands in SQL, so
+a message that is lost, late, doubled or out of order does no harm.
+"""
+
+from typing import Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from shared.errors import MessageError
+
+VERSION = 1
+
+
+class ShardMessage(BaseModel):
+    """ "Shard `shard` of job `job` may have work." """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: Literal[1] = VERSION
+    job: UUID
+    shard: UUID
+
+    def encode(self) -> dict[str, Any]:
+        """Return the JSON object that travels."""
+        return self.model_dump(mode="json")
+
+
+def decode(message: object) -> ShardMessage:
+    """Read a message.
+
+    Raises:
+        MessageError: it does not follow the contract; the validator's own error is chained.
+    """
+    try:
+        return ShardMessage.model_validate(message)
+    except ValidationError as error:
+        raise MessageError(f"a message breaks the contract of version {VERSION}: {error.errors()[0]['msg']}") from error

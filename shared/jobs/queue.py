@@ -1,0 +1,109 @@
+"""The Celery application, every setting with its reason, and the names of the queue and its one task.
+
+The settings follow from one rule: SQL is the truth and a message is a hint. So a message may be lost at no cost
+(the reconciler sends it again), and whatever makes the broker repeat messages is switched off.
+"""
+
+from typing import Any
+
+import kombu.exceptions
+import redis
+from celery import Celery
+
+from shared.errors import BrokerUnavailable, ConfigurationError
+from shared.jobs.messages import ShardMessage
+
+QUEUE = "delineate.shards"
+PROCESS_SHARD = "delineate.process_shard"
+
+# What kombu and redis-py raise when Redis does not answer.
+_BROKER_ERRORS = (kombu.exceptions.OperationalError, redis.RedisError, OSError)
+
+
+def make_celery(broker_url: str) -> Celery:
+    """Return the Celery application, for workers and for those who only send."""
+    app = Celery("delineate", broker=broker_url, set_as_current=False)
+    app.conf.update(
+        # Early acknowledgement, and no copy of unacknowledged messages kept in Redis: late acks make the broker
+        # repeat messages when a connection drops or a task outlasts the visibility timeout, and a restart of Redis
+        # can end the worker. What is lost with an early ack is only a hint.
+        task_acks_late=False,
+        task_reject_on_worker_lost=False,
+        broker_transport_options={
+            "ack_emulation": False,
+            # Without these a black-holed connection stops a worker for minutes, and a publish blocks.
+            "socket_timeout": 10,
+            "socket_connect_timeout": 5,
+            "socket_keepalive": True,
+            "health_check_interval": 10,
+        },
+        # At most `concurrency` spare messages are held, and they go back on SIGTERM.
+        worker_prefetch_multiplier=1,
+        # Redis being away at the start or later never ends a worker.
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        # Results live in SQL; a result backend halves the rate and grows Redis.
+        task_ignore_result=True,
+        result_backend=None,
+        # This would kill the threads of a thread pool; the lease decides who owns what.
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        # No pickle from a broker.
+        task_serializer="json",
+        result_serializer="json",
+        accept_content=["json"],
+        # Routed by queue alone: after FLUSHALL messages through a named or topic exchange vanish.
+        task_default_queue=QUEUE,
+        # One process a GPU: one model and one batcher, fed by a few threads.
+        worker_pool="threads",
+        # Events, so that Celery's own monitors see the worker.
+        worker_send_task_events=True,
+        task_send_sent_event=True,
+        worker_hijack_root_logger=False,
+    )
+    return app
+
+
+class ShardQueue:
+    """The sending side of the queue."""
+
+    def __init__(self, broker_url: str) -> None:
+        self.celery = make_celery(broker_url)
+
+    def publish(self, message: ShardMessage) -> None:
+        """Send a hint, failing fast: what was not sent, the next round of the reconciler sends.
+
+        Raises:
+            BrokerUnavailable: Redis did not take it.
+        """
+        try:
+            self.celery.send_task(PROCESS_SHARD, args=[message.encode()], queue=QUEUE, retry=False, ignore_result=True)
+        except _BROKER_ERRORS as error:
+            raise BrokerUnavailable(f"the queue took no message: {_first_line(error)}") from error
+
+    def length(self) -> int:
+        """Return how many messages wait in Redis; BrokerUnavailable where it does not answer."""
+        return int(self._with_redis("llen", QUEUE))
+
+    def check(self) -> None:
+        """Raise unless Redis answers.
+
+        Raises:
+            BrokerUnavailable: nothing answers at the address.
+            ConfigurationError: the address or the password is wrong.
+        """
+        self._with_redis("ping")
+
+    def _with_redis(self, command: str, *arguments: str) -> Any:
+        try:
+            with self.celery.connection_for_write() as connection:
+                return getattr(connection.default_channel.client, command)(*arguments)
+        except redis.AuthenticationError as error:
+            raise ConfigurationError(f"Redis refused the password, check BROKER_URL: {_first_line(error)}") from error
+        except (ValueError, KeyError, ImportError) as error:
+            raise ConfigurationError(f"BROKER_URL is no Redis address, such as redis://host:6379/0: {error}") from error
+        except _BROKER_ERRORS as error:
+            raise BrokerUnavailable(f"Redis does not answer: {_first_line(error)}") from error
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).partition("\n")[0] or type(error).__name__

@@ -1,0 +1,146 @@
+"""What the repository takes and gives: frozen values, free of SQL."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from shared.errors import ItemErrorCode
+from shared.jobs.state import ItemCounts, ItemStatus, JobKind, JobStatus
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job with the counts of its items. Times are Unix seconds."""
+
+    id: str
+    kind: JobKind
+    name: str
+    state: JobStatus
+    priority: int
+    submitted_by: str
+    created_at: float
+    started_at: float | None
+    finished_at: float | None
+    sealed_at: float | None
+    cancel_requested_at: float | None
+    counts: ItemCounts
+
+
+@dataclass(frozen=True)
+class NewItem:
+    """An item to be added to a job: with a source, with a synthesis, or already failed with `error_code`."""
+
+    id: str
+    path: str
+    source_key: str | None = None
+    source_bytes: int | None = None
+    synthesis: dict[str, Any] | None = None
+    error_code: ItemErrorCode | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class ClaimedItem:
+    """What a worker needs to know of an item that it has claimed."""
+
+    id: str
+    job_id: str
+    path: str
+    source_key: str | None
+    synthesis: dict[str, Any] | None
+    attempts: int
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Some items of one shard, held under `token` until the lease runs out."""
+
+    token: str
+    shard_id: str
+    job_id: str
+    items: tuple[ClaimedItem, ...]
+
+
+@dataclass(frozen=True)
+class Success:
+    """The result of an item whose objects are stored; the fields are columns of `ItemRow`, described there."""
+
+    item_id: str
+    width: int
+    height: int
+    mask_key: str
+    probability_key: str
+    foreground: float
+    confidence: float
+    trust: float
+    model: str
+    threshold: float
+    preprocessing: str
+    code_version: str
+    seconds: float
+    note: str | None = None
+    source_key: str | None = None  # set for synthetic items, whose source the worker made
+    truth_key: str | None = None
+    dice: float | None = None
+    iou: float | None = None
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why an item cannot be processed."""
+
+    item_id: str
+    code: ItemErrorCode
+    reason: str
+    seconds: float
+
+
+Outcome = Success | Failure
+
+
+@dataclass(frozen=True)
+class Item:
+    """An item as it stands, for status, download and the admin; the fields are columns of `ItemRow`."""
+
+    id: str
+    job_id: str
+    number: int
+    path: str
+    state: ItemStatus
+    attempts: int
+    source_key: str | None
+    source_bytes: int | None
+    synthesis: dict[str, Any] | None
+    worker: str | None
+    error_code: str | None
+    error: str | None
+    note: str | None
+    finished_at: float | None
+    seconds: float | None
+    width: int | None
+    height: int | None
+    mask_key: str | None
+    probability_key: str | None
+    truth_key: str | None
+    foreground: float | None
+    confidence: float | None
+    trust: float | None
+    dice: float | None
+    iou: float | None
+    model: str | None
+    threshold: float | None
+    preprocessing: str | None
+    code_version: str | None
+
+
+@dataclass(frozen=True)
+class Worker:
+    """A worker process, as it last said that it lives."""
+
+    id: str
+    name: str
+    device: str
+    model: str
+    started_at: float
+    seen_at: float
+    images: int
+    age: float  # seconds since `seen_at`, on the database's clock

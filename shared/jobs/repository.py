@@ -1,0 +1,297 @@
+"""Jobs: creating, filling, sealing, cancelling, retrying, closing and reading them.
+
+With `shared.jobs.claims` the only writer of job and item rows.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, delete, exc, func, insert, or_, select, update
+
+from shared.errors import JobNotFound, UsageError
+from shared.jobs import shards
+from shared.jobs.database import Database, db_now
+from shared.jobs.records import Item, Job, NewItem
+from shared.jobs.state import (
+    ITEM_STEPS,
+    JOB_STEPS,
+    ItemCounts,
+    ItemEvent,
+    ItemStatus,
+    JobEvent,
+    JobKind,
+    JobStatus,
+    after_job_event,
+    closing_event,
+)
+from shared.jobs.tables import ItemRow, JobRow, ShardRow, new_id
+
+_OPEN_STATES = JOB_STEPS[JobEvent.CANCEL].sources
+
+_COUNT_COLUMNS = [
+    func.coalesce(func.sum(getattr(ShardRow, count.name)), 0).label(count.name) for count in fields(ItemCounts)
+]
+_JOB_COLUMNS = [getattr(JobRow, field.name) for field in fields(Job) if field.name != "counts"]
+_ITEM_COLUMNS = [getattr(ItemRow, field.name) for field in fields(Item)]
+
+# What a retry wipes: the claim, the failure and the clock of the first try.
+_FRESH = {"attempts": 0, "suspect": False, "worker": None, "error_code": None, "error": None, "finished_at": None}
+
+
+class Repository:
+    """The jobs of one database."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    # -- submitting ------------------------------------------------------------------------------------------
+
+    def create_job(
+        self, kind: JobKind, *, name: str, submitted_by: str, submission_key: str | None = None, priority: int = 0
+    ) -> str:
+        """Create an empty, unsealed job and return its id."""
+        job_id = new_id()
+        with self.database.write() as connection:
+            connection.execute(
+                insert(JobRow).values(
+                    id=job_id,
+                    kind=kind,
+                    name=name,
+                    state=JobStatus.QUEUED,
+                    priority=priority,
+                    created_at=db_now(),
+                    submission_key=submission_key,
+                    submitted_by=submitted_by,
+                )
+            )
+        return job_id
+
+    def unsealed_job(self, submission_key: str) -> str | None:
+        """Return the newest job of an interrupted submission that can still be continued."""
+        query = (
+            select(JobRow.id)
+            .where(
+                JobRow.submission_key == submission_key,
+                JobRow.sealed_at.is_(None),
+                JobRow.cancel_requested_at.is_(None),
+                JobRow.state.in_(_OPEN_STATES),
+            )
+            .order_by(JobRow.id.desc())
+        )
+        with self.database.read() as connection:
+            return connection.execute(query.limit(1)).scalar_one_or_none()
+
+    def known_paths(self, job_id: str, paths: Sequence[str]) -> set[str]:
+        """Return those of `paths` that the job already has."""
+        query = select(ItemRow.path).where(ItemRow.job_id == job_id, ItemRow.path.in_(paths))
+        with self.database.read() as connection:
+            return set(connection.execute(query).scalars())
+
+    def add_shard(self, job_id: str, items: Sequence[NewItem]) -> str:
+        """Add a shard with these items in one transaction and return its id. Items with an error code have failed.
+
+        Raises:
+            UsageError: the job is sealed or cancelled, or somebody else adds to it at the same time.
+        """
+        shard_id = new_id()
+        failed = sum(item.error_code is not None for item in items)
+        with self.database.write() as connection:
+            job = connection.execute(
+                select(JobRow.sealed_at, JobRow.cancel_requested_at).where(JobRow.id == job_id).with_for_update()
+            ).one_or_none()
+            if job is None or job.sealed_at is not None or job.cancel_requested_at is not None:
+                raise UsageError(f"job {job_id} takes no more images: it was cancelled or removed meanwhile")
+            number, first = connection.execute(
+                select(func.count(), func.coalesce(func.sum(ShardRow.total), 0)).where(ShardRow.job_id == job_id)
+            ).one()
+            counts = {"total": len(items), "pending": len(items) - failed, "failed": failed}
+            connection.execute(
+                insert(ShardRow).values(
+                    id=shard_id, job_id=job_id, number=number, not_before=0.0, releases=0, running=0, succeeded=0,
+                    cancelled=0, **counts,
+                )
+            )  # fmt: skip
+            try:
+                connection.execute(
+                    insert(ItemRow),
+                    [
+                        asdict(item)
+                        | {
+                            "job_id": job_id,
+                            "shard_id": shard_id,
+                            "number": first + offset,
+                            "attempts": 0,
+                            "suspect": False,
+                            "state": ItemStatus.FAILED if item.error_code else ItemStatus.PENDING,
+                        }
+                        for offset, item in enumerate(items)
+                    ],
+                )
+            except exc.IntegrityError as error:
+                raise UsageError("the same images are being submitted twice at once: wait for the other") from error
+        return shard_id
+
+    def seal(self, job_id: str) -> None:
+        """Say that the submission is complete: the job can end once its items have."""
+        with self.database.write() as connection:
+            connection.execute(
+                update(JobRow).where(JobRow.id == job_id, JobRow.sealed_at.is_(None)).values(sealed_at=db_now())
+            )
+        self.close_if_finished(job_id)
+
+    def discard_empty(self, job_id: str) -> None:
+        """Remove a job that never got an item, so that a submission that fails at its start leaves nothing."""
+        with self.database.write() as connection:
+            has_shards = select(ShardRow.id).where(ShardRow.job_id == job_id).exists()
+            connection.execute(delete(JobRow).where(JobRow.id == job_id, ~has_shards))
+
+    # -- steering --------------------------------------------------------------------------------------------
+
+    def cancel(self, job_id: str) -> Job:
+        """Cancel a job: what is pending ends at once, what is running ends without a result.
+
+        Raises:
+            JobNotFound: no such job.
+            IllegalTransition: the job has ended.
+        """
+        with self.database.write() as connection:
+            shards.lock_all(connection, job_id)
+            after_job_event(_locked_state(connection, job_id), JobEvent.CANCEL)
+            connection.execute(
+                update(JobRow)
+                .where(JobRow.id == job_id)
+                .values(cancel_requested_at=db_now(), sealed_at=func.coalesce(JobRow.sealed_at, db_now()))
+            )
+            connection.execute(
+                update(ItemRow)
+                .where(ItemRow.job_id == job_id, ItemRow.state == ItemStatus.PENDING)
+                .values(state=ITEM_STEPS[ItemEvent.CANCEL].target, finished_at=db_now())
+            )
+            shards.recount_all(connection, job_id)
+        self.close_if_finished(job_id)
+        return self.job(job_id)
+
+    def retry(self, job_id: str) -> Job:
+        """Put what failed or was cancelled back to pending, with all its attempts; items without a source stay failed.
+
+        Raises:
+            JobNotFound: no such job.
+            IllegalTransition: the job still runs, or all of it succeeded.
+            UsageError: nothing in it can be tried again.
+        """
+        retry = ITEM_STEPS[ItemEvent.RETRY]
+        with self.database.write() as connection:
+            shards.lock_all(connection, job_id)
+            state = after_job_event(_locked_state(connection, job_id), JobEvent.RETRY)
+            has_source = or_(ItemRow.source_key.is_not(None), ItemRow.synthesis.is_not(None))
+            result = connection.execute(
+                update(ItemRow)
+                .where(ItemRow.job_id == job_id, ItemRow.state.in_(retry.sources), has_source)
+                .values(state=retry.target, **_FRESH)
+            )
+            if not result.rowcount:
+                raise UsageError(f"nothing in job {job_id} can be tried again: its failed files were never uploaded")
+            connection.execute(
+                update(ShardRow).where(ShardRow.job_id == job_id).values(not_before=0.0, releases=0, published_at=None)
+            )
+            shards.recount_all(connection, job_id)
+            connection.execute(
+                update(JobRow)
+                .where(JobRow.id == job_id)
+                .values(state=state, finished_at=None, cancel_requested_at=None)
+            )
+        return self.job(job_id)
+
+    def close_if_finished(self, job_id: str) -> JobStatus | None:
+        """End a sealed job whose items have all ended; return its final state, or None if it goes on."""
+        with self.database.write() as connection:
+            job = connection.execute(
+                select(JobRow.sealed_at, JobRow.cancel_requested_at)
+                .where(JobRow.id == job_id, JobRow.state.in_(_OPEN_STATES))
+                .with_for_update()
+            ).one_or_none()
+            if job is None or job.sealed_at is None:
+                return None
+            event = closing_event(_counts(connection, job_id), cancel_requested=job.cancel_requested_at is not None)
+            if event is None:
+                return None
+            step = JOB_STEPS[event]
+            connection.execute(
+                update(JobRow)
+                .where(JobRow.id == job_id, JobRow.state.in_(step.sources))
+                .values(state=step.target, finished_at=db_now())
+            )
+        return step.target
+
+    def close_finished(self) -> int:
+        """End every sealed job whose items have all ended; return how many ended."""
+        open_items = select(ShardRow.id).where(ShardRow.job_id == JobRow.id, ShardRow.pending + ShardRow.running > 0)
+        query = select(JobRow.id).where(
+            JobRow.state.in_(_OPEN_STATES), JobRow.sealed_at.is_not(None), ~open_items.exists()
+        )
+        with self.database.read() as connection:
+            candidates = connection.execute(query).scalars().all()
+        return sum(self.close_if_finished(job_id) is not None for job_id in candidates)
+
+    # -- reading ---------------------------------------------------------------------------------------------
+
+    def job(self, job_id: str) -> Job:
+        """Return a job by its id; JobNotFound where there is none."""
+        with self.database.read() as connection:
+            rows = _jobs(connection, select(*_JOB_COLUMNS).where(JobRow.id == job_id))
+        if not rows:
+            raise JobNotFound(f"there is no job {job_id}: `producer status` lists the jobs")
+        return rows[0]
+
+    def jobs(self, *, limit: int, before: str | None = None) -> list[Job]:
+        """Return the newest jobs first; `before` is the last id of the page before."""
+        query = select(*_JOB_COLUMNS).order_by(JobRow.id.desc()).limit(limit)
+        if before is not None:
+            query = query.where(JobRow.id < before)
+        with self.database.read() as connection:
+            return _jobs(connection, query)
+
+    def items(self, job_id: str, *, limit: int, after: int = -1, states: Sequence[ItemStatus] = ()) -> list[Item]:
+        """Return items of a job by number, from the one after number `after`."""
+        query = select(*_ITEM_COLUMNS).where(ItemRow.job_id == job_id, ItemRow.number > after)
+        if states:
+            query = query.where(ItemRow.state.in_(states))
+        with self.database.read() as connection:
+            return [_item(row) for row in connection.execute(query.order_by(ItemRow.number).limit(limit))]
+
+    def item(self, item_id: str) -> Item | None:
+        """Return an item by its id."""
+        with self.database.read() as connection:
+            row = connection.execute(select(*_ITEM_COLUMNS).where(ItemRow.id == item_id)).one_or_none()
+        return None if row is None else _item(row)
+
+
+def _locked_state(connection: Connection, job_id: str) -> JobStatus:
+    state = connection.execute(select(JobRow.state).where(JobRow.id == job_id).with_for_update()).scalar_one_or_none()
+    if state is None:
+        raise JobNotFound(f"there is no job {job_id}: `producer status` lists the jobs")
+    return JobStatus(state)
+
+
+def _counts(connection: Connection, job_id: str) -> ItemCounts:
+    row = connection.execute(select(*_COUNT_COLUMNS).where(ShardRow.job_id == job_id)).one()
+    return ItemCounts(**{name: int(value) for name, value in row._mapping.items()})
+
+
+def _jobs(connection: Connection, query: Select[Any]) -> list[Job]:
+    rows = connection.execute(query).all()
+    of_these: ColumnElement[bool] = ShardRow.job_id.in_([row.id for row in rows])
+    counted = connection.execute(select(ShardRow.job_id, *_COUNT_COLUMNS).where(of_these).group_by(ShardRow.job_id))
+    counts = {row[0]: ItemCounts(*(int(value) for value in row[1:])) for row in counted}
+    return [
+        Job(
+            **dict(row._mapping) | {"kind": JobKind(row.kind), "state": JobStatus(row.state)},
+            counts=counts.get(row.id, ItemCounts()),
+        )
+        for row in rows
+    ]
+
+
+def _item(row: Any) -> Item:
+    return Item(**dict(row._mapping) | {"state": ItemStatus(row.state)})

@@ -1,0 +1,62 @@
+"""The lock and the counts of a shard: the two rules that every writer of items keeps.
+
+1. Lock the shard's row before reading or writing any of its items (`lock`, `lock_all`).
+2. Rewrite the counts before the transaction ends (`recount`).
+
+So the writers of one shard run one after the other, and the counts are true in every committed state. On SQLite
+the whole database is one lock, taken at BEGIN. Locks are taken in the order shards by number, then the job.
+"""
+
+from typing import NamedTuple
+
+from sqlalchemy import Connection, ScalarSelect, bindparam, func, select, update
+
+from shared.jobs.state import ItemStatus
+from shared.jobs.tables import ItemRow, ShardRow
+
+
+class LockedShard(NamedTuple):
+    """What a writer needs to know of the shard that it has locked."""
+
+    job_id: str
+    not_before: float
+    releases: int
+
+
+def lock(connection: Connection, shard_id: str) -> LockedShard | None:
+    """Lock a shard; None where there is none (any more)."""
+    row = connection.execute(
+        select(ShardRow.job_id, ShardRow.not_before, ShardRow.releases).where(ShardRow.id == shard_id).with_for_update()
+    ).one_or_none()
+    return None if row is None else LockedShard(*row)
+
+
+def lock_all(connection: Connection, job_id: str) -> None:
+    """Lock every shard of a job."""
+    connection.execute(
+        select(ShardRow.id).where(ShardRow.job_id == job_id).order_by(ShardRow.number).with_for_update()
+    ).all()
+
+
+def _items_in(state: ItemStatus) -> ScalarSelect[int]:
+    return (
+        select(func.count())
+        .where(ItemRow.shard_id == ShardRow.id, ItemRow.state == state)
+        .correlate(ShardRow)
+        .scalar_subquery()
+    )
+
+
+_RECOUNT = update(ShardRow).values({state.value: _items_in(state) for state in ItemStatus})
+_RECOUNT_ONE = _RECOUNT.where(ShardRow.id == bindparam("shard"))
+_RECOUNT_JOB = _RECOUNT.where(ShardRow.job_id == bindparam("job"))
+
+
+def recount(connection: Connection, shard_id: str) -> None:
+    """Rewrite the counts of one locked shard."""
+    connection.execute(_RECOUNT_ONE, {"shard": shard_id})
+
+
+def recount_all(connection: Connection, job_id: str) -> None:
+    """Rewrite the counts of every locked shard of a job."""
+    connection.execute(_RECOUNT_JOB, {"job": job_id})
