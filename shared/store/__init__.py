@@ -1,0 +1,9 @@
+"""Object storage: bytes under keys, in S3, in a local folder or in memory.
+
+`keys` builds and parses every key; `open_store` opens the store that a URL names. boto3 is imported only
+when an S3 store is opened, so that parts that run on a local folder start fast.
+"""
+
+from shared.store.object_store import ObjectInfo, ObjectStore, open_store
+
+__all__ = ["ObjectInfo", "ObjectStore", "open_store"]

@@ -1,0 +1,123 @@
+"""Every key in the object store, built and parsed here and nowhere else.
+
+    jobs/{job}/source/{item}{ext}       the input as it was submitted; ext is lower case, or absent
+    jobs/{job}/truth/{item}.png         the true mask of a synthetic item, 1 bit
+    jobs/{job}/mask/{item}.png          the predicted mask, 1 bit
+    jobs/{job}/prob/{item}.png          the predicted probability, 8 bit
+    models/{sha256}/model.safetensors   a model's weights, named by the SHA-256 of this very file
+    models/{sha256}/model.json          that model's metadata
+    health/check                        a few bytes that `ObjectStore.check` writes and reads back
+
+Keys are made of ids alone, never of a user's file names, so that writing a result again overwrites the same
+object and no name can lead anywhere else.
+"""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from uuid import UUID
+
+from shared.errors import UsageError
+
+HEALTH_CHECK = "health/check"
+
+_UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_EXTENSION = re.compile(r"\.[a-z0-9]{1,8}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_KEY = re.compile(
+    rf"jobs/(?P<job>{_UUID})/(?:(?P<folder>truth|mask|prob)/(?P<result>{_UUID})\.png"
+    rf"|source/(?P<source>{_UUID})(?P<ext>(?:{_EXTENSION.pattern})?))"
+    rf"|models/(?P<sha256>{_SHA256.pattern})/(?P<file>model\.safetensors|model\.json)"
+    rf"|{HEALTH_CHECK}"
+)
+
+
+class KeyKind(StrEnum):
+    """What an object is."""
+
+    SOURCE = "source"
+    TRUTH = "truth"
+    MASK = "mask"
+    PROBABILITY = "prob"
+    MODEL_WEIGHTS = "model.safetensors"
+    MODEL_METADATA = "model.json"
+    HEALTH_CHECK = "health"
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedKey:
+    """A key taken apart. `job` and `item` are None for a model, `sha256` is None for an item."""
+
+    kind: KeyKind
+    job: str | None = None
+    item: str | None = None
+    ext: str = ""  # with its dot: ".png", or "" where the source has none
+    sha256: str | None = None
+
+
+def job_prefix(job: str | UUID) -> str:
+    """The prefix of everything that belongs to a job: `jobs/{job}/`."""
+    return f"jobs/{_canonical(job)}/"
+
+
+def source(job: str | UUID, item: str | UUID, ext: str = "") -> str:
+    """The key of a submitted input; `ext` goes through `sanitised_extension`."""
+    return f"{job_prefix(job)}source/{_canonical(item)}{sanitised_extension(ext)}"
+
+
+def truth(job: str | UUID, item: str | UUID) -> str:
+    """The key of a synthetic item's true mask."""
+    return f"{job_prefix(job)}truth/{_canonical(item)}.png"
+
+
+def mask(job: str | UUID, item: str | UUID) -> str:
+    """The key of an item's predicted mask."""
+    return f"{job_prefix(job)}mask/{_canonical(item)}.png"
+
+
+def probability(job: str | UUID, item: str | UUID) -> str:
+    """The key of an item's predicted probability map."""
+    return f"{job_prefix(job)}prob/{_canonical(item)}.png"
+
+
+def model_weights(sha256: str) -> str:
+    """The key of a model's weights; `sha256` is 64 lower-case hexadecimal digits."""
+    return f"models/{_digest(sha256)}/{KeyKind.MODEL_WEIGHTS}"
+
+
+def model_metadata(sha256: str) -> str:
+    """The key of a model's metadata; `sha256` is that of its weights."""
+    return f"models/{_digest(sha256)}/{KeyKind.MODEL_METADATA}"
+
+
+def sanitised_extension(ext: str) -> str:
+    """`ext` in lower case if it is a dot and 1 to 8 ASCII letters or digits, else the empty string."""
+    lowered = ext.lower()
+    return lowered if _EXTENSION.fullmatch(lowered) else ""
+
+
+def parse(key: str) -> ParsedKey:
+    """Take a key apart; UsageError if it is none of the keys above."""
+    match = _KEY.fullmatch(key)
+    if match is None:
+        raise UsageError(f"not a key of the object store: {key!r}")
+    if match["folder"]:
+        return ParsedKey(KeyKind(match["folder"]), match["job"], match["result"], ".png")
+    if match["source"]:
+        return ParsedKey(KeyKind.SOURCE, match["job"], match["source"], match["ext"])
+    if match["sha256"]:
+        return ParsedKey(KeyKind(match["file"]), sha256=match["sha256"])
+    return ParsedKey(KeyKind.HEALTH_CHECK)
+
+
+def _canonical(identifier: str | UUID) -> str:
+    text = str(identifier)
+    if not re.fullmatch(_UUID, text):
+        raise UsageError(f"not an id (a UUID in lower case, with hyphens): {text!r}")
+    return text
+
+
+def _digest(sha256: str) -> str:
+    if not _SHA256.fullmatch(sha256):
+        raise UsageError(f"not a SHA-256 (64 lower-case hexadecimal digits): {sha256!r}")
+    return sha256

@@ -1,0 +1,165 @@
+"""The contract of an object store, and the one place where a URL becomes a store.
+
+Three backends keep the contract, and one test class runs over all of them:
+
+    s3://bucket[/prefix]    `shared.store.s3`            any S3 endpoint: AWS, MinIO, SeaweedFS …
+    file:///absolute/path   `shared.store.local_folder`  the embedded stack
+    memory://name           `shared.store.memory`        tests
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+from urllib.parse import unquote, urlsplit
+
+from shared.errors import ConfigurationError, UsageError
+
+DEFAULT_MAX_CONNECTIONS = 32  # connections kept open to S3; more threads than this wait for one another
+MAX_KEY_LENGTH = 512  # characters; S3 allows 1,024 bytes with the store's own prefix included
+
+# A segment starts with no dot: no "." or "..", and names that start with one are left to the backends.
+_SEGMENT = r"[A-Za-z0-9_-][A-Za-z0-9._-]*"
+_KEY = re.compile(rf"{_SEGMENT}(?:/{_SEGMENT})*")
+_PREFIX = re.compile(rf"(?:{_SEGMENT}/)*(?:{_SEGMENT})?")
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectInfo:
+    """One entry of a listing; `size` in bytes."""
+
+    key: str
+    size: int
+
+
+class ObjectStore(Protocol):
+    """Bytes under keys. Safe to use from several threads at once.
+
+    A key is one or more segments of ASCII letters, digits, `.`, `_` and `-`, joined by `/`; no segment starts
+    with a dot. Every method raises UsageError for any other key, StoreUnavailable (try again later) when the
+    store does not answer or fails, and ConfigurationError when it refuses the credentials or the address.
+    """
+
+    @property
+    def url(self) -> str:
+        """The URL that the store was opened with; it holds no credentials."""
+        ...
+
+    def put(self, key: str, data: bytes, content_type: str = "application/octet-stream") -> None:
+        """Store `data`, replacing what was there; a reader sees the old bytes or the new, never a mixture."""
+        ...
+
+    def get(self, key: str) -> bytes:
+        """The object's bytes, all in memory: ask for `size` first where the object may be large.
+
+        Raises ObjectMissing where there is none.
+        """
+        ...
+
+    def size(self, key: str) -> int | None:
+        """The object's size in bytes, or None where there is none."""
+        ...
+
+    def exists(self, key: str) -> bool:
+        """Whether there is an object under `key`."""
+        return self.size(key) is not None
+
+    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        """The objects whose keys start with `prefix`, in no promised order, a page at a time.
+
+        `prefix` is any beginning of a key: `jobs/7/` lists one job, `jobs/7` lists job 70 too.
+        """
+        ...
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """Delete the objects; a key without an object is no error. `keys` may be endless: memory stays flat."""
+        ...
+
+    def delete_prefix(self, prefix: str) -> int:
+        """Delete all objects whose keys start with `prefix` and return their number.
+
+        An empty prefix is a UsageError: nobody deletes a whole store by an empty variable.
+        """
+        ...
+
+    def prepare(self) -> None:
+        """Create the bucket or the folder if it is not there. Safe to repeat, and to run in several processes."""
+        ...
+
+    def check(self) -> None:
+        """Write a few bytes under `keys.HEALTH_CHECK` and read them back: address, credentials and rights work.
+
+        Raises ConfigurationError with a line that names the setting to look at, or StoreUnavailable.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of connections. The store is not used afterwards."""
+        ...
+
+
+def open_store(
+    url: str,
+    *,
+    endpoint_url: str | None = None,
+    region: str | None = None,
+    access_key: str | None = None,
+    secret_key: str | None = None,
+    max_connections: int = DEFAULT_MAX_CONNECTIONS,
+) -> ObjectStore:
+    """Open the store that `url` names, without any round trip: `check` tells whether it works.
+
+    `endpoint_url`, `region`, `access_key` and `secret_key` are for `s3://` alone. No endpoint means AWS; no
+    keys means the AWS SDK's own chain (profile, container role, instance role). ConfigurationError for a URL,
+    or a combination of settings, that cannot work.
+    """
+    # A backend is imported where it is opened: boto3 costs a quarter of a second, and most parts need one backend.
+    parts = urlsplit(url)
+    path = unquote(parts.path)
+    if parts.query or parts.fragment or "@" in parts.netloc:
+        raise ConfigurationError("STORE_URL takes no user, query or fragment; credentials have their own settings")
+    if parts.scheme == "s3" and parts.netloc:
+        from shared.store.s3 import S3Store
+
+        prefix = path.strip("/")
+        if prefix:
+            checked_key(prefix)
+        return S3Store(
+            bucket=parts.netloc,
+            prefix=prefix,
+            endpoint_url=endpoint_url,
+            region=region,
+            access_key=access_key,
+            secret_key=secret_key,
+            max_connections=max_connections,
+        )
+    if parts.scheme == "file" and not parts.netloc and path not in ("", "/"):
+        from shared.store.local_folder import LocalFolderStore
+
+        return LocalFolderStore(path)
+    if parts.scheme == "memory" and parts.netloc and not path:
+        from shared.store.memory import MemoryStore
+
+        return MemoryStore.named(parts.netloc)
+    raise ConfigurationError(f"STORE_URL is {url!r}: write s3://bucket, s3://bucket/prefix or file:///absolute/path")
+
+
+def checked_key(key: str) -> str:
+    """`key` itself, or UsageError if no store takes it."""
+    if len(key) > MAX_KEY_LENGTH or not _KEY.fullmatch(key):
+        raise UsageError(f"not a key that the object store takes: {key[:MAX_KEY_LENGTH]!r}")
+    return key
+
+
+def checked_prefix(prefix: str) -> str:
+    """`prefix` itself, or UsageError if no key can start with it."""
+    if len(prefix) > MAX_KEY_LENGTH or not _PREFIX.fullmatch(prefix):
+        raise UsageError(f"no key of the object store starts with {prefix[:MAX_KEY_LENGTH]!r}")
+    return prefix
+
+
+def checked_deletion_prefix(prefix: str) -> str:
+    """`prefix` itself, or UsageError if no key can start with it or if it stands for the whole store."""
+    if not prefix:
+        raise UsageError("an empty prefix would delete the whole store")
+    return checked_prefix(prefix)

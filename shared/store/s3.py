@@ -1,0 +1,194 @@
+"""An object store in an S3 bucket: AWS, MinIO, SeaweedFS or any other endpoint that speaks S3."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from shared.errors import ConfigurationError
+from shared.store import keys as store_keys
+from shared.store.object_store import (
+    ObjectInfo,
+    ObjectStore,
+    checked_deletion_prefix,
+    checked_key,
+    checked_prefix,
+)
+from shared.store.s3_errors import MISSING_BUCKET_CODES, Request, code_of, translated
+
+if TYPE_CHECKING:
+    from types_boto3_s3.client import S3Client
+    from types_boto3_s3.type_defs import ObjectIdentifierTypeDef
+
+CONNECT_TIMEOUT_S = 5
+READ_TIMEOUT_S = 30  # without a single byte, not for the whole object
+MAX_ATTEMPTS = 3  # per request, the first one included, with the SDK's jittered back-off between them
+PAGE_SIZE = 1000  # objects; the most that S3 lists or deletes in one request
+
+_HEALTH_BYTES = b"delineate"
+_DEFAULT_REGION = "us-east-1"  # the one region whose name S3 does not accept at a bucket's creation
+
+
+class S3Store(ObjectStore):
+    """Objects in `bucket`, under `prefix` where one is given; one client, shared by all threads."""
+
+    def __init__(
+        self,
+        *,
+        bucket: str,
+        prefix: str,
+        endpoint_url: str | None,
+        region: str | None,
+        access_key: str | None,
+        secret_key: str | None,
+        max_connections: int,
+    ) -> None:
+        if bool(access_key) != bool(secret_key):
+            raise ConfigurationError("set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY together, or neither")
+        self._bucket = bucket
+        self._prefix = f"{prefix}/" if prefix else ""
+        self._region = region
+        self._endpoint = endpoint_url or "AWS"
+        config = Config(
+            signature_version="s3v4",
+            # bucket.host needs a DNS name for every bucket, which self-hosted endpoints rarely have
+            s3={"addressing_style": "path"},
+            connect_timeout=CONNECT_TIMEOUT_S,
+            read_timeout=READ_TIMEOUT_S,
+            retries={"mode": "standard", "total_max_attempts": MAX_ATTEMPTS},
+            max_pool_connections=max_connections,
+            tcp_keepalive=True,
+            # the SDK's default adds checksum trailers that many S3 servers do not know
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+        )
+        try:
+            # a session of its own: boto3's default session is not safe to create from several threads
+            self._client: S3Client = boto3.session.Session().client(
+                "s3",
+                endpoint_url=endpoint_url,
+                region_name=region,
+                aws_access_key_id=access_key or None,
+                aws_secret_access_key=secret_key or None,
+                config=config,
+            )
+        except (BotoCoreError, ValueError) as error:  # ValueError: an endpoint that is no URL
+            raise ConfigurationError(
+                f"cannot use S3_ENDPOINT_URL {endpoint_url!r} with AWS_REGION {region!r}: {error}"
+            ) from error
+
+    @property
+    def url(self) -> str:
+        """`s3://bucket` or `s3://bucket/prefix`."""
+        return f"s3://{self._bucket}/{self._prefix}".rstrip("/")
+
+    def put(self, key: str, data: bytes, content_type: str = "application/octet-stream") -> None:
+        """One PUT; S3 replaces an object in one step."""
+        name = self._name(key)
+        with self._failures("write", key):
+            self._client.put_object(Bucket=self._bucket, Key=name, Body=data, ContentType=content_type)
+
+    def get(self, key: str) -> bytes:
+        """One GET; ObjectMissing where there is no object."""
+        name = self._name(key)
+        with self._failures("read", key):
+            return self._client.get_object(Bucket=self._bucket, Key=name)["Body"].read()
+
+    def size(self, key: str) -> int | None:
+        """One HEAD: the size in bytes, or None. A missing bucket looks like a missing object here."""
+        name = self._name(key)
+        with self._failures("read", key):
+            try:
+                return self._client.head_object(Bucket=self._bucket, Key=name)["ContentLength"]
+            except ClientError as error:
+                if code_of(error) == "404":  # an answer to HEAD has no body that could say more
+                    return None
+                raise
+
+    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        """Ask for a page of 1,000 when the one before has been used up."""
+        checked_prefix(prefix)
+        return self._pages(prefix)
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """Up to 1,000 objects a request."""
+        remaining = iter(keys)
+        while page := list(islice(remaining, PAGE_SIZE)):
+            doomed: list[ObjectIdentifierTypeDef] = [{"Key": self._name(key)} for key in page]
+            with self._failures("delete", page[0]):
+                answer = self._client.delete_objects(Bucket=self._bucket, Delete={"Objects": doomed, "Quiet": True})
+                for failure in answer.get("Errors", []):
+                    if failure.get("Code") != "NoSuchKey":
+                        raise ClientError({"Error": {"Code": failure.get("Code", "")}}, "DeleteObjects")
+
+    def delete_prefix(self, prefix: str) -> int:
+        """List and delete a page at a time, so that memory stays flat."""
+        checked_deletion_prefix(prefix)
+        found = self.list(prefix)
+        deleted = 0
+        while page := [info.key for info in islice(found, PAGE_SIZE)]:
+            self.delete(page)
+            deleted += len(page)
+        return deleted
+
+    def prepare(self) -> None:
+        """Create the bucket if it is not there."""
+        with self._failures("create the bucket"):
+            if self._bucket_exists():
+                return
+            try:
+                if self._region and self._region != _DEFAULT_REGION:
+                    self._client.create_bucket(
+                        Bucket=self._bucket,
+                        CreateBucketConfiguration={"LocationConstraint": self._region},  # type: ignore[typeddict-item]
+                    )
+                else:
+                    self._client.create_bucket(Bucket=self._bucket)
+            except ClientError:
+                if not self._bucket_exists():  # another process may have created it just now
+                    raise
+
+    def check(self) -> None:
+        """One small PUT and one GET of the same object."""
+        self.put(store_keys.HEALTH_CHECK, _HEALTH_BYTES)
+        if self.get(store_keys.HEALTH_CHECK) != _HEALTH_BYTES:
+            raise ConfigurationError(
+                f"{self._endpoint} gives back other bytes than it was given: check S3_ENDPOINT_URL"
+            )
+
+    def close(self) -> None:
+        """Close the pooled connections."""
+        self._client.close()
+
+    def _name(self, key: str) -> str:
+        return self._prefix + checked_key(key)
+
+    def _pages(self, prefix: str) -> Iterator[ObjectInfo]:
+        pages = self._client.get_paginator("list_objects_v2").paginate(
+            Bucket=self._bucket, Prefix=self._prefix + prefix, PaginationConfig={"PageSize": PAGE_SIZE}
+        )
+        with self._failures("list", prefix):
+            for page in pages:
+                for entry in page.get("Contents", []):
+                    yield ObjectInfo(entry["Key"].removeprefix(self._prefix), entry["Size"])
+
+    def _bucket_exists(self) -> bool:
+        try:
+            self._client.head_bucket(Bucket=self._bucket)
+        except ClientError as error:
+            if code_of(error) in MISSING_BUCKET_CODES:
+                return False
+            raise
+        return True
+
+    @contextmanager
+    def _failures(self, action: str, key: str = "") -> Iterator[None]:
+        """Turn the SDK's errors into ours."""
+        try:
+            yield
+        except (ClientError, BotoCoreError) as error:
+            raise translated(error, Request(action, key, self._bucket, self._endpoint)) from error
