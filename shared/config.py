@@ -106,7 +106,7 @@ class Settings(BaseSettings):
 
     @cached_property
     def broker_socket(self) -> Path:
-        """Unix socket of the embedded broker: under DELINEATE_HOME, or in the temporary folder where that is too long."""
+        """Unix socket of the embedded broker: under DELINEATE_HOME, or in the temporary folder if that is too long."""
         socket = self.delineate_home / "broker.sock"
         if len(os.fsencode(socket)) <= _LONGEST_SOCKET_PATH:
             return socket

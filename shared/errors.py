@@ -1,21 +1,21 @@
 """Every error that Delineate raises on purpose.
 
-    DelineateError                  one line that says what to do next; a traceback never reaches a user
-    ├── Retryable                   the world is away: try again later, no attempt is used up
-    │   ├── BrokerUnavailable       Redis does not answer
-    │   ├── StoreUnavailable        the object store does not answer, or answers with a server error
-    │   ├── DatabaseUnavailable     the SQL database does not answer
-    │   └── DeviceOutOfMemory       the batch was too large for the device: use a smaller one
-    └── Permanent                   trying again gives the same answer
-        ├── UsageError              a wrong argument, folder, job id or setting
-        ├── ConfigurationError      a setting that cannot work (address, credentials, bucket, device)
-        ├── CheckpointError         the weights cannot be used: an HTML page, a pointer, a pickle, truncated …
-        ├── MessageError            a task message that does not follow the contract
-        ├── ObjectMissing           the object store has no object under this key
-        ├── JobNotFound             no job has this id
-        ├── IllegalTransition       a state change that the transition table does not have
-        └── ItemError               one input that cannot be processed; carries a stable `code`
-            └── ImageError          … because its bytes are not a usable image
+DelineateError                  one line that says what to do next; a traceback never reaches a user
+├── Retryable                   the world is away: try again later, no attempt is used up
+│   ├── BrokerUnavailable       Redis does not answer
+│   ├── StoreUnavailable        the object store does not answer, or answers with a server error
+│   ├── DatabaseUnavailable     the SQL database does not answer
+│   └── DeviceOutOfMemory       the batch was too large for the device: use a smaller one
+└── Permanent                   trying again gives the same answer
+    ├── UsageError              a wrong argument, folder, job id or setting
+    ├── ConfigurationError      a setting that cannot work (address, credentials, bucket, device)
+    ├── CheckpointError         the weights cannot be used: an HTML page, a pointer, a pickle, truncated …
+    ├── MessageError            a task message that does not follow the contract
+    ├── ObjectMissing           the object store has no object under this key
+    ├── JobNotFound             no job has this id
+    ├── IllegalTransition       a state change that the transition table does not have
+    └── ItemError               one input that cannot be processed; carries a stable `code`
+        └── ImageError          … because its bytes are not a usable image
 """
 
 from enum import StrEnum

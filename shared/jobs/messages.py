@@ -4,14 +4,16 @@ A message is a hint that a shard may have work. It carries ids and nothing else:
 a message that is lost, late, doubled or out of order does no harm.
 """
 
-from typing import Any, Literal
-from uuid import UUID
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from shared.errors import MessageError
 
 VERSION = 1
+
+_HEX = "[0-9a-f]"
+Id = Annotated[str, StringConstraints(pattern=f"^{_HEX}{{8}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{12}}$")]
 
 
 class ShardMessage(BaseModel):
@@ -19,9 +21,9 @@ class ShardMessage(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    version: Literal[1] = VERSION
-    job: UUID
-    shard: UUID
+    version: Literal[1] = 1
+    job: Id
+    shard: Id
 
     def encode(self) -> dict[str, Any]:
         """Return the JSON object that travels."""

@@ -1,0 +1,248 @@
+"""Submitting: sources → object store → rows → hints, for the producer and the admin alike.
+
+Sources are uploaded in parallel, and each shard's rows are committed and hinted at as soon as its sources are there,
+so that the first masks are made while later files are still on their way. At most two shards of files are in
+memory's reach at once, whatever the size of the folder. Nothing is hinted at before its rows are committed.
+"""
+
+import contextlib
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import chain, islice
+from pathlib import PurePosixPath
+from typing import TypeVar
+
+import numpy as np
+
+from shared.errors import DelineateError, ItemError, Retryable, UsageError
+from shared.jobs.records import NewItem
+from shared.jobs.state import JobKind
+from shared.jobs.tables import new_id
+from shared.services import Services
+from shared.store import keys
+from shared.synth import NOISE_KINDS
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+# The first shards are small, so that the first results come soon.
+_FIRST_SHARD_ITEMS = 4
+MOST_SYNTHETIC_ITEMS = 1_000_000
+MOST_DOTS = 1_000
+
+
+@dataclass(frozen=True)
+class Source:
+    """An image to submit: its relative path with `/`, and how to read its bytes.
+
+    `read` runs in an upload thread; it raises ItemError where the file cannot be used, and only that item fails.
+    """
+
+    path: str
+    read: Callable[[], bytes]
+
+
+@dataclass(frozen=True)
+class SubmissionProgress:
+    """How far a submission is: files handled, those among them that failed already, bytes uploaded."""
+
+    files: int = 0
+    failed: int = 0
+    bytes: int = 0
+
+
+@dataclass(frozen=True)
+class SyntheticSpec:
+    """What a synthetic job generates: `count` scenes of dotblob-v1, all determined by `seed`.
+
+    Severities are spread evenly from `severity_from` to `severity_to`. `num_dots`, `jitter` (standard deviation of the
+    dots' displacement as a share of the image's side) and `noise` (a kind) are drawn for each scene where None.
+    """
+
+    count: int
+    seed: int = 0
+    num_dots: int | None = None
+    jitter: float | None = None
+    severity_from: float = 0.5
+    severity_to: float = 0.5
+    noise: str | None = None
+
+    def __post_init__(self) -> None:
+        """Raise UsageError for a value out of its range."""
+        if not 1 <= self.count <= MOST_SYNTHETIC_ITEMS:
+            raise UsageError(f"count is {self.count}: give 1 to {MOST_SYNTHETIC_ITEMS}")
+        if self.seed < 0:
+            raise UsageError(f"seed is {self.seed}: give 0 or more")
+        if self.num_dots is not None and not 1 <= self.num_dots <= MOST_DOTS:
+            raise UsageError(f"num-dots is {self.num_dots}: give 1 to {MOST_DOTS}")
+        if self.jitter is not None and not 0.0 <= self.jitter <= 0.2:
+            raise UsageError(f"jitter is {self.jitter}: give 0 to 0.2")
+        if not 0.0 <= self.severity_from <= self.severity_to <= 1.0:
+            raise UsageError("severity goes from 0 to 1, the smaller first")
+        if self.noise is not None and self.noise not in NOISE_KINDS:
+            raise UsageError(f"noise is {self.noise!r}: give one of {', '.join(NOISE_KINDS)}")
+
+    def items(self) -> Iterator[NewItem]:
+        """Yield the items, each with the arguments of `shared.synth.synthesise`."""
+        for index in range(self.count):
+            share = index / (self.count - 1) if self.count > 1 else 0.0
+            severity = self.severity_from + share * (self.severity_to - self.severity_from)
+            # 53 bits, which JSON carries exactly.
+            seed = int(np.random.SeedSequence([self.seed, index]).generate_state(1, np.uint64)[0] >> np.uint64(11))
+            yield NewItem(
+                id=new_id(),
+                path=f"synthetic-{index:06d}.png",
+                synthesis={
+                    "seed": seed,
+                    "num_dots": self.num_dots,
+                    "jitter": self.jitter,
+                    "severity": round(severity, 6),
+                    "noise": self.noise,
+                },
+            )
+
+
+def submit_synthetic(services: Services, spec: SyntheticSpec, *, name: str, submitted_by: str) -> str:
+    """Make a synthetic job and return its id."""
+    job_id = services.repository.create_job(JobKind.SYNTHETIC, name=name, submitted_by=submitted_by)
+    for block in _blocks(spec.items(), services.settings.shard_size):
+        services.repository.add_shard(job_id, block)
+        _hint(services)
+    services.repository.seal(job_id)
+    return job_id
+
+
+def submit_images(
+    services: Services,
+    sources: Iterable[Source],
+    *,
+    name: str,
+    submitted_by: str,
+    submission_key: str | None = None,
+    on_start: Callable[[str, bool], None] = lambda job_id, resumed: None,
+    on_progress: Callable[[SubmissionProgress], None] = lambda progress: None,
+) -> str:
+    """Make a job of these sources, or go on with an interrupted one of the same `submission_key`; return its id.
+
+    `on_start` gets the job's id and whether it is an interrupted one that goes on.
+
+    Raises:
+        UsageError: there are no sources, or another submission with this key is going on.
+        Retryable: a service went away. The job stays unsealed, and the same call goes on where this one was.
+    """
+    iterator = iter(sources)
+    first = next(iterator, None)
+    if first is None:
+        raise UsageError("there is no image to submit")
+    repository = services.repository
+    job_id = repository.unsealed_job(submission_key) if submission_key else None
+    resumed = job_id is not None
+    if job_id is None:
+        job_id = repository.create_job(
+            JobKind.IMAGES, name=name, submitted_by=submitted_by, submission_key=submission_key
+        )
+    on_start(job_id, resumed)
+    try:
+        _Upload(services, job_id, resumed, on_progress).run(chain([first], iterator))
+    except BaseException:
+        # Also for Ctrl-C: what is not in a shard yet leaves no trace.
+        with contextlib.suppress(DelineateError):
+            repository.discard_empty(job_id)
+        raise
+    repository.seal(job_id)
+    return job_id
+
+
+class _Upload:
+    """The upload of one submission: a window of two blocks of sources, each becoming a shard."""
+
+    def __init__(
+        self,
+        services: Services,
+        job_id: str,
+        resumed: bool,
+        on_progress: Callable[[SubmissionProgress], None],
+    ) -> None:
+        self.services = services
+        self.job_id = job_id
+        self.resumed = resumed
+        self.on_progress = on_progress
+        self.progress = SubmissionProgress()
+
+    def run(self, sources: Iterable[Source]) -> None:
+        """Upload everything and commit it, shard by shard."""
+        uploading: deque[list[Future[NewItem]]] = deque()
+        pool = ThreadPoolExecutor(self.services.settings.upload_threads, thread_name_prefix="upload")
+        try:
+            for block in _blocks(sources, self.services.settings.shard_size):
+                uploading.append([pool.submit(self._upload, source) for source in self._new(block)])
+                if len(uploading) == 2:
+                    self._commit(uploading[0])
+                    uploading.popleft()
+            while uploading:
+                self._commit(uploading[0])
+                uploading.popleft()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            self._remove_uncommitted(chain.from_iterable(uploading))
+            raise
+        pool.shutdown()
+
+    def _new(self, block: Sequence[Source]) -> Sequence[Source]:
+        """Leave out what an interrupted submission had committed already."""
+        if not self.resumed:
+            return block
+        known = self.services.repository.known_paths(self.job_id, [source.path for source in block])
+        self._advance(files=len(known))
+        return [source for source in block if source.path not in known]
+
+    def _upload(self, source: Source) -> NewItem:
+        item_id = new_id()
+        try:
+            data = source.read()
+        except ItemError as error:
+            return NewItem(id=item_id, path=source.path, error_code=error.code, error=str(error))
+        key = keys.source(self.job_id, item_id, PurePosixPath(source.path).suffix)
+        self.services.store.put(key, data)
+        return NewItem(id=item_id, path=source.path, source_key=key, source_bytes=len(data))
+
+    def _commit(self, uploads: Sequence[Future[NewItem]]) -> None:
+        items = [upload.result() for upload in uploads]
+        if items:
+            self.services.repository.add_shard(self.job_id, items)
+            _hint(self.services)
+        self._advance(
+            files=len(items),
+            failed=sum(item.error_code is not None for item in items),
+            uploaded=sum(item.source_bytes or 0 for item in items),
+        )
+
+    def _advance(self, *, files: int, failed: int = 0, uploaded: int = 0) -> None:
+        done = self.progress
+        self.progress = SubmissionProgress(done.files + files, done.failed + failed, done.bytes + uploaded)
+        self.on_progress(self.progress)
+
+    def _remove_uncommitted(self, uploads: Iterable[Future[NewItem]]) -> None:
+        finished = [upload for upload in uploads if not upload.cancelled() and upload.exception() is None]
+        with contextlib.suppress(DelineateError):
+            self.services.store.delete(key for upload in finished if (key := upload.result().source_key))
+
+
+def _blocks(values: Iterable[T], largest: int) -> Iterator[list[T]]:
+    iterator = iter(values)
+    size = min(_FIRST_SHARD_ITEMS, largest)
+    while block := list(islice(iterator, size)):
+        yield block
+        size = min(size * 2, largest)
+
+
+def _hint(services: Services) -> None:
+    try:
+        services.dispatcher.fill()
+    except Retryable as error:
+        # The rows are committed, which is all that counts: the reconciler sends the hint later.
+        log.warning("no hint sent: %s", error, extra={"action": "hint_postponed"})

@@ -1,0 +1,84 @@
+"""What a part is made of: the database, the queue and the object store that the settings name, opened once."""
+
+from dataclasses import dataclass
+
+from shared.config import Settings
+from shared.errors import BrokerUnavailable, ConfigurationError, DatabaseUnavailable, StoreUnavailable
+from shared.jobs.claims import Claims
+from shared.jobs.database import Database
+from shared.jobs.dispatch import Dispatcher
+from shared.jobs.queue import ShardQueue
+from shared.jobs.reconciler import Reconciler
+from shared.jobs.repository import Repository
+from shared.jobs.workers import Workers
+from shared.store import ObjectStore, open_store
+
+
+@dataclass(frozen=True)
+class Services:
+    """The opened services of one process. Threads may share them; a fork may not."""
+
+    settings: Settings
+    database: Database
+    repository: Repository
+    claims: Claims
+    workers: Workers
+    queue: ShardQueue
+    dispatcher: Dispatcher
+    store: ObjectStore
+
+    def check(self) -> None:
+        """Raise unless database, queue and store all answer and the settings work.
+
+        Raises:
+            ConfigurationError: a setting is wrong, or nothing answers where it points to; one line says which.
+        """
+        try:
+            self.database.check()
+            self.queue.check()
+            self.store.check()
+        except (DatabaseUnavailable, BrokerUnavailable, StoreUnavailable) as error:
+            advice = (
+                "is the stack running? Start it with `make up`"
+                if self.settings.is_embedded
+                else "check DATABASE_URL, BROKER_URL, STORE_URL and S3_ENDPOINT_URL"
+            )
+            raise ConfigurationError(f"{error} ({advice})") from error
+
+    def reconciler(self) -> Reconciler:
+        """Return a reconciler over these services."""
+        return Reconciler(self.repository, self.claims, self.dispatcher, interval=self.settings.reconcile_interval)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.store.close()
+        self.queue.celery.close()
+        self.database.close()
+
+
+def connect(settings: Settings) -> Services:
+    """Open the services that the settings name; nothing is contacted before the first use.
+
+    Raises:
+        ConfigurationError: an address that cannot be one.
+    """
+    # One connection for each thread that may be in a transaction, and one for the leases.
+    database = Database(settings.database, pool_size=max(settings.worker_concurrency, 4) + 1)
+    queue = ShardQueue(settings.broker)
+    access_key, secret_key = settings.aws_access_key_id, settings.aws_secret_access_key
+    return Services(
+        settings=settings,
+        database=database,
+        repository=Repository(database),
+        claims=Claims(database, lease_seconds=settings.lease_seconds, max_attempts=settings.max_attempts),
+        workers=Workers(database),
+        queue=queue,
+        dispatcher=Dispatcher(database, queue, window=settings.publish_window, resend_after=settings.resend_after),
+        store=open_store(
+            settings.store,
+            endpoint_url=settings.s3_endpoint_url,
+            region=settings.aws_region,
+            access_key=access_key.get_secret_value() if access_key else None,
+            secret_key=secret_key.get_secret_value() if secret_key else None,
+        ),
+    )
