@@ -1,0 +1,125 @@
+"""Bytes ↔ arrays: sources of any supported format in, masks and probability maps out. Safe in threads.
+
+    decode                                  PNG, JPEG, TIFF, BMP, WebP → grey float32
+    encode_mask, decode_mask                bool ↔ PNG of 1 bit that reads as 0 and 255
+    encode_probability, decode_probability  uint8 ↔ PNG of 8 bits; float32 in [0, 1] on reading
+    encode_grey                             uint8 → PNG of 8 bits
+
+An image is taken as its file stores it: EXIF orientation is not applied, so that a mask lies pixel on pixel
+over its source. Colour becomes Rec. 601 luma, alpha is ignored, colour profiles and gamma too.
+"""
+
+from io import BytesIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
+
+from shared.errors import ImageError, ItemErrorCode
+from shared.images.decoded import DecodedImage, DecodeLimits
+from shared.images.formats import READABLE, identify
+from shared.images.readers import raster
+
+__all__ = [
+    "DecodeLimits",
+    "DecodedImage",
+    "decode",
+    "decode_mask",
+    "decode_probability",
+    "encode_grey",
+    "encode_mask",
+    "encode_probability",
+]
+
+
+def decode(data: bytes, *, limits: DecodeLimits) -> DecodedImage:
+    """Read one image as grey float32, in the units of its file.
+
+    Sides are checked against `limits` as soon as the header is read, before memory for pixels is taken.
+
+    Raises:
+        ImageError: with the code `empty_file`, `not_an_image`, `unsupported_format`, `animated`,
+            `too_small`, `too_large`, `truncated` or `not_finite`. The reason is one line in our own words,
+            never text out of the file; the library's error is chained.
+    """
+    if not data:
+        raise ImageError(ItemErrorCode.EMPTY_FILE, "the file has no bytes")
+    format_name = identify(data)
+    if format_name is None:
+        raise ImageError(ItemErrorCode.NOT_AN_IMAGE, "the bytes are not those of an image, whatever the name says")
+    if format_name == "GIF" and raster.gif_is_animated(data):
+        raise ImageError(ItemErrorCode.ANIMATED, "an animated GIF: submit single images")
+    if format_name not in READABLE:
+        raise ImageError(
+            ItemErrorCode.UNSUPPORTED_FORMAT,
+            f"{format_name} is not among the formats read: {', '.join(READABLE)}",
+        )
+    try:
+        image = _read(format_name, data, limits)
+    except (ImageError, MemoryError):
+        raise
+    except Exception as error:  # the libraries raise whatever damaged bytes lead them to
+        raise ImageError(ItemErrorCode.TRUNCATED, f"the {format_name} ends early or is damaged") from error
+    if not np.isfinite(image.pixels).all():
+        raise ImageError(ItemErrorCode.NOT_FINITE, "some intensities are NaN or infinite")
+    return image
+
+
+def _read(format_name: str, data: bytes, limits: DecodeLimits) -> DecodedImage:
+    match format_name:
+        case "PNG":
+            return raster.read_png(data, limits)
+        case "JPEG":
+            return raster.read_jpeg(data, limits)
+        case "BMP":
+            return raster.read_bmp(data, limits)
+        case "WebP":
+            return raster.read_webp(data, limits)
+        case _:
+            from shared.images.readers import tiff  # tifffile is not in a producer's installation
+
+            return tiff.read(data, limits)
+
+
+def encode_mask(mask: NDArray[np.bool_]) -> bytes:
+    """H×W bool to a PNG of 1 bit a pixel; image viewers and readers show it as 0 and 255."""
+    height, width = mask.shape
+    packed = np.packbits(mask, axis=1)
+    return _png(Image.frombytes("1", (width, height), packed.tobytes()), level=6)
+
+
+def decode_mask(data: bytes) -> NDArray[np.bool_]:
+    """H×W bool from a PNG of 0 and 255, of 1 or 8 bits. Raises `ImageError` (`truncated`)."""
+    return np.asarray(_open_png(data).convert("L")) > 127
+
+
+def encode_probability(probability: NDArray[np.uint8], level: int = 1) -> bytes:
+    """H×W uint8, 255 for probability 1, to a PNG of 8 bits. `level` is zlib's, from 0 (none) to 9 (smallest)."""
+    return _png(Image.fromarray(probability, "L"), level)
+
+
+def decode_probability(data: bytes) -> NDArray[np.float32]:
+    """H×W float32 in [0, 1] from a PNG of 8 bits. Raises `ImageError` (`truncated`)."""
+    return np.asarray(_open_png(data).convert("L"), dtype=np.float32) / np.float32(255)
+
+
+def encode_grey(image: NDArray[np.uint8], level: int = 1) -> bytes:
+    """H×W uint8 to a PNG of 8 bits."""
+    return _png(Image.fromarray(image, "L"), level)
+
+
+def _png(image: Image.Image, level: int) -> bytes:
+    buffer = BytesIO()
+    image.save(buffer, "PNG", compress_level=level)
+    return buffer.getvalue()
+
+
+def _open_png(data: bytes) -> Image.Image:
+    """A PNG that this module wrote."""
+    try:
+        image = PngImageFile(BytesIO(data))
+        image.load()
+    except Exception as error:
+        raise ImageError(ItemErrorCode.TRUNCATED, "the stored PNG ends early or is damaged") from error
+    return image

@@ -1,0 +1,50 @@
+"""What decoding gives, and the limits it works under."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.errors import ImageError, ItemErrorCode
+
+
+@dataclass(frozen=True)
+class DecodeLimits:
+    """The sides in pixels between which an image is accepted, both included."""
+
+    min_side: int
+    max_side: int
+
+    def check(self, width: int, height: int) -> None:
+        """Raise `ImageError` (`too_small`, `too_large`); called with a header's sizes, before any pixel exists."""
+        if min(width, height) < self.min_side:
+            raise ImageError(
+                ItemErrorCode.TOO_SMALL,
+                f"{width}×{height} px: the shortest side accepted is {self.min_side} px",
+            )
+        if max(width, height) > self.max_side:
+            raise ImageError(
+                ItemErrorCode.TOO_LARGE,
+                f"{width}×{height} px: the longest side accepted is {self.max_side} px",
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class DecodedImage:
+    """One grey image, as stored in its file: neither rotated nor rescaled."""
+
+    pixels: NDArray[np.float32]  # H×W, in the file's own units: 0..255, 0..65535, or whatever its floats mean
+    format: str  # one of shared.images.formats.READABLE
+    mode: str  # what the file holds: "grey", "RGB", "palette", "CMYK" …; "+alpha" where alpha was left out
+    bit_depth: int  # bits a sample
+    note: str | None = None  # what the reader of the result should know, such as "first of 3 pages"
+
+    @property
+    def height(self) -> int:
+        """Rows, in pixels."""
+        return int(self.pixels.shape[0])
+
+    @property
+    def width(self) -> int:
+        """Columns, in pixels."""
+        return int(self.pixels.shape[1])

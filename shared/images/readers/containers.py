@@ -1,0 +1,84 @@
+"""PNG, JPEG and WebP read as containers: sizes from headers, and the parts that pixels need.
+
+Metadata is cut out before a library sees the file. Nothing here uses EXIF, colour profiles or comments, and
+their parsers are where libraries warn, balk at sizes and spend time on hostile bytes. All functions accept
+any bytes: what cannot be followed is passed on as it is, for the decoder to refuse.
+"""
+
+from dataclasses import dataclass
+
+_PNG_SIGNATURE_BYTES = 8
+_PNG_PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"IDAT", b"IEND")
+_START_OF_SCAN = 0xDA
+_APP0_JFIF, _APP14_ADOBE, _APP15, _COMMENT = 0xE0, 0xEE, 0xEF, 0xFE
+
+
+@dataclass(frozen=True)
+class Png:
+    """The chunks of a PNG that make its picture, and how many frames it announces."""
+
+    data: bytes
+    bit_depth: int
+    frames: int
+
+
+def parse_png(data: bytes) -> Png:
+    """Keep the header, palette and pixels (not transparency: alpha is ignored). `ValueError` without a header."""
+    if data[12:16] != b"IHDR" or len(data) < 33:
+        raise ValueError("no IHDR")
+    kept = [data[:_PNG_SIGNATURE_BYTES]]
+    frames = 1
+    at = _PNG_SIGNATURE_BYTES
+    while at < len(data):
+        kind = data[at + 4 : at + 8]
+        end = at + 12 + int.from_bytes(data[at : at + 4])  # length, kind, payload, checksum
+        if kind in _PNG_PIXEL_CHUNKS:
+            kept.append(data[at:end])
+        elif kind == b"acTL":
+            frames = int.from_bytes(data[at + 8 : at + 12])
+        at = end
+    return Png(b"".join(kept), bit_depth=data[24], frames=frames)
+
+
+def without_jpeg_metadata(data: bytes) -> bytes:
+    """Drop comments and APPn, save JFIF's and Adobe's, which say how colours are coded."""
+    kept = [data[:2]]
+    at = 2
+    while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != _START_OF_SCAN:
+        marker = data[at + 1]
+        if marker == 0xFF:  # a fill byte
+            at += 1
+            continue
+        end = at + 2 + int.from_bytes(data[at + 2 : at + 4])
+        is_metadata = marker == _COMMENT or (_APP0_JFIF < marker <= _APP15 and marker != _APP14_ADOBE)
+        if not is_metadata:
+            kept.append(data[at:end])
+        at = end
+    kept.append(data[at:])
+    return b"".join(kept)
+
+
+@dataclass(frozen=True)
+class WebPHeader:
+    """Sizes in pixels and whether the file is an animation."""
+
+    width: int
+    height: int
+    animated: bool
+
+
+def parse_webp_header(data: bytes) -> WebPHeader:
+    """Read the first chunk (RFC 9649, section 2). `ValueError` where it is none known or ends early."""
+    kind = data[12:16]
+    if len(data) < 30:
+        raise ValueError("the header ends early")
+    if kind == b"VP8X":
+        width, height = (1 + int.from_bytes(data[at : at + 3], "little") for at in (24, 27))
+        return WebPHeader(width, height, animated=bool(data[20] & 0x02))
+    if kind == b"VP8L":
+        bits = int.from_bytes(data[21:25], "little")
+        return WebPHeader(1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF), animated=False)
+    if kind == b"VP8 ":
+        width, height = (int.from_bytes(data[at : at + 2], "little") & 0x3FFF for at in (26, 28))
+        return WebPHeader(width, height, animated=False)
+    raise ValueError(f"unknown first chunk {kind!r}")

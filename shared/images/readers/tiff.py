@@ -1,0 +1,125 @@
+"""TIFF and BigTIFF through tifffile: strips and tiles, chunky and planar, plain and compressed."""
+
+import logging
+from io import BytesIO
+from math import prod
+from typing import Any
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+from tifffile import COMPRESSION, PHOTOMETRIC, TIFF, TiffFile, TiffPage
+
+from shared.errors import ImageError, ItemErrorCode
+from shared.images.decoded import DecodedImage, DecodeLimits
+from shared.images.grey import luma, luma_of_cmyk
+
+# It logs each oddity of a damaged file; the outcome reaches the user as one reason instead.
+logging.getLogger(tifffile.__name__).setLevel(logging.CRITICAL)
+
+MAX_SAMPLES = 5
+"""Most samples a pixel: CMYK and alpha. A header may announce 65,535, each the size of the image."""
+
+MAX_TILE_SIDE = 4096
+"""Longest side of a tile, in pixels. A header may announce any, and a tile is decoded as a whole."""
+
+_SAMPLES_NEEDED = {
+    PHOTOMETRIC.MINISWHITE: 1,
+    PHOTOMETRIC.MINISBLACK: 1,
+    PHOTOMETRIC.RGB: 3,
+    PHOTOMETRIC.PALETTE: 1,
+    PHOTOMETRIC.SEPARATED: 4,
+    PHOTOMETRIC.YCBCR: 3,
+}
+_MODES = {
+    PHOTOMETRIC.MINISWHITE: "grey",
+    PHOTOMETRIC.MINISBLACK: "grey",
+    PHOTOMETRIC.RGB: "RGB",
+    PHOTOMETRIC.PALETTE: "palette",
+    PHOTOMETRIC.SEPARATED: "CMYK",
+    PHOTOMETRIC.YCBCR: "YCbCr",
+}
+_DECODED_TO_RGB = (COMPRESSION.OJPEG, COMPRESSION.JPEG)
+
+
+def read(data: bytes, limits: DecodeLimits) -> DecodedImage:
+    """The first page: grey, palette, RGB, YCbCr or CMYK of 1 to 64 bits a sample, integer or float."""
+    with TiffFile(BytesIO(data)) as tiff:
+        page = tiff.pages.first
+        if not isinstance(page, TiffPage):
+            raise TypeError("the first page has no tags of its own")
+        limits.check(page.imagewidth, page.imagelength)
+        _require_supported(page)
+        _require_complete(page, len(data))
+        stored = page.asarray(squeeze=False, maxworkers=1)  # planes × depth × H × W × samples
+        pages = len(tiff.pages)
+        channels = np.moveaxis(stored[:, 0], 0, -1)[..., 0, :] if stored.shape[0] > 1 else stored[0, 0]
+        photometric = PHOTOMETRIC(page.photometric)
+        alpha = "+alpha" if page.samplesperpixel > _SAMPLES_NEEDED[photometric] else ""
+        return DecodedImage(
+            pixels=_grey(page, channels),
+            format="TIFF",
+            mode=_MODES[photometric] + alpha,
+            bit_depth=page.bitspersample,
+            note=f"first of {pages} pages" if pages > 1 else None,
+        )
+
+
+def _grey(page: TiffPage, channels: NDArray[Any]) -> NDArray[np.float32]:
+    """H×W×C as stored to H×W grey."""
+    largest = 2**page.bitspersample - 1 if channels.dtype.kind in "bu" else 0
+    # A float64 beyond float32's range becomes infinite here, and is refused as such by the caller.
+    with np.errstate(over="ignore"):
+        match page.photometric:
+            case PHOTOMETRIC.MINISWHITE:
+                return np.float32(largest) - channels[..., 0].astype(np.float32)
+            case PHOTOMETRIC.RGB:
+                return luma(channels)
+            case PHOTOMETRIC.PALETTE:
+                colours = luma(np.moveaxis(_colormap(page), 0, -1)[None])[0]  # 0..65535, whatever the depth
+                shades: NDArray[np.float32] = colours[channels[..., 0]]
+                return shades
+            case PHOTOMETRIC.SEPARATED:
+                return luma_of_cmyk(channels, largest)
+            case PHOTOMETRIC.YCBCR if page.compression in _DECODED_TO_RGB:
+                return luma(channels)
+            case _:  # grey, or the Y of YCbCr, which is the luma wanted
+                return channels[..., 0].astype(np.float32)
+
+
+def _colormap(page: TiffPage) -> NDArray[np.uint16]:
+    if page.colormap is None:
+        raise ValueError("a palette image without its palette")
+    return page.colormap
+
+
+def _require_supported(page: TiffPage) -> None:
+    """Refuse what cannot be turned into one grey image, by its header."""
+    photometric = PHOTOMETRIC(page.photometric) if page.photometric in _SAMPLES_NEEDED else None
+    if photometric is None:
+        layout = "of an unusual colour space"
+    elif not _SAMPLES_NEEDED[photometric] <= page.samplesperpixel <= MAX_SAMPLES:
+        layout = f"of {page.samplesperpixel} channels"
+    elif page.imagedepth != 1:
+        layout = f"of a volume, {page.imagedepth} slices deep"
+    elif page.dtype is None or page.dtype.kind not in "buif":
+        layout = f"of {page.bitspersample}-bit samples of an unusual kind"
+    elif photometric is PHOTOMETRIC.SEPARATED and page.dtype.kind != "u":
+        layout = "of inks that are not whole numbers"
+    elif photometric is PHOTOMETRIC.PALETTE and page.dtype.kind not in "bu":
+        layout = "of palette entries that are not whole numbers"
+    elif page.is_tiled and max(page.tilewidth, page.tilelength) > MAX_TILE_SIDE:
+        layout = f"of tiles of {page.tilewidth}×{page.tilelength} px"
+    elif page.compression != COMPRESSION.NONE and page.compression not in TIFF.DECOMPRESSORS:
+        layout = "of an unusual compression"
+    else:
+        return
+    raise ImageError(ItemErrorCode.UNSUPPORTED_FORMAT, f"a TIFF {layout}: convert it to plain grey or RGB")
+
+
+def _require_complete(page: TiffPage, size: int) -> None:
+    """Each strip or tile lies inside the file; the library would fill in a missing one without a word."""
+    segments = list(zip(page.dataoffsets, page.databytecounts, strict=False))
+    present = [count > 0 and 0 < offset <= size - count for offset, count in segments]
+    if len(segments) < prod(page.chunked) or not all(present):
+        raise ImageError(ItemErrorCode.TRUNCATED, "the TIFF ends early: some of its strips or tiles are missing")
