@@ -260,6 +260,12 @@ class Repository:
         with self.database.read() as connection:
             return [_item(row) for row in connection.execute(query.order_by(ItemRow.number).limit(limit))]
 
+    def paths(self, job_id: str, *, limit: int, after: int = -1) -> list[tuple[int, str]]:
+        """Return numbers and paths alone of items of a job by number, from the one after number `after`."""
+        query = select(ItemRow.number, ItemRow.path).where(ItemRow.job_id == job_id, ItemRow.number > after)
+        with self.database.read() as connection:
+            return [(row.number, row.path) for row in connection.execute(query.order_by(ItemRow.number).limit(limit))]
+
     def item(self, item_id: str) -> Item | None:
         """Return an item by its id."""
         with self.database.read() as connection:

@@ -1,0 +1,197 @@
+import csv
+import io
+import posixpath
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.errors import ItemErrorCode, UsageError
+from shared.jobs.claims import Claims
+from shared.jobs.database import Database
+from shared.jobs.records import Failure, Item, NewItem, Success
+from shared.jobs.repository import Repository
+from shared.jobs.results import (
+    RESULT_COLUMNS,
+    all_items,
+    job_output_names,
+    output_names,
+    result_files,
+    result_row,
+    write_results_csv,
+)
+from shared.jobs.state import ItemStatus, JobKind
+from shared.jobs.tables import new_id
+
+# Few names, so that they fall together often.
+_name = st.lists(st.sampled_from(["a", "b", ".png", ".jpg", ".tif", " "]), min_size=1, max_size=6).map("".join)
+_paths = st.lists(_name, min_size=1, max_size=3).map("/".join)
+
+
+def _is_file_system(paths: set[str]) -> bool:
+    """Whether these files can exist side by side: none is a folder of another."""
+    return not any(folder in paths for path in paths for folder in _folders(path))
+
+
+def _folders(path: str) -> Iterator[str]:
+    while path := posixpath.dirname(path):
+        yield path
+
+
+@given(st.sets(_paths, max_size=30).filter(_is_file_system), st.randoms(use_true_random=False))
+def test_outputs_are_unique_and_the_same_in_any_order(paths: set[str], shuffling: random.Random) -> None:
+    names = output_names(sorted(paths))
+    assert names.keys() == paths
+    assert len(set(names.values())) == len(paths)
+    assert _is_file_system(set(names.values()))
+    assert all(name.endswith(".png") for name in names.values())
+    assert all(posixpath.dirname(name) == posixpath.dirname(path) for path, name in names.items())
+    shuffled = list(paths)
+    shuffling.shuffle(shuffled)
+    assert output_names(shuffled) == names
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("a.jpg", "a.png"),
+        ("a.png", "a.png"),
+        ("scan.final.TIFF", "scan.final.png"),
+        ("no extension", "no extension.png"),
+        ("x/y/z.bmp", "x/y/z.png"),
+        ('line\nbreak "quoted" \u00e9\U0001f600.webp', 'line\nbreak "quoted" \u00e9\U0001f600.png'),
+        ("..a.jpg", "..a.png"),
+        ("folder.d/name", "folder.d/name.png"),
+    ],
+)
+def test_extension_becomes_png(path: str, name: str) -> None:
+    assert output_names([path]) == {path: name}
+
+
+def test_inputs_that_would_fall_together_keep_their_whole_names() -> None:
+    assert output_names(["a.jpg", "a.tif", "b.jpg", "x/a.jpg"]) == {
+        "a.jpg": "a.jpg.png",
+        "a.tif": "a.tif.png",
+        "b.jpg": "b.png",
+        "x/a.jpg": "x/a.png",
+    }
+
+
+def test_an_input_called_as_anothers_whole_name_gives_way() -> None:
+    assert output_names(["a.jpg", "a.tif", "a.jpg.png", "a.jpg.png.bmp"]) == {
+        "a.jpg": "a.jpg.png",
+        "a.tif": "a.tif.png",
+        "a.jpg.png": "a.jpg.png.png",
+        "a.jpg.png.bmp": "a.jpg.png.bmp.png",
+    }
+
+
+def test_an_output_gives_way_to_a_folder_of_its_name() -> None:
+    assert output_names(["a.jpg", "a.png/b.jpg", "a.jpg.png/c.jpg"])["a.jpg"] == "a.jpg.png.png"
+
+
+def test_names_stay_within_what_a_file_system_takes() -> None:
+    longest = "\u00e9" * 125
+    names = output_names([f"d/{longest}.jpg", f"d/{longest}.tif"])
+    assert len(set(names.values())) == 2
+    assert all(len(posixpath.basename(name).encode()) <= 255 and name.endswith(".png") for name in names.values())
+
+
+@pytest.mark.parametrize(
+    "path", ["/etc/a.png", "../a.png", "x/../../a.png", "", "x//a.png", "a\0.png", "./a.png", ".."]
+)
+def test_no_name_leads_out_of_the_folder(path: str) -> None:
+    with pytest.raises(UsageError, match="not a relative path"):
+        output_names(["fine.png", path])
+
+
+def _success(item_id: str, **values: object) -> Success:
+    defaults: dict[str, object] = {
+        "width": 640, "height": 480, "mask_key": f"m/{item_id}", "probability_key": f"p/{item_id}",
+        "foreground": 0.123456789, "confidence": 0.98765, "trust": 0.9, "model": "f" * 64, "threshold": 0.5,
+        "preprocessing": "standardise-v1", "code_version": "0", "seconds": 1.23456,
+    }  # fmt: skip
+    return Success(item_id=item_id, **defaults | values)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> tuple[Repository, str]:
+    """A job of four: succeeded, failed in the worker, failed while submitting, pending."""
+    database = Database(f"sqlite:///{tmp_path / 'db.sqlite3'}")
+    database.migrate()
+    repository = Repository(database)
+    job_id = repository.create_job(JobKind.IMAGES, name="n", submitted_by="t")
+    items = [
+        NewItem(id=new_id(), path="a.jpg", source_key="s/a"),
+        NewItem(id=new_id(), path='q"uote\n\r.png', source_key="s/b"),
+        NewItem(id=new_id(), path="link.png", error_code=ItemErrorCode.SYMLINK_OUTSIDE, error="leads out"),
+    ]
+    shard_id = repository.add_shard(job_id, items)
+    repository.add_shard(job_id, [NewItem(id=new_id(), path="later.png", source_key="s/d")])
+    claims = Claims(database, lease_seconds=60, max_attempts=3)
+    claim = claims.claim(shard_id, worker="w")
+    assert claim is not None
+    failure = Failure(items[1].id, ItemErrorCode.TRUNCATED, "ends early", 0.5)
+    claims.complete(claim, [_success(items[0].id, source_key="s/a", truth_key=None), failure])
+    yield repository, job_id
+    database.close()
+
+
+def test_rows_carry_what_is_known(job: tuple[Repository, str]) -> None:
+    repository, job_id = job
+    rows = [result_row(item) for item in all_items(repository, job_id)]
+    assert all(tuple(row) == RESULT_COLUMNS for row in rows)
+    assert rows[0] == {
+        "path": "a.jpg", "state": "succeeded", "error_code": "", "error": "", "width": "640", "height": "480",
+        "foreground": "0.123457", "confidence": "0.9877", "dice": "", "iou": "", "model": "f" * 64, "seconds": "1.235",
+    }  # fmt: skip
+    assert [(row["state"], row["error_code"]) for row in rows[1:]] == [
+        ("failed", "truncated"),
+        ("failed", "symlink_outside"),
+        ("pending", ""),
+    ]
+    assert rows[1]["error"] == "ends early"
+    assert rows[1]["width"] == ""
+
+
+def test_csv_gives_every_name_back(job: tuple[Repository, str]) -> None:
+    repository, job_id = job
+    file = io.StringIO(newline="")
+    write_results_csv(file, all_items(repository, job_id))
+    file.seek(0)
+    reader = csv.DictReader(file)
+    assert [row["path"] for row in reader] == ["a.jpg", 'q"uote\n\r.png', "link.png", "later.png"]
+    assert tuple(reader.fieldnames or ()) == RESULT_COLUMNS
+
+
+def test_pages_are_invisible(job: tuple[Repository, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    repository, job_id = job
+    monkeypatch.setattr("shared.jobs.results._PAGE_ITEMS", 1)
+    monkeypatch.setattr("shared.jobs.results._PAGE_PATHS", 1)
+    assert [item.number for item in all_items(repository, job_id)] == [0, 1, 2, 3]
+    assert job_output_names(repository, job_id) == {
+        "a.jpg": "a.png",
+        'q"uote\n\r.png': 'q"uote\n\r.png',
+        "link.png": "link.png",
+        "later.png": "later.png",
+    }
+
+
+def _item(**values: object) -> Item:
+    return Item(**dict.fromkeys(Item.__dataclass_fields__) | {"path": "a.jpg", **values})  # type: ignore[arg-type]
+
+
+def test_files_of_an_item() -> None:
+    keys = {"mask_key": "m", "probability_key": "p", "source_key": "s", "truth_key": "t"}
+    succeeded = _item(state=ItemStatus.SUCCEEDED, **keys)
+    of_images = [("m", "masks/a.png"), ("p", "probabilities/a.png")]
+    assert list(result_files(succeeded, "a.png", JobKind.IMAGES)) == of_images
+    assert list(result_files(succeeded, "a.png", JobKind.SYNTHETIC)) == [
+        *of_images,
+        ("s", "sources/a.png"),
+        ("t", "truths/a.png"),
+    ]
+    assert list(result_files(_item(state=ItemStatus.FAILED, **keys), "a.png", JobKind.SYNTHETIC)) == []
