@@ -1,22 +1,22 @@
 """An object store in a local folder: the embedded stack's.
 
-A key is a path below the folder. Writing goes to a temporary file beside the object, which is flushed to the
-disk and then renamed over it, so a reader, and the next start after a crash, sees the old bytes or the new.
+A key is a path below the folder. Bytes go to a temporary file first, which is flushed to the disk and then renamed
+to the object's name, so a reader, and the next start after a crash, sees the old bytes or the new.
 
-Why flush (fsync) each file: the result row that names a mask is committed after the mask is stored. Without
-the flush a power cut can leave the row and a mask of zero bytes. It costs about half a millisecond on a solid
+Why flush (fsync) each file: the result row that names a mask is committed after the mask is stored. Without the
+flush a power cut can leave the row and a mask of zero bytes. It costs about half a millisecond on a solid-state
 disk. The directory is not flushed: the file systems in use write the rename to their journal before the later
 commit of the row.
 """
 
 import os
 import secrets
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from shared.errors import ConfigurationError, ObjectMissing, StoreUnavailable, UsageError
-from shared.store import keys as store_keys
 from shared.store.object_store import (
     ObjectInfo,
     ObjectStore,
@@ -25,11 +25,12 @@ from shared.store.object_store import (
     checked_prefix,
 )
 
-_HEALTH_BYTES = b"delineate"
-# No key's segment starts with a dot, so a temporary file is never taken for an object.
-_TEMPORARY_PREFIX = "."
-# A deletion of the same prefix can take the folder away between two steps of a write; the write starts over.
-_WRITE_ATTEMPTS = 5
+# Temporary files lie in one folder of the root, the same file system: deleting a job cannot take one away while it is
+# being written. No key's segment starts with a dot, so nothing in it is ever taken for an object.
+_TEMPORARY_FOLDER = ".writing"
+_ABANDONED_AFTER_S = 3600  # a temporary file as old as this belongs to a process that was killed
+# A deletion can take the object's folder away just before the rename, which is then tried again.
+_RENAME_ATTEMPTS = 100
 
 
 class LocalFolderStore(ObjectStore):
@@ -46,15 +47,19 @@ class LocalFolderStore(ObjectStore):
         return self._root.as_uri()
 
     def put(self, key: str, data: bytes, content_type: str = "application/octet-stream") -> None:  # noqa: ARG002
-        """Write beside the object, flush, rename; the content type is not kept (the name's ending tells it)."""
+        """Write aside, flush, rename; the content type is not kept (the name's ending tells it)."""
         with self._failures(f"write {key}"):
             path = self._path(key)
-            for _ in range(_WRITE_ATTEMPTS):
-                with suppress(FileNotFoundError):
-                    self._write(path, data)
-                    return
-                self._create_parent(path)
-        raise StoreUnavailable(f"cannot write {key} in {self._root}: its folder keeps being deleted")
+            temporary = self._temporary_path()
+            try:
+                with temporary.open("xb") as file:
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+                self._rename(temporary, path)
+            except BaseException:
+                temporary.unlink(missing_ok=True)
+                raise
 
     def get(self, key: str) -> bytes:
         """The file's bytes; ObjectMissing where there is no such file."""
@@ -72,8 +77,8 @@ class LocalFolderStore(ObjectStore):
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Walk the folders that `prefix` leads into; what is deleted meanwhile is left out."""
-        checked_prefix(prefix)
-        return self._walk(prefix[: prefix.rfind("/") + 1], prefix)
+        top = self._top(checked_prefix(prefix))
+        return self._walk(top, prefix)
 
     def delete(self, keys: Iterable[str]) -> None:
         """Unlink the files; their folders stay."""
@@ -85,67 +90,74 @@ class LocalFolderStore(ObjectStore):
                 self._path(key).unlink()
 
     def delete_prefix(self, prefix: str) -> int:
-        """Unlink the files, temporary ones left by a killed process too, then the folders that are empty."""
-        checked_deletion_prefix(prefix)
+        """Unlink the files, then the folders that are empty."""
+        top = self._top(checked_deletion_prefix(prefix))
         deleted = 0
         with self._failures(f"delete {prefix}"):
-            top = self._root / prefix[: prefix.rfind("/") + 1]
-            for folder, _, names in os.walk(top, topdown=False, onerror=_unless_missing):
+            for folder, _, names in os.walk(self._root / top, topdown=False, onerror=_unless_missing):
                 inside = Path(folder)
+                key = inside.relative_to(self._root).as_posix()
                 for name in names:
-                    is_temporary = name.startswith(_TEMPORARY_PREFIX)
-                    key = self._key(inside / name.removeprefix(_TEMPORARY_PREFIX))
-                    if key.startswith(prefix):
+                    if f"{key}/{name}".removeprefix("./").startswith(prefix):
                         with suppress(FileNotFoundError):
                             (inside / name).unlink()
-                            deleted += not is_temporary
-                if inside != self._root:
-                    with suppress(OSError):  # not empty, or somebody else was faster
+                            deleted += 1
+                if f"{key}/".startswith(prefix):
+                    with suppress(OSError):  # not empty: somebody is writing into it again
                         inside.rmdir()
         return deleted
 
     def prepare(self) -> None:
-        """Create the folder and its parents."""
+        """Create the folder and its parents; clear away what killed processes were writing."""
         with self._failures("create the folder"):
             self._root.mkdir(parents=True, exist_ok=True)
+            oldest_in_use = time.time() - _ABANDONED_AFTER_S
+            for temporary in self._root.joinpath(_TEMPORARY_FOLDER).glob("*"):
+                with suppress(FileNotFoundError):
+                    if temporary.stat().st_mtime < oldest_in_use:
+                        temporary.unlink()
 
     def check(self) -> None:
         """Write and read one small file."""
         if not self._root.is_dir():
-            raise ConfigurationError(f"the object store's folder {self._root} does not exist: check STORE_URL")
-        self.put(store_keys.HEALTH_CHECK, _HEALTH_BYTES)
-        self.get(store_keys.HEALTH_CHECK)
+            raise ConfigurationError(f"the object store's folder {self._root} does not exist; check STORE_URL")
+        super().check()
 
     def close(self) -> None:
         """Nothing is held open."""
 
     def _path(self, key: str) -> Path:
-        path = self._root.joinpath(checked_key(key))
+        return self._inside(checked_key(key))
+
+    def _top(self, prefix: str) -> str:
+        """The deepest folder that holds all keys which start with `prefix`: empty, or ending in a slash."""
+        top = prefix[: prefix.rfind("/") + 1]
+        self._inside(top)
+        return top
+
+    def _inside(self, relative: str) -> Path:
         # A key cannot leave the root by its name; a symbolic link that somebody put there could lead out.
+        path = self._root / relative
         if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self._root)):
-            raise UsageError(f"{key} leads out of {self._root} through a symbolic link")
+            raise UsageError(f"{relative} leads out of {self._root} through a symbolic link")
         return path
 
-    def _key(self, path: Path) -> str:
-        return path.relative_to(self._root).as_posix()
-
-    def _write(self, path: Path, data: bytes) -> None:
-        temporary = path.with_name(f"{_TEMPORARY_PREFIX}{path.name}.{secrets.token_hex(8)}")
-        try:
-            with temporary.open("xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-
-    def _create_parent(self, path: Path) -> None:
+    def _temporary_path(self) -> Path:
+        folder = self._root / _TEMPORARY_FOLDER
         # The root itself is created by `prepare` alone: a disk that is not mounted must not be written beside.
         if not self._root.is_dir():
             raise StoreUnavailable(f"the object store's folder {self._root} is not there")
-        path.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(exist_ok=True)
+        return folder / secrets.token_hex(16)
+
+    def _rename(self, temporary: Path, path: Path) -> None:
+        for _ in range(_RENAME_ATTEMPTS):
+            with suppress(FileNotFoundError):
+                temporary.replace(path)
+                return
+            with suppress(FileNotFoundError):
+                path.parent.mkdir(parents=True, exist_ok=True)
+        raise StoreUnavailable(f"cannot write {path}: its folder keeps being deleted")
 
     def _walk(self, folder: str, prefix: str) -> Iterator[ObjectInfo]:
         """The objects below `folder` ("" or ending in "/") whose keys start with `prefix`."""
@@ -156,7 +168,7 @@ class LocalFolderStore(ObjectStore):
         ):
             for entry in entries:
                 key = folder + entry.name
-                if entry.name.startswith(_TEMPORARY_PREFIX):
+                if key == _TEMPORARY_FOLDER:
                     continue
                 if entry.is_dir(follow_symlinks=False):
                     if f"{key}/".startswith(prefix):

@@ -75,9 +75,6 @@ class MemoryStore(ObjectStore):
     def prepare(self) -> None:
         """Nothing to create."""
 
-    def check(self) -> None:
-        """Nothing that could be wrong."""
-
     def close(self) -> None:
         """Keep the objects: the next to open the same name finds them."""
 

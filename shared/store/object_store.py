@@ -14,9 +14,12 @@ from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
 from shared.errors import ConfigurationError, UsageError
+from shared.store import keys
 
 DEFAULT_MAX_CONNECTIONS = 32  # connections kept open to S3; more threads than this wait for one another
 MAX_KEY_LENGTH = 512  # characters; S3 allows 1,024 bytes with the store's own prefix included
+
+_HEALTH_BYTES = b"delineate"
 
 # A segment starts with no dot: no "." or "..", and names that start with one are left to the backends.
 _SEGMENT = r"[A-Za-z0-9_-][A-Za-z0-9._-]*"
@@ -91,7 +94,9 @@ class ObjectStore(Protocol):
 
         Raises ConfigurationError with a line that names the setting to look at, or StoreUnavailable.
         """
-        ...
+        self.put(keys.HEALTH_CHECK, _HEALTH_BYTES)
+        if self.get(keys.HEALTH_CHECK) != _HEALTH_BYTES:
+            raise ConfigurationError(f"{self.url} gives back other bytes than it was given; check S3_ENDPOINT_URL")
 
     def close(self) -> None:
         """Let go of connections. The store is not used afterwards."""

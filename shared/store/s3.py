@@ -10,7 +10,6 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from shared.errors import ConfigurationError
-from shared.store import keys as store_keys
 from shared.store.object_store import (
     ObjectInfo,
     ObjectStore,
@@ -29,7 +28,6 @@ READ_TIMEOUT_S = 30  # without a single byte, not for the whole object
 MAX_ATTEMPTS = 3  # per request, the first one included, with the SDK's jittered back-off between them
 PAGE_SIZE = 1000  # objects; the most that S3 lists or deletes in one request
 
-_HEALTH_BYTES = b"delineate"
 _DEFAULT_REGION = "us-east-1"  # the one region whose name S3 does not accept at a bucket's creation
 
 
@@ -151,14 +149,6 @@ class S3Store(ObjectStore):
             except ClientError:
                 if not self._bucket_exists():  # another process may have created it just now
                     raise
-
-    def check(self) -> None:
-        """One small PUT and one GET of the same object."""
-        self.put(store_keys.HEALTH_CHECK, _HEALTH_BYTES)
-        if self.get(store_keys.HEALTH_CHECK) != _HEALTH_BYTES:
-            raise ConfigurationError(
-                f"{self._endpoint} gives back other bytes than it was given: check S3_ENDPOINT_URL"
-            )
 
     def close(self) -> None:
         """Close the pooled connections."""
