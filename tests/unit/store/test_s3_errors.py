@@ -1,0 +1,174 @@
+"""What the S3 store makes of a server that fails: a few lines of HTTP stand in for it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+
+import pytest
+
+from shared.errors import ConfigurationError, ObjectMissing, Retryable, StoreUnavailable
+from shared.store import ObjectStore, open_store
+from tests.servers.process import free_ports
+
+SECRET = "wJalrXUtnFEMI"
+
+
+@dataclass
+class FakeS3:
+    """Answers every request with `status` and `body`, and counts them."""
+
+    status: int = 200
+    body: bytes = b""
+    promised_length: int | None = None  # Content-Length, where it is to differ from the body's
+    requests: list[str] = field(default_factory=list)
+    url: str = ""
+
+    def refuse(self, status: int, code: str) -> None:
+        self.status = status
+        self.body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>no</Message></Error>".encode()
+
+
+@pytest.fixture
+def server() -> Iterator[FakeS3]:
+    fake = FakeS3()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"  # for "100 Continue", without which the SDK waits for a second
+
+        def answer(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            fake.requests.append(self.command)
+            self.send_response(fake.status)
+            self.send_header("Content-Length", str(fake.promised_length or len(fake.body)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(fake.body)
+            self.close_connection = fake.promised_length is not None
+
+        do_GET = do_PUT = do_HEAD = do_POST = answer  # noqa: N815  # the names are the base class's
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
+        fake.url = f"http://127.0.0.1:{http.server_port}"
+        thread = Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield fake
+        http.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def store(server: FakeS3, monkeypatch: pytest.MonkeyPatch) -> Iterator[ObjectStore]:
+    store = opened(server.url, monkeypatch)
+    yield store
+    store.close()
+
+
+def opened(endpoint_url: str, monkeypatch: pytest.MonkeyPatch) -> ObjectStore:
+    # The SDK waits up to a second before it tries again.
+    monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0)
+    return open_store("s3://bucket", endpoint_url=endpoint_url, access_key="AKIA", secret_key=SECRET)
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(500, "InternalError"), (502, "BadGateway"), (503, "SlowDown"), (400, "RequestTimeout")]
+)
+def test_a_failing_server_is_retryable_after_a_few_attempts(store: ObjectStore, server: FakeS3, status: int, code: str):
+    server.refuse(status, code)
+    with pytest.raises(StoreUnavailable, match=code):
+        store.put("a/b", b"x")
+    assert server.requests == ["PUT"] * 3
+
+
+def test_every_action_maps_a_server_error(store: ObjectStore, server: FakeS3):
+    server.refuse(503, "ServiceUnavailable")
+    for action in (
+        lambda: store.get("a"),
+        lambda: store.size("a"),
+        lambda: store.exists("a"),
+        lambda: list(store.list("a")),
+        lambda: store.delete(["a"]),
+        lambda: store.delete_prefix("a"),
+        store.prepare,
+        store.check,
+    ):
+        with pytest.raises(Retryable):
+            action()
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "setting"),
+    [
+        (403, "InvalidAccessKeyId", "AWS_ACCESS_KEY_ID"),
+        (403, "SignatureDoesNotMatch", "AWS_SECRET_ACCESS_KEY"),
+        (403, "AccessDenied", "policy"),
+        (404, "NoSuchBucket", "STORE_URL"),
+        (400, "AuthorizationHeaderMalformed", "AWS_REGION"),
+        (403, "RequestTimeTooSkewed", "clock"),
+        (400, "SomethingNew", "SomethingNew"),
+    ],
+)
+def test_a_refusal_names_the_setting_in_one_line(
+    store: ObjectStore, server: FakeS3, status: int, code: str, setting: str
+):
+    server.refuse(status, code)
+    with pytest.raises(ConfigurationError) as caught:
+        store.check()
+    line = str(caught.value)
+    assert setting in line
+    assert server.url in line
+    assert "\n" not in line
+    assert SECRET not in line
+
+
+def test_a_missing_object_is_no_refusal(store: ObjectStore, server: FakeS3):
+    server.refuse(404, "NoSuchKey")
+    with pytest.raises(ObjectMissing, match="a/b"):
+        store.get("a/b")
+    assert store.size("a/b") is None
+
+
+def test_some_other_web_server(store: ObjectStore, server: FakeS3):
+    server.status, server.body = 404, b"<html>Not found"
+    with pytest.raises(ConfigurationError, match="S3_ENDPOINT_URL"):
+        store.get("a")
+    server.status, server.body = 200, b""
+    with pytest.raises(ConfigurationError, match="S3_ENDPOINT_URL"):
+        store.check()
+
+
+def test_an_answer_that_breaks_off_is_retryable(store: ObjectStore, server: FakeS3):
+    server.body, server.promised_length = b"half", 8
+    with pytest.raises(StoreUnavailable):
+        store.get("a")
+
+
+def test_an_object_that_cannot_be_deleted_is_told(store: ObjectStore, server: FakeS3):
+    server.body = b"<DeleteResult><Error><Key>a</Key><Code>AccessDenied</Code></Error></DeleteResult>"
+    with pytest.raises(ConfigurationError, match="AccessDenied"):
+        store.delete(["a"])
+    server.body = b"<DeleteResult><Error><Key>a</Key><Code>InternalError</Code></Error></DeleteResult>"
+    with pytest.raises(StoreUnavailable, match="InternalError"):
+        store.delete(["a"])
+
+
+def test_nothing_listens(monkeypatch: pytest.MonkeyPatch):
+    [port] = free_ports(1)
+    store = opened(f"http://127.0.0.1:{port}", monkeypatch)
+    with pytest.raises(StoreUnavailable, match=f"127.0.0.1:{port}.*S3_ENDPOINT_URL"):
+        store.check()
+    store.close()
+
+
+@pytest.mark.parametrize("endpoint_url", ["no address", "127.0.0.1:9000", "http://"])
+def test_an_address_that_is_none(endpoint_url: str):
+    with pytest.raises(ConfigurationError, match="S3_ENDPOINT_URL"):
+        open_store("s3://bucket", endpoint_url=endpoint_url, access_key="AKIA", secret_key=SECRET)
+
+
+def test_half_a_pair_of_credentials():
+    with pytest.raises(ConfigurationError, match="together"):
+        open_store("s3://bucket", access_key="AKIA")
