@@ -14,6 +14,8 @@ HEADINGS = ("input", "truth", "probability", "mask", "Dice")
 
 _GAP, _MARGIN = 10, 24  # px
 _HEADING_HEIGHT, _LEGEND_HEIGHT, _TEXT_WIDTH = 34, 40, 230  # px
+# Pillow's own font has Latin letters and little else.
+_FONT_LACKS = str.maketrans({"×": "x", "–": "-"})
 _PAPER, _TILE, _INK, _FAINT = (250, 250, 248), (228, 228, 224), (28, 28, 30), (120, 120, 124)
 
 
@@ -78,7 +80,7 @@ def _place(sheet: Image.Image, picture: NDArray[np.uint8] | None, left: int, top
 
 
 def _describe(draw: ImageDraw.ImageDraw, row: ContactRow, left: int, top: int, tile: int) -> None:
-    score = "–" if row.dice is None else f"{row.dice:.3f}"
+    score = "-" if row.dice is None else f"{row.dice:.3f}"
     draw.text((left, top + tile // 2 - 34), score, _INK, _font(34), anchor="lm")
     draw.text((left, top + tile // 2 + 6), _one_line(row.title, _font(16)), _INK, _font(16), anchor="lm")
     draw.text((left, top + tile // 2 + 30), _one_line(row.caption, _font(13)), _FAINT, _font(13), anchor="lm")
@@ -86,7 +88,7 @@ def _describe(draw: ImageDraw.ImageDraw, row: ContactRow, left: int, top: int, t
 
 def _one_line(text: str, font: ImageFont.FreeTypeFont) -> str:
     """`text` on one line that fits beside its row, control characters shown as a dot."""
-    printable = "".join(character if character.isprintable() else "·" for character in text)
+    printable = "".join(character if character.isprintable() else "·" for character in text.translate(_FONT_LACKS))
     if font.getlength(printable) <= _TEXT_WIDTH:
         return printable
     while printable and font.getlength(printable + "…") > _TEXT_WIDTH:
