@@ -1,0 +1,1 @@
+"""The networks, their checkpoints, and the predictor that turns an image into a probability map (torch)."""

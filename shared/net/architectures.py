@@ -1,0 +1,36 @@
+"""The networks that a checkpoint may name."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from shared.errors import CheckpointError
+from shared.net.attention_unet import AttentionUNet
+from shared.net.unet import UNet
+
+ARCHITECTURES: dict[str, type[AttentionUNet] | type[UNet]] = {"attention_unet": AttentionUNet, "unet": UNet}
+
+
+def build(name: str, arguments: Mapping[str, Any]) -> AttentionUNet | UNet:
+    """A freshly initialised network. Raises `CheckpointError` for a name or arguments that no network here has."""
+    if name not in ARCHITECTURES:
+        raise CheckpointError(f"there is no architecture {name!r}: this version knows {', '.join(ARCHITECTURES)}")
+    try:
+        return ARCHITECTURES[name](**arguments)
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(f"the architecture {name} cannot be built from {dict(arguments)}: {error}") from error
+
+
+def in_channels_last(net: nn.Module) -> nn.Module:
+    """The network with its weights in NHWC order, in place: the layout that convolutions run fastest in."""
+    for parameter in net.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    return net
+
+
+def count_parameters(net: nn.Module) -> int:
+    """Trainable numbers in the network."""
+    return sum(parameter.numel() for parameter in net.parameters() if parameter.requires_grad)

@@ -1,0 +1,179 @@
+"""Checkpoints: a folder with model.safetensors (the weights) and model.json (all that explains them).
+
+Nothing is ever unpickled. model.json names the architecture and its arguments, the preprocessing, the threshold,
+the training config and command, the data definition, versions, metrics, and the SHA-256 of model.safetensors.
+"""
+
+import json
+import os
+import platform
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from importlib import metadata as packages
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from shared.errors import CheckpointError
+from shared.images.normalise import PREPROCESSING_VERSION
+from shared.net.architectures import build
+from shared.net.weights_file import check_weights_file, file_sha256
+
+FORMAT_VERSION = 1
+WEIGHTS_NAME = "model.safetensors"
+METADATA_NAME = "model.json"
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What model.json holds."""
+
+    architecture: str  # a name of `shared.net.architectures.ARCHITECTURES`
+    arguments: dict[str, Any]  # the architecture's keyword arguments
+    threshold: float = 0.5  # foreground is probability >= threshold
+    preprocessing: str = PREPROCESSING_VERSION
+    data_definition: dict[str, str] = field(default_factory=dict)  # name and hash
+    training: dict[str, Any] = field(default_factory=dict)  # config, command, images, minutes
+    metrics: dict[str, Any] = field(default_factory=dict)  # by set
+    versions: dict[str, str] = field(default_factory=dict)  # of the code and its libraries
+    parameters: int = 0
+    weights_sha256: str = ""
+    format_version: int = FORMAT_VERSION
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Inverse of `asdict`. Raises `TypeError` for a missing or unknown key."""
+        return cls(**data)
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedModel:
+    """A network ready for inference (eval mode, on its device), and where it comes from."""
+
+    net: nn.Module
+    metadata: Metadata
+    sha256: str
+    threshold: float
+
+
+def save_checkpoint(folder: Path, net: nn.Module, metadata: Metadata, *, half: bool = False) -> Metadata:
+    """Write the checkpoint folder; a reader meets the old files or the new ones, never half of one.
+
+    `half` stores the convolutions' weights as float16; normalisation statistics stay float32, whose range they
+    need. Returns the metadata as written, with the hash, the number of parameters and the versions filled in.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {name: _stored(tensor, half) for name, tensor in net.state_dict().items()}
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".saving-") as scratch:
+        weights = Path(scratch) / WEIGHTS_NAME
+        save_file(tensors, weights)
+        written = replace(
+            metadata,
+            weights_sha256=file_sha256(weights),
+            parameters=sum(parameter.numel() for parameter in net.parameters()),
+            versions=library_versions(),
+        )
+        weights.chmod(0o644)
+        weights.replace(folder / WEIGHTS_NAME)
+    write_metadata(folder, written)
+    return written
+
+
+def write_metadata(folder: Path, metadata: Metadata) -> None:
+    """Replace model.json in one step."""
+    text = json.dumps(asdict(metadata), indent=2, ensure_ascii=False) + "\n"
+    descriptor, scratch = tempfile.mkstemp(dir=folder, prefix=".saving-")
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+    Path(scratch).chmod(0o644)
+    Path(scratch).replace(folder / METADATA_NAME)
+
+
+def load_checkpoint(path: str | os.PathLike[str], device: str | torch.device = "cpu") -> LoadedModel:
+    """Load a checkpoint folder, or a .safetensors file that has its model.json beside it.
+
+    Raises `CheckpointError`, one line with the reason and the remedy, for anything that is not a whole, unchanged
+    checkpoint of a known format and architecture.
+    """
+    weights = locate_weights(Path(path))
+    check_weights_file(weights)
+    metadata = read_metadata(weights.parent / METADATA_NAME)
+    sha256 = file_sha256(weights)
+    if sha256 != metadata.weights_sha256:
+        raise CheckpointError(
+            f"{weights} is not the file that its {METADATA_NAME} describes (sha256 {sha256[:12]}…, "
+            f"not {metadata.weights_sha256[:12]}…): copy both files again"
+        )
+    net = build(metadata.architecture, metadata.arguments)
+    tensors = load_file(weights)
+    _check_keys(weights, tensors, net)
+    net.load_state_dict(tensors)
+    net.eval().requires_grad_(False)
+    return LoadedModel(net.to(device), metadata, sha256, metadata.threshold)
+
+
+def locate_weights(path: Path) -> Path:
+    """The .safetensors file that `path` names: itself, or the one in that folder. Raises `CheckpointError`."""
+    weights = path / WEIGHTS_NAME if path.is_dir() else path
+    if not weights.is_file():
+        raise CheckpointError(f"there are no weights at {weights}: give a checkpoint folder or a .safetensors file")
+    return weights
+
+
+def read_metadata(path: Path) -> Metadata:
+    """Read model.json. Raises `CheckpointError` if it is missing, damaged, or of another format or preprocessing."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        version = data["format_version"]
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{path} is missing: copy the whole checkpoint folder") from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{path} is not a checkpoint's description: copy the folder again") from error
+    if version != FORMAT_VERSION:
+        raise CheckpointError(
+            f"{path} has format version {version}, this version of Delineate reads {FORMAT_VERSION}: "
+            "use matching weights, or update"
+        )
+    try:
+        metadata = Metadata.from_dict(data)
+    except TypeError as error:
+        raise CheckpointError(f"{path} does not follow format version {version}: {error}") from error
+    if metadata.preprocessing != PREPROCESSING_VERSION:
+        raise CheckpointError(
+            f"{path} was trained on {metadata.preprocessing} images, this version prepares "
+            f"{PREPROCESSING_VERSION}: use matching weights"
+        )
+    return metadata
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of the code and of the libraries that a result depends on."""
+    found = {"python": platform.python_version()}
+    for name in ("delineate", "numpy", "safetensors", "torch"):
+        try:
+            found[name] = packages.version(name)
+        except packages.PackageNotFoundError:  # run from a checkout that was not installed
+            found[name] = "not installed"
+    return found
+
+
+def _stored(tensor: Tensor, half: bool) -> Tensor:
+    tensor = tensor.detach().cpu()
+    if half and tensor.is_floating_point() and tensor.ndim > 1:
+        tensor = tensor.half()
+    return tensor.contiguous()
+
+
+def _check_keys(weights: Path, tensors: Mapping[str, Tensor], net: nn.Module) -> None:
+    expected = {name: tensor.shape for name, tensor in net.state_dict().items()}
+    found = {name: tensor.shape for name, tensor in tensors.items()}
+    wrong = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
+    if wrong:
+        raise CheckpointError(
+            f"{weights} does not fit its architecture: {len(wrong)} tensors are missing, unknown or of another "
+            f"shape ({', '.join(wrong[:3])}…): use the files of one training run"
+        )

@@ -1,0 +1,42 @@
+"""The vanilla U-Net (Ronneberger et al. 2015, padded, with batch normalisation): the baseline."""
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from shared.net.attention_unet import check_sides
+from shared.net.blocks import DoubleConv
+
+
+class UNet(nn.Module):
+    """(B, in_channels, H, W) → logits (B, 1, H, W); H and W are multiples of `multiple`.
+
+    Max-pooling down, transposed convolutions up, skips concatenated as they are. Raises `ValueError` for an
+    input whose sides do not fit.
+    """
+
+    def __init__(self, *, in_channels: int = 1, base: int = 64, levels: int = 5, dropout: float = 0.1) -> None:
+        super().__init__()
+        self.multiple = 2 ** (levels - 1)
+        widths = [base * 2**level for level in range(levels)]
+        self.encoder = nn.ModuleList(DoubleConv(i, o, dropout) for i, o in pairwise([in_channels, *widths]))
+        self.pool = nn.MaxPool2d(2)
+        rising = [(low, high) for high, low in pairwise(widths)][::-1]
+        self.up = nn.ModuleList(nn.ConvTranspose2d(low, high, 2, stride=2) for low, high in rising)
+        self.decoder = nn.ModuleList(DoubleConv(low, high, dropout) for low, high in rising)
+        self.head = nn.Conv2d(base, 1, kernel_size=1)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Logits of the foreground, one per pixel."""
+        check_sides(image, self.multiple)
+        x = image
+        skips: list[Tensor] = []
+        for level in self.encoder[:-1]:
+            skips.append(level(x))
+            x = self.pool(skips[-1])
+        x = self.encoder[-1](x)
+        for up, merge, skip in zip(self.up, self.decoder, reversed(skips), strict=True):
+            x = merge(torch.cat([skip, up(x)], dim=1))
+        logits: Tensor = self.head(x)
+        return logits

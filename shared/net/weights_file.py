@@ -1,0 +1,62 @@
+"""Is this file safetensors? Tells what else it is, because that is what the person who put it there must know."""
+
+import hashlib
+import json
+from pathlib import Path
+
+from shared.errors import CheckpointError
+
+_LARGEST_HEADER = 100_000_000  # bytes; the limit that the safetensors library sets
+
+
+def check_weights_file(path: Path) -> None:
+    """Raise `CheckpointError`, one line with the reason and the remedy, unless `path` is a whole safetensors file.
+
+    Looks at bytes alone: nothing is unpickled or executed.
+    """
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            head = file.read(512)
+            foreign = _foreign_kind(head)
+            if foreign is not None:
+                raise CheckpointError(f"{path} is {foreign}")
+            header_length = int.from_bytes(head[:8], "little")
+            if header_length > _LARGEST_HEADER:
+                raise CheckpointError(f"{path} is not a safetensors file: use one written by training.train")
+            if 8 + header_length > size:
+                raise CheckpointError(_truncated(path, size))
+            file.seek(8)
+            header = json.loads(file.read(header_length))
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise CheckpointError(f"{path} is not a safetensors file: use one written by training.train") from error
+    ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
+    if 8 + header_length + max(ends, default=0) > size:
+        raise CheckpointError(_truncated(path, size))
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 (hex) of the file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _foreign_kind(head: bytes) -> str | None:
+    """What the first bytes say the file is, with the remedy; None where they may begin a safetensors file."""
+    if not head:
+        return "empty: copy the weights again"
+    if head.lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml")):
+        return "a web page, not weights: download the file itself, not the page that links to it"
+    if head.startswith(b"version https://git-lfs"):
+        return "a git-lfs pointer, not the weights: run `git lfs pull`"
+    if head.startswith((b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")):
+        return "a pickle (.pt, .pth), which is never opened here: use weights in the safetensors format"
+    if len(head) < 8:
+        return "truncated: copy the weights again"
+    return None
+
+
+def _truncated(path: Path, size: int) -> str:
+    return f"{path} is truncated ({size:,} bytes are there): copy the weights again"
