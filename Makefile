@@ -1,0 +1,86 @@
+# Every target sets up what it needs: a virtual environment in .venv, from the lock files in requirements/.
+#
+# On Linux torch comes with several gigabytes of CUDA packages. For a machine without a GPU take its CPU build:
+#     PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu make demo
+
+PYTHON ?= python3
+# More arguments for the command of a target: make test-unit ARGS="-k store"
+ARGS ?=
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet
+PYTEST := $(BIN)/python -m pytest
+RUNTIME := .venv/.runtime-stamp
+DEV := .venv/.dev-stamp
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+.PHONY: help demo up test check test-unit test-integration test-acceptance test-servers format lock train-smoke \
+        weights-check clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(RUNTIME) ## generate images, segment them through the whole stack, show the masks; leaves nothing running
+	@exec $(BIN)/admin demo $(ARGS)
+
+up: $(RUNTIME) ## run the whole stack on this machine until Ctrl-C
+	@exec $(BIN)/admin standalone $(ARGS)
+
+test: test-servers check test-unit test-integration test-acceptance ## everything that CI runs
+
+check: $(DEV) ## lint, format, types and import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# One thread of arithmetic for each test process, or they get in each other's way.
+test-unit: $(DEV) ## tests without servers, in parallel
+	OMP_NUM_THREADS=1 $(PYTEST) -m "not integration and not acceptance" -n auto --maxprocesses 4 $(ARGS)
+
+test-integration: $(DEV) ## tests on real Redis, PostgreSQL and S3 servers
+	$(PYTEST) -m integration $(ARGS)
+
+test-acceptance: $(DEV) ## tests of the whole stack, as its users meet it
+	$(PYTEST) -m acceptance $(ARGS)
+
+test-servers:
+	@scripts/test-servers
+
+format: $(DEV) ## put the code into its one format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: $(DEV) ## write the lock files anew from pyproject.toml
+	scripts/lock $(ARGS)
+
+train-smoke: $(RUNTIME) ## train for a minute on the CPU, to see that training works
+	@exec $(BIN)/python -m training.train --config training/configs/smoke.yaml $(ARGS)
+
+weights-check: $(RUNTIME) ## score the weights that ship with the code on scenes that they never saw
+	@exec $(BIN)/python -m training.evaluate $(ARGS)
+
+clean: ## remove the environment and all caches; jobs, results and training runs stay
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis demo-output
+	find admin producer shared tests training worker -name __pycache__ -prune -exec rm -rf {} +
+
+# A stamp is as new as the files that it was installed from: a second run has nothing to do.
+
+.venv/.created:
+	@scripts/create-venv $(PYTHON)
+	@touch $@
+
+# The build backend comes from a lock file too, so the package itself is built without a network.
+$(RUNTIME): .venv/.created requirements/build.lock requirements/runtime.lock requirements/torch.txt pyproject.toml
+	@echo "Installing into .venv; the first time takes some minutes, most of them for torch"
+	@$(PIP) --require-hashes -r requirements/build.lock -r requirements/runtime.lock
+	@$(PIP) -r requirements/torch.txt
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(DEV): $(RUNTIME) requirements/dev.lock
+	@echo "Installing the tools for development into .venv"
+	@$(PIP) --require-hashes -r requirements/dev.lock
+	@touch $@
