@@ -84,25 +84,25 @@ class Claims:
             )
             return {token for token in connection.execute(statement).scalars() if token is not None}
 
-    def complete(self, claim: Claim, outcomes: Sequence[Outcome]) -> dict[str, ItemStatus]:
-        """Write outcomes of a claim in one transaction; return the state of each item that was still this claim's.
+    def cancelled_jobs(self, job_ids: Iterable[str]) -> set[str]:
+        """Return those of these jobs that somebody asked to cancel."""
+        query = select(JobRow.id).where(JobRow.id.in_(list(job_ids)), JobRow.cancel_requested_at.is_not(None))
+        with self.database.read() as connection:
+            return set(connection.execute(query).scalars())
 
-        An outcome whose item somebody else holds by now is discarded. Where the job was cancelled meanwhile the
-        items end as cancelled, without a result.
+    def complete(self, claim: Claim, outcomes: Sequence[Outcome]) -> dict[str, ItemStatus]:
+        """Write outcomes of a claim in one transaction; return the state of each item that ended by it.
+
+        An outcome whose item somebody else holds by now is discarded. Where the job was cancelled meanwhile all
+        items that the claim still holds end as cancelled, without a result, those without an outcome too.
         """
         with self.database.write() as connection:
             if shards.lock(connection, claim.shard_id) is None:
                 return {}
-            cancelled = _cancel_requested(connection, claim.job_id)
-            held = _held_by(connection, claim.token)
-            ended: dict[str, ItemStatus] = {}
-            for outcome in outcomes:
-                if outcome.item_id not in held:
-                    continue
-                event, values = _ending(outcome, cancelled)
-                owned = (ItemRow.id == outcome.item_id) & (ItemRow.token == claim.token)
-                connection.execute(_move(event, owned, **values, **_NO_CLAIM, finished_at=db_now()))
-                ended[outcome.item_id] = ITEM_STEPS[event].target
+            if _cancel_requested(connection, claim.job_id):
+                ended = _cancel_held(connection, claim.token)
+            else:
+                ended = _end_held(connection, claim.token, outcomes)
             connection.execute(update(ShardRow).where(ShardRow.id == claim.shard_id).values(releases=0))
             shards.recount(connection, claim.shard_id)
         return ended
@@ -200,14 +200,23 @@ def _move(event: ItemEvent, where: Any, **values: Any) -> Update:
     return update(ItemRow).where(ItemRow.state.in_(step.sources), where).values(state=step.target, **values)
 
 
-def _held_by(connection: Connection, token: str) -> set[str]:
-    query = select(ItemRow.id).where(ItemRow.token == token, ItemRow.state == ItemStatus.RUNNING)
-    return set(connection.execute(query).scalars())
+def _cancel_held(connection: Connection, token: str) -> dict[str, ItemStatus]:
+    cancel = _move(ItemEvent.CANCEL, ItemRow.token == token, **_NO_CLAIM, finished_at=db_now())
+    return dict.fromkeys(connection.execute(cancel.returning(ItemRow.id)).scalars(), ItemStatus.CANCELLED)
 
 
-def _ending(outcome: Outcome, cancelled: bool) -> tuple[ItemEvent, dict[str, Any]]:
-    if cancelled:
-        return ItemEvent.CANCEL, {}
+def _end_held(connection: Connection, token: str, outcomes: Sequence[Outcome]) -> dict[str, ItemStatus]:
+    ended: dict[str, ItemStatus] = {}
+    for outcome in outcomes:
+        event, values = _ending(outcome)
+        owned = (ItemRow.id == outcome.item_id) & (ItemRow.token == token)
+        result = connection.execute(_move(event, owned, **values, **_NO_CLAIM, finished_at=db_now()))
+        if result.rowcount:
+            ended[outcome.item_id] = ITEM_STEPS[event].target
+    return ended
+
+
+def _ending(outcome: Outcome) -> tuple[ItemEvent, dict[str, Any]]:
     if isinstance(outcome, Success):
         values = asdict(outcome)
         if outcome.source_key is None:

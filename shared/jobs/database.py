@@ -153,22 +153,24 @@ def _begin_sqlite(connection: Connection) -> None:
 def _mapped_errors() -> Iterator[None]:
     try:
         yield
-    except (exc.OperationalError, exc.InterfaceError, exc.TimeoutError) as error:
-        raise _mapped(error) from error
-    except exc.ProgrammingError as error:
-        if "does not exist" in str(error.orig):
-            raise ConfigurationError("the database has no tables yet: run `admin migrate`") from error
-        raise
+    except exc.SQLAlchemyError as error:
+        mapped = _mapped(error)
+        if mapped is None:
+            raise
+        raise mapped from error
 
 
-def _mapped(error: exc.SQLAlchemyError) -> ConfigurationError | DatabaseUnavailable:
+def _mapped(error: exc.SQLAlchemyError) -> ConfigurationError | DatabaseUnavailable | None:
+    """Return the error of the tree that stands for the driver's, or None for a defect of ours."""
     # Only the first line, and only the driver's own words: SQLAlchemy's text holds the statement with its values.
     reason = str(getattr(error, "orig", error)).strip().partition("\n")[0]
-    if "no such table" in reason:
+    if "no such table" in reason or ("relation" in reason and "does not exist" in reason):
         return ConfigurationError("the database has no tables yet: run `admin migrate`")
-    if "password authentication failed" in reason or "does not exist" in reason:
-        return ConfigurationError(f"the database refused the connection, check DATABASE_URL: {reason}")
-    return DatabaseUnavailable(f"the database does not answer: {reason}")
+    if any(sign in reason for sign in ("password authentication failed", "does not exist", "not a database")):
+        return ConfigurationError(f"the database cannot be used, check DATABASE_URL: {reason}")
+    if isinstance(error, exc.OperationalError | exc.InterfaceError | exc.TimeoutError):
+        return DatabaseUnavailable(f"the database does not answer: {reason}")
+    return None
 
 
 def _alembic_config() -> Config:

@@ -44,7 +44,7 @@ class Base(DeclarativeBase):
 
     metadata = MetaData(naming_convention=NAMING)
     # Naive floats would be four bytes on PostgreSQL: too few for a Unix time.
-    type_annotation_map = {float: Double(), int: Integer(), dict[str, Any]: JSON()}  # noqa: RUF012
+    type_annotation_map = {float: Double(), int: Integer(), dict[str, Any]: JSON(none_as_null=True)}  # noqa: RUF012
 
 
 class JobRow(Base):

@@ -1,0 +1,94 @@
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import insert, select, text
+
+from shared.errors import ConfigurationError, DatabaseUnavailable
+from shared.jobs.database import Database, db_now
+from shared.jobs.tables import Base, UserRow
+
+
+def test_the_migrations_make_exactly_the_tables(database: Database) -> None:
+    with database.write() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+    database.check()
+    database.migrate()  # twice does no harm
+
+
+def test_an_empty_database_is_told_apart(database_url: str) -> None:
+    database = Database(database_url)
+    with pytest.raises(ConfigurationError, match=r"admin migrate|make up"):
+        database.check()
+    with pytest.raises(ConfigurationError, match="admin migrate"), database.write() as connection:
+        connection.execute(select(UserRow.name))
+    database.close()
+
+
+def test_the_clock_is_unix_time_and_goes_on_within_a_transaction(database: Database) -> None:
+    with database.read() as connection:
+        first = connection.execute(select(db_now())).scalar_one()
+        time.sleep(0.01)
+        second = connection.execute(select(db_now())).scalar_one()
+    assert abs(first - time.time()) < 60
+    assert second > first
+
+
+def test_an_exception_rolls_back(database: Database) -> None:
+    class BoomError(Exception):
+        pass
+
+    user = insert(UserRow).values(name="n", password_hash="h", created_at=0.0)
+    def write_and_fail() -> None:
+        with database.write() as connection:
+            connection.execute(user)
+            raise BoomError
+
+    with pytest.raises(BoomError):
+        write_and_fail()
+    with database.read() as connection:
+        assert connection.execute(select(UserRow.name)).all() == []
+
+
+def test_writers_wait_for_one_another(database: Database) -> None:
+    """A transaction that reads first and then writes sees no other's half-done work and loses none of its own."""
+    with database.write() as connection:
+        connection.execute(insert(UserRow).values(name="n", password_hash="h", created_at=0.0))
+
+    def increment() -> None:
+        for _ in range(20):
+            with database.write() as connection:
+                count = connection.execute(select(UserRow.created_at).with_for_update()).scalar_one()
+                connection.execute(text("UPDATE users SET created_at = :value"), {"value": count + 1})
+
+    threads = [threading.Thread(target=increment) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with database.read() as connection:
+        assert connection.execute(select(UserRow.created_at)).scalar_one() == 60
+
+
+@pytest.mark.parametrize("url", ["nonsense", "mysql://host/db", "", "redis://localhost"])
+def test_a_wrong_address_is_named(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="DATABASE_URL"):
+        Database(url)
+
+
+def test_nothing_listening_is_retryable_and_keeps_the_password() -> None:
+    database = Database("postgresql://user:hunter2@127.0.0.1:1/db")
+    with pytest.raises(DatabaseUnavailable) as caught, database.read():
+        pass
+    assert "\n" not in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_broken_file_is_no_traceback(tmp_path: Path) -> None:
+    (tmp_path / "x.sqlite3").write_bytes(b"this is no database" * 100)
+    database = Database(f"sqlite:///{tmp_path / 'x.sqlite3'}")
+    with pytest.raises(ConfigurationError, match="not a database"):
+        database.check()

@@ -1,0 +1,139 @@
+import pytest
+
+from shared.errors import IllegalTransition, ItemErrorCode, JobNotFound, UsageError
+from shared.jobs.claims import Claims
+from shared.jobs.records import NewItem
+from shared.jobs.repository import Repository
+from shared.jobs.state import ItemCounts, ItemStatus, JobKind, JobStatus
+from shared.jobs.tables import new_id
+from tests.unit.jobs.conftest import MakeJob
+from tests.unit.jobs.outcomes import all_succeed, failure, success
+
+
+def finish(claims: Claims, shard_id: str, failing: int = 0) -> None:
+    claim = claims.claim(shard_id, worker="w")
+    assert claim is not None
+    outcomes = [failure(item.id) if n < failing else success(item.id) for n, item in enumerate(claim.items)]
+    claims.complete(claim, outcomes)
+
+
+@pytest.mark.parametrize(
+    ("failing", "state"), [(0, JobStatus.SUCCEEDED), (1, JobStatus.PARTIAL), (2, JobStatus.FAILED)]
+)
+def test_a_job_ends_as_its_items_did(
+    claims: Claims, repository: Repository, make_job: MakeJob, failing: int, state: JobStatus
+) -> None:
+    job_id, (shard_id,) = make_job(2)
+    assert repository.close_if_finished(job_id) is None
+    finish(claims, shard_id, failing)
+    assert repository.close_finished() == 1
+    job = repository.job(job_id)
+    assert (job.state, job.counts.finished) == (state, 2)
+    assert job.finished_at is not None
+    assert repository.close_finished() == 0
+
+
+def test_an_unsealed_job_goes_on(claims: Claims, repository: Repository, make_job: MakeJob) -> None:
+    job_id, (shard_id,) = make_job(2, seal=False)
+    finish(claims, shard_id)
+    assert repository.close_finished() == 0
+    repository.seal(job_id)  # closes it by itself
+    assert repository.job(job_id).state is JobStatus.SUCCEEDED
+
+
+def test_files_that_failed_while_submitting_are_counted_and_kept(repository: Repository) -> None:
+    job_id = repository.create_job(JobKind.IMAGES, name="n", submitted_by="t")
+    bad = NewItem(id=new_id(), path="p", error_code=ItemErrorCode.UNREADABLE, error="no permission")
+    repository.add_shard(job_id, [bad])
+    repository.seal(job_id)
+    job = repository.job(job_id)
+    assert (job.state, job.counts) == (JobStatus.FAILED, ItemCounts(failed=1))
+    with pytest.raises(UsageError, match="never uploaded"):
+        repository.retry(job_id)
+
+
+def test_a_sealed_or_cancelled_job_takes_no_more(repository: Repository, make_job: MakeJob) -> None:
+    sealed, _ = make_job(1)
+    cancelled, _ = make_job(1, seal=False)
+    repository.cancel(cancelled)
+    for job_id in (sealed, cancelled, new_id()):
+        with pytest.raises(UsageError, match="no more images"):
+            repository.add_shard(job_id, [NewItem(id=new_id(), path="late.png", source_key="k")])
+
+
+def test_one_path_is_taken_once(repository: Repository, make_job: MakeJob) -> None:
+    job_id, _ = make_job(2, seal=False)
+    with pytest.raises(UsageError, match="twice"):
+        repository.add_shard(job_id, [NewItem(id=new_id(), path="0/1.png", source_key="k")])
+    assert repository.job(job_id).counts.total == 2
+    assert repository.known_paths(job_id, ["0/1.png", "new.png"]) == {"0/1.png"}
+
+
+def test_an_interrupted_submission_is_found_until_it_is_sealed(repository: Repository) -> None:
+    job_id = repository.create_job(JobKind.IMAGES, name="n", submitted_by="t", submission_key="key")
+    assert repository.unsealed_job("key") == job_id
+    assert repository.unsealed_job("other") is None
+    repository.seal(job_id)
+    assert repository.unsealed_job("key") is None
+
+
+def test_only_an_empty_job_is_discarded(repository: Repository, make_job: MakeJob) -> None:
+    empty = repository.create_job(JobKind.IMAGES, name="n", submitted_by="t")
+    filled, _ = make_job(1, seal=False)
+    repository.discard_empty(empty)
+    repository.discard_empty(filled)
+    with pytest.raises(JobNotFound):
+        repository.job(empty)
+    assert repository.job(filled).counts.total == 1
+
+
+def test_retry_opens_what_did_not_succeed(claims: Claims, repository: Repository, make_job: MakeJob) -> None:
+    job_id, (shard_id,) = make_job(3)
+    finish(claims, shard_id, failing=2)
+    repository.close_finished()
+    job = repository.retry(job_id)
+    assert (job.state, job.counts, job.finished_at) == (JobStatus.QUEUED, ItemCounts(pending=2, succeeded=1), None)
+    claim = claims.claim(shard_id, worker="w")
+    assert claim is not None
+    assert [item.attempts for item in claim.items] == [1, 1]
+    claims.complete(claim, all_succeed(claim))
+    assert repository.close_if_finished(job_id) is JobStatus.SUCCEEDED
+    assert {item.error for item in repository.items(job_id, limit=10)} == {None}
+
+
+def test_a_cancelled_job_can_be_retried(claims: Claims, repository: Repository, make_job: MakeJob) -> None:
+    job_id, (shard_id,) = make_job(2)
+    assert repository.cancel(job_id).state is JobStatus.CANCELLED
+    assert repository.retry(job_id).counts == ItemCounts(pending=2)
+    finish(claims, shard_id)
+    assert repository.close_if_finished(job_id) is JobStatus.SUCCEEDED
+
+
+def test_illegal_steps_are_refused(claims: Claims, repository: Repository, make_job: MakeJob) -> None:
+    job_id, (shard_id,) = make_job(1)
+    with pytest.raises(IllegalTransition, match="queued cannot retry"):
+        repository.retry(job_id)
+    finish(claims, shard_id)
+    repository.close_finished()
+    with pytest.raises(IllegalTransition, match="succeeded cannot cancel"):
+        repository.cancel(job_id)
+    with pytest.raises(JobNotFound, match="producer status"):
+        repository.cancel(new_id())
+
+
+def test_jobs_are_paged_newest_first(repository: Repository, make_job: MakeJob) -> None:
+    made = [make_job(1)[0] for _ in range(5)]
+    first = repository.jobs(limit=3)
+    second = repository.jobs(limit=3, before=first[-1].id)
+    assert [job.id for job in first + second] == made[::-1]
+    assert {job.counts.total for job in first} == {1}
+
+
+def test_items_are_paged_by_number_and_state(claims: Claims, repository: Repository, make_job: MakeJob) -> None:
+    job_id, shard_ids = make_job(3, 3)
+    finish(claims, shard_ids[1])
+    assert [item.number for item in repository.items(job_id, limit=2, after=1)] == [2, 3]
+    succeeded = repository.items(job_id, limit=10, states=[ItemStatus.SUCCEEDED])
+    assert [item.number for item in succeeded] == [3, 4, 5]
+    assert repository.item(succeeded[0].id) == succeeded[0]
+    assert repository.item(new_id()) is None
