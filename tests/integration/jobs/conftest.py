@@ -1,0 +1,32 @@
+"""The services of a part, over a real Redis and both kinds of database."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from shared.config import Settings, load_settings
+from shared.services import Services, connect
+
+
+@pytest.fixture
+def settings(database_url: str, broker_url: str, tmp_path: Path) -> Settings:
+    return load_settings(
+        delineate_home=tmp_path / "home",
+        database_url=database_url,
+        broker_url=broker_url,
+        store_url=(tmp_path / "objects").as_uri(),
+        shard_size=4,
+        publish_window=5,
+        upload_threads=3,
+    )
+
+
+@pytest.fixture
+def services(settings: Settings) -> Iterator[Services]:
+    services = connect(settings)
+    services.database.migrate()
+    services.store.prepare()
+    services.check()
+    yield services
+    services.close()

@@ -1,0 +1,125 @@
+import itertools
+from collections.abc import Iterator
+
+import pytest
+
+from shared.errors import ImageError, ItemErrorCode, StoreUnavailable, UsageError
+from shared.jobs.state import ItemCounts, JobKind, JobStatus
+from shared.jobs.submission import Source, SubmissionProgress, SyntheticSpec, submit_images, submit_synthetic
+from shared.services import Services
+
+
+def sources(count: int, start: int = 0) -> list[Source]:
+    return [Source(f"folder {n}/ä\n'\".png", lambda n=n: b"bytes %d" % n) for n in range(start, start + count)]
+
+
+def submit(services: Services, what: object, **options: object) -> str:
+    return submit_images(services, what, name="n", submitted_by="t", **options)  # type: ignore[arg-type]
+
+
+def test_every_source_becomes_an_item_with_its_bytes(services: Services) -> None:
+    seen: list[SubmissionProgress] = []
+    job_id = submit(services, sources(23), on_progress=seen.append)
+    job = services.repository.job(job_id)
+    assert (job.kind, job.state, job.counts) == (JobKind.IMAGES, JobStatus.QUEUED, ItemCounts(pending=23))
+    items = services.repository.items(job_id, limit=100)
+    assert [item.path for item in items] == [source.path for source in sources(23)]
+    assert [services.store.get(item.source_key) for item in items] == [b"bytes %d" % n for n in range(23)]
+    assert seen[-1] == SubmissionProgress(files=23, bytes=sum(item.source_bytes for item in items))
+
+
+def test_the_first_hint_is_out_before_the_last_source_is_read(services: Services) -> None:
+    waiting: list[int] = []
+
+    def lazily() -> Iterator[Source]:
+        for source in sources(40):
+            waiting.append(services.queue.length())
+            yield source
+
+    submit(services, lazily())
+    assert waiting[0] == 0
+    assert waiting[-1] == services.settings.publish_window
+
+
+def test_a_bad_source_fails_alone(services: Services) -> None:
+    def unreadable() -> bytes:
+        raise ImageError(ItemErrorCode.UNREADABLE, "no permission")
+
+    job_id = submit(services, [*sources(3), Source("bad.png", unreadable)])
+    bad = services.repository.items(job_id, limit=1, after=2)[0]
+    assert (bad.path, bad.error_code, bad.error, bad.source_key) == ("bad.png", "unreadable", "no permission", None)
+    assert services.repository.job(job_id).counts == ItemCounts(pending=3, failed=1)
+
+
+def test_nothing_to_submit_makes_no_job(services: Services) -> None:
+    with pytest.raises(UsageError, match="no image"):
+        submit(services, [])
+    assert services.repository.jobs(limit=1) == []
+
+
+def test_a_submission_that_fails_at_its_start_leaves_nothing(services: Services) -> None:
+    def away() -> bytes:
+        raise StoreUnavailable("away")
+
+    with pytest.raises(StoreUnavailable):
+        submit(services, [*sources(2), Source("x.png", away)])
+    assert services.repository.jobs(limit=1) == []
+    assert list(services.store.list("jobs/")) == []
+
+
+@pytest.mark.parametrize("interrupted_at", [5, 17, 38])
+def test_an_interrupted_submission_goes_on_where_it_was(services: Services, interrupted_at: int) -> None:
+    def interrupted() -> Iterator[Source]:
+        yield from sources(interrupted_at)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        submit(services, interrupted(), submission_key="key")
+    left = services.repository.jobs(limit=5)
+    started: list[tuple[str, bool]] = []
+    job_id = submit(services, sources(40), submission_key="key", on_start=lambda *call: started.append(call))
+    assert started == [(job_id, bool(left))]
+    assert [job.id for job in services.repository.jobs(limit=5)] == [job_id]
+    items = services.repository.items(job_id, limit=100)
+    assert sorted(item.path for item in items) == sorted(source.path for source in sources(40))
+    # No object is left of what the interruption threw away.
+    assert {info.key for info in services.store.list("jobs/")} == {item.source_key for item in items}
+    assert submit(services, sources(1), submission_key="key") != job_id  # complete: the next is a new one
+
+
+def test_a_synthetic_job_is_determined_by_its_spec(services: Services) -> None:
+    spec = SyntheticSpec(count=9, seed=3, num_dots=40, severity_from=0.0, severity_to=1.0, noise="gaussian")
+    first, second = (submit_synthetic(services, spec, name="n", submitted_by="t") for _ in range(2))
+    made = [[item.synthesis for item in services.repository.items(job, limit=20)] for job in (first, second)]
+    assert made[0] == made[1]
+    assert len({item["seed"] for item in made[0]}) == 9
+    assert [item["severity"] for item in made[0]] == [n / 8 for n in range(9)]
+    assert {(item["num_dots"], item["jitter"], item["noise"]) for item in made[0]} == {(40, None, "gaussian")}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("count", 0), ("count", 10**7), ("seed", -1), ("num_dots", 0), ("jitter", -0.1), ("jitter", float("nan")),
+        ("severity_to", 1.5), ("severity_from", 0.9), ("noise", "pink"),
+    ],
+)  # fmt: skip
+def test_a_spec_out_of_range_is_refused_by_name(name: str, value: object) -> None:
+    with pytest.raises(UsageError, match=name.partition("_")[0]):
+        SyntheticSpec(**({"count": 1} | {name: value}))  # type: ignore[arg-type]
+
+
+def test_flat_memory_however_many_sources(services: Services) -> None:
+    """At no time are more sources read than two shards and the threads' hands hold."""
+    ahead: list[int] = []
+
+    def counted() -> Iterator[Source]:
+        for n in itertools.count():
+            if n == 100:
+                return
+            committed = sum(job.counts.total for job in services.repository.jobs(limit=1))
+            ahead.append(n - committed)
+            yield from sources(1, start=n)
+
+    submit(services, counted())
+    assert max(ahead) <= 3 * services.settings.shard_size
