@@ -1,0 +1,53 @@
+"""Which device and which arithmetic the network runs on."""
+
+import torch
+
+from shared.errors import ConfigurationError
+
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def resolve_device(name: str) -> torch.device:
+    """The device that `name` means: "auto" (a GPU where there is one), "cpu", "cuda" or "cuda:N".
+
+    Raises `ConfigurationError` for a GPU that is not there, so that no one waits for a CPU by mistake.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ConfigurationError(f"there is no device {name!r}: use auto, cpu, cuda or cuda:N") from error
+    if device.type not in ("cpu", "cuda"):
+        raise ConfigurationError(f"the device {name!r} is not supported: use auto, cpu, cuda or cuda:N")
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ConfigurationError(
+            f"the device {name} was asked for, but no CUDA GPU is visible here: "
+            "check the driver and the container's GPU access, or use the device cpu"
+        )
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ConfigurationError(
+            f"the device {name} was asked for, but only {torch.cuda.device_count()} GPUs are visible"
+        )
+    return device
+
+
+def resolve_precision(name: str, device: torch.device) -> torch.dtype:
+    """The arithmetic of the convolutions: "fp32", "bf16", "fp16", or "auto" for the fastest that is accurate.
+
+    Automatic is bfloat16 where the hardware has it, else float16 on a GPU and float32 on a CPU. Raises
+    `ConfigurationError` for an unknown name or float16 on a CPU.
+    """
+    if name == "auto":
+        if device.type == "cuda":
+            return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+        return torch.bfloat16 if _cpu_has_bf16() else torch.float32
+    if name not in PRECISIONS:
+        raise ConfigurationError(f"there is no precision {name!r}: use auto, {', '.join(PRECISIONS)}")
+    if name == "fp16" and device.type == "cpu":
+        raise ConfigurationError("fp16 is slow on a CPU: use auto, fp32 or bf16")
+    return PRECISIONS[name]
+
+
+def _cpu_has_bf16() -> bool:
+    return bool(torch.cpu.get_capabilities().get("avx512_bf16", False))
