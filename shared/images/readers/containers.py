@@ -5,6 +5,7 @@ their parsers are where libraries warn, balk at sizes and spend time on hostile 
 any bytes: what cannot be followed is passed on as it is, for the decoder to refuse.
 """
 
+import zlib
 from dataclasses import dataclass
 
 _PNG_SIGNATURE_BYTES = 8
@@ -15,11 +16,12 @@ _APP0_JFIF, _APP14_ADOBE, _APP15, _COMMENT = 0xE0, 0xEE, 0xEF, 0xFE
 
 @dataclass(frozen=True)
 class Png:
-    """The chunks of a PNG that make its picture, and how many frames it announces."""
+    """The chunks of a PNG that make its picture, and what is known of it before decoding."""
 
     data: bytes
     bit_depth: int
-    frames: int
+    frames: int  # as announced; 1 unless it is an animation
+    intact: bool  # the chunks kept are whole and their checksums hold
 
 
 def parse_png(data: bytes) -> Png:
@@ -27,17 +29,19 @@ def parse_png(data: bytes) -> Png:
     if data[12:16] != b"IHDR" or len(data) < 33:
         raise ValueError("no IHDR")
     kept = [data[:_PNG_SIGNATURE_BYTES]]
-    frames = 1
+    frames, intact = 1, True
     at = _PNG_SIGNATURE_BYTES
     while at < len(data):
         kind = data[at + 4 : at + 8]
         end = at + 12 + int.from_bytes(data[at : at + 4])  # length, kind, payload, checksum
         if kind in _PNG_PIXEL_CHUNKS:
             kept.append(data[at:end])
+            checksum = int.from_bytes(data[end - 4 : end])
+            intact &= end <= len(data) and zlib.crc32(memoryview(data)[at + 4 : end - 4]) == checksum
         elif kind == b"acTL":
             frames = int.from_bytes(data[at + 8 : at + 12])
         at = end
-    return Png(b"".join(kept), bit_depth=data[24], frames=frames)
+    return Png(b"".join(kept), bit_depth=data[24], frames=frames, intact=intact)
 
 
 def without_jpeg_metadata(data: bytes) -> bytes:

@@ -39,6 +39,8 @@ def read_png(data: bytes, limits: DecodeLimits) -> DecodedImage:
     limits.check(*image.size)
     if png.frames > 1:
         raise ImageError(ItemErrorCode.ANIMATED, f"an animated PNG of {png.frames} frames: submit single images")
+    if not png.intact:  # Pillow skips the checksums of pixels
+        raise ValueError("a chunk is cut short or its checksum is wrong")
     if png.bit_depth == 16:
         return _read_png_of_16_bits(png.data)
     return _load(image, "PNG", png.bit_depth)

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
-from tifffile import COMPRESSION, PHOTOMETRIC, TIFF, TiffFile, TiffPage
+from tifffile import COMPRESSION, PHOTOMETRIC, TiffFile, TiffPage
 
 from shared.errors import ImageError, ItemErrorCode
 from shared.images.decoded import DecodedImage, DecodeLimits
 from shared.images.grey import luma, luma_of_cmyk
+from shared.images.readers.tiff_segments import require_sound_jpeg, require_sound_lzw
 
 # It logs each oddity of a damaged file; the outcome reaches the user as one reason instead.
 logging.getLogger(tifffile.__name__).setLevel(logging.CRITICAL)
@@ -39,7 +40,17 @@ _MODES = {
     PHOTOMETRIC.SEPARATED: "CMYK",
     PHOTOMETRIC.YCBCR: "YCbCr",
 }
-_DECODED_TO_RGB = (COMPRESSION.OJPEG, COMPRESSION.JPEG)
+# Those whose decoders withstand hostile bytes; the library knows some forty, of every quality.
+_COMPRESSIONS = (
+    COMPRESSION.NONE,
+    COMPRESSION.LZW,
+    COMPRESSION.ADOBE_DEFLATE,
+    COMPRESSION.DEFLATE,
+    COMPRESSION.PACKBITS,
+    COMPRESSION.JPEG,
+    COMPRESSION.ZSTD,
+    COMPRESSION.LZMA,
+)
 
 
 def read(data: bytes, limits: DecodeLimits) -> DecodedImage:
@@ -50,7 +61,7 @@ def read(data: bytes, limits: DecodeLimits) -> DecodedImage:
             raise TypeError("the first page has no tags of its own")
         limits.check(page.imagewidth, page.imagelength)
         _require_supported(page)
-        _require_complete(page, len(data))
+        _require_sound_segments(page, data)
         stored = page.asarray(squeeze=False, maxworkers=1)  # planes × depth × H × W × samples
         pages = len(tiff.pages)
         channels = np.moveaxis(stored[:, 0], 0, -1)[..., 0, :] if stored.shape[0] > 1 else stored[0, 0]
@@ -81,7 +92,7 @@ def _grey(page: TiffPage, channels: NDArray[Any]) -> NDArray[np.float32]:
                 return shades
             case PHOTOMETRIC.SEPARATED:
                 return luma_of_cmyk(channels, largest)
-            case PHOTOMETRIC.YCBCR if page.compression in _DECODED_TO_RGB:
+            case PHOTOMETRIC.YCBCR if page.compression == COMPRESSION.JPEG:
                 return luma(channels)
             case _:  # grey, or the Y of YCbCr, which is the luma wanted
                 return channels[..., 0].astype(np.float32)
@@ -110,16 +121,21 @@ def _require_supported(page: TiffPage) -> None:
         layout = "of palette entries that are not whole numbers"
     elif page.is_tiled and max(page.tilewidth, page.tilelength) > MAX_TILE_SIDE:
         layout = f"of tiles of {page.tilewidth}×{page.tilelength} px"
-    elif page.compression != COMPRESSION.NONE and page.compression not in TIFF.DECOMPRESSORS:
+    elif page.compression not in _COMPRESSIONS or (page.fillorder != 1 and page.compression != COMPRESSION.NONE):
         layout = "of an unusual compression"
     else:
         return
     raise ImageError(ItemErrorCode.UNSUPPORTED_FORMAT, f"a TIFF {layout}: convert it to plain grey or RGB")
 
 
-def _require_complete(page: TiffPage, size: int) -> None:
-    """Each strip or tile lies inside the file; the library would fill in a missing one without a word."""
+def _require_sound_segments(page: TiffPage, data: bytes) -> None:
+    """Each strip or tile lies inside the file, for the library would fill in a missing one without a word."""
     segments = list(zip(page.dataoffsets, page.databytecounts, strict=False))
-    present = [count > 0 and 0 < offset <= size - count for offset, count in segments]
+    present = [count > 0 and 0 < offset <= len(data) - count for offset, count in segments]
     if len(segments) < prod(page.chunked) or not all(present):
         raise ImageError(ItemErrorCode.TRUNCATED, "the TIFF ends early: some of its strips or tiles are missing")
+    for offset, count in segments:
+        if page.compression == COMPRESSION.LZW:
+            require_sound_lzw(data[offset : offset + count])
+        elif page.compression == COMPRESSION.JPEG:
+            require_sound_jpeg(data[offset : offset + count], MAX_TILE_SIDE)

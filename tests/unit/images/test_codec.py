@@ -169,6 +169,13 @@ def test_png_metadata_neither_warns_nor_fails(metadata, encoded):
     assert np.array_equal(image.pixels, PICTURE)
 
 
+@pytest.mark.parametrize("name", [name for name in ENCODINGS if name.startswith("png")])
+def test_a_png_with_a_flipped_bit_is_refused(name, encoded):
+    data = bytearray(encoded[name])
+    data[len(data) // 2] ^= 1
+    assert refusal(bytes(data)).code is ItemErrorCode.TRUNCATED
+
+
 def test_jpeg_metadata_neither_warns_nor_fails(encoded):
     exif = b"Exif\0\0II*\0\x08\0\0\0\x05\0" + b"\xff" * 60
     segment = b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif
