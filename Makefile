@@ -16,14 +16,15 @@ DEV := .venv/.dev-stamp
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo up test check test-unit test-integration test-acceptance test-servers format lock train-smoke \
+.PHONY: help demo up test check test-unit test-integration test-acceptance test-servers compose-env format lock train-smoke \
         weights-check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(RUNTIME) ## generate images, segment them through the whole stack, show the masks; leaves nothing running
-	@exec $(BIN)/admin demo $(ARGS)
+	@exec $(BIN)/admin standalone --temporary -- $(BIN)/producer demo \
+	    --count 24 --severity 0:1 --seed 7 --to demo-output --contact-sheet $(ARGS)
 
 up: $(RUNTIME) ## run the whole stack on this machine until Ctrl-C
 	@exec $(BIN)/admin standalone $(ARGS)
@@ -45,6 +46,9 @@ test-integration: $(DEV) ## tests on real Redis, PostgreSQL and S3 servers
 
 test-acceptance: $(DEV) ## tests of the whole stack, as its users meet it
 	$(PYTEST) -m acceptance $(ARGS)
+
+compose-env: ## write .env with fresh secrets, for docker compose
+	@scripts/compose-env
 
 test-servers:
 	@scripts/test-servers
