@@ -105,6 +105,8 @@ def _distances(points: Mask, targets: Mask) -> NDArray[np.float64]:
     column, then a search outward over the columns, which a point leaves once no farther column can win.
     Memory is O(H·W); time grows with points × distance, and the boundaries compared here are near.
     """
+    window = _bounding_box(points | targets)
+    points, targets = points[window], targets[window]
     vertical = _distance_along_column(targets)
     rows, columns = np.nonzero(points)
     width = points.shape[1]
@@ -119,6 +121,11 @@ def _distances(points: Mask, targets: Mask) -> NDArray[np.float64]:
             candidate = vertical[rows[seen], columns[seen] + direction] ** 2 + step * step
             best[seen] = np.minimum(best[seen], candidate)
     return np.sqrt(best)
+
+
+def _bounding_box(mask: Mask) -> tuple[slice, slice]:
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
 def _distance_along_column(targets: Mask) -> NDArray[np.int64]:

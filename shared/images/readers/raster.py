@@ -18,7 +18,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 from shared.errors import ImageError, ItemErrorCode
 from shared.images.decoded import DecodedImage, DecodeLimits
 from shared.images.grey import luma, luma_of_cmyk
-from shared.images.readers.containers import parse_png, parse_webp_header, without_jpeg_metadata
+from shared.images.readers.containers import parse_png, parse_webp_header, without_exif
 
 # Pillow's mode → ours.
 _MODES = {
@@ -49,7 +49,7 @@ def read_png(data: bytes, limits: DecodeLimits) -> DecodedImage:
 def read_jpeg(data: bytes, limits: DecodeLimits) -> DecodedImage:
     """Baseline and progressive JPEG of 8 bits: grey, YCbCr, RGB, CMYK and YCCK. EXIF orientation is ignored."""
     try:
-        image = JpegImageFile(BytesIO(without_jpeg_metadata(data)))
+        image = JpegImageFile(BytesIO(without_exif(data)))
     except SyntaxError as error:
         if "cannot handle" in str(error):  # 12-bit samples, or an unusual number of components
             raise ImageError(ItemErrorCode.UNSUPPORTED_FORMAT, "a JPEG that is not of 8 bits a sample") from error

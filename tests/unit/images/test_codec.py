@@ -176,12 +176,13 @@ def test_a_png_with_a_flipped_bit_is_refused(name, encoded):
     assert refusal(bytes(data)).code is ItemErrorCode.TRUNCATED
 
 
-def test_jpeg_metadata_neither_warns_nor_fails(encoded):
+@pytest.mark.parametrize("junk", [b"", b"\xff\x00", b"\xff\xff\xff"], ids=["plain", "behind junk", "behind filling"])
+def test_broken_exif_in_a_jpeg_neither_warns_nor_fails(junk, encoded):
     exif = b"Exif\0\0II*\0\x08\0\0\0\x05\0" + b"\xff" * 60
     segment = b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif
     jpeg = encoded["jpeg-grey"]
     plain = decode(jpeg, limits=LIMITS).pixels
-    assert np.array_equal(decode(jpeg[:2] + segment + jpeg[2:], limits=LIMITS).pixels, plain)
+    assert np.array_equal(decode(jpeg[:2] + junk + segment + jpeg[2:], limits=LIMITS).pixels, plain)
 
 
 def test_the_library_logs_nothing_about_a_damaged_tiff(encoded, caplog):
