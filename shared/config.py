@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.errors import ConfigurationError
@@ -65,6 +66,9 @@ class Settings(BaseSettings):
     worker_concurrency: int = _setting(2, "Shards in work at once in one worker process.", unit="shards", ge=1, le=16)
     batch_size: int = _setting(8, "Most 512×512 tiles in one pass of the network.", unit="tiles", ge=1, le=1024)
     io_threads: int = _setting(4, "Threads that fetch, decode, encode and store.", unit="threads", ge=1, le=128)
+    startup_seconds: float = _setting(
+        60.0, "How long a starting worker waits for services that do not answer yet.", unit="s", ge=0
+    )
     watchdog_seconds: float = _setting(
         300.0, "A worker without progress for this long ends itself, to be started afresh.", unit="s", ge=5
     )
@@ -78,6 +82,9 @@ class Settings(BaseSettings):
     )
     secret_key: SecretStr | None = _setting(
         None, "Key that signs session cookies, 32 random characters or more. The embedded stack makes its own."
+    )
+    admin_trusted_proxies: int = _setting(
+        0, "Reverse proxies before the admin whose X-Forwarded headers are believed.", unit="proxies", ge=0, le=8
     )
     max_upload_bytes: int = _setting(512 * 2**20, "Largest upload through the web.", unit="bytes", ge=1)
 
@@ -143,11 +150,28 @@ def settings_table() -> str:
     """Return the settings as a Markdown table, as printed by `admin settings` and kept in docs/settings.md."""
     lines = ["| setting | default | unit | meaning |", "|---|---|---|---|"]
     for name, field in Settings.model_fields.items():
-        default = field.default
-        if isinstance(default, Path):
-            default = default.relative_to(CHECKOUT) if default.is_relative_to(CHECKOUT) else default
-        shown = "" if default in (None, "") else f"`{default}`"
-        extra = field.json_schema_extra
-        unit = extra["unit"] if isinstance(extra, dict) else ""
-        lines.append(f"| `{name.upper()}` | {shown} | {unit} | {field.description} |")
+        default = _shown_default(field)
+        lines.append(
+            f"| `{name.upper()}` | {f'`{default}`' if default else ''} | {_unit(field)} | {field.description} |"
+        )
     return "\n".join(lines) + "\n"
+
+
+def environment_example() -> str:
+    """Return the settings as a file for `.env`, all of them commented out, as kept in .env.example."""
+    lines = ["# Copy this file to .env and uncomment what shall differ from the default. The environment wins over it."]
+    for name, field in Settings.model_fields.items():
+        unit = f" [{_unit(field)}]" if _unit(field) else ""
+        lines += ["", f"# {field.description}{unit}", f"#{name.upper()}={_shown_default(field)}"]
+    return "\n".join(lines) + "\n"
+
+
+def _shown_default(field: FieldInfo) -> str:
+    default = field.default
+    if isinstance(default, Path) and default.is_relative_to(CHECKOUT):
+        default = default.relative_to(CHECKOUT)
+    return "" if default is None else str(default)
+
+
+def _unit(field: FieldInfo) -> str:
+    return str(field.json_schema_extra["unit"]) if isinstance(field.json_schema_extra, dict) else ""

@@ -1,0 +1,148 @@
+"""A pipeline over SQLite and objects in memory, with a network that is easily predicted."""
+
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from shared.config import load_settings
+from shared.images.codec import DecodeLimits, encode_grey
+from shared.jobs.records import Item, NewItem
+from shared.jobs.state import JobKind
+from shared.jobs.tables import new_id
+from shared.services import Services, connect
+from shared.store import keys
+from worker.batcher import Batcher, Levels, Tiles
+from worker.items import ItemProcessor
+from worker.leases import Leases, WorkerIdentity
+from worker.memory import PixelBudget
+from worker.pipeline import Pipeline
+from worker.watchdog import Watchdog
+
+LIMITS = DecodeLimits(min_side=16, max_side=4096)
+
+
+@dataclass
+class BrightIsForeground:
+    """Stands in for the network: what is brighter than the image's mean has probability 0.8, the rest 0.2."""
+
+    sha256: str = "f" * 64
+    threshold: float = 0.5
+    batches: list[int] = field(default_factory=list)
+
+    def predict(self, tiles: Tiles) -> Levels:
+        self.batches.append(len(tiles))
+        return np.where(tiles > 0, 204, 51).astype(np.uint8)
+
+
+@dataclass
+class NoDispatcher:
+    """Counts how often the window of hints was to be filled."""
+
+    fills: int = 0
+
+    def fill(self) -> int:
+        self.fills += 1
+        return 0
+
+
+@pytest.fixture
+def model() -> BrightIsForeground:
+    return BrightIsForeground()
+
+
+@pytest.fixture
+def services(tmp_path: Path) -> Iterator[Services]:
+    """Without a broker: the hints that would go out are counted."""
+    opened = connect(
+        load_settings(
+            delineate_home=tmp_path,
+            database_url=f"sqlite:///{tmp_path / 'test.sqlite3'}",
+            store_url=f"memory://{uuid.uuid4()}",
+            broker_url="redis://127.0.0.1:1/0",
+            lease_seconds=30,
+        )
+    )
+    services = replace(opened, dispatcher=NoDispatcher())  # type: ignore[arg-type]
+    services.database.migrate()
+    services.store.prepare()
+    yield services
+    services.close()
+
+
+@pytest.fixture
+def make_pipeline(services: Services, model: BrightIsForeground) -> Iterator[Callable[..., Pipeline]]:
+    closing: list[Callable[[], None]] = []
+
+    def make(*, pixels: int = 10**7, tiles_in_flight: int = 8) -> Pipeline:
+        watchdog = Watchdog(60)
+        batcher = Batcher(model.predict, batch_size=4, on_batch=watchdog.progress)
+        items = ItemProcessor(
+            services.store, batcher, model, limits=LIMITS, budget=PixelBudget(pixels), io_threads=2,
+            tiles_in_flight=tiles_in_flight,
+        )  # fmt: skip
+        identity = WorkerIdentity("test-1", "cpu", model.sha256)
+        leases = Leases(services.claims, services.workers, identity=identity, images_finished=lambda: 0)
+        pipeline = Pipeline(services, items, leases, watchdog, threads=8, worker="test-1")
+        leases.start()
+        watchdog.start()
+        closing.extend((pipeline.close, batcher.close, leases.stop, watchdog.stop))
+        return pipeline
+
+    yield make
+    for close in closing:
+        close()
+
+
+@pytest.fixture
+def pipeline(make_pipeline: Callable[..., Pipeline]) -> Pipeline:
+    return make_pipeline()
+
+
+@dataclass
+class SubmittedShard:
+    """A job of one shard, submitted without the producer."""
+
+    services: Services
+    job_id: str
+    id: str
+
+    @property
+    def items(self) -> dict[str, Item]:
+        return {item.path: item for item in self.services.repository.items(self.job_id, limit=100)}
+
+
+Submit = Callable[[dict[str, bytes | dict[str, object] | None]], SubmittedShard]
+
+
+@pytest.fixture
+def submit(services: Services) -> Submit:
+    """Submit a shard: path → source bytes, or None for a source that is not there, or a synthesis."""
+
+    def submit(sources: dict[str, bytes | dict[str, object] | None]) -> SubmittedShard:
+        job_id = services.repository.create_job(JobKind.IMAGES, name="test", submitted_by="test")
+        items = []
+        for path, source in sources.items():
+            item_id = new_id()
+            if isinstance(source, dict):
+                items.append(NewItem(id=item_id, path=path, synthesis=source))
+                continue
+            key = keys.source(job_id, item_id, Path(path).suffix)
+            if source is not None:
+                services.store.put(key, source)
+            items.append(NewItem(id=item_id, path=path, source_key=key))
+        shard_id = services.repository.add_shard(job_id, items)
+        services.repository.seal(job_id)
+        return SubmittedShard(services, job_id, shard_id)
+
+    return submit
+
+
+def png(height: int, width: int) -> bytes:
+    """A dark image whose left quarter is bright."""
+    pixels = np.full((height, width), 20, dtype=np.uint8)
+    pixels[:, : width // 4] = 200
+    return encode_grey(pixels)

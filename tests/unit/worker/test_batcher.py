@@ -1,0 +1,183 @@
+import threading
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from shared.errors import DeviceOutOfMemory
+from worker.batcher import Batcher, Levels, Tiles
+
+PATIENCE = 60
+
+
+def tile(value: float) -> np.ndarray:
+    return np.full((4, 4), value, dtype=np.float32)
+
+
+class Network:
+    """Adds 1 to each tile, a batch at a time, when it is allowed to."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[float]] = []
+        self.allowed = threading.Event()
+        self.entered = threading.Event()
+        self.allowed.set()
+
+    def __call__(self, tiles: Tiles) -> Levels:
+        self.entered.set()
+        assert self.allowed.wait(PATIENCE)
+        self.batches.append([float(each[0, 0]) for each in tiles])
+        return (tiles + 1).astype(np.uint8)
+
+    def block(self) -> None:
+        self.allowed.clear()
+        self.entered.clear()
+
+
+@pytest.fixture
+def network() -> Network:
+    return Network()
+
+
+@pytest.fixture
+def batcher(network: Network) -> Iterator[Batcher]:
+    batcher = Batcher(network, batch_size=4)
+    yield batcher
+    network.allowed.set()
+    batcher.close()
+
+
+def fill_while_busy(batcher: Batcher, network: Network, values: list[float]) -> list[float]:
+    """Submit `values` while the network is busy with one tile, so that they stand in the queue together."""
+    network.block()
+    first = batcher.submit(tile(-1))
+    assert network.entered.wait(PATIENCE)
+    answers = [batcher.submit(tile(value)) for value in values]
+    network.allowed.set()
+    first.result(PATIENCE)
+    return [float(answer.result(PATIENCE)[0, 0]) for answer in answers]
+
+
+def test_each_tile_gets_its_own_answer_in_order(batcher, network):
+    assert fill_while_busy(batcher, network, [0, 1, 2, 3, 4, 5]) == [1, 2, 3, 4, 5, 6]
+
+
+def test_tiles_are_pooled_up_to_the_batch_size(batcher, network):
+    fill_while_busy(batcher, network, [0, 1, 2, 3, 4, 5])
+    assert network.batches == [[-1], [0, 1, 2, 3], [4, 5]]
+
+
+def test_tiles_of_several_threads_share_a_batch(batcher, network):
+    network.block()
+    first = batcher.submit(tile(-1))
+    assert network.entered.wait(PATIENCE)
+    answers = []
+    threads = [threading.Thread(target=lambda v=v: answers.append(batcher.submit(tile(v)))) for v in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(PATIENCE)
+    network.allowed.set()
+    for answer in [first, *answers]:
+        answer.result(PATIENCE)
+    assert sorted(network.batches[1]) == [0, 1, 2, 3]
+
+
+def test_a_batch_waits_for_tiles_that_are_coming(network, monkeypatch):
+    monkeypatch.setattr("worker.batcher._LONGEST_WAIT_SECONDS", PATIENCE)
+    batcher = Batcher(network, batch_size=2)
+    with batcher.expecting():
+        first = batcher.submit(tile(0))
+        second = batcher.submit(tile(1))
+        assert second.result(PATIENCE)[0, 0] == 2
+    first.result(PATIENCE)
+    assert network.batches == [[0, 1]]
+    # Nothing is expected any more: one tile goes at once, though the wait would be a minute.
+    assert batcher.submit(tile(2)).result(PATIENCE / 2)[0, 0] == 3
+    batcher.close()
+
+
+class SmallDevice:
+    """Holds at most `fits` tiles."""
+
+    def __init__(self, fits: int, error: type[Exception]) -> None:
+        self.fits = fits
+        self.error = error
+        self.sizes: list[int] = []
+
+    def __call__(self, tiles: Tiles) -> Levels:
+        self.sizes.append(len(tiles))
+        if len(tiles) > self.fits:
+            raise self.error("too much")
+        return (tiles + 1).astype(np.uint8)
+
+
+@pytest.mark.parametrize("error", [DeviceOutOfMemory, MemoryError])
+def test_out_of_memory_halves_the_batch_and_goes_on(error, monkeypatch):
+    monkeypatch.setattr("worker.batcher._LONGEST_WAIT_SECONDS", PATIENCE)
+    device = SmallDevice(2, error)
+    batcher = Batcher(device, batch_size=8)
+    with batcher.expecting():
+        answers = [batcher.submit(tile(value)) for value in range(8)]
+        assert [float(answer.result(PATIENCE)[0, 0]) for answer in answers] == list(range(1, 9))
+        assert device.sizes[0] == 8
+        # The lesson is kept: the next batches are that small from the start.
+        device.sizes.clear()
+        answers = [batcher.submit(tile(value)) for value in range(8)]
+        for answer in answers:
+            answer.result(PATIENCE)
+        assert device.sizes == [2, 2, 2, 2]
+    batcher.close()
+
+
+def test_the_batch_grows_again_after_a_while_without_trouble(monkeypatch):
+    monkeypatch.setattr("worker.batcher._LONGEST_WAIT_SECONDS", PATIENCE)
+    monkeypatch.setattr("worker.batcher._BATCHES_BEFORE_GROWING", 3)
+    device = SmallDevice(1, DeviceOutOfMemory)
+    batcher = Batcher(device, batch_size=2)
+    with batcher.expecting():
+        for answer in [batcher.submit(tile(value)) for value in range(2)]:
+            answer.result(PATIENCE)
+        device.fits = 2
+        for answer in [batcher.submit(tile(value)) for value in range(3)]:
+            answer.result(PATIENCE)
+        device.sizes.clear()
+        for answer in [batcher.submit(tile(value)) for value in range(2)]:
+            answer.result(PATIENCE)
+    batcher.close()
+    assert device.sizes == [2]
+
+
+def test_a_tile_that_does_not_fit_alone_is_out_of_memory():
+    batcher = Batcher(SmallDevice(0, DeviceOutOfMemory), batch_size=4)
+    with pytest.raises(DeviceOutOfMemory, match="not even one tile"):
+        batcher.submit(tile(0)).result(PATIENCE)
+    batcher.close()
+
+
+def test_an_error_reaches_only_the_tile_at_fault(monkeypatch):
+    monkeypatch.setattr("worker.batcher._LONGEST_WAIT_SECONDS", PATIENCE)
+
+    def picky(tiles: Tiles) -> Levels:
+        if (tiles == 2).any():
+            raise ValueError("no twos")
+        return (tiles + 1).astype(np.uint8)
+
+    batcher = Batcher(picky, batch_size=4)
+    with batcher.expecting():
+        answers = [batcher.submit(tile(value)) for value in range(4)]
+        assert [float(answers[value].result(PATIENCE)[0, 0]) for value in (0, 1, 3)] == [1, 2, 4]
+        with pytest.raises(ValueError, match="no twos"):
+            answers[2].result(PATIENCE)
+    batcher.close()
+
+
+def test_closing_answers_what_is_queued(network):
+    batcher = Batcher(network, batch_size=4)
+    network.block()
+    answers = [batcher.submit(tile(value)) for value in range(6)]
+    network.allowed.set()
+    batcher.close()
+    assert [float(answer.result(0)[0, 0]) for answer in answers] == [1, 2, 3, 4, 5, 6]
+    with pytest.raises(RuntimeError, match="closed"):
+        batcher.submit(tile(0))

@@ -1,0 +1,303 @@
+import time
+from collections.abc import Iterable
+from threading import Event, Thread
+
+import numpy as np
+import pytest
+
+from shared.errors import BrokerUnavailable, DatabaseUnavailable, StoreUnavailable
+from shared.images.codec import decode_mask, decode_probability
+from shared.jobs.claims import Claims
+from shared.jobs.state import ItemCounts, ItemStatus, JobStatus
+from shared.store import keys
+from tests.unit.worker.conftest import png
+
+PATIENCE = 60
+
+
+def test_a_result_has_the_size_of_its_image_and_says_where_it_comes_from(services, pipeline, submit, model):
+    shard = submit({"a.png": png(100, 200)})
+    pipeline.process_shard(shard.id)
+    item = shard.items["a.png"]
+    mask = decode_mask(services.store.get(item.mask_key))
+    probability = decode_probability(services.store.get(item.probability_key))
+    expected = np.zeros((100, 200), dtype=bool)
+    expected[:, :50] = True
+    assert np.array_equal(mask, expected)
+    assert np.allclose(probability, np.where(expected, 0.8, 0.2))
+    assert (item.state, item.width, item.height, item.attempts) == (ItemStatus.SUCCEEDED, 200, 100, 1)
+    assert item.mask_key == keys.mask(shard.job_id, item.id)
+    assert item.foreground == pytest.approx(0.25)
+    assert item.confidence == pytest.approx(0.8)
+    assert item.trust == pytest.approx(2 * 0.8 * 0.25 / (0.8 * 0.25 + 0.2 * 0.75 + 0.25))
+    assert (item.model, item.threshold, item.preprocessing) == (model.sha256, 0.5, "standardise-v1")
+    assert item.code_version
+    assert item.worker == "test-1"
+    assert item.seconds > 0
+    assert services.repository.job(shard.job_id).state is JobStatus.SUCCEEDED
+
+
+def test_a_large_image_goes_through_in_tiles_with_few_of_them_in_flight(services, make_pipeline, submit, model):
+    pipeline = make_pipeline(tiles_in_flight=2)
+    shard = submit({"large.png": png(1500, 2000)})
+    pipeline.process_shard(shard.id)
+    mask = decode_mask(services.store.get(shard.items["large.png"].mask_key))
+    assert mask.shape == (1500, 2000)
+    assert mask[:, :500].all()
+    assert not mask[:, 500:].any()
+    assert sum(model.batches) == 4 * 5
+    assert max(model.batches) <= 2
+
+
+def test_images_larger_than_the_memory_budget_still_go_through(services, make_pipeline, submit):
+    pipeline = make_pipeline(pixels=1000)
+    shard = submit({f"{number}.png": png(64, 64) for number in range(6)})
+    pipeline.process_shard(shard.id)
+    assert services.repository.job(shard.job_id).counts == ItemCounts(succeeded=6)
+
+
+def test_bad_images_fail_with_their_reason_and_their_neighbours_succeed(services, pipeline, submit):
+    shard = submit(
+        {
+            "good.png": png(64, 64),
+            "text.png": b"these are words",
+            "empty.png": b"",
+            "cut.png": png(64, 64)[:60],
+            "small.png": png(8, 64),
+            "gone.png": None,
+            "other.png": png(32, 32),
+        }
+    )
+    pipeline.process_shard(shard.id)
+    codes = {path: item.error_code for path, item in shard.items.items()}
+    assert codes == {
+        "good.png": None,
+        "text.png": "not_an_image",
+        "empty.png": "empty_file",
+        "cut.png": "truncated",
+        "small.png": "too_small",
+        "gone.png": "source_missing",
+        "other.png": None,
+    }
+    assert all("\n" not in item.error for item in shard.items.values() if item.error)
+    assert services.repository.job(shard.job_id).state is JobStatus.PARTIAL
+
+
+def test_a_synthetic_item_is_generated_stored_and_scored(services, pipeline, submit):
+    shard = submit({"s.png": {"seed": 7, "num_dots": 40, "jitter": 0.01, "severity": 0.0, "noise": "gaussian"}})
+    pipeline.process_shard(shard.id)
+    item = shard.items["s.png"]
+    assert item.state is ItemStatus.SUCCEEDED, item.error
+    mask, truth = (decode_mask(services.store.get(key)) for key in (item.mask_key, keys.truth(shard.job_id, item.id)))
+    assert item.truth_key == keys.truth(shard.job_id, item.id)
+    assert services.store.exists(item.source_key)
+    both, either = np.count_nonzero(mask & truth), np.count_nonzero(mask | truth)
+    assert item.iou == pytest.approx(both / either)
+    assert item.dice == pytest.approx(2 * both / (both + either))
+
+
+def test_a_defect_fails_its_own_item_and_names_the_kind_of_error(services, pipeline, submit, monkeypatch, caplog):
+    def encode_badly(mask: np.ndarray) -> bytes:
+        if mask.shape == (40, 40):
+            raise ZeroDivisionError("inside")
+        return b"mask"
+
+    monkeypatch.setattr("worker.items.encode_mask", encode_badly)
+    shard = submit({"bad.png": png(40, 40), "good.png": png(64, 64)})
+    pipeline.process_shard(shard.id)
+    bad = shard.items["bad.png"]
+    assert (bad.state, bad.error_code) == (ItemStatus.FAILED, "internal")
+    assert bad.error == "a defect in the worker (ZeroDivisionError): see its log"
+    assert "Traceback" in caplog.text
+    assert shard.items["good.png"].state is ItemStatus.SUCCEEDED
+
+
+@pytest.mark.parametrize("method", ["get", "put"])
+def test_with_the_store_away_items_go_back_without_an_attempt_used(services, pipeline, submit, monkeypatch, method):
+    shard = submit({f"{number}.png": png(64, 64) for number in range(5)})
+    real = getattr(services.store, method)
+    calls = 0
+
+    def away(*args: object) -> object:
+        nonlocal calls
+        calls += 1
+        if calls > 2:
+            raise StoreUnavailable("the object store does not answer")
+        return real(*args)
+
+    monkeypatch.setattr(services.store, method, away)
+    pipeline.process_shard(shard.id)
+    job = services.repository.job(shard.job_id)
+    assert job.counts.running == 0
+    assert job.counts.pending >= 3
+    assert {item.attempts for item in shard.items.values() if item.state is ItemStatus.PENDING} == {0}
+    assert job.state is JobStatus.RUNNING
+
+
+def test_a_released_shard_is_finished_later(services, pipeline, submit, monkeypatch):
+    monkeypatch.setattr("shared.jobs.claims._FIRST_BACKOFF_SECONDS", 0.0)
+    shard = submit({f"{number}.png": png(64, 64) for number in range(3)})
+    real_get = services.store.get
+    failures = iter([True, True, True, True])
+
+    def get(key: str) -> bytes:
+        if next(failures, False):
+            raise StoreUnavailable("the object store does not answer")
+        return real_get(key)
+
+    monkeypatch.setattr(services.store, "get", get)
+    pipeline.process_shard(shard.id)
+    assert services.repository.job(shard.job_id).state is JobStatus.SUCCEEDED
+    assert {item.attempts for item in shard.items.values()} == {1}
+
+
+def test_a_commit_waits_for_a_database_that_is_away(services, pipeline, submit, monkeypatch):
+    shard = submit({"a.png": png(64, 64)})
+    real = Claims.complete
+    failures = iter([True, True])
+
+    def complete(self: Claims, *args: object) -> object:
+        if next(failures, False):
+            raise DatabaseUnavailable("the database does not answer")
+        return real(self, *args)
+
+    monkeypatch.setattr(Claims, "complete", complete)
+    pipeline.process_shard(shard.id)
+    assert services.repository.job(shard.job_id).counts == ItemCounts(succeeded=1)
+
+
+def test_with_the_broker_away_the_shard_is_finished_all_the_same(services, pipeline, submit, monkeypatch, caplog):
+    def fill() -> int:
+        raise BrokerUnavailable("Redis does not answer")
+
+    monkeypatch.setattr(services.dispatcher, "fill", fill)
+    shard = submit({"a.png": png(64, 64)})
+    pipeline.process_shard(shard.id)
+    assert services.repository.job(shard.job_id).state is JobStatus.SUCCEEDED
+    assert "left to the reconciler: Redis does not answer" in caplog.text
+
+
+def test_the_window_of_hints_is_filled_after_a_shard(services, pipeline, submit):
+    pipeline.process_shard(submit({"a.png": png(64, 64)}).id)
+    assert services.dispatcher.fills == 1
+
+
+def test_a_shard_without_work_or_unknown_is_nothing(services, pipeline, submit):
+    shard = submit({"a.png": png(64, 64)})
+    pipeline.process_shard(shard.id)
+    before = shard.items
+    pipeline.process_shard(shard.id)  # the message came twice
+    pipeline.process_shard("00000000-0000-0000-0000-000000000000")
+    assert shard.items == before
+
+
+def test_suspects_run_alone_and_one_at_a_time(services, pipeline, submit, monkeypatch):
+    shard = submit({f"{number}.png": png(64, 64) for number in range(4)})
+    crashed = Claims(services.database, lease_seconds=-1, max_attempts=3)
+    assert len(crashed.claim(shard.id, worker="dead").items) == 4
+    crashed.expire()
+    claimed: list[tuple[int, bool]] = []
+    real = Claims.claim
+
+    def claim(self: Claims, *args: object, **options: object) -> object:
+        found = real(self, *args, **options)
+        if found:
+            claimed.append((len(found.items), bool(options.get("suspects"))))
+        return found
+
+    monkeypatch.setattr(Claims, "claim", claim)
+    pipeline.process_shard(shard.id)
+    assert claimed == [(1, True)] * 4
+    assert services.repository.job(shard.job_id).counts == ItemCounts(succeeded=4)
+
+
+class Blocking:
+    """A store whose `get` waits until it is let go."""
+
+    def __init__(self, services, monkeypatch, after: int = 0) -> None:
+        self.entered, self.leave = Event(), Event()
+        self.calls = 0
+        real = services.store.get
+
+        def get(key: str) -> bytes:
+            self.calls += 1
+            if self.calls > after:
+                self.entered.set()
+                assert self.leave.wait(PATIENCE)
+            return real(key)
+
+        monkeypatch.setattr(services.store, "get", get)
+
+
+def test_a_cancelled_job_leaves_no_objects(services, pipeline, submit, monkeypatch):
+    shard = submit({f"{number}.png": png(64, 64) for number in range(6)})
+    blocking = Blocking(services, monkeypatch, after=2)
+    thread = Thread(target=pipeline.process_shard, args=[shard.id])
+    thread.start()
+    assert blocking.entered.wait(PATIENCE)
+    services.repository.cancel(shard.job_id)
+    blocking.leave.set()
+    thread.join(PATIENCE)
+    job = services.repository.job(shard.job_id)
+    assert (job.state, job.counts) == (JobStatus.CANCELLED, ItemCounts(cancelled=6))
+    written = [info.key for info in services.store.list() if "/source/" not in info.key]
+    assert written == []
+
+
+def test_a_cancel_stops_the_work_in_the_middle_of_a_shard(make_pipeline, services, submit, monkeypatch):
+    monkeypatch.setattr(services.claims, "lease_seconds", 1.0)
+    pipeline = make_pipeline()
+    shard = submit({f"{number}.png": png(64, 64) for number in range(30)})
+    blocking = Blocking(services, monkeypatch)
+    thread = Thread(target=pipeline.process_shard, args=[shard.id])
+    thread.start()
+    assert blocking.entered.wait(PATIENCE)
+    services.repository.cancel(shard.job_id)
+    _wait_for(lambda: (held.over for held in list(pipeline._leases._held.values())))
+    blocking.leave.set()
+    thread.join(PATIENCE)
+    assert blocking.calls <= 2  # the two that were loading; nothing else was begun
+    assert services.repository.job(shard.job_id).state is JobStatus.CANCELLED
+
+
+def test_a_claim_that_was_lost_is_not_written(make_pipeline, services, submit, monkeypatch):
+    monkeypatch.setattr(services.claims, "lease_seconds", 1.0)
+    pipeline = make_pipeline()
+    shard = submit({f"{number}.png": png(64, 64) for number in range(10)})
+    blocking = Blocking(services, monkeypatch)
+    thread = Thread(target=pipeline.process_shard, args=[shard.id])
+    thread.start()
+    assert blocking.entered.wait(PATIENCE)
+    pipeline.stop_claiming()  # else it would go on with the suspects, rightly
+    # As if this process had been stopped for longer than its lease: somebody else took everything.
+    [held] = pipeline._leases._held.values()
+    services.claims.release(held.claim)
+    _wait_for(lambda: [held.over])
+    blocking.leave.set()
+    thread.join(PATIENCE)
+    assert services.repository.job(shard.job_id).counts == ItemCounts(pending=10)
+
+
+def test_after_stop_claiming_the_claim_in_work_is_finished_and_no_other_begun(services, pipeline, submit, monkeypatch):
+    shard, other = submit({"a.png": png(64, 64)}), submit({"b.png": png(64, 64)})
+    blocking = Blocking(services, monkeypatch)
+    thread = Thread(target=pipeline.process_shard, args=[shard.id])
+    thread.start()
+    assert blocking.entered.wait(PATIENCE)
+    pipeline.stop_claiming()
+    blocking.leave.set()
+    thread.join(PATIENCE)
+    pipeline.process_shard(other.id)
+    assert shard.items["a.png"].state is ItemStatus.SUCCEEDED
+    assert other.items["b.png"].state is ItemStatus.PENDING
+
+
+def _wait_for(conditions) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not any(_values(conditions())):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def _values(found: Iterable[object]) -> list[object]:
+    return list(found)

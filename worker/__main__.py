@@ -1,0 +1,39 @@
+"""Run a worker until SIGTERM or Ctrl-C: `python -m worker`."""
+
+import os
+import signal
+import socket
+import sys
+
+from shared.config import load_settings
+from shared.errors import ConfigurationError
+from shared.jobs.tables import new_id
+from shared.logs import setup_logging
+from worker.app import EXIT_UNUSABLE, create_app
+
+
+def main() -> int:
+    """Return 0 after a stop that was asked for, 2 where a setting or the checkpoint cannot work."""
+    # Until Celery puts its own handlers there: as process 1 of a container a signal without one is ignored.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        settings = load_settings()
+        setup_logging(settings.log_level)
+        app = create_app(settings)
+    except ConfigurationError as error:
+        print(f"worker: {error}", file=sys.stderr)
+        return EXIT_UNUSABLE
+    worker = app.Worker(
+        # Two workers of one name would take each other's control messages.
+        hostname=f"{new_id()}@{socket.gethostname()}",
+        # Workers need nothing of one another, and both cost messages and start-up time.
+        without_gossip=True,
+        without_mingle=True,
+        quiet=True,
+    )
+    worker.start()
+    return int(worker.exitcode or os.EX_OK)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

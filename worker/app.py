@@ -1,0 +1,173 @@
+"""The worker process: what it is made of, and how Celery starts and stops it.
+
+python -m worker
+celery -A worker.app worker --without-gossip --without-mingle    # the same, with Celery's own options
+"""
+
+import logging
+import os
+import socket
+import sys
+import time
+import warnings
+from contextlib import ExitStack
+
+from celery import Celery, signals
+from celery.platforms import SecurityWarning
+
+from shared.config import Settings, load_settings
+from shared.errors import CheckpointError, ConfigurationError, Retryable
+from shared.images.codec import DecodeLimits
+from shared.jobs.claims import Claims
+from shared.jobs.database import Database
+from shared.jobs.workers import Workers
+from shared.logs import setup_logging
+from shared.net.predictor import Predictor
+from shared.services import Services, connect
+from worker.batcher import Batcher
+from worker.items import ItemProcessor
+from worker.leases import Leases, WorkerIdentity
+from worker.memory import PixelBudget
+from worker.pipeline import Pipeline
+from worker.tasks import register_tasks
+from worker.watchdog import Watchdog
+
+log = logging.getLogger(__name__)
+
+EXIT_UNUSABLE = 2  # a setting or the checkpoint cannot work: starting again changes nothing
+
+# Two of the largest images by default. A pixel in flight takes up to 30 bytes, so this is about 1 GB at most.
+PIXELS_IN_FLIGHT = 2 * 4096**2
+_PAUSE_SECONDS = 1.0
+
+
+class WorkerProcess:
+    """One process with one model, one batcher, and the threads around them."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Connect to nothing yet; ConfigurationError for a setting that cannot be one."""
+        self.settings = settings
+        self.name = f"{socket.gethostname()}-{os.getpid()}"
+        self.services = connect(settings)
+        self._pipeline: Pipeline | None = None
+        self._closing = ExitStack()
+
+    def start(self) -> None:
+        """Wait for the services, load the model, and be ready for shards.
+
+        Raises:
+            ConfigurationError: a setting is wrong, or a service stayed away.
+            CheckpointError: the model cannot be loaded.
+        """
+        settings = self.settings
+        self._closing.callback(self.services.close)
+        wait_for(self.services, settings.startup_seconds)
+        predictor = Predictor.load(settings.model_path, settings.worker_device)
+        log.info(
+            "worker %s: model %s on %s, batches of %d", self.name, predictor.sha256[:12], predictor.device_name,
+            settings.batch_size, extra={"worker": self.name, "action": "worker_starts"},
+        )  # fmt: skip
+        predictor.warm_up(settings.batch_size)
+
+        watchdog = Watchdog(settings.watchdog_seconds)
+        batcher = Batcher(predictor.predict_tiles, batch_size=settings.batch_size, on_batch=watchdog.progress)
+        items = ItemProcessor(
+            self.services.store,
+            batcher,
+            predictor,
+            limits=DecodeLimits(settings.min_image_side, settings.max_image_side),
+            budget=PixelBudget(PIXELS_IN_FLIGHT),
+            io_threads=settings.io_threads,
+            tiles_in_flight=2 * settings.batch_size,
+        )
+        own_database = Database(settings.database, pool_size=1)
+        leases = Leases(
+            Claims(own_database, lease_seconds=settings.lease_seconds, max_attempts=settings.max_attempts),
+            Workers(own_database),
+            identity=WorkerIdentity(self.name, predictor.device_name, predictor.sha256),
+            images_finished=lambda: pipeline.images_finished,
+        )
+        pipeline = Pipeline(
+            self.services,
+            items,
+            leases,
+            watchdog,
+            # Those that load, those that store, and two batches that wait for the network or are in it.
+            threads=2 * settings.io_threads + 2 * settings.batch_size,
+            worker=self.name,
+        )
+        self._pipeline = pipeline
+        leases.start()
+        watchdog.start()
+        for close in (own_database.close, leases.stop, watchdog.stop, batcher.close, pipeline.close):
+            self._closing.callback(close)
+
+    def process_shard(self, shard_id: str) -> None:
+        """Work on a shard until it has nothing more to claim."""
+        if self._pipeline is None:
+            raise RuntimeError("the worker was not started")
+        self._pipeline.process_shard(shard_id)
+
+    def stop_claiming(self) -> None:
+        """Begin to stop: shards in work end after their present claim."""
+        if self._pipeline is not None:
+            self._pipeline.stop_claiming()
+
+    def stop(self) -> None:
+        """End the threads and take the worker out of the table; no shard may be in work any more."""
+        self._closing.close()
+        log.info("worker %s stopped", self.name, extra={"worker": self.name, "action": "worker_stops"})
+
+
+def wait_for(services: Services, patience: float) -> None:
+    """Wait up to `patience` seconds for services that do not answer yet, as when a whole stack comes up.
+
+    Raises:
+        ConfigurationError: a setting is wrong, or a service stayed away.
+    """
+    give_up = time.monotonic() + patience
+    while True:
+        try:
+            services.check()
+            return
+        except ConfigurationError as error:
+            if not isinstance(error.__cause__, Retryable) or time.monotonic() + _PAUSE_SECONDS > give_up:
+                raise
+            log.warning("waiting: %s", error, extra={"action": "worker_waits"})
+        time.sleep(_PAUSE_SECONDS)
+
+
+def create_app(settings: Settings) -> Celery:
+    """Return the Celery application of a worker; its model is loaded when Celery's worker starts.
+
+    Raises:
+        ConfigurationError: a setting that cannot be one.
+    """
+    process = WorkerProcess(settings)
+    app = process.services.queue.celery
+    app.conf.update(worker_concurrency=settings.worker_concurrency, worker_redirect_stdouts=False)
+    register_tasks(app, process.process_shard)
+
+    def start(**_: object) -> None:
+        try:
+            process.start()
+        except (ConfigurationError, CheckpointError) as error:
+            print(f"worker: {error}", file=sys.stderr)
+            # Celery logs what a signal's receiver raises and goes on; this alone it lets through.
+            raise SystemExit(EXIT_UNUSABLE) from error
+
+    # Celery warns of running as root, since pickled messages could then do anything. Here they are JSON of ids.
+    warnings.simplefilter("ignore", SecurityWarning)
+    # weak=False: nobody else keeps these functions.
+    signals.setup_logging.connect(lambda **_: setup_logging(settings.log_level), weak=False)
+    signals.celeryd_init.connect(start, weak=False)
+    signals.worker_shutting_down.connect(lambda **_: process.stop_claiming(), weak=False)
+    signals.worker_shutdown.connect(lambda **_: process.stop(), weak=False)
+    return app
+
+
+def __getattr__(name: str) -> Celery:
+    """`app`, for Celery's command line; made when asked for, so that importing this module reads no settings."""
+    if name == "app":
+        return create_app(load_settings())
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

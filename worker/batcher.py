@@ -1,0 +1,139 @@
+"""One thread that runs the network, on batches of tiles pooled across images and shards."""
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from threading import Condition, Thread
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.errors import DeviceOutOfMemory
+
+log = logging.getLogger(__name__)
+
+Tiles = NDArray[np.float32]
+"""B×H×W, standardised: the network's input."""
+
+Levels = NDArray[np.uint8]
+"""Foreground probabilities in 255ths: B×H×W out of the network, H×W for each tile."""
+
+_LONGEST_WAIT_SECONDS = 0.005  # for a fuller batch, while more tiles are known to be coming
+_BATCHES_BEFORE_GROWING = 100  # without running out of memory, after it once did
+
+
+@dataclass(frozen=True, eq=False)
+class _Request:
+    tile: NDArray[np.float32]
+    answer: "Future[Levels]" = field(default_factory=Future)
+
+
+class Batcher:
+    """Collects tiles (H×W, all of one shape) into batches and answers each with its own future.
+
+    A batch that does not fit in memory is halved and tried again, and later batches are that small too, until
+    enough of them went well. A batch that fails otherwise is halved as well, down to the tile at fault, so that an
+    error reaches nobody else.
+
+    Args:
+        predict: the network, called from the batcher's thread alone; DeviceOutOfMemory or MemoryError where the
+            batch is too large.
+        batch_size: most tiles in one call of `predict`.
+        on_batch: called after each batch that went well.
+    """
+
+    def __init__(
+        self, predict: Callable[[Tiles], Levels], *, batch_size: int, on_batch: Callable[[], None] = lambda: None
+    ) -> None:
+        self._predict = predict
+        self._batch_size = batch_size
+        self._limit = batch_size
+        self._batches_at_limit = 0
+        self._on_batch = on_batch
+        self._changed = Condition()
+        self._requests: deque[_Request] = deque()
+        self._coming = 0
+        self._closed = False
+        self._thread = Thread(target=self._run, name="batcher", daemon=True)
+        self._thread.start()
+
+    def submit(self, tile: NDArray[np.float32]) -> "Future[Levels]":
+        """Queue one tile; its future gives the probabilities, or DeviceOutOfMemory where it does not fit alone."""
+        request = _Request(tile)
+        with self._changed:
+            if self._closed:
+                raise RuntimeError("the batcher is closed")
+            self._requests.append(request)
+            self._changed.notify()
+        return request.answer
+
+    @contextmanager
+    def expecting(self) -> Iterator[None]:
+        """Say that more tiles will be submitted soon: only then a batch that is not full waits a little."""
+        with self._changed:
+            self._coming += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._coming -= 1
+                self._changed.notify()
+
+    def close(self) -> None:
+        """Answer what is queued and end the thread."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while batch := self._next_batch():
+            self._answer(batch)
+
+    def _next_batch(self) -> list[_Request]:
+        """Wait for tiles; empty when the batcher was closed."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._requests or self._closed)
+            deadline = time.monotonic() + _LONGEST_WAIT_SECONDS
+            while len(self._requests) < self._limit and self._coming and not self._closed:
+                if not self._changed.wait(deadline - time.monotonic()):
+                    break
+            return [self._requests.popleft() for _ in range(min(len(self._requests), self._limit))]
+
+    def _answer(self, batch: Sequence[_Request]) -> None:
+        try:
+            probabilities = self._predict(np.stack([request.tile for request in batch]))
+        except Exception as error:
+            self._answer_in_halves(batch, error)
+            return
+        self._on_batch()
+        self._grow_again()
+        for request, probability in zip(batch, probabilities, strict=True):
+            request.answer.set_result(probability)
+
+    def _answer_in_halves(self, batch: Sequence[_Request], error: Exception) -> None:
+        out_of_memory = isinstance(error, DeviceOutOfMemory | MemoryError)
+        half = len(batch) // 2
+        if out_of_memory:
+            self._limit, self._batches_at_limit = max(half, 1), 0
+            log.warning(
+                "out of memory with %d tiles: going on with %d", len(batch), self._limit,
+                extra={"action": "batch_halved"},
+            )  # fmt: skip
+        if not half:
+            too_large = DeviceOutOfMemory("not even one tile fits in the device's memory: free some of it")
+            batch[0].answer.set_exception(too_large if out_of_memory else error)
+            return
+        self._answer(batch[:half])
+        self._answer(batch[half:])
+
+    def _grow_again(self) -> None:
+        if self._limit == self._batch_size:
+            return
+        self._batches_at_limit += 1
+        if self._batches_at_limit >= _BATCHES_BEFORE_GROWING:
+            self._limit, self._batches_at_limit = min(2 * self._limit, self._batch_size), 0

@@ -1,0 +1,191 @@
+"""One item from its source to its stored result."""
+
+import logging
+import time
+from collections import deque
+from concurrent.futures import Future
+from contextlib import ExitStack
+from dataclasses import dataclass
+from threading import Semaphore
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.errors import ConfigurationError, ItemError, ItemErrorCode, ObjectMissing, Retryable
+from shared.images.codec import DecodeLimits, decode, encode_grey, encode_mask, encode_probability
+from shared.images.metrics import dice, expected_dice, iou
+from shared.images.normalise import PREPROCESSING_VERSION, standardise
+from shared.jobs.records import ClaimedItem, Failure, Outcome, Success
+from shared.net.tiling import Stitcher, iterate_tiles, plan_tiles
+from shared.store import ObjectStore, keys
+from shared.synth import synthesise
+from shared.version import code_version
+from worker.batcher import Batcher
+from worker.leases import ClaimOver, HeldClaim
+from worker.memory import PixelBudget
+
+log = logging.getLogger(__name__)
+
+PNG = "image/png"
+PROBABILITY_LEVELS = 255  # the network gives probabilities in 255ths
+
+
+class Model(Protocol):
+    """What the results say about the network that made them."""
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the weights."""
+        ...
+
+    @property
+    def threshold(self) -> float:
+        """Foreground is probability >= threshold."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class _Source:
+    """A decoded or generated image."""
+
+    pixels: NDArray[np.float32]  # H×W, any units
+    note: str | None = None
+    generated: NDArray[np.uint8] | None = None  # the image itself, where it is synthetic
+    truth: NDArray[np.bool_] | None = None
+
+
+class ItemProcessor:
+    """Fetch → decode → standardise → tiles → network → stitch → measure → encode → store, for one item a thread.
+
+    Threads overlap freely: while some wait for the network, others fetch and decode, and others encode and store.
+    At most `io_threads` do the one, as many do the other, and the budget bounds the pixels that all of them hold.
+    """
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        batcher: Batcher,
+        model: Model,
+        *,
+        limits: DecodeLimits,
+        budget: PixelBudget,
+        io_threads: int,
+        tiles_in_flight: int,
+    ) -> None:
+        self._store = store
+        self._batcher = batcher
+        self._model = model
+        self._limits = limits
+        self._budget = budget
+        self._tiles_in_flight = tiles_in_flight
+        self._loading = Semaphore(io_threads)
+        self._storing = Semaphore(io_threads)
+
+    def process(self, item: ClaimedItem, held: HeldClaim) -> Outcome:
+        """Return how the item ended; its objects are stored by then.
+
+        Raises:
+            ClaimOver: nobody wants the result any more.
+            Retryable, ConfigurationError: a service is away or refuses us; the item itself is not to blame.
+        """
+        started = time.monotonic()
+        try:
+            return self._segment(item, held, started)
+        except (ClaimOver, Retryable, ConfigurationError):
+            raise
+        except MemoryError as error:
+            raise Retryable("not enough memory for an image: free some, or lower IO_THREADS and BATCH_SIZE") from error
+        except ItemError as error:
+            code, reason = error.code, str(error)
+        except ObjectMissing:
+            code, reason = ItemErrorCode.SOURCE_MISSING, "the uploaded source is no longer in the object store"
+        except Exception as error:
+            ids = {"job": item.job_id, "item": item.id, "action": "item_failed"}
+            log.exception("a defect in the worker failed an item", extra=ids)
+            code, reason = ItemErrorCode.INTERNAL, f"a defect in the worker ({type(error).__name__}): see its log"
+        return Failure(item.id, code, reason, seconds=time.monotonic() - started)
+
+    def _segment(self, item: ClaimedItem, held: HeldClaim, started: float) -> Success:
+        with ExitStack() as memory:
+            with self._loading, self._batcher.expecting():
+                held.check()
+                source = self._load(item)
+                # Waited for while holding the place of a loader: no further image is decoded until there is room.
+                memory.enter_context(self._budget.reserve(source.pixels.size))
+                image = standardise(source.pixels)
+            levels = self._predict(image, held)
+            with self._storing:
+                held.check()
+                return self._store_result(item, source, levels, started)
+
+    def _load(self, item: ClaimedItem) -> _Source:
+        if item.synthesis is not None:
+            sample = synthesise(**item.synthesis)
+            return _Source(sample.image.astype(np.float32), generated=sample.image, truth=sample.mask)
+        if item.source_key is None:
+            raise ItemError(ItemErrorCode.SOURCE_MISSING, "the item has no source")
+        decoded = decode(self._store.get(item.source_key), limits=self._limits)
+        return _Source(decoded.pixels, note=decoded.note)
+
+    def _predict(self, image: NDArray[np.float32], held: HeldClaim) -> NDArray[np.uint8]:
+        """H×W probability levels of a standardised image, a bounded number of its tiles in flight at a time."""
+        plan = plan_tiles(*image.shape)
+        stitcher = Stitcher(plan)
+        in_flight: deque[tuple[int, Future[NDArray[np.uint8]]]] = deque()
+
+        def add_first() -> None:
+            index, answer = in_flight.popleft()
+            stitcher.add(index, answer.result())
+
+        for index, tile in enumerate(iterate_tiles(image, plan)):
+            if len(in_flight) == self._tiles_in_flight:
+                add_first()
+                held.check()
+            in_flight.append((index, self._batcher.submit(tile)))
+        while in_flight:
+            add_first()
+        return np.rint(stitcher.result()).astype(np.uint8)
+
+    def _store_result(self, item: ClaimedItem, source: _Source, levels: NDArray[np.uint8], started: float) -> Success:
+        # Mask and measurements come from the levels that are stored, so that whoever reads them finds the same.
+        probability = levels * np.float32(1 / PROBABILITY_LEVELS)
+        job, threshold = item.job_id, self._model.threshold
+        mask = probability >= threshold
+        mask_key, probability_key = keys.mask(job, item.id), keys.probability(job, item.id)
+        self._store.put(mask_key, encode_mask(mask), PNG)
+        self._store.put(probability_key, encode_probability(levels), PNG)
+        source_key = truth_key = None
+        if source.generated is not None and source.truth is not None:
+            source_key, truth_key = keys.source(job, item.id, ".png"), keys.truth(job, item.id)
+            self._store.put(source_key, encode_grey(source.generated), PNG)
+            self._store.put(truth_key, encode_mask(source.truth), PNG)
+        height, width = mask.shape
+        return Success(
+            item_id=item.id,
+            width=width,
+            height=height,
+            mask_key=mask_key,
+            probability_key=probability_key,
+            foreground=float(mask.mean()),
+            confidence=float(np.maximum(probability, 1 - probability).mean(dtype=np.float64)),
+            trust=expected_dice(probability, mask),
+            model=self._model.sha256,
+            threshold=threshold,
+            preprocessing=PREPROCESSING_VERSION,
+            code_version=code_version(),
+            note=source.note,
+            source_key=source_key,
+            truth_key=truth_key,
+            dice=None if source.truth is None else dice(mask, source.truth),
+            iou=None if source.truth is None else iou(mask, source.truth),
+            seconds=time.monotonic() - started,
+        )
+
+
+def result_keys(item: ClaimedItem) -> list[str]:
+    """The keys of all objects that the worker writes for an item."""
+    found = [keys.mask(item.job_id, item.id), keys.probability(item.job_id, item.id)]
+    if item.synthesis is not None:
+        found += [keys.source(item.job_id, item.id, ".png"), keys.truth(item.job_id, item.id)]
+    return found

@@ -1,0 +1,136 @@
+"""The thread that keeps claims alive, learns which of them are over, and reports the worker."""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from shared.errors import ConfigurationError, DatabaseUnavailable
+from shared.jobs.claims import Claims
+from shared.jobs.records import Claim
+from shared.jobs.tables import new_id
+from shared.jobs.workers import Workers
+
+log = logging.getLogger(__name__)
+
+_RENEWALS_A_LEASE = 4
+
+
+class ClaimOver(Exception):
+    """No more work is wanted on this claim: it was lost, its job was cancelled, or a service is away."""
+
+
+@dataclass
+class HeldClaim:
+    """A claim in work. `over` says why to stop working on it, and is empty while the work goes on."""
+
+    claim: Claim
+    over: str = field(default="", init=False)
+
+    def end(self, reason: str) -> None:
+        """Let the work on this claim stop at the next check; the first reason stays."""
+        self.over = self.over or reason
+
+    def check(self) -> None:
+        """Raise ClaimOver once the work on this claim has to stop; called between tiles."""
+        if self.over:
+            raise ClaimOver(self.over)
+
+
+@dataclass(frozen=True)
+class WorkerIdentity:
+    """How a worker process appears in the table of workers."""
+
+    name: str  # host and pid, for people
+    device: str
+    model: str  # sha256 of the weights
+    id: str = field(default_factory=new_id)
+
+
+class Leases:
+    """Renews the leases of all claims in work, four times a lease.
+
+    Args:
+        claims: over a database of this thread's own, so that no other work's transaction holds a renewal up.
+        workers: where the worker reports, likewise.
+        images_finished: gives how many images this process has finished.
+    """
+
+    def __init__(
+        self, claims: Claims, workers: Workers, *, identity: WorkerIdentity, images_finished: Callable[[], int]
+    ) -> None:
+        self._claims = claims
+        self._workers = workers
+        self._identity = identity
+        self._images_finished = images_finished
+        self._held: dict[str, HeldClaim] = {}
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._away = False
+        self._thread = threading.Thread(target=self._run, name="leases", daemon=True)
+
+    def start(self) -> None:
+        """Report the worker and begin to renew."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread and take the worker out of the table."""
+        self._stop.set()
+        self._thread.join()
+        try:
+            self._workers.remove(self._identity.id)
+        except DatabaseUnavailable as error:
+            log.warning("the worker's row stays: %s", error, extra={"action": "worker_row_stays"})
+
+    @contextmanager
+    def hold(self, claim: Claim) -> Iterator[HeldClaim]:
+        """Keep a claim alive inside of this."""
+        held = HeldClaim(claim)
+        with self._lock:
+            self._held[claim.token] = held
+        try:
+            yield held
+        finally:
+            with self._lock:
+                del self._held[claim.token]
+
+    def _run(self) -> None:
+        while True:
+            self._round()
+            if self._stop.wait(self._claims.lease_seconds / _RENEWALS_A_LEASE):
+                return
+
+    def _round(self) -> None:
+        """Renew and report; an outage of the database is logged once and waited out."""
+        try:
+            self._renew()
+            identity = self._identity
+            self._workers.report(
+                identity.id, name=identity.name, device=identity.device, model=identity.model,
+                images=self._images_finished(),
+            )  # fmt: skip
+        except (DatabaseUnavailable, ConfigurationError) as error:
+            if not self._away:
+                log.warning("leases are not renewed: %s", error, extra={"action": "renewal_fails"})
+            self._away = True
+        except Exception:
+            # Without renewals every claim of this process would be lost, so this thread never ends by an error.
+            log.exception("a round of renewals failed", extra={"action": "renewal_fails"})
+        else:
+            self._away = False
+
+    def _renew(self) -> None:
+        with self._lock:
+            held = dict(self._held)
+        if not held:
+            return
+        alive = self._claims.renew(held)
+        cancelled = self._claims.cancelled_jobs({each.claim.job_id for each in held.values()})
+        with self._lock:
+            # Those that were completed while the statement ran are not lost.
+            for token, each in self._held.items():
+                if token in held and token not in alive:
+                    each.end("the claim was lost: its lease ran out")
+                elif each.claim.job_id in cancelled:
+                    each.end("the job was cancelled")

@@ -1,0 +1,165 @@
+"""A shard from its hint to its committed results."""
+
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from threading import Event, Lock
+from typing import TypeVar
+
+from shared.errors import ConfigurationError, DatabaseUnavailable, DelineateError, Retryable
+from shared.jobs.records import Claim, Outcome
+from shared.jobs.state import ItemStatus
+from shared.services import Services
+from worker.gate import Gate
+from worker.items import ItemProcessor, result_keys
+from worker.leases import ClaimOver, HeldClaim, Leases
+from worker.watchdog import Watchdog
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+# How long a finished claim waits for a database that is away, in leases. It cannot lose its items to anybody before
+# the database is back, and then the token decides, so waiting past the lease does no harm.
+_PATIENCE_IN_LEASES = 3
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.2, 5.0
+
+
+class Pipeline:
+    """Claims the items of a shard, has them processed, and commits what became of them.
+
+    Args:
+        services: database, queue and store.
+        items: processes one item.
+        leases: keeps the claims alive.
+        watchdog: is told of claims in hand, and of items that end.
+        threads: items that can be in flight at once, those included that wait for the network.
+        worker: name of this process in the items' rows.
+    """
+
+    def __init__(
+        self, services: Services, items: ItemProcessor, leases: Leases, watchdog: Watchdog, *, threads: int, worker: str
+    ) -> None:
+        self._services = services
+        self._items = items
+        self._leases = leases
+        self._watchdog = watchdog
+        self._worker = worker
+        self._gate = Gate()
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="item")
+        self._stopping = Event()
+        self._lock = Lock()
+        self._images_finished = 0
+
+    @property
+    def images_finished(self) -> int:
+        """Images that ended, well or not, since the process started."""
+        return self._images_finished
+
+    def process_shard(self, shard_id: str) -> None:
+        """Work on a shard until it has nothing more to claim. Raises nothing that is known: the log has it."""
+        try:
+            while not self._stopping.is_set():
+                claim = self._run_ordinary(shard_id) or self._run_suspect(shard_id)
+                if claim is None:
+                    break
+                self._services.repository.close_if_finished(claim.job_id)
+            self._services.dispatcher.fill()
+        except (Retryable, ConfigurationError) as error:
+            # The rows are as they should be, or their lease runs out: the reconciler goes on from there.
+            log.warning("left to the reconciler: %s", error, extra={"shard": shard_id, "action": "shard_left"})
+
+    def stop_claiming(self) -> None:
+        """Let shards in work end after their present claim."""
+        self._stopping.set()
+
+    def close(self) -> None:
+        """End the threads, once no shard is in work."""
+        self._pool.shutdown()
+
+    def _run_ordinary(self, shard_id: str) -> Claim | None:
+        with self._gate.shared():
+            claim = self._services.claims.claim(shard_id, worker=self._worker)
+            if claim is not None:
+                self._run(claim)
+            return claim
+
+    def _run_suspect(self, shard_id: str) -> Claim | None:
+        """Run one item that was in work when a worker crashed, with nothing beside it that it could take down."""
+        if not self._services.claims.has_suspects(shard_id):
+            return None
+        with self._gate.alone():
+            claim = self._services.claims.claim(shard_id, worker=self._worker, suspects=True)
+            if claim is not None:
+                log.warning("a suspect runs alone", extra=_ids(claim, "suspect_runs", item=claim.items[0].id))
+                self._run(claim)
+            return claim
+
+    def _run(self, claim: Claim) -> None:
+        started = time.monotonic()
+        with self._watchdog.watching(), self._leases.hold(claim) as held:
+            outcomes, away = self._process(held)
+            # One transaction for the claim. Without outcomes it is still needed where the job was cancelled.
+            ended: dict[str, ItemStatus] = {}
+            if outcomes or not away:
+                ended = self._persist(lambda: self._services.claims.complete(claim, outcomes), held) or {}
+            if away:
+                log.warning("claim released: %s", away, extra=_ids(claim, "claim_released"))
+                self._persist(lambda: self._services.claims.release(claim), held)
+        self._count(len(ended))
+        self._delete_cancelled(claim, ended)
+        seconds = time.monotonic() - started
+        log.info(
+            "%d of %d items ended in %.2f s (%.1f/s)%s",
+            len(ended), len(claim.items), seconds, len(ended) / seconds, f": {held.over}" if held.over else "",
+            extra=_ids(claim, "claim_ended"),
+        )  # fmt: skip
+
+    def _process(self, held: HeldClaim) -> tuple[list[Outcome], DelineateError | None]:
+        """Process all items of a claim; return the outcomes, and what was away so that some have none."""
+        outcomes: list[Outcome] = []
+        away: DelineateError | None = None
+        futures: list[Future[Outcome]] = [
+            self._pool.submit(self._items.process, item, held) for item in held.claim.items
+        ]
+        for future in as_completed(futures):
+            self._watchdog.progress()
+            try:
+                outcomes.append(future.result())
+            except ClaimOver:
+                continue
+            except (Retryable, ConfigurationError) as error:
+                away = away or error
+                held.end(str(error))
+        return outcomes, away
+
+    def _persist(self, write: Callable[[], T], held: HeldClaim) -> T | None:
+        """Write to the database, waiting for it while it is away; None where it stayed away."""
+        give_up = time.monotonic() + _PATIENCE_IN_LEASES * self._services.claims.lease_seconds
+        pause = _FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                return write()
+            except DatabaseUnavailable as error:
+                if time.monotonic() + pause > give_up:
+                    log.error("work dropped: %s", error, extra=_ids(held.claim, "work_dropped"))  # noqa: TRY400
+                    return None
+            self._watchdog.progress()
+            time.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+
+    def _delete_cancelled(self, claim: Claim, ended: dict[str, ItemStatus]) -> None:
+        unwanted = [
+            key for item in claim.items if ended.get(item.id) is ItemStatus.CANCELLED for key in result_keys(item)
+        ]
+        if unwanted:
+            self._services.store.delete(unwanted)
+
+    def _count(self, images: int) -> None:
+        with self._lock:
+            self._images_finished += images
+
+
+def _ids(claim: Claim, action: str, **more: str) -> dict[str, str]:
+    return {"job": claim.job_id, "shard": claim.shard_id, "action": action} | more

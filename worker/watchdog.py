@@ -1,0 +1,83 @@
+"""The watchdog: ends a process whose work has stopped moving.
+
+Threads cannot be terminated. A call that hangs (a driver, a device, a socket without a time-out) would hold its
+shard for ever, since its lease goes on being renewed. So the process ends itself; the supervisor starts it again,
+the leases run out, and the items are tried again, one at a time.
+"""
+
+import faulthandler
+import logging
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+log = logging.getLogger(__name__)
+
+EXIT_STUCK = 70  # EX_SOFTWARE of sysexits.h
+
+_LOOKS_WITHIN_LIMIT = 20
+
+
+def _end_process() -> None:
+    faulthandler.dump_traceback(file=sys.__stderr__ or 2)
+    os._exit(EXIT_STUCK)
+
+
+class Watchdog:
+    """Calls `on_stuck` once when work is in hand and nothing has progressed for `limit` seconds.
+
+    Time is counted in looks of the watchdog's own thread, not on a clock: a machine that was asleep, or a process
+    that was stopped, is not stuck.
+    """
+
+    def __init__(self, limit: float, on_stuck: Callable[[], None] = _end_process) -> None:
+        self._limit = limit
+        self._on_stuck = on_stuck
+        self._lock = threading.Lock()
+        self._in_hand = 0
+        self._looks_without_progress = 0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
+
+    def start(self) -> None:
+        """Begin to watch."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Watch no more."""
+        self._stop.set()
+        self._thread.join()
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Work is in hand inside of this."""
+        with self._lock:
+            self._in_hand += 1
+            self._looks_without_progress = 0
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._in_hand -= 1
+                self._looks_without_progress = 0
+
+    def progress(self) -> None:
+        """Note that something moved: a tile, an item, or a failure that was noticed."""
+        with self._lock:
+            self._looks_without_progress = 0
+
+    def _watch(self) -> None:
+        while not self._stop.wait(self._limit / _LOOKS_WITHIN_LIMIT):
+            with self._lock:
+                self._looks_without_progress = self._looks_without_progress + 1 if self._in_hand else 0
+                stuck = self._looks_without_progress > _LOOKS_WITHIN_LIMIT
+            if stuck:
+                log.critical(
+                    "nothing has moved for %g s: this process ends, to be started afresh",
+                    self._limit,
+                    extra={"action": "watchdog_ends_process"},
+                )
+                self._on_stuck()
+                return
