@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 _CLEAR, _END, _FIRST_FREE = 256, 257, 258
 _MOST_CODES = 4096  # in one table; a decoder stops with an error where a Clear is overdue
-_STEP = 512  # codes looked at in one go
+_STEPS = ((0, 256), (256, _MOST_CODES))  # a short look first: a hostile table ends at once, most are full
 _FRAME_HEADER = re.compile(rb"\xff[\xc0-\xc2]..(.)(..)(..)", re.DOTALL)
 _LOSSLESS_JPEG = b"\xff\xc3"
 
@@ -49,8 +49,8 @@ def require_sound_lzw(stream: bytes) -> None:
 
 def _table(padded: NDArray[np.uint8], start: int, end: int) -> tuple[int, int | None]:
     """Bits up to and with the code that ends the table that begins at bit `start`, and that code."""
-    for first in range(0, _MOST_CODES, _STEP):
-        places, widths = start + _OFFSETS[first : first + _STEP], _WIDTHS[first : first + _STEP]
+    for first, last in _STEPS:
+        places, widths = start + _OFFSETS[first:last], _WIDTHS[first:last]
         inside = int(np.searchsorted(places + widths, end, side="right"))
         places, widths = places[:inside], widths[:inside]
         codes = _read(padded, places, widths)
@@ -60,7 +60,7 @@ def _table(padded: NDArray[np.uint8], start: int, end: int) -> tuple[int, int | 
         if stops.size:
             stop = stops[0]
             return int(places[stop] + widths[stop]) - start, int(codes[stop])
-        if inside < _STEP:
+        if inside < last - first:
             break
     return 0, None
 

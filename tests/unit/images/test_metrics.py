@@ -101,7 +101,7 @@ def brute_force_distances(points: metrics.Mask, targets: metrics.Mask) -> np.nda
 
 
 @given(two_masks)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_distances_equal_brute_force(masks):
     prediction, truth = masks
     if not prediction.any() or not truth.any():
@@ -117,7 +117,7 @@ def test_distances_equal_brute_force(masks):
 
 
 @given(two_masks)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_identities_between_the_metrics(masks):
     prediction, truth = masks
     dice, iou = metrics.dice(prediction, truth), metrics.iou(prediction, truth)
