@@ -252,6 +252,12 @@ class Repository:
         with self.database.read() as connection:
             return _jobs(connection, query)
 
+    def job_ids_ending(self, ending: str, *, limit: int) -> list[str]:
+        """Return ids that end in this text, the newest first."""
+        query = select(JobRow.id).where(JobRow.id.endswith(ending, autoescape=True)).order_by(JobRow.id.desc())
+        with self.database.read() as connection:
+            return list(connection.execute(query.limit(limit)).scalars())
+
     def items(self, job_id: str, *, limit: int, after: int = -1, states: Sequence[ItemStatus] = ()) -> list[Item]:
         """Return items of a job by number, from the one after number `after`."""
         query = select(*_ITEM_COLUMNS).where(ItemRow.job_id == job_id, ItemRow.number > after)

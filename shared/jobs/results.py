@@ -13,7 +13,7 @@ import csv
 import hashlib
 import posixpath
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, TextIO
 
 from shared.errors import UsageError
@@ -78,10 +78,10 @@ def output_names(paths: Iterable[str]) -> dict[str, str]:
     return {path: _name(path, level) for path, level in levels.items()}
 
 
-def all_items(repository: Repository, job_id: str) -> Iterator[Item]:
-    """Yield every item of a job by number, a page at a time."""
+def all_items(repository: Repository, job_id: str, *, states: Sequence[ItemStatus] = ()) -> Iterator[Item]:
+    """Yield every item of a job (that is in one of `states`) by number, a page at a time."""
     after = -1
-    while page := repository.items(job_id, limit=_PAGE_ITEMS, after=after):
+    while page := repository.items(job_id, limit=_PAGE_ITEMS, after=after, states=states):
         yield from page
         after = page[-1].number
 

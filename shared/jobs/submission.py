@@ -109,9 +109,16 @@ class SyntheticSpec:
 def submit_synthetic(services: Services, spec: SyntheticSpec, *, name: str, submitted_by: str) -> str:
     """Make a synthetic job and return its id."""
     job_id = services.repository.create_job(JobKind.SYNTHETIC, name=name, submitted_by=submitted_by)
-    for block in _blocks(spec.items(), services.settings.shard_size):
-        services.repository.add_shard(job_id, block)
-        _hint(services)
+    try:
+        for block in _blocks(spec.items(), services.settings.shard_size):
+            services.repository.add_shard(job_id, block)
+            _hint(services)
+    except BaseException:
+        # Also for Ctrl-C: nothing can go on with a part of what was asked for.
+        with contextlib.suppress(DelineateError):
+            services.repository.discard_empty(job_id)
+            services.repository.cancel(job_id)
+        raise
     services.repository.seal(job_id)
     return job_id
 

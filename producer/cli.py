@@ -1,0 +1,241 @@
+"""The command line: parse, call, print."""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import click
+
+from producer import report
+from producer.demo import SeverityRange, submit_demo
+from producer.display import Display, plural
+from producer.download import download as download_results
+from producer.exits import EXIT_CODES_HELP, Commands, ExitCode, exit_code_of, on_interrupt
+from producer.jobs import find_job
+from producer.sheet import write_contact_sheet
+from producer.submit import submit_paths
+from producer.summary import Summary, summarise
+from producer.watch import watch as watch_job
+from shared.config import load_settings
+from shared.errors import Retryable, UsageError
+from shared.jobs.records import Job
+from shared.jobs.submission import SyntheticSpec
+from shared.logs import setup_logging
+from shared.services import Services, connect
+from shared.synth import NOISE_KINDS
+
+_STATUS_JOBS = 20
+_FOLDER = click.Path(file_okay=False, path_type=Path)
+
+_job_argument = click.argument("reference", metavar="JOB")
+_json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
+_sheet_option = click.option(
+    "--contact-sheet", "sheet", is_flag=True, help="Draw DIR/contact-sheet.png: input, truth, probability, mask, Dice."
+)
+
+
+def _waiting_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in (
+        _json_option,
+        click.option("--to", "folder", type=_FOLDER, metavar="DIR", help="Download the results to DIR (and wait)."),
+        click.option("--wait", is_flag=True, help="Wait for the job to end and print how it went."),
+    ):
+        command = option(command)
+    return command
+
+
+@click.group(cls=Commands, epilog=EXIT_CODES_HELP, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="delineate", prog_name="producer")
+def main() -> None:
+    """Submit images for segmentation, follow the jobs, download the results.
+
+    JOB is a job's id, its last characters (four or more), or `last` for the newest job.
+    """
+
+
+@main.command()
+@click.argument(
+    "paths", metavar="FOLDER_OR_FILES...", nargs=-1, required=True, type=click.Path(path_type=Path, resolve_path=False)
+)
+@click.option("--recursive/--no-recursive", "-r", default=False, help="Take the images of subfolders too.")
+@click.option("--name", help="Name of the job. Without it: the folder's name.")
+@_waiting_options
+def submit(
+    paths: tuple[Path, ...], recursive: bool, name: str | None, wait: bool, folder: Path | None, as_json: bool
+) -> None:
+    """Submit images as one job.
+
+    Of a folder, all files with an image's extension are taken; files that you name are always taken. The job's id is
+    printed. When a submission is interrupted, the same command goes on where it was.
+    """
+    display = Display()
+    with _services() as services:
+        with on_interrupt("interrupted; the same command goes on where it was"):
+            submission = submit_paths(services, paths, recursive=recursive, name=name, display=display)
+        _conclude(services, submission.job_id, display, wait=wait, folder=folder, sheet=False, as_json=as_json)
+
+
+@main.command()
+@click.option("--count", type=int, default=16, show_default=True, metavar="N", help="How many images.")
+@click.option("--num-dots", type=int, help="Dots in a blob. Without it: 15 to 80, drawn for each image.")
+@click.option("--jitter", type=float, help="Displacement of the dots, a share of the side. Without it: 0 to 0.02.")
+@click.option("--severity", default="0.5", show_default=True, metavar="S|A:B", help="Noise from 0 to 1, or a range.")
+@click.option("--noise", type=click.Choice(NOISE_KINDS), help="Kind of noise. Without it: drawn for each image.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Determines all images.")
+@_waiting_options
+@_sheet_option
+def demo(
+    count: int,
+    num_dots: int | None,
+    jitter: float | None,
+    severity: str,
+    noise: str | None,
+    seed: int,
+    wait: bool,
+    folder: Path | None,
+    as_json: bool,
+    sheet: bool,
+) -> None:
+    """Submit synthetic images, which the worker generates, segments and scores against their truth."""
+    if sheet and folder is None:
+        raise UsageError("--contact-sheet needs a folder to write to: give --to DIR too")
+    severities = SeverityRange.parse(severity)
+    spec = SyntheticSpec(
+        count=count,
+        seed=seed,
+        num_dots=num_dots,
+        jitter=jitter,
+        severity_from=severities.low,
+        severity_to=severities.high,
+        noise=noise,
+    )
+    display = Display()
+    with _services() as services:
+        with on_interrupt("interrupted; what was submitted is cancelled"):
+            job_id = submit_demo(services, spec, display)
+        _conclude(services, job_id, display, wait=wait, folder=folder, sheet=sheet, as_json=as_json)
+
+
+@main.command()
+@click.argument("reference", metavar="[JOB]", required=False)
+@_json_option
+def status(reference: str | None, as_json: bool) -> None:
+    """Show a job, or the newest jobs."""
+    with _services() as services:
+        if reference is not None:
+            _show(services, find_job(services, reference), as_json=as_json)
+            return
+        services.database.check()
+        jobs = services.repository.jobs(limit=_STATUS_JOBS)
+        if as_json:
+            report.print_json({"jobs": [report.job_json(job) for job in jobs]})
+        else:
+            report.print_jobs(jobs)
+
+
+@main.command()
+@_job_argument
+@_json_option
+def watch(reference: str, as_json: bool) -> None:
+    """Follow a job to its end; the exit code says how it ended."""
+    with _services() as services:
+        job = find_job(services, reference)
+        _conclude(services, job.id, Display(), wait=True, folder=None, sheet=False, as_json=as_json)
+
+
+@main.command()
+@_job_argument
+@click.argument("folder", metavar="DIR", type=_FOLDER)
+@_sheet_option
+def download(reference: str, folder: Path, sheet: bool) -> None:
+    """Download a job's results to DIR, as far as it has come.
+
+    DIR gets masks/, probabilities/ and results.csv, of a synthetic job sources/ and truths/ too. Repeated, it takes
+    what is missing.
+    """
+    display = Display()
+    with _services() as services:
+        job = find_job(services, reference)
+        if not job.state.is_final:
+            display.line(f"note: the job is {job.state}, {plural(job.counts.finished, 'image')} of it done so far")
+        if not _download(services, job, folder, display, sheet=sheet):
+            raise click.exceptions.Exit(ExitCode.SOME_FAILED)
+
+
+@main.command()
+@_job_argument
+def cancel(reference: str) -> None:
+    """Cancel a job: what waits ends at once, what is at work ends without a result."""
+    with _services() as services:
+        job = services.repository.cancel(find_job(services, reference).id)
+        Display().line(f"cancelled job {job.id}: {plural(job.counts.succeeded, 'image')} had succeeded before")
+
+
+@main.command()
+@_job_argument
+def retry(reference: str) -> None:
+    """Try again what failed or was cancelled in a job that has ended."""
+    with _services() as services:
+        job = services.repository.retry(find_job(services, reference).id)
+        with suppress(Retryable):  # the reconciler sends the hints that are not sent here
+            services.dispatcher.fill()
+        again = plural(job.counts.pending, "image")
+        Display().line(f"job {job.id} runs again: {again}; `producer watch {job.id}` follows it")
+
+
+@contextmanager
+def _services() -> Iterator[Services]:
+    settings = load_settings()
+    # The log is for developers; users get bars, tables and the one line that an error is.
+    setup_logging("DEBUG" if settings.log_level == "DEBUG" else "ERROR")
+    with closing(connect(settings)) as services:
+        yield services
+
+
+def _conclude(
+    services: Services, job_id: str, display: Display, *, wait: bool, folder: Path | None, sheet: bool, as_json: bool
+) -> None:
+    """Do what comes after a submission: nothing, or wait, download and report, with the job's exit code."""
+    if not (wait or folder):
+        if as_json:
+            report.print_json(report.job_json(services.repository.job(job_id)))
+        else:
+            click.echo(job_id)
+            display.line(f"`producer watch {job_id}` follows it")
+        return
+    goes_on = f"the job goes on: `producer watch {job_id}` follows it, `producer cancel {job_id}` stops it"
+    with on_interrupt(f"interrupted; {goes_on}"):
+        job = watch_job(services, job_id, display)
+    complete = folder is None or _download(services, job, folder, display, sheet=sheet)
+    _show(services, job, as_json=as_json, folder=folder)
+    code = exit_code_of(job.state)
+    if code is ExitCode.SUCCEEDED and not complete:
+        code = ExitCode.SOME_FAILED
+    raise click.exceptions.Exit(code)
+
+
+def _download(services: Services, job: Job, folder: Path, display: Display, *, sheet: bool) -> bool:
+    """Download and say so; return whether every result was there."""
+    with on_interrupt(f"interrupted; `producer download {job.id} {folder}` gets the rest"):
+        done = download_results(services, job, folder, display)
+        kept = f" ({done.kept:,} were there already)" if done.kept else ""
+        display.line(f"results are in {folder}: {plural(done.written + done.kept, 'file')}{kept} and results.csv")
+        if done.missing:
+            display.line(f"error: the object store has lost {plural(done.missing, 'result')} of this job")
+        if sheet and (path := write_contact_sheet(services.repository, job, folder)):
+            display.line(f"contact sheet: {path}")
+    return not done.missing
+
+
+def _show(services: Services, job: Job, *, as_json: bool, folder: Path | None = None) -> None:
+    summary = summarise(services.repository, job) if job.state.is_final else Summary()
+    if not as_json:
+        report.print_job(job, summary)
+        return
+    value = report.job_json(job)
+    if job.state.is_final:
+        value["summary"] = summary.to_json()
+    if folder is not None:
+        value["folder"] = str(folder)
+    report.print_json(value)

@@ -1,0 +1,40 @@
+"""Starting a synthetic job: scenes that the worker generates, segments and scores against their truth."""
+
+from dataclasses import dataclass
+
+from producer.display import Display, plural
+from producer.submit import submitter
+from shared.errors import UsageError
+from shared.jobs.submission import SyntheticSpec, submit_synthetic
+from shared.services import Services
+
+
+@dataclass(frozen=True)
+class SeverityRange:
+    """Severities from one number to another, in [0, 1]."""
+
+    low: float
+    high: float
+
+    @classmethod
+    def parse(cls, text: str) -> "SeverityRange":
+        """Read `0.5` or `0:1`; UsageError for anything else."""
+        first, _, last = text.partition(":")
+        try:
+            return cls(float(first), float(last or first))
+        except ValueError as error:
+            raise UsageError(f"severity is {text!r}: give a number such as 0.5, or a range such as 0:1") from error
+
+
+def submit_demo(services: Services, spec: SyntheticSpec, display: Display) -> str:
+    """Make a synthetic job and return its id.
+
+    Raises:
+        ConfigurationError: the services cannot be used as the settings say. No job is made.
+        Retryable: a service went away on the way.
+    """
+    services.check()
+    name = f"demo of {plural(spec.count, 'scene')}, seed {spec.seed}"
+    job_id = submit_synthetic(services, spec, name=name, submitted_by=submitter())
+    display.line(f"submitted job {job_id}: {plural(spec.count, 'synthetic image')}")
+    return job_id

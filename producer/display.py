@@ -1,0 +1,68 @@
+"""What the commands say while they work, on standard error: bars on a terminal, single lines elsewhere."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+
+class Bar(Protocol):
+    """Moves a progress bar."""
+
+    def __call__(self, done: int, words: str = "", *, total: int | None = None) -> None:
+        """Show how much is done, a few words beside it, and a total that has changed."""
+        ...
+
+
+class Display:
+    """Standard error of one command."""
+
+    def __init__(self) -> None:
+        self.console = Console(stderr=True, highlight=False)
+
+    def line(self, text: str) -> None:
+        """Say one line."""
+        self.console.print(Text(printable(text)), soft_wrap=True)
+
+    @contextmanager
+    def progress(self, what: str, total: int) -> Iterator[Bar]:
+        """Show a bar with rate and time left while the body runs; nothing where there is no terminal."""
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            _RateColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[words]}", markup=False),
+        )
+        with Progress(*columns, console=self.console, disable=not self.console.is_terminal) as progress:
+            task = progress.add_task(what, total=total, words="")
+
+            def move(done: int, words: str = "", *, total: int | None = None) -> None:
+                progress.update(task, completed=done, words=words, total=total)
+
+            yield move
+
+
+class _RateColumn(ProgressColumn):
+    """How many a second."""
+
+    def render(self, task: Task) -> Text:
+        """Return the rate of the last seconds, or that of the whole once it is done."""
+        rate = task.finished_speed or task.speed
+        return Text("" if rate is None else f"{rate:,.1f}/s", style="progress.data.speed")
+
+
+def printable(text: str) -> str:
+    """Return the text with control characters escaped, so that no file name can steer a terminal."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
+    )
+
+
+def plural(count: int, noun: str) -> str:
+    """Return `1 image`, `1,000 images`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -1,0 +1,118 @@
+"""What the commands print on standard output: tables for people, one JSON object for programs."""
+
+import json
+from datetime import datetime
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from producer.display import printable
+from producer.summary import Scores, Summary, band_end
+from shared.jobs.records import Job
+
+# Where there is no terminal there is no width to fit into.
+_FILE_WIDTH = 160
+
+
+def job_json(job: Job) -> dict[str, Any]:
+    """Return a job as plain JSON types; `seconds` is from its start to its end, null until then."""
+    counts = job.counts
+    return {
+        "job": job.id,
+        "name": job.name,
+        "kind": job.kind.value,
+        "state": job.state.value,
+        "counts": {
+            "total": counts.total,
+            "pending": counts.pending,
+            "running": counts.running,
+            "succeeded": counts.succeeded,
+            "failed": counts.failed,
+            "cancelled": counts.cancelled,
+        },
+        "seconds": None if (seconds := _seconds(job)) is None else round(seconds, 3),
+    }
+
+
+def print_json(value: dict[str, Any]) -> None:
+    """Print one JSON object on one line."""
+    click.echo(json.dumps(value))
+
+
+def print_job(job: Job, summary: Summary) -> None:
+    """Print how a job stands, its scores by severity, and its failures."""
+    console = _console()
+    table = Table(title=Text(f"{printable(job.name)}  {job.id}"), title_justify="left")
+    for column in ("state", "images", "succeeded", "failed", "cancelled", "open", "seconds", "images/s"):
+        table.add_column(column, justify="left" if column == "state" else "right")
+    counts, seconds = job.counts, _seconds(job)
+    rate = "" if not seconds else f"{counts.finished / seconds:.1f}"
+    numbers = (counts.total, counts.succeeded, counts.failed, counts.cancelled, counts.pending + counts.running)
+    table.add_row(job.state.value, *map(str, numbers), "" if seconds is None else f"{seconds:.1f}", rate)
+    console.print(table)
+    if summary.scores.count:
+        console.print(_scores_table(summary))
+    if summary.failures:
+        console.print(_failures_table(summary))
+
+
+def print_jobs(jobs: list[Job]) -> None:
+    """Print a line for each job, the newest first."""
+    table = Table()
+    for column in ("job", "submitted", "name", "state"):
+        table.add_column(column, no_wrap=column == "job")
+    for column in ("images", "succeeded", "failed", "open"):
+        table.add_column(column, justify="right")
+    for job in jobs:
+        counts = job.counts
+        table.add_row(
+            job.id,
+            f"{datetime.fromtimestamp(job.created_at).astimezone():%Y-%m-%d %H:%M:%S}",
+            Text(printable(job.name)),
+            job.state.value,
+            *map(str, (counts.total, counts.succeeded, counts.failed, counts.pending + counts.running)),
+        )
+    _console().print(table)
+
+
+def _scores_table(summary: Summary) -> Table:
+    table = Table(title="scores against the truth", title_justify="left")
+    for column in ("severity", "images", "mean Dice", "mean IoU", "lowest Dice"):
+        table.add_column(column, justify="right")
+
+    def add(label: str, scores: Scores) -> None:
+        table.add_row(label, str(scores.count), *(f"{x:.3f}" for x in (scores.dice, scores.iou, scores.lowest_dice)))
+
+    for band, scores in sorted(summary.bands.items()):
+        add(f"{band:.2f} – {band_end(band):.2f}", scores)
+    table.add_section()
+    add("all", summary.scores)
+    return table
+
+
+def _failures_table(summary: Summary) -> Table:
+    table = Table(title="failures", title_justify="left")
+    for column in ("code", "images", "path", "reason"):
+        table.add_column(column, justify="right" if column == "images" else "left", overflow="fold")
+    for code, failures in sorted(summary.failures.items()):
+        for index, (path, error) in enumerate(failures.examples):
+            head = (code, str(failures.count)) if index == 0 else ("", "")
+            table.add_row(*head, Text(printable(path)), Text(printable(error)))
+        if failures.count > len(failures.examples):
+            table.add_row("", "", Text(f"… and {failures.count - len(failures.examples):,} more, see results.csv"), "")
+        table.add_section()
+    return table
+
+
+def _seconds(job: Job) -> float | None:
+    if job.started_at is None or job.finished_at is None:
+        return None
+    return job.finished_at - job.started_at
+
+
+def _console() -> Console:
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=_FILE_WIDTH)

@@ -1,0 +1,88 @@
+"""Submitting files and folders: look first, make the job second, so that what cannot work leaves nothing behind."""
+
+import hashlib
+import json
+import os
+import pwd
+import socket
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from producer.display import Display, plural
+from producer.sources import Sources
+from shared.jobs.submission import SubmissionProgress, submit_images
+from shared.services import Services
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A job that was made, and how it went."""
+
+    job_id: str
+    progress: SubmissionProgress
+    seconds: float
+
+
+def submit_paths(
+    services: Services, arguments: Sequence[Path], *, recursive: bool, name: str | None, display: Display
+) -> Submission:
+    """Submit files and folders as one job; an interrupted submission of the same arguments goes on.
+
+    Raises:
+        UsageError: an argument does not exist, or there is no image in them.
+        ConfigurationError: the services cannot be used as the settings say. No job is made.
+        Retryable: a service went away on the way; the same call goes on where this one was.
+    """
+    sources = Sources(arguments, recursive=recursive, max_bytes=services.settings.max_source_bytes)
+    services.check()
+    survey = sources.survey()
+    for note in survey.notes():
+        display.line(f"note: {note}")
+    job_name = name or sources.name
+
+    def started(job_id: str, resumed: bool) -> None:
+        going = "going on with" if resumed else "submitting"
+        display.line(f"{going} job {job_id}: {plural(survey.images, 'image')} from {sources.base}")
+
+    last = SubmissionProgress()
+    begun = time.monotonic()
+    with display.progress("uploading", survey.images) as bar:
+
+        def advanced(progress: SubmissionProgress) -> None:
+            nonlocal last
+            last = progress
+            bar(progress.files, f"{progress.bytes / 1e6:,.0f} MB")
+
+        job_id = submit_images(
+            services,
+            sources,
+            name=job_name,
+            submitted_by=submitter(),
+            submission_key=_submission_key(job_name, sources),
+            on_start=started,
+            on_progress=advanced,
+        )
+    seconds = time.monotonic() - begun
+    unusable = f", {plural(last.failed, 'file')} cannot be used" if last.failed else ""
+    display.line(
+        f"submitted {plural(last.files, 'image')} ({last.bytes / 1e6:,.1f} MB) in {seconds:.1f} s, "
+        f"{last.files / max(seconds, 1e-9):,.0f} a second{unusable}"
+    )
+    return Submission(job_id, last, seconds)
+
+
+def submitter() -> str:
+    """Return who submits: `user@host`."""
+    try:
+        user = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # in a container that runs under a number alone
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}"
+
+
+def _submission_key(name: str, sources: Sources) -> str:
+    """Return the key under which an interrupted submission is found again: the same command on the same machine."""
+    identity = [submitter(), name, [os.fsencode(path).hex() for path in sources.arguments], sources.recursive]
+    return hashlib.sha256(json.dumps(identity).encode()).hexdigest()
