@@ -1,0 +1,126 @@
+"""The accounts of the admin: argon2id hashes in the users table.
+
+There is no default password. A password has 12 to 256 characters and differs from the account's name; there are no
+rules about digits or signs, which make passwords worse rather than better (NIST SP 800-63B). A new password ends
+every session that was opened with the old one.
+"""
+
+import hashlib
+import threading
+import unicodedata
+from dataclasses import dataclass, field
+from functools import cache
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+from sqlalchemy import exc, insert, select, update
+
+from shared.config import Settings
+from shared.errors import ConfigurationError, UsageError
+from shared.jobs.database import Database, db_now
+from shared.jobs.tables import UserRow
+
+SHORTEST_PASSWORD = 12  # characters
+LONGEST_PASSWORD = 256  # characters; hashing megabytes would be an attack
+LONGEST_NAME = 64  # characters
+
+# A hash takes 64 MiB: so many at once, whatever the number of people who try to log in.
+_HASHES_AT_ONCE = threading.BoundedSemaphore(2)
+_hasher = PasswordHasher()
+
+
+@dataclass(frozen=True)
+class Account:
+    """Somebody who may log in."""
+
+    name: str
+    password_hash: str = field(repr=False)
+
+    @property
+    def session_id(self) -> str:
+        """What a session remembers: the name, bound to the password by a digest of its hash."""
+        return f"{hashlib.sha256(self.password_hash.encode()).hexdigest()[:16]}:{self.name}"
+
+
+def find(database: Database, name: str) -> Account | None:
+    """Return the account of this name."""
+    query = select(UserRow.name, UserRow.password_hash).where(UserRow.name == name)
+    with database.read() as connection:
+        row = connection.execute(query).one_or_none()
+    return None if row is None else Account(*row)
+
+
+def find_by_session(database: Database, session_id: str) -> Account | None:
+    """Return the account whose session this is; None once the account is gone or its password another."""
+    account = find(database, session_id.partition(":")[2])
+    return account if account is not None and account.session_id == session_id else None
+
+
+def set_password(database: Database, name: str, password: str) -> None:
+    """Make the account, or give it a new password.
+
+    Raises:
+        UsageError: the name or the password does not follow the rules above.
+    """
+    _check(name, password)
+    hashed = _hash(password)
+    with database.write() as connection:
+        changed = connection.execute(update(UserRow).where(UserRow.name == name).values(password_hash=hashed))
+        if not changed.rowcount:
+            connection.execute(insert(UserRow).values(name=name, password_hash=hashed, created_at=db_now()))
+
+
+def verify(database: Database, name: str, password: str) -> Account | None:
+    """Return the account if the password is its own. An unknown name takes as long as a wrong password."""
+    account = find(database, name)
+    # Without an account the password is held against a hash that nothing fits: time tells nothing about names.
+    expected = account.password_hash if account else _hash_of_nobody()
+    try:
+        with _HASHES_AT_ONCE:
+            _hasher.verify(expected, _normalised(password[: LONGEST_PASSWORD + 1]))
+    except (VerificationError, InvalidHashError):
+        return None
+    return account
+
+
+def ensure_first_account(settings: Settings, database: Database) -> None:
+    """Make the account ADMIN_USERNAME with ADMIN_PASSWORD where there is no account at all.
+
+    Raises:
+        ConfigurationError: there is no account, and no password for one (or none that follows the rules).
+    """
+    with database.read() as connection:
+        if connection.execute(select(UserRow.name).limit(1)).first() is not None:
+            return
+    if settings.admin_password is None:
+        raise ConfigurationError("nobody could log in: set ADMIN_PASSWORD, or use `admin set-password`")
+    try:
+        set_password(database, settings.admin_username, settings.admin_password.get_secret_value())
+    except UsageError as error:
+        raise ConfigurationError(f"ADMIN_USERNAME and ADMIN_PASSWORD: {error}") from error
+    except exc.IntegrityError:
+        pass  # another admin started at the same moment and was first
+
+
+def _check(name: str, password: str) -> None:
+    if not 1 <= len(name) <= LONGEST_NAME or name != name.strip() or not name.isprintable():
+        raise UsageError(f"an account's name has 1 to {LONGEST_NAME} printable characters, without space around them")
+    if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
+        raise UsageError(f"a password has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters")
+    if password.casefold() == name.casefold():
+        raise UsageError("the password must not be the account's name")
+
+
+def _hash(password: str) -> str:
+    with _HASHES_AT_ONCE:
+        return _hasher.hash(_normalised(password))
+
+
+@cache
+def _hash_of_nobody() -> str:
+    return _hash("\0" * SHORTEST_PASSWORD)
+
+
+def _normalised(password: str) -> bytes:
+    """The same bytes for the same letters, whether a keyboard composes its accents or not."""
+    return unicodedata.normalize("NFKC", password).encode(errors="surrogatepass")

@@ -1,0 +1,65 @@
+"""The admin's web application: pages under `/`, health under `/health`."""
+
+import hashlib
+import json
+from datetime import timedelta
+from functools import cache
+from pathlib import Path
+
+from flask import Flask, url_for
+
+from admin import auth, errors, health, security
+from admin.context import EXTENSION
+from admin.progress import ProgressMeter
+from admin.ui import formats, forms, items, jobs, submit
+from shared.config import Settings
+from shared.services import Services, connect
+
+# A small form beside the files of an upload.
+_OTHER_FORM_PARTS = 20
+
+# No style or code that the content policy would refuse, and nothing from elsewhere.
+_HTMX = {
+    "includeIndicatorStyles": False,
+    "allowEval": False,
+    "allowScriptTags": False,
+    "selfRequestsOnly": True,
+    "historyEnabled": False,
+}
+
+
+def create_app(settings: Settings, services: Services | None = None) -> Flask:
+    """Return the application; `services` are opened from the settings unless given. Nothing is contacted yet.
+
+    Raises:
+        ConfigurationError: SECRET_KEY is missing or too short, or an address cannot be one.
+    """
+    app = Flask(__name__)
+    security.init_app(app, settings)
+    app.config.update(
+        MAX_CONTENT_LENGTH=settings.max_upload_bytes,
+        MAX_FORM_PARTS=forms.MOST_FILES + _OTHER_FORM_PARTS,
+        # Their addresses carry a digest of their content, see `_asset`.
+        SEND_FILE_MAX_AGE_DEFAULT=timedelta(days=365),
+    )
+    app.extensions[EXTENSION] = services or connect(settings)
+    app.extensions[jobs.METER] = ProgressMeter()
+    errors.init_app(app)
+    auth.init_app(app)
+    security.protect_forms(app)
+    for blueprint in (jobs.blueprint, items.blueprint, submit.blueprint, health.blueprint):
+        app.register_blueprint(blueprint)
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.jinja_env.filters.update(formats.FILTERS)
+    app.jinja_env.globals.update(asset=_asset, picture_version=items.version, htmx_config=json.dumps(_HTMX))
+    return app
+
+
+def _asset(name: str) -> str:
+    """The address of a static file, another one whenever its content changes."""
+    return url_for("static", filename=name, v=_digest(name))
+
+
+@cache
+def _digest(name: str) -> str:
+    return hashlib.sha256((Path(__file__).parent / "static" / name).read_bytes()).hexdigest()[:10]

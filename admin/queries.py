@@ -1,0 +1,105 @@
+"""What the pages read beyond `Repository`: pages in both directions, neighbours, failures by reason, the clock.
+
+Pages are cut by key, never by offset: page 1,000 costs as much as page 1.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, and_, func, select
+
+from shared.jobs.database import Database, db_now
+from shared.jobs.records import Item, Job
+from shared.jobs.repository import Repository
+from shared.jobs.state import ItemStatus
+from shared.jobs.tables import ItemRow, JobRow
+
+JOBS_A_PAGE = 25
+ITEMS_A_PAGE = 36
+
+
+@dataclass(frozen=True)
+class JobsPage:
+    """Jobs, the newest first. `older` and `newer` are cursors for `jobs_page`; `newer` is "" for the first page."""
+
+    jobs: list[Job]
+    older: str | None
+    newer: str | None
+
+
+@dataclass(frozen=True)
+class ItemsPage:
+    """Items by number. `next` and `previous` are cursors for `items_page`."""
+
+    items: list[Item]
+    next: int | None
+    previous: int | None
+
+
+@dataclass(frozen=True)
+class FailureReason:
+    """How many items failed with an error code, with the reason of one of them."""
+
+    code: str
+    count: int
+    example: str
+
+
+def jobs_page(repository: Repository, before: str | None) -> JobsPage:
+    """Return the page of jobs older than `before`, or the newest."""
+    found = repository.jobs(limit=JOBS_A_PAGE + 1, before=before)
+    jobs = found[:JOBS_A_PAGE]
+    newer = None
+    if before is not None:
+        # The page before this one starts below the job that is one page and one job newer.
+        query = select(JobRow.id).where(JobRow.id >= before).order_by(JobRow.id).offset(JOBS_A_PAGE).limit(1)
+        with repository.database.read() as connection:
+            newer = connection.execute(query).scalar_one_or_none() or ""
+    return JobsPage(jobs, older=jobs[-1].id if len(found) > JOBS_A_PAGE else None, newer=newer)
+
+
+def items_page(repository: Repository, job_id: str, *, after: int, states: Sequence[ItemStatus]) -> ItemsPage:
+    """Return the page of items after the one numbered `after` (-1: the first page)."""
+    found = repository.items(job_id, limit=ITEMS_A_PAGE + 1, after=after, states=states)
+    items = found[:ITEMS_A_PAGE]
+    previous = None
+    if after >= 0:
+        before = _in_job(job_id, states) & (ItemRow.number <= after)
+        query = select(ItemRow.number).where(before).order_by(ItemRow.number.desc()).offset(ITEMS_A_PAGE).limit(1)
+        with repository.database.read() as connection:
+            number = connection.execute(query).scalar_one_or_none()
+        previous = -1 if number is None else number
+    return ItemsPage(items, next=items[-1].number if len(found) > ITEMS_A_PAGE else None, previous=previous)
+
+
+def neighbours(database: Database, item: Item) -> tuple[str | None, str | None]:
+    """Return the ids of the items before and after an item of its job."""
+    same_job = ItemRow.job_id == item.job_id
+    before = select(ItemRow.id).where(same_job, ItemRow.number < item.number).order_by(ItemRow.number.desc()).limit(1)
+    after = select(ItemRow.id).where(same_job, ItemRow.number > item.number).order_by(ItemRow.number).limit(1)
+    with database.read() as connection:
+        return connection.execute(before).scalar_one_or_none(), connection.execute(after).scalar_one_or_none()
+
+
+def failure_reasons(database: Database, job_id: str) -> list[FailureReason]:
+    """Return why items of a job failed, the most frequent code first."""
+    count = func.count().label("count")
+    query = (
+        select(ItemRow.error_code, count, func.min(ItemRow.error))
+        .where(ItemRow.job_id == job_id, ItemRow.state == ItemStatus.FAILED)
+        .group_by(ItemRow.error_code)
+        .order_by(count.desc(), ItemRow.error_code)
+    )
+    with database.read() as connection:
+        return [FailureReason(code or "", number, example or "") for code, number, example in connection.execute(query)]
+
+
+def now(database: Database) -> float:
+    """Return the database's clock, on which all times of a job are."""
+    with database.read() as connection:
+        return float(connection.execute(select(db_now())).scalar_one())
+
+
+def _in_job(job_id: str, states: Sequence[ItemStatus]) -> ColumnElement[bool]:
+    in_job = ItemRow.job_id == job_id
+    return and_(in_job, ItemRow.state.in_(states)) if states else in_job

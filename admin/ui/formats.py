@@ -1,0 +1,84 @@
+"""Numbers and times as the pages write them. A value that is not known is a dash."""
+
+from datetime import UTC, datetime
+
+NOTHING = "–"
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+
+
+def duration(seconds: float | None) -> str:
+    """`0.4 s`, `12 s`, `3 min 05 s`, `2 h 07 min`, `3 d 4 h`."""
+    if seconds is None:
+        return NOTHING
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < _MINUTE:
+        return f"{whole} s"
+    if whole < _HOUR:
+        return f"{whole // _MINUTE} min {whole % _MINUTE:02d} s"
+    if whole < _DAY:
+        return f"{whole // _HOUR} h {whole % _HOUR // _MINUTE:02d} min"
+    return f"{whole // _DAY} d {whole % _DAY // _HOUR} h"
+
+
+def ago(seconds: float) -> str:
+    """How long ago, in the largest unit: `just now`, `40 s ago`, `5 min ago`, `3 h ago`, `12 d ago`."""
+    if seconds < 5:
+        return "just now"
+    for unit, word in ((_DAY, "d"), (_HOUR, "h"), (_MINUTE, "min")):
+        if seconds >= unit:
+            return f"{int(seconds // unit)} {word} ago"
+    return f"{int(seconds)} s ago"
+
+
+def utc(timestamp: float | None) -> str:
+    """`2026-11-23 04:05:06 UTC`."""
+    return NOTHING if timestamp is None else f"{datetime.fromtimestamp(timestamp, UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def iso(timestamp: float) -> str:
+    """For the `datetime` attribute of a `<time>`."""
+    return datetime.fromtimestamp(timestamp, UTC).isoformat(timespec="seconds")
+
+
+def rate(images_a_second: float | None) -> str:
+    """`12.3/s`, or `4.5/min` where it takes longer."""
+    if images_a_second is None:
+        return NOTHING
+    if images_a_second >= 100:
+        return f"{images_a_second:,.0f}/s"
+    return f"{images_a_second:.1f}/s" if images_a_second >= 1 else f"{images_a_second * 60:.1f}/min"
+
+
+def count(number: int | None) -> str:
+    """`12,345`."""
+    return NOTHING if number is None else f"{number:,}"
+
+
+def share(value: float | None) -> str:
+    """A share of one as `12.3 %`."""
+    return NOTHING if value is None else f"{value * 100:.1f} %"
+
+
+def score(value: float | None) -> str:
+    """A score between 0 and 1 with three digits."""
+    return NOTHING if value is None else f"{value:.3f}"
+
+
+def size(number: int | None) -> str:
+    """Bytes as `17 B`, `4.2 KiB`, `512 MiB`."""
+    if number is None:
+        return NOTHING
+    value = float(number)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if value < 1024 or unit == "GiB":
+            break
+        value /= 1024
+    return f"{value:.0f} {unit}" if value >= 100 or value == int(value) else f"{value:.1f} {unit}"
+
+
+FILTERS = {
+    "ago": ago, "count": count, "duration": duration, "iso": iso, "rate": rate, "score": score, "share": share,
+    "size": size, "utc": utc,
+}  # fmt: skip

@@ -1,0 +1,114 @@
+"""Stored objects to the pictures that the pages show: pure, from bytes to PNG.
+
+Sizes are checked in the header, before pixels are decoded; what cannot be shown becomes `placeholder`.
+"""
+
+from collections.abc import Callable
+from enum import StrEnum
+from functools import cache
+from io import BytesIO
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from shared.images.codec import DecodeLimits, decode
+from shared.images.heatmap import display_grey, heatmap, overlay
+from shared.jobs.records import Item
+
+THUMBNAIL, FIGURE = 256, 1024
+SIZES = (THUMBNAIL, FIGURE)
+"""Longest sides in px that can be asked for; without one the picture has the size of its object."""
+
+
+class Picture(StrEnum):
+    """What can be shown of an item."""
+
+    SOURCE = "source"  # grey, stretched
+    MASK = "mask"
+    PROBABILITY = "probability"  # in the colours of `shared.images.heatmap`
+    OVERLAY = "overlay"  # the mask's contour over the source
+    TRUTH = "truth"
+
+
+def keys_of(item: Item, picture: Picture) -> tuple[str, ...] | None:
+    """Return the keys of the objects that the picture is made of; None where the item does not have it (yet)."""
+    keys = {
+        Picture.SOURCE: (item.source_key,),
+        Picture.MASK: (item.mask_key,),
+        Picture.PROBABILITY: (item.probability_key,),
+        Picture.OVERLAY: (item.source_key, item.mask_key),
+        Picture.TRUTH: (item.truth_key,),
+    }[picture]
+    present = tuple(key for key in keys if key is not None)
+    return present if len(present) == len(keys) else None
+
+
+def draw(picture: Picture, objects: tuple[bytes, ...], *, size: int | None, max_side: int) -> bytes:
+    """Return the PNG, its longest side at most `size` px.
+
+    Raises:
+        ImageError: an object is no image, or one with a side over `max_side`.
+    """
+    return _png(_DRAWN[picture](*(_read(data, size, max_side) for data in objects)))
+
+
+@cache
+def placeholder() -> bytes:
+    """Grey stripes, in place of what cannot be shown."""
+    row, column = np.indices((THUMBNAIL // 2, THUMBNAIL // 2))
+    stripes = np.where((row + column) // 8 % 2, 150, 162).astype(np.uint8)
+    return _png(stripes)
+
+
+class _Pixels(NamedTuple):
+    values: NDArray[np.float32]  # H×W, in the units of the file
+    white: float  # the largest value that the file could hold, if it holds whole numbers
+
+    @property
+    def shares(self) -> NDArray[np.float32]:
+        """For masks and probability maps: 0 to 1."""
+        return self.values / np.float32(self.white)
+
+
+def _read(data: bytes, size: int | None, max_side: int) -> _Pixels:
+    image = decode(data, limits=DecodeLimits(min_side=1, max_side=max_side))
+    values, white = image.pixels, float(2**image.bit_depth - 1)
+    if size is None or max(values.shape) <= size:
+        return _Pixels(values, white)
+    scale = size / max(values.shape)
+    height, width = (max(1, round(side * scale)) for side in values.shape)
+    # Averaged, as noise looks from afar; before the stretch, so that outliers do not decide about it.
+    return _Pixels(np.asarray(Image.fromarray(values).resize((width, height), Image.Resampling.BOX)), white)
+
+
+def _source(source: _Pixels) -> NDArray[np.uint8]:
+    return display_grey(source.values)
+
+
+def _mask(mask: _Pixels) -> NDArray[np.uint8]:
+    return (mask.shares * 255).round().astype(np.uint8)
+
+
+def _probability(probability: _Pixels) -> NDArray[np.uint8]:
+    return heatmap(probability.shares)
+
+
+def _overlay(source: _Pixels, mask: _Pixels) -> NDArray[np.uint8]:
+    return overlay(display_grey(source.values), mask.shares >= 0.5)
+
+
+_DRAWN: dict[Picture, Callable[..., NDArray[np.uint8]]] = {
+    Picture.SOURCE: _source,
+    Picture.MASK: _mask,
+    Picture.PROBABILITY: _probability,
+    Picture.OVERLAY: _overlay,
+    Picture.TRUTH: _mask,
+}
+
+
+def _png(pixels: NDArray[np.uint8]) -> bytes:
+    buffer = BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()
