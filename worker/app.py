@@ -12,6 +12,7 @@ import time
 import warnings
 from contextlib import ExitStack
 
+import torch
 from celery import Celery, signals
 from celery.platforms import SecurityWarning
 
@@ -62,6 +63,9 @@ class WorkerProcess:
         settings = self.settings
         self._closing.callback(self.services.close)
         wait_for(self.services, settings.startup_seconds)
+        # One batch at a time is in the network: all cores work on it, and no second pool of threads beside.
+        torch.set_num_threads(len(os.sched_getaffinity(0)))
+        torch.set_num_interop_threads(1)
         predictor = Predictor.load(settings.model_path, settings.worker_device)
         log.info(
             "worker %s: model %s on %s, batches of %d", self.name, predictor.sha256[:12], predictor.device_name,

@@ -105,8 +105,8 @@ class Pipeline:
             if outcomes or not away:
                 ended = self._persist(lambda: self._services.claims.complete(claim, outcomes), held) or {}
             if away:
-                log.warning("claim released: %s", away, extra=_ids(claim, "claim_released"))
-                self._persist(lambda: self._services.claims.release(claim), held)
+                released = self._persist(lambda: self._services.claims.release(claim), held) or 0
+                log.warning("%d items released: %s", released, away, extra=_ids(claim, "claim_released"))
         self._count(len(ended))
         self._delete_cancelled(claim, ended)
         seconds = time.monotonic() - started
