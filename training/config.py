@@ -52,7 +52,7 @@ class OptimiserConfig(_Section):
 
     lr: Positive = 1.5e-3
     weight_decay: float = Field(default=1e-2, ge=0)
-    warmup: Share = 0.03  # of the budget
+    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.03  # of the budget
     clip_norm: Positive = 1.0
     batch_size: Count = 16
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.998  # the average of the weights that is kept
@@ -116,4 +116,7 @@ def _apply(data: dict[str, Any], override: str) -> None:
         data = data.setdefault(section, {})
         if not isinstance(data, dict):
             raise UsageError(f"--set {override}: {section} is a value, not a section")
-    data[name] = yaml.safe_load(value)
+    try:
+        data[name] = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise UsageError(f"--set {override}: the value is not YAML") from error

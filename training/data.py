@@ -29,6 +29,8 @@ class SyntheticSamples(Dataset[tuple[Tensor, Tensor]]):
         return self.count
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        if not 0 <= index < self.count:  # which ends a plain loop over the samples
+            raise IndexError(index)
         seed = training_seed(self.run_seed, index)
         is_clean = np.random.default_rng((seed, _CLEAN_STREAM)).random() < self.config.clean_share
         sample = synthesise(

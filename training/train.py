@@ -18,9 +18,10 @@ from typing import Any
 
 import torch
 
-from shared.errors import ConfigurationError, DelineateError
+from shared.errors import DelineateError
 from shared.net.architectures import count_parameters
 from shared.net.checkpoint import Metadata, save_checkpoint
+from shared.net.device import resolve_device
 from shared.synth import DOTBLOB_V1, definition_hash
 from training.config import TrainingConfig, load_config
 from training.loop import TrainingRun
@@ -117,14 +118,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--config", type=Path, required=True, help="YAML file, see training/configs")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides")
     parser.add_argument("--out", type=Path, help="checkpoint folder (default: runs/NAME)")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     options = parser.parse_args(arguments)
     command = shlex.join(["python", "-m", "training.train", *(sys.argv[1:] if arguments is None else arguments)])
     try:
         config = load_config(options.config, options.overrides)
-        device = torch.device(options.device)
-        if device.type == "cuda" and not torch.cuda.is_available():
-            raise ConfigurationError("no CUDA device is here: use --device cpu")
+        device = resolve_device(options.device)
         train(config, options.out or Path("runs") / config.name, device, command)
     except DelineateError as error:
         print(f"training: {error}", file=sys.stderr)

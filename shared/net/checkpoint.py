@@ -142,6 +142,8 @@ def read_metadata(path: Path) -> Metadata:
         metadata = Metadata.from_dict(data)
     except TypeError as error:
         raise CheckpointError(f"{path} does not follow format version {version}: {error}") from error
+    if not isinstance(metadata.threshold, float) or not 0 < metadata.threshold < 1:
+        raise CheckpointError(f"{path}: the threshold is {metadata.threshold!r}, it has to be between 0 and 1")
     if metadata.preprocessing != PREPROCESSING_VERSION:
         raise CheckpointError(
             f"{path} was trained on {metadata.preprocessing} images, this version prepares "

@@ -23,18 +23,17 @@ def check_weights_file(path: Path) -> None:
                 raise CheckpointError(f"{path} is {foreign}")
             header_length = int.from_bytes(head[:8], "little")
             if header_length > _LARGEST_HEADER:
-                raise CheckpointError(f"{path} is not a safetensors file: use one written by training.train")
-            if 8 + header_length > size:
-                raise CheckpointError(_truncated(path, size))
+                raise CheckpointError(_unknown(path))
             file.seek(8)
-            header = json.loads(file.read(header_length))
+            header = file.read(header_length)
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error
+    try:
+        whole = 8 + header_length + _data_length(header) if len(header) == header_length else size + 1
     except ValueError as error:
-        raise CheckpointError(f"{path} is not a safetensors file: use one written by training.train") from error
-    ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
-    if 8 + header_length + max(ends, default=0) > size:
-        raise CheckpointError(_truncated(path, size))
+        raise CheckpointError(_unknown(path)) from error
+    if size < whole:
+        raise CheckpointError(f"{path} is truncated ({size:,} bytes are there): copy the weights again")
 
 
 def file_sha256(path: Path) -> str:
@@ -58,5 +57,15 @@ def _foreign_kind(head: bytes) -> str | None:
     return None
 
 
-def _truncated(path: Path, size: int) -> str:
-    return f"{path} is truncated ({size:,} bytes are there): copy the weights again"
+def _data_length(header: bytes) -> int:
+    """Bytes of tensor data that a safetensors header announces. Raises `ValueError` for any other JSON."""
+    entries = json.loads(header)
+    try:
+        ends = [entry["data_offsets"][1] for name, entry in entries.items() if name != "__metadata__"]
+        return int(max(ends, default=0))
+    except (AttributeError, KeyError, IndexError, TypeError) as error:
+        raise ValueError("not a safetensors header") from error
+
+
+def _unknown(path: Path) -> str:
+    return f"{path} is not a safetensors file: use one written by training.train"

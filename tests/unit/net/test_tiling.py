@@ -1,0 +1,78 @@
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from shared.net.tiling import Stitcher, cut, plan_tiles, stitch
+
+AWKWARD = [(16, 16), (16, 700), (511, 513), (512, 512), (513, 1), (960, 961), (1500, 1024), (1023, 2050)]
+
+
+@pytest.mark.parametrize(("height", "width"), AWKWARD)
+def test_tiling_is_invisible_for_a_function_of_the_pixel(height, width):
+    image = np.random.default_rng(0).random((height, width), dtype=np.float32)
+    plan = plan_tiles(height, width)
+    result = stitch(cut(image, plan) ** 2, plan)
+    assert result.shape == image.shape
+    assert result.dtype == np.float32
+    np.testing.assert_allclose(result, image**2, atol=1e-6)
+
+
+@pytest.mark.parametrize(("height", "width"), AWKWARD)
+def test_neighbours_overlap_and_no_tile_is_spared_or_wasted(height, width):
+    plan = plan_tiles(height, width, overlap=64)
+    for starts, length in ((plan.row_starts, max(height, 512)), (plan.column_starts, max(width, 512))):
+        assert starts[0] == 0
+        assert starts[-1] == length - 512
+        assert all(later - earlier <= 512 - 64 for earlier, later in pairwise(starts))
+        assert len(starts) == max(1, -(-(length - 64) // (512 - 64)))
+
+
+def test_a_large_image_takes_no_more_tiles_than_it_needs():
+    assert len(plan_tiles(4096, 4096)) == 81
+
+
+def test_a_tile_sized_image_is_one_tile_unchanged():
+    image = np.random.default_rng(1).integers(0, 256, (512, 512), dtype=np.uint8)
+    plan = plan_tiles(512, 512)
+    tiles = cut(image, plan)
+    np.testing.assert_array_equal(tiles, image[None])
+    np.testing.assert_array_equal(stitch(tiles, plan), image)
+
+
+def test_a_small_image_lies_amid_its_reflections():
+    image = np.arange(20 * 16, dtype=np.float32).reshape(20, 16)
+    (tile,) = cut(image, plan_tiles(20, 16, tile=64, overlap=8))
+    np.testing.assert_array_equal(tile[22:42, 24:40], image)
+    np.testing.assert_array_equal(tile[21, 24:40], image[0])  # the first row, mirrored about the edge
+    np.testing.assert_array_equal(tile[22:42, 40], image[:, -1])
+
+
+def test_tiles_cross_fade_where_they_disagree():
+    plan = plan_tiles(64, 112, tile=64, overlap=16)
+    blended = stitch([np.zeros((64, 64)), np.ones((64, 64))], plan)[30]
+    assert (blended[:48] == 0).all()
+    assert (blended[64:] == 1).all()
+    ramp = blended[47:65]
+    assert (np.diff(ramp) > 0).all()
+    assert np.diff(ramp).max() < 0.08
+
+
+def test_tiles_may_come_in_any_order():
+    plan = plan_tiles(600, 900)
+    tiles = np.random.default_rng(2).random((len(plan), 512, 512), dtype=np.float32)
+    stitcher = Stitcher(plan)
+    for index in reversed(range(len(plan))):
+        stitcher.add(index, tiles[index])
+    np.testing.assert_allclose(stitcher.result(), stitch(tiles, plan), atol=1e-6)
+
+
+@pytest.mark.parametrize("arguments", [(0, 5), (5, 0), (100, 100, 64, 64), (100, 100, 64, -1)])
+def test_a_plan_that_cannot_be_is_refused(arguments):
+    with pytest.raises(ValueError, match=r"no pixels|overlap"):
+        plan_tiles(*arguments)
+
+
+def test_an_image_of_another_size_than_the_plan_is_refused():
+    with pytest.raises(ValueError, match="100×100"):
+        cut(np.zeros((100, 101)), plan_tiles(100, 100))
