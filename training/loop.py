@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from shared.errors import UsageError
 from shared.net.architectures import build, in_channels_last
+from shared.net.checkpoint import LoadedModel
 from training.config import TrainingConfig
 from training.data import training_loader
 from training.losses import segmentation_loss
@@ -44,6 +46,7 @@ class TrainingRun:
 
     config: TrainingConfig
     device: torch.device
+    start: LoadedModel | None = None  # weights to start from, of the config's architecture
     net: nn.Module = field(init=False)
     average: AveragedWeights = field(init=False)
     optimiser: torch.optim.Optimizer = field(init=False)
@@ -53,6 +56,9 @@ class TrainingRun:
     def __post_init__(self) -> None:
         torch.manual_seed(self.config.seed)
         net = build(self.config.model.architecture, self.config.model.arguments)
+        if self.start is not None:
+            _check_same_network(self.config, self.start)
+            net.load_state_dict(self.start.net.state_dict())
         self.net = in_channels_last(net.to(self.device))
         self.average = AveragedWeights(self.net, self.config.optimiser.ema_decay)
         settings = self.config.optimiser
@@ -89,3 +95,10 @@ class TrainingRun:
         self.average.update(self.net)
         self.images += len(image)
         return loss.item()
+
+
+def _check_same_network(config: TrainingConfig, start: LoadedModel) -> None:
+    wanted = (config.model.architecture, config.model.arguments)
+    found = (start.metadata.architecture, start.metadata.arguments)
+    if wanted != found:
+        raise UsageError(f"the config trains {wanted}, the checkpoint to start from holds {found}: make them equal")

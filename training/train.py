@@ -3,6 +3,7 @@
     python -m training.train --config training/configs/smoke.yaml            # under a minute on a CPU
     python -m training.train --config training/configs/compact.yaml          # the shipped default
     python -m training.train --config training/configs/compact.yaml --set budget.max_minutes=5 --out runs/short
+    python -m training.train --config training/configs/compact.yaml --init runs/compact --set seed=2 --out runs/more
 
 Writes the checkpoint folder `--out` (default runs/NAME) at every validation and at the end, with metrics.jsonl
 beside the weights. The checkpoint holds the running average of the weights.
@@ -12,7 +13,7 @@ import argparse
 import json
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ import torch
 
 from shared.errors import DelineateError
 from shared.net.architectures import count_parameters
-from shared.net.checkpoint import Metadata, save_checkpoint
+from shared.net.checkpoint import LoadedModel, Metadata, load_checkpoint, save_checkpoint
 from shared.net.device import resolve_device
 from shared.synth import DOTBLOB_V1, definition_hash
 from training.config import TrainingConfig, load_config
@@ -57,46 +58,52 @@ class Monitor:
         return result
 
 
-def train(config: TrainingConfig, out: Path, device: torch.device, command: str) -> dict[str, Any]:
-    """Train by `config`, keep the checkpoint in `out`, return the last validation's record."""
+def train(
+    config: TrainingConfig, out: Path, device: torch.device, command: str, start: LoadedModel | None = None
+) -> None:
+    """Train by `config`, from the weights of `start` if given; keep checkpoint and metrics.jsonl in `out`.
+
+    `command` is recorded in the checkpoint.
+    """
     if config.threads is not None:
         torch.set_num_threads(config.threads)
-    run = TrainingRun(config, device)
+    run = TrainingRun(config, device, start)
     monitor = Monitor(config)
     out.mkdir(parents=True, exist_ok=True)
     print(f"{config.name}: {count_parameters(run.net):,} parameters on {device}, checkpoint in {out}", flush=True)
-    record: dict[str, Any] = {}
     with (out / "metrics.jsonl").open("w", encoding="utf-8") as journal:
-
-        def validate(losses: list[float]) -> dict[str, Any]:
-            entry: dict[str, Any] = {
+        for losses in _stretches(run):
+            record = {
                 "images": run.images,
                 "minutes": round(run.minutes, 2),
-                "loss": sum(losses) / max(len(losses), 1),
+                "loss": sum(losses) / len(losses),
                 **monitor.scores(run),
             }
-            save_checkpoint(out, run.average.net, _describe(run, command, entry), half=True)
-            journal.write(json.dumps(entry) + "\n")
+            save_checkpoint(out, run.average.net, _describe(run, command, record), half=True)
+            journal.write(json.dumps(record) + "\n")
             journal.flush()
-            print("  ".join(f"{k} {v:.4g}" for k, v in entry.items()), flush=True)
-            return entry
-
-        losses: list[float] = []
-        next_validation = config.validation.every_minutes
-        for step, loss in enumerate(run.steps(), start=1):
-            losses.append(loss)
-            if step % _LOG_EVERY_STEPS == 0:
-                recent = sum(losses[-_LOG_EVERY_STEPS:]) / len(losses[-_LOG_EVERY_STEPS:])
-                rate = run.images / run.minutes / 60
-                print(f"images {run.images}  loss {recent:.4f}  {rate:.1f} images/s", flush=True)
-            if run.minutes >= next_validation:
-                record = validate(losses)
-                losses.clear()
-                next_validation = run.minutes + config.validation.every_minutes
-        return validate(losses) if losses else record
+            print("  ".join(f"{name} {value:.4g}" for name, value in record.items()), flush=True)
 
 
-def _describe(run: TrainingRun, command: str, entry: dict[str, Any]) -> Metadata:
+def _stretches(run: TrainingRun) -> Iterator[list[float]]:
+    """The losses of each stretch of training that ends in a validation; the last stretch may be shorter."""
+    every = run.config.validation.every_minutes
+    losses: list[float] = []
+    validate_at = every
+    for loss in run.steps():
+        losses.append(loss)
+        if len(losses) % _LOG_EVERY_STEPS == 0:
+            recent = sum(losses[-_LOG_EVERY_STEPS:]) / _LOG_EVERY_STEPS
+            rate = run.images / run.minutes / 60
+            print(f"images {run.images}  loss {recent:.4f}  {rate:.1f} images/s", flush=True)
+        if run.minutes >= validate_at:
+            yield losses
+            losses, validate_at = [], run.minutes + every
+    if losses:
+        yield losses
+
+
+def _describe(run: TrainingRun, command: str, record: dict[str, Any]) -> Metadata:
     model = run.config.model
     return Metadata(
         architecture=model.architecture,
@@ -107,9 +114,15 @@ def _describe(run: TrainingRun, command: str, entry: dict[str, Any]) -> Metadata
             "config": run.config.model_dump(mode="json"),
             "images": run.images,
             "minutes": round(run.minutes, 1),
+            "started_from": _origin(run.start),
         },
-        metrics={"monitor": entry},
+        metrics={"monitor": record},
     )
+
+
+def _origin(start: LoadedModel | None) -> dict[str, Any] | None:
+    """The weights that a run started from: their hash, and how they were trained in turn."""
+    return None if start is None else {"sha256": start.sha256, "training": start.metadata.training}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -118,13 +131,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--config", type=Path, required=True, help="YAML file, see training/configs")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides")
     parser.add_argument("--out", type=Path, help="checkpoint folder (default: runs/NAME)")
+    parser.add_argument("--init", type=Path, metavar="CHECKPOINT", help="start from these weights")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     options = parser.parse_args(arguments)
     command = shlex.join(["python", "-m", "training.train", *(sys.argv[1:] if arguments is None else arguments)])
     try:
         config = load_config(options.config, options.overrides)
         device = resolve_device(options.device)
-        train(config, options.out or Path("runs") / config.name, device, command)
+        start = load_checkpoint(options.init) if options.init else None
+        train(config, options.out or Path("runs") / config.name, device, command, start)
     except DelineateError as error:
         print(f"training: {error}", file=sys.stderr)
         return 2

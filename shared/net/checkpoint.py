@@ -61,8 +61,9 @@ class LoadedModel:
 
 
 def save_checkpoint(folder: Path, net: nn.Module, metadata: Metadata, *, half: bool = False) -> Metadata:
-    """Write the checkpoint folder; a reader meets the old files or the new ones, never half of one.
+    """Write the checkpoint folder; each file is replaced in one step, so none is ever half written.
 
+    A reader that comes between the two files finds that their hashes differ, and refuses them.
     `half` stores the convolutions' weights as float16; normalisation statistics stay float32, whose range they
     need. Returns the metadata as written, with the hash, the number of parameters and the versions filled in.
     """

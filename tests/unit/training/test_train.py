@@ -15,12 +15,10 @@ SMOKE = Path(train.__file__).parent / "configs" / "smoke.yaml"
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """A checkpoint folder after a few seconds of training, and its records."""
-    threads = torch.get_num_threads()
     out = tmp_path_factory.mktemp("smoke")
     overrides = ["data.size=64", "budget.max_images=320", "validation.every_minutes=0.02", "threads=1"]
     arguments = [word for override in overrides for word in ("--set", override)]
     assert train.main(["--config", str(SMOKE), "--out", str(out), "--device", "cpu", *arguments]) == 0
-    torch.set_num_threads(threads)
     return out, [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
 
 
@@ -42,6 +40,20 @@ def test_the_checkpoint_explains_itself(trained):
     assert training["images"] == 320
     assert model.metadata.data_definition["name"] == "dotblob-v1"
     assert model.metadata.metrics["monitor"] == records[-1]
+
+
+def test_training_goes_on_from_a_checkpoint(trained, tmp_path, capsys):
+    out, records = trained
+    few = ["--set", "data.size=64", "--set", "budget.max_images=16", "--set", "optimiser.lr=1e-6"]
+    arguments = ["--config", str(SMOKE), "--init", str(out), "--device", "cpu", "--set", "seed=1", *few]
+    assert train.main([*arguments, "--out", str(tmp_path)]) == 0
+    assert load_checkpoint(tmp_path).metadata.training["started_from"]["sha256"] == load_checkpoint(out).sha256
+    (record,) = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert record["val_dice"] == pytest.approx(records[-1]["val_dice"], abs=0.05)
+
+    other = ["--set", "model.arguments.base=4", "--out", str(tmp_path / "other")]
+    assert train.main([*arguments, *other]) == 2
+    assert "make them equal" in capsys.readouterr().err
 
 
 def test_evaluation_prints_writes_and_records_every_set(trained, capsys, tmp_path):
