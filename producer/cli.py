@@ -73,7 +73,7 @@ def submit(
     with _services() as services:
         with on_interrupt("interrupted; the same command goes on where it was"):
             submission = submit_paths(services, paths, recursive=recursive, name=name, display=display)
-        _conclude(services, submission.job_id, display, wait=wait, folder=folder, sheet=False, as_json=as_json)
+        _conclude(services, submission.job_id, display, str(submission), wait=wait, folder=folder, as_json=as_json)
 
 
 @main.command()
@@ -113,8 +113,9 @@ def demo(
     display = Display()
     with _services() as services:
         with on_interrupt("interrupted; what was submitted is cancelled"):
-            job_id = submit_demo(services, spec, display)
-        _conclude(services, job_id, display, wait=wait, folder=folder, sheet=sheet, as_json=as_json)
+            job_id = submit_demo(services, spec)
+        said = f"submitted job {job_id}: {plural(count, 'synthetic image')}"
+        _conclude(services, job_id, display, said, wait=wait, folder=folder, as_json=as_json, sheet=sheet)
 
 
 @main.command()
@@ -141,7 +142,7 @@ def watch(reference: str, as_json: bool) -> None:
     """Follow a job to its end; the exit code says how it ended."""
     with _services() as services:
         job = find_job(services, reference)
-        _conclude(services, job.id, Display(), wait=True, folder=None, sheet=False, as_json=as_json)
+        _conclude(services, job.id, Display(), f"job {job.id} is {job.state}", wait=True, as_json=as_json)
 
 
 @main.command()
@@ -194,18 +195,27 @@ def _services() -> Iterator[Services]:
 
 
 def _conclude(
-    services: Services, job_id: str, display: Display, *, wait: bool, folder: Path | None, sheet: bool, as_json: bool
+    services: Services,
+    job_id: str,
+    display: Display,
+    said: str,
+    *,
+    wait: bool,
+    folder: Path | None = None,
+    as_json: bool,
+    sheet: bool = False,
 ) -> None:
-    """Do what comes after a submission: nothing, or wait, download and report, with the job's exit code."""
-    if not (wait or folder):
-        if as_json:
-            report.print_json(report.job_json(services.repository.job(job_id)))
-        else:
-            click.echo(job_id)
-            display.line(f"`producer watch {job_id}` follows it")
-        return
+    """Say how the job was made, then leave it, or wait, download and report; end with the job's exit code."""
     goes_on = f"the job goes on: `producer watch {job_id}` follows it, `producer cancel {job_id}` stops it"
     with on_interrupt(f"interrupted; {goes_on}"):
+        display.line(said)
+        if not (wait or folder):
+            if as_json:
+                report.print_json(report.job_json(services.repository.job(job_id)))
+            else:
+                click.echo(job_id)
+                display.line(f"`producer watch {job_id}` follows it")
+            return
         job = watch_job(services, job_id, display)
     complete = folder is None or _download(services, job, folder, display, sheet=sheet)
     _show(services, job, as_json=as_json, folder=folder)

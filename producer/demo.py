@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from producer.display import Display, plural
+from producer.display import plural
 from producer.submit import submitter
 from shared.errors import UsageError
 from shared.jobs.submission import SyntheticSpec, submit_synthetic
@@ -19,14 +19,14 @@ class SeverityRange:
     @classmethod
     def parse(cls, text: str) -> "SeverityRange":
         """Read `0.5` or `0:1`; UsageError for anything else."""
-        first, _, last = text.partition(":")
+        first, colon, last = text.partition(":")
         try:
-            return cls(float(first), float(last or first))
+            return cls(float(first), float(last if colon else first))
         except ValueError as error:
             raise UsageError(f"severity is {text!r}: give a number such as 0.5, or a range such as 0:1") from error
 
 
-def submit_demo(services: Services, spec: SyntheticSpec, display: Display) -> str:
+def submit_demo(services: Services, spec: SyntheticSpec) -> str:
     """Make a synthetic job and return its id.
 
     Raises:
@@ -35,6 +35,4 @@ def submit_demo(services: Services, spec: SyntheticSpec, display: Display) -> st
     """
     services.check()
     name = f"demo of {plural(spec.count, 'scene')}, seed {spec.seed}"
-    job_id = submit_synthetic(services, spec, name=name, submitted_by=submitter())
-    display.line(f"submitted job {job_id}: {plural(spec.count, 'synthetic image')}")
-    return job_id
+    return submit_synthetic(services, spec, name=name, submitted_by=submitter())

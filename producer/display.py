@@ -51,9 +51,9 @@ class _RateColumn(ProgressColumn):
     """How many a second."""
 
     def render(self, task: Task) -> Text:
-        """Return the rate of the last seconds, or that of the whole once it is done."""
-        rate = task.finished_speed or task.speed
-        return Text("" if rate is None else f"{rate:,.1f}/s", style="progress.data.speed")
+        """Return the rate of the last half minute, or at first that since the start."""
+        rate = task.finished_speed or task.speed or (task.completed / task.elapsed if task.elapsed else 0.0)
+        return Text(f"{rate:,.1f}/s" if rate else "", style="progress.data.speed")
 
 
 def printable(text: str) -> str:

@@ -24,6 +24,14 @@ class Submission:
     progress: SubmissionProgress
     seconds: float
 
+    def __str__(self) -> str:
+        done = self.progress
+        unusable = f", {plural(done.failed, 'file')} cannot be used" if done.failed else ""
+        return (
+            f"submitted {plural(done.files, 'image')} ({done.bytes / 1e6:,.1f} MB) in {self.seconds:.1f} s, "
+            f"{done.files / max(self.seconds, 1e-9):,.0f} a second{unusable}"
+        )
+
 
 def submit_paths(
     services: Services, arguments: Sequence[Path], *, recursive: bool, name: str | None, display: Display
@@ -64,13 +72,7 @@ def submit_paths(
             on_start=started,
             on_progress=advanced,
         )
-    seconds = time.monotonic() - begun
-    unusable = f", {plural(last.failed, 'file')} cannot be used" if last.failed else ""
-    display.line(
-        f"submitted {plural(last.files, 'image')} ({last.bytes / 1e6:,.1f} MB) in {seconds:.1f} s, "
-        f"{last.files / max(seconds, 1e-9):,.0f} a second{unusable}"
-    )
-    return Submission(job_id, last, seconds)
+    return Submission(job_id, last, time.monotonic() - begun)
 
 
 def submitter() -> str:
