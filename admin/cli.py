@@ -1,7 +1,7 @@
 """The `admin` command: parses and prints, nothing else.
 
 Exit codes: 0 done; 2 an error that stays until something is changed; 3 a service is away, try again later;
-1 a defect of ours. `admin standalone -- COMMAND` ends with the command's own code.
+70 a defect of ours. `admin standalone -- COMMAND` ends with the command's own code.
 """
 
 import logging
@@ -16,6 +16,8 @@ from shared.config import Settings, environment_example, load_settings, settings
 from shared.errors import ConfigurationError, DelineateError, Retryable, UsageError
 from shared.logs import setup_logging
 from shared.services import connect
+
+_DEFECT = 70  # as `producer` does
 
 
 class _Commands(click.Group):
@@ -35,7 +37,7 @@ class _Commands(click.Group):
             click.echo(
                 f"error: {type(error).__name__}: {_one_line(error)} (a defect; LOG_LEVEL=DEBUG shows where)", err=True
             )
-            context.exit(1)
+            context.exit(_DEFECT)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

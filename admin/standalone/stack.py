@@ -6,6 +6,7 @@ import shutil
 import signal
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -104,9 +105,15 @@ class _Stack:
         self._inbox = inbox
         self._address = ""
         self._hurry = False
-        self._deaths: list[Death] = []
+        self._is_ready = False
+        self._deaths: Counter[str] = Counter()
         self._supervisor = Supervisor(
-            logs=home.logs, say=self._say, wakeup=inbox, on_change=self._record, verbose=options.verbose
+            logs=home.logs,
+            say=self._say,
+            wakeup=inbox,
+            on_change=self._record,
+            on_death=self._judge,
+            verbose=options.verbose,
         )
 
     def run(self) -> int:
@@ -142,7 +149,8 @@ class _Stack:
                 self._supervisor.start(broker_part(settings, self._home, self._environment))
             prepare(services, wait=_PREPARE_SECONDS, pause=self._pause)
             password_file = self._home.password_file
-            if password := prepare_first_account(self._home, settings, services.database):
+            password = prepare_first_account(self._home, settings, services.database)
+            if password and not self._options.command:
                 self._say(*announcements.first_password(settings, password, password_file))
             self._wait_for([readiness.broker_check(services)])  # or the others would start with a warning
             secret_key = settings.secret_key.get_secret_value() if settings.secret_key else self._home.secret_key()
@@ -153,6 +161,7 @@ class _Stack:
             self._wait_for(self._checks(services, port, worker))
         finally:
             services.close()
+        self._is_ready = True
         self._say(*announcements.ready(settings, self._address, password_file))
 
     def _choose_port(self) -> int:
@@ -178,14 +187,19 @@ class _Stack:
             self._pause(_TICK)
 
     def _pause(self, seconds: float) -> None:
-        """Look after the parts while the start waits; a part that cannot work ends the start with its own line."""
+        """Look after the parts while the start waits for something."""
         if request := self._inbox.next_request():
             raise _Interrupted(request)
-        for death in self._supervisor.step(seconds):
-            self._deaths.append(death)
-            if death.code == _PERMANENT or [d.name for d in self._deaths].count(death.name) >= _DEATHS_AT_START:
-                log = announcements.shown(self._home.logs / f"{death.name}.log")
-                raise ConfigurationError(f"the {death.name} cannot start: {death.reason or death} (log: {log})")
+        self._supervisor.step(seconds)
+
+    def _judge(self, death: Death) -> None:
+        """End the start when a part cannot work, with the part's own line; a stack that was ready lives on."""
+        if self._is_ready:
+            return
+        self._deaths[death.name] += 1
+        if death.code == _PERMANENT or self._deaths[death.name] >= _DEATHS_AT_START:
+            log = announcements.shown(self._home.logs / f"{death.name}.log")
+            raise ConfigurationError(f"the {death.name} cannot start: {death.reason or death} (log: {log})")
 
     # -- running -------------------------------------------------------------------------------------------------
 

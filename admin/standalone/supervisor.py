@@ -50,15 +50,20 @@ class Supervisor:
         say: Callable[[str], None],
         wakeup: Wakeup,
         on_change: Callable[[list[Child]], None] = lambda _children: None,
+        on_death: Callable[[Death], None] = lambda _death: None,
         verbose: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`say` prints a line to the terminal; `on_change` hears of every start."""
+        """`say` prints a line to the terminal; `on_change` hears of every start.
+
+        `on_death` hears of every child that ends without being stopped; what it raises, `step` raises.
+        """
         self.children: list[Child] = []
         self._logs = logs
         self._say = say
         self._wakeup = wakeup
         self._on_change = on_change
+        self._on_death = on_death
         self._verbose = verbose
         self._clock = clock
         self._selector = selectors.DefaultSelector()
@@ -72,21 +77,19 @@ class Supervisor:
         self._launch(child)
         return child
 
-    def step(self, timeout: float) -> list[Death]:
-        """Wait for something to happen, at most `timeout` seconds, and act; returns who died."""
+    def step(self, timeout: float) -> None:
+        """Wait for something to happen, at most `timeout` seconds, and act."""
         due = [child.restart_at - self._clock() for child in self.children if child.restart_at is not None]
         self._listen(max(0.0, min([timeout, *due])))
-        deaths = []
         for child in self.children:
             if death := self._bury(child):
-                deaths.append(death)
+                self._on_death(death)
                 delay = child.part.backoff.delay(child.lived())
                 child.restart_at = self._clock() + delay
                 self._say(f"{death}; starts again in {delay:g} s (log: {child.output.path})")
         for child in self.children:
             if child.restart_at is not None and child.restart_at <= self._clock():
                 self._launch_again(child)
-        return deaths
 
     def stop(self, hurry: Callable[[], bool] = lambda: False) -> None:
         """Stop the children one after the other, the last started first; once `hurry` says so, kill what is left."""

@@ -101,7 +101,7 @@ def test_a_defect_is_one_line_too(monkeypatch: pytest.MonkeyPatch):
 
     monkeypatch.setattr("admin.commands.prepare", fail)
     result = admin("migrate")
-    assert result.exit_code == 1
+    assert result.exit_code == 70
     assert result.stderr.startswith("error: KeyError: ")
     assert result.stderr.count("\n") == 1
 

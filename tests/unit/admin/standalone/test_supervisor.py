@@ -29,7 +29,10 @@ class Stage:
         self.inbox = inbox
         self.said: list[str] = []
         self.changes: list[list[str]] = []
-        self.supervisor = Supervisor(logs=folder, say=self.said.append, wakeup=inbox, on_change=self._note)
+        self.deaths: list[Death] = []
+        self.supervisor = Supervisor(
+            logs=folder, say=self.said.append, wakeup=inbox, on_change=self._note, on_death=self.deaths.append
+        )
 
     def _note(self, children: list[Child]) -> None:
         self.changes.append([child.part.name for child in children if child.pid])
@@ -40,13 +43,11 @@ class Stage:
         backoff = Backoff(first=first, longest=10, healthy_after=600)
         return self.supervisor.start(Part(name, ["sh", "-c", script, name], environment, stop_seconds, backoff))
 
-    def step_until(self, condition: Callable[[], object]) -> list[Death]:
+    def step_until(self, condition: Callable[[], object]) -> None:
         deadline = time.monotonic() + PATIENCE
-        deaths: list[Death] = []
         while not condition():
             assert time.monotonic() < deadline, self.said
-            deaths += self.supervisor.step(0.05)
-        return deaths
+            self.supervisor.step(0.05)
 
     def is_up(self, child: Child) -> Callable[[], bool]:
         return lambda: "ready" in child.output.path.read_text()
@@ -67,8 +68,8 @@ def test_a_killed_child_is_started_again_and_the_others_are_left_alone(stage: St
     killed, untouched = first.pid, other.pid
     assert killed
     os.kill(killed, signal.SIGKILL)
-    deaths = stage.step_until(lambda: first.pid not in (killed, None))
-    assert deaths == [Death("first", -signal.SIGKILL, "")]
+    stage.step_until(lambda: first.pid not in (killed, None))
+    assert stage.deaths == [Death("first", -signal.SIGKILL, "")]
     assert other.pid == untouched
     assert "first was killed by SIGKILL; starts again in 0.01 s" in stage.said[0]
     assert stage.said[1] == "first started again"
@@ -77,9 +78,8 @@ def test_a_killed_child_is_started_again_and_the_others_are_left_alone(stage: St
 
 def test_pauses_grow_while_a_child_keeps_dying(stage: Stage):
     stage.start("worker", "echo 'error: no weights'; exit 2", first=0.01)
-    deaths: list[Death] = []
-    stage.step_until(lambda: deaths.extend(stage.supervisor.step(0.05)) or len(deaths) >= 4)
-    assert set(deaths) == {Death("worker", 2, "no weights")}
+    stage.step_until(lambda: len(stage.deaths) >= 4)
+    assert set(stage.deaths) == {Death("worker", 2, "no weights")}
     pauses = [line.partition("starts again in ")[2].partition(" s")[0] for line in stage.said if "ended" in line]
     assert pauses[:4] == ["0.01", "0.02", "0.04", "0.08"]
     assert "worker ended with code 2: no weights" in stage.said[0]
@@ -96,8 +96,26 @@ def test_a_child_that_closes_its_output_lives_on(stage: Stage):
     stage.step_until(stage.is_up(child))
     pid = child.pid
     for _ in range(20):
-        assert stage.supervisor.step(0.01) == []
+        stage.supervisor.step(0.01)
+    assert stage.deaths == []
     assert child.pid == pid
+
+
+def test_who_listens_to_deaths_can_give_up(tmp_path: Path):
+    def give_up(death: Death) -> None:
+        raise RuntimeError(f"gives up: {death}")
+
+    said: list[str] = []
+    with SignalInbox() as inbox:
+        supervisor = Supervisor(logs=tmp_path, say=said.append, wakeup=inbox, on_death=give_up)
+        supervisor.start(
+            Part("worker", ["sh", "-c", "echo 'worker: no weights'; exit 2"], {"PATH": os.environ["PATH"]})
+        )
+        with pytest.raises(RuntimeError, match="gives up: worker ended with code 2: no weights"):
+            while True:
+                supervisor.step(PATIENCE)
+        supervisor.stop()
+    assert said == []
 
 
 def test_children_stop_one_after_the_other_the_last_started_first(stage: Stage):

@@ -1,0 +1,112 @@
+"""`admin standalone` as its users meet it, with the real worker, producer, broker and web admin."""
+
+import os
+import re
+import shutil
+import signal
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from PIL import Image
+
+from shared.config import CHECKOUT, DEFAULT_MODEL
+from tests.acceptance.embedded_stack import PARTS, EmbeddedStack, lines
+
+pytestmark = pytest.mark.timeout(900)
+
+EXAMPLES = CHECKOUT / "examples" / "images"
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Iterator[EmbeddedStack]:
+    with EmbeddedStack(tmp_path / "home") as stack:
+        yield stack
+
+
+def test_a_folder_is_segmented_and_nothing_is_left(stack: EmbeddedStack, tmp_path: Path):
+    address = stack.wait_until_ready()
+    with urllib.request.urlopen(f"{address}/health/ready") as answer:
+        assert answer.status == 200
+    listening = [connection for process in stack.processes() for connection in process.net_connections("tcp")]
+    assert {connection.laddr.ip for connection in listening if connection.status == psutil.CONN_LISTEN} == {"127.0.0.1"}
+
+    second = stack.run("admin", "standalone")
+    assert second.returncode == 2
+    assert re.fullmatch(f"error: a stack already runs in .* at {address} .*\n", second.stderr)
+
+    result = stack.run("producer", "submit", EXAMPLES, "--wait", "--to", tmp_path / "out")
+    assert result.returncode == 0, result.stderr
+    for source in EXAMPLES.iterdir():
+        with Image.open(source) as image, Image.open(tmp_path / "out" / "masks" / f"{source.stem}.png") as mask:
+            assert mask.size == image.size
+
+    assert stack.stop(signal.SIGINT) == 0
+    assert stack.processes() == []
+    assert not (stack.home / "broker.sock").exists()
+    assert not (stack.home / "standalone.json").exists()
+
+
+def test_killed_parts_come_back_and_a_killed_stack_starts_again(stack: EmbeddedStack):
+    stack.wait_until_ready()
+    [password] = lines(stack.output, "first start: log in as admin with password")
+    for name in PARTS:
+        before = stack.pid(name)
+        os.kill(before, signal.SIGKILL)
+        stack.wait_for(lambda name=name, before=before: stack.pid(name) != before)
+    assert len(lines(stack.output, "was killed by SIGKILL; starts again in 1 s")) == len(PARTS)
+    # And they work together as before.
+    assert stack.producer("demo", "--count", "2", "--wait")["state"] == "succeeded"
+
+    stack.process.kill()
+    stack.process.wait()
+    assert stack.nothing_is_left()
+
+    stack.start()
+    stack.wait_until_ready()
+    assert not lines(stack.output, "first start")
+    assert (stack.home / "admin-password").read_text().strip() in password
+    assert stack.producer("demo", "--count", "2", "--wait")["state"] == "succeeded"
+    assert stack.stop(signal.SIGTERM) == 0
+    assert stack.processes() == []
+
+
+def test_leftovers_that_outlived_their_supervisor_are_ended(stack: EmbeddedStack):
+    stack.wait_until_ready()
+    # Stopped, it cannot be told that its parent died; the kernel kills it all the same. So it is made to look
+    # like one that the kernel forgot: a process that the state file names and that lives on.
+    survivor = psutil.Popen(["sleep", "600"])
+    state = stack.home / "standalone.json"
+    content = state.read_text()
+    stack.process.kill()
+    stack.process.wait()
+    assert stack.nothing_is_left()
+    entry = f'{{"name": "worker", "pid": {survivor.pid}, "created": {survivor.create_time()}}}'
+    state.write_text(re.sub(r'"children": \[.*\]', f'"children": [{entry}]', content, flags=re.S))
+    stack.start()
+    stack.wait_until_ready()
+    assert survivor.wait() == -signal.SIGTERM
+    assert lines(stack.output, "ended a worker that a killed stack had left running")
+    assert stack.stop(signal.SIGHUP) == 0
+
+
+def test_a_corrupt_model_ends_the_start_with_one_line(tmp_path: Path):
+    model = tmp_path / "model"
+    shutil.copytree(DEFAULT_MODEL, model)
+    (model / "model.safetensors").write_text("<!DOCTYPE html><html>Not found</html>")
+    with EmbeddedStack(tmp_path / "home", settings={"MODEL_PATH": str(model)}) as stack:
+        assert stack.process.wait(600) == 2
+        first_start, error = stack.output.splitlines()
+        assert first_start.startswith("first start: ")
+        assert error.startswith("error: the worker cannot start: ")
+        assert "HTML" in error
+        assert stack.processes() == []
+
+
+def test_ctrl_c_while_starting_stops_at_once(stack: EmbeddedStack):
+    stack.wait_for(lambda: len(stack.processes()) == len(PARTS))
+    assert stack.stop(signal.SIGINT) == 128 + signal.SIGINT
+    assert "stopped by SIGINT before the stack was ready" in stack.output
+    assert stack.processes() == []
