@@ -63,10 +63,8 @@ class WorkerProcess:
         settings = self.settings
         self._closing.callback(self.services.close)
         wait_for(self.services, settings.startup_seconds)
-        # One batch at a time is in the network: all cores work on it, and no second pool of threads beside.
-        torch.set_num_threads(len(os.sched_getaffinity(0)))
-        torch.set_num_interop_threads(1)
         predictor = Predictor.load(settings.model_path, settings.worker_device)
+        torch.set_num_threads(1)  # on a CPU the batcher has a thread for each core, see there
         log.info(
             "worker %s: model %s on %s, batches of %d", self.name, predictor.sha256[:12], predictor.device_name,
             settings.batch_size, extra={"worker": self.name, "action": "worker_starts"},
@@ -74,7 +72,12 @@ class WorkerProcess:
         predictor.warm_up(settings.batch_size)
 
         watchdog = Watchdog(settings.watchdog_seconds)
-        batcher = Batcher(predictor.predict_tiles, batch_size=settings.batch_size, on_batch=watchdog.progress)
+        batcher = Batcher(
+            predictor.predict_tiles,
+            batch_size=settings.batch_size,
+            threads=len(os.sched_getaffinity(0)) if predictor.device_name == "cpu" else 1,
+            on_batch=watchdog.progress,
+        )
         items = ItemProcessor(
             self.services.store,
             batcher,

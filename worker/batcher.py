@@ -1,4 +1,4 @@
-"""One thread that runs the network, on batches of tiles pooled across images and shards."""
+"""The thread or threads that run the network, on batches of tiles pooled across images and shards."""
 
 import logging
 import time
@@ -35,19 +35,29 @@ class _Request:
 class Batcher:
     """Collects tiles (H×W, all of one shape) into batches and answers each with its own future.
 
+    A GPU has one thread. A CPU has one for each core, every one with batches of its own, instead of one batch that
+    all cores work on: those would wait for one another after each layer, and each time for the slowest, which the
+    other work of the process has pushed aside.
+
     A batch that does not fit in memory is halved and tried again, and later batches are that small too, until
     enough of them went well. A batch that fails otherwise is halved as well, down to the tile at fault, so that an
     error reaches nobody else.
 
     Args:
-        predict: the network, called from the batcher's thread alone; DeviceOutOfMemory or MemoryError where the
+        predict: the network, called from the batcher's threads alone; DeviceOutOfMemory or MemoryError where the
             batch is too large.
         batch_size: most tiles in one call of `predict`.
+        threads: calls of `predict` at a time.
         on_batch: called after each batch that went well.
     """
 
     def __init__(
-        self, predict: Callable[[Tiles], Levels], *, batch_size: int, on_batch: Callable[[], None] = lambda: None
+        self,
+        predict: Callable[[Tiles], Levels],
+        *,
+        batch_size: int,
+        threads: int = 1,
+        on_batch: Callable[[], None] = lambda: None,
     ) -> None:
         self._predict = predict
         self._batch_size = batch_size
@@ -58,8 +68,9 @@ class Batcher:
         self._requests: deque[_Request] = deque()
         self._coming = 0
         self._closed = False
-        self._thread = Thread(target=self._run, name="batcher", daemon=True)
-        self._thread.start()
+        self._threads = [Thread(target=self._run, name=f"batcher-{n}", daemon=True) for n in range(threads)]
+        for thread in self._threads:
+            thread.start()
 
     def submit(self, tile: NDArray[np.float32]) -> "Future[Levels]":
         """Queue one tile; its future gives the probabilities, or DeviceOutOfMemory where it does not fit alone."""
@@ -84,11 +95,12 @@ class Batcher:
                 self._changed.notify()
 
     def close(self) -> None:
-        """Answer what is queued and end the thread."""
+        """Answer what is queued and end the threads."""
         with self._changed:
             self._closed = True
-            self._changed.notify()
-        self._thread.join()
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join()
 
     def _run(self) -> None:
         while batch := self._next_batch():
@@ -97,12 +109,24 @@ class Batcher:
     def _next_batch(self) -> list[_Request]:
         """Wait for tiles; empty when the batcher was closed."""
         with self._changed:
-            self._changed.wait_for(lambda: self._requests or self._closed)
-            deadline = time.monotonic() + _LONGEST_WAIT_SECONDS
-            while len(self._requests) < self._limit and self._coming and not self._closed:
-                if not self._changed.wait(deadline - time.monotonic()):
+            batch: list[_Request] = []
+            while not batch and self._changed.wait_for(lambda: self._requests or self._closed):
+                if not self._requests:
                     break
-            return [self._requests.popleft() for _ in range(min(len(self._requests), self._limit))]
+                self._wait_for_more()
+                # Another thread may have taken all of them meanwhile; then this one waits again.
+                fair_share = -(-len(self._requests) // len(self._threads))
+                batch = [self._requests.popleft() for _ in range(min(fair_share, self._limit))]
+            if self._requests:
+                self._changed.notify()
+            return batch
+
+    def _wait_for_more(self) -> None:
+        """Wait a little for a fuller batch, while more tiles are coming."""
+        deadline = time.monotonic() + _LONGEST_WAIT_SECONDS
+        while len(self._requests) < self._limit and self._coming and not self._closed:
+            if not self._changed.wait(deadline - time.monotonic()):
+                return
 
     def _answer(self, batch: Sequence[_Request]) -> None:
         try:
@@ -119,11 +143,9 @@ class Batcher:
         out_of_memory = isinstance(error, DeviceOutOfMemory | MemoryError)
         half = len(batch) // 2
         if out_of_memory:
-            self._limit, self._batches_at_limit = max(half, 1), 0
-            log.warning(
-                "out of memory with %d tiles: going on with %d", len(batch), self._limit,
-                extra={"action": "batch_halved"},
-            )  # fmt: skip
+            with self._changed:
+                self._limit, self._batches_at_limit = max(min(self._limit, half), 1), 0
+            log.warning("out of memory with %d tiles at once", len(batch), extra={"action": "batch_halved"})
         if not half:
             too_large = DeviceOutOfMemory("not even one tile fits in the device's memory: free some of it")
             batch[0].answer.set_exception(too_large if out_of_memory else error)
@@ -132,8 +154,9 @@ class Batcher:
         self._answer(batch[half:])
 
     def _grow_again(self) -> None:
-        if self._limit == self._batch_size:
-            return
-        self._batches_at_limit += 1
-        if self._batches_at_limit >= _BATCHES_BEFORE_GROWING:
-            self._limit, self._batches_at_limit = min(2 * self._limit, self._batch_size), 0
+        with self._changed:
+            if self._limit == self._batch_size:
+                return
+            self._batches_at_limit += 1
+            if self._batches_at_limit >= _BATCHES_BEFORE_GROWING:
+                self._limit, self._batches_at_limit = min(2 * self._limit, self._batch_size), 0

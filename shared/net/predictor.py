@@ -23,7 +23,7 @@ _IMAGE_BATCH = 8  # tiles at a time in `predict_image`
 
 
 class Predictor:
-    """A network on its device, ready to segment. Calls from several threads must take turns."""
+    """A network on its device, ready to segment. Threads may call it at once on a CPU; on a GPU they take turns."""
 
     def __init__(self, model: LoadedModel, device: torch.device, dtype: torch.dtype) -> None:
         self._net = in_channels_last(model.net)

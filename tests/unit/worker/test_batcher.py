@@ -1,5 +1,6 @@
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -169,6 +170,32 @@ def test_an_error_reaches_only_the_tile_at_fault(monkeypatch):
         assert [float(answers[value].result(PATIENCE)[0, 0]) for value in (0, 1, 3)] == [1, 2, 4]
         with pytest.raises(ValueError, match="no twos"):
             answers[2].result(PATIENCE)
+    batcher.close()
+
+
+def test_several_threads_share_the_tiles_and_answer_each():
+    together = threading.Barrier(2, timeout=PATIENCE)
+
+    def network(tiles: Tiles) -> Levels:
+        together.wait()  # passes only when two batches are in the network at once
+        return (tiles + 1).astype(np.uint8)
+
+    batcher = Batcher(network, batch_size=8, threads=2)
+    with batcher._changed:  # nobody takes a batch before all tiles are there
+        answers = [batcher.submit(tile(value)) for value in range(8)]
+    assert [int(answer.result(PATIENCE)[0, 0]) for answer in answers] == list(range(1, 9))
+    batcher.close()
+
+
+def test_many_tiles_from_many_threads_are_each_answered_once():
+    batcher = Batcher(lambda tiles: (tiles + 1).astype(np.uint8), batch_size=4, threads=3)
+
+    def client(first: int) -> None:
+        for value in range(first, first + 40):
+            assert batcher.submit(tile(value)).result(PATIENCE)[0, 0] == value + 1
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(client, range(0, 200, 10)))
     batcher.close()
 
 
