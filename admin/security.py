@@ -58,6 +58,8 @@ def init_app(app: Flask, settings: Settings) -> None:
         # A poll each second must not prolong a session that nobody looks at.
         SESSION_REFRESH_EACH_REQUEST=False,
         PERMANENT_SESSION_LIFETIME=LOGIN_LASTS,
+        # Flask-Login's notion of a fresh session is not used; a changed network must not log anybody out.
+        SESSION_PROTECTION=None,
         # A form's token holds as long as the session that it belongs to.
         WTF_CSRF_TIME_LIMIT=None,
     )

@@ -5,7 +5,7 @@ from typing import Any
 
 from flask_wtf import FlaskForm
 from flask_wtf.file import MultipleFileField
-from wtforms import FloatField, IntegerField, SelectField, StringField
+from wtforms import FloatField, IntegerField, SelectChoice, SelectField, StringField
 from wtforms.validators import InputRequired, Length, NumberRange, Optional, ValidationError
 
 from shared.jobs.submission import MOST_DOTS, SyntheticSpec
@@ -70,7 +70,7 @@ class SyntheticForm(FlaskForm):  # type: ignore[misc]
     severity_to = _number(FloatField, "Severity to", 0, 1, "Noise of the last image.", default=1, step=0.05)
     noise = SelectField(
         "Kind",
-        choices=[(kind, _NOISE_NAMES.get(kind, kind)) for kind in (_ANY_NOISE, *NOISE_KINDS)],
+        choices=[SelectChoice(kind, _NOISE_NAMES.get(kind, kind)) for kind in (_ANY_NOISE, *NOISE_KINDS)],
         default=_ANY_NOISE,
     )
     seed = _number(IntegerField, "Seed", 0, LARGEST_SEED, "The same seed gives the same images.", default=0)

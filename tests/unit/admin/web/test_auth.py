@@ -1,0 +1,188 @@
+import pytest
+from flask import Flask
+
+from admin import accounts
+from admin.app import create_app
+from admin.auth import PUBLIC, local_target
+from admin.auth_limiter import (
+    MOST_FAILURES_OF_A_NAME,
+    MOST_FAILURES_OF_AN_ADDRESS,
+    WINDOW_SECONDS,
+    LoginLimiter,
+)
+from shared.config import Settings
+from shared.errors import ConfigurationError
+from shared.jobs.tables import new_id
+from shared.services import Services
+from tests.unit.admin.web.conftest import PASSWORD, Browser
+
+
+def login(browser: Browser, password: str = PASSWORD, name: str = "ana", target: str = "/login"):
+    return browser.submit(target, {"name": name, "password": password}, page="/login")
+
+
+def test_every_page_asks_for_an_account(app: Flask, stranger: Browser) -> None:
+    asked = 0
+    for rule in app.url_map.iter_rules():
+        if rule.endpoint in PUBLIC:
+            continue
+        address = rule.build({name: "mask" if name == "name" else new_id() for name in rule.arguments})[1]
+        for method in rule.methods - {"HEAD", "OPTIONS"}:
+            answer = stranger.client.open(address, method=method)
+            assert answer.status_code == 302, (method, rule)
+            assert answer.location.startswith("/login"), (method, rule)
+            asked += 1
+    assert asked >= 12
+
+
+def test_public_endpoints_all_exist(app: Flask) -> None:
+    assert {rule.endpoint for rule in app.url_map.iter_rules()} >= PUBLIC
+
+
+def test_login_leads_to_where_one_wanted_to_go(stranger: Browser) -> None:
+    wanted = stranger.get("/?before=" + new_id())
+    answer = login(stranger, target=wanted.location)
+    assert answer.location.startswith("/?before=")
+    assert stranger.get("/").status_code == 200
+    assert stranger.get("/login").location == "/"
+
+
+def test_a_poll_without_session_reloads_the_page(stranger: Browser) -> None:
+    answer = stranger.get("/jobs/live", headers={"HX-Request": "true"})
+    assert answer.status_code == 401
+    assert answer.headers["HX-Refresh"] == "true"
+
+
+@pytest.mark.parametrize(("name", "password"), [("ana", "wrong password"), ("nobody", PASSWORD), ("", ""), ("ana", "")])
+def test_wrong_logins_all_look_the_same(stranger: Browser, name: str, password: str) -> None:
+    answer = login(stranger, password, name)
+    assert answer.status_code == 401
+    assert "Name and password do not fit." in answer.text
+    assert stranger.get("/").status_code == 302
+
+
+def test_the_cookie_is_out_of_reach_of_scripts_and_secure_over_https(app: Flask) -> None:
+    plain, encrypted = Browser(app.test_client()), Browser(app.test_client())
+    cookie = login(plain).headers["Set-Cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=Lax" in cookie
+    assert "Secure" not in cookie
+    page = encrypted.client.get("/login", base_url="https://localhost")
+    assert "Secure" in page.headers["Set-Cookie"]
+
+
+def test_x_forwarded_headers_count_only_behind_a_known_proxy(settings: Settings, services: Services) -> None:
+    headers = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "203.0.113.9"}
+    for proxies, secure in ((0, False), (1, True)):
+        app = create_app(settings.model_copy(update={"admin_trusted_proxies": proxies}), services)
+        cookie = app.test_client().get("/login", headers=headers).headers["Set-Cookie"]
+        assert ("Secure" in cookie) is secure
+
+
+def test_a_session_from_before_the_login_is_not_taken_over(stranger: Browser) -> None:
+    before = stranger.token("/login")
+    login(stranger)
+    answer = stranger.client.post("/new/synthetic", data={"csrf_token": before, "count": "1"})
+    assert answer.status_code == 400
+
+
+def test_logging_out_ends_the_session(browser: Browser) -> None:
+    assert browser.get("/logout").status_code == 405
+    assert browser.submit("/logout").location == "/login"
+    assert browser.get("/").status_code == 302
+
+
+def test_a_new_password_ends_the_sessions_of_the_old_one(browser: Browser, services: Services) -> None:
+    assert browser.get("/").status_code == 200
+    accounts.set_password(services.database, "ana", "a new password of words")
+    assert browser.get("/").status_code == 302
+
+
+def test_a_removed_account_has_no_session(browser: Browser, services: Services) -> None:
+    with services.database.write() as connection:
+        connection.exec_driver_sql("DELETE FROM users")
+    assert browser.get("/").status_code == 302
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["/login", "/logout", "/new/synthetic", "/new/upload", f"/jobs/{new_id()}/cancel", f"/jobs/{new_id()}/retry"],
+)
+def test_changes_need_the_token_of_the_session(browser: Browser, address: str) -> None:
+    for data in ({}, {"csrf_token": "made-up"}):
+        answer = browser.client.post(address, data=data)
+        assert answer.status_code == 400
+        assert "form is too old" in answer.text
+
+
+def test_every_changing_route_is_tested_for_its_token(app: Flask) -> None:
+    posts = {rule.endpoint for rule in app.url_map.iter_rules() if "POST" in rule.methods}
+    assert posts == {"auth.log_in", "auth.logout", "submit.synthetic", "submit.upload", "jobs.cancel", "jobs.retry"}
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "https://example.org/", "//example.org", "/\\example.org", "\\/example.org", "/\t/example.org", "example.org",
+        "/\n//example.org", "javascript:alert(1)", "", "/a\\..\\b", "///example.org", "http:///x", "/\x00/x",
+    ],
+)  # fmt: skip
+def test_no_redirect_leads_away(target: str) -> None:
+    assert local_target(target) is None
+
+
+@pytest.mark.parametrize("target", ["/", "/jobs/1?state=failed&after=3", "/items/1#top", "/?next=//x"])
+def test_redirects_within_the_site(target: str) -> None:
+    assert local_target(target) == target
+
+
+def test_an_open_redirect_goes_home(stranger: Browser) -> None:
+    assert login(stranger, target="/login?next=//example.org/").location == "/"
+
+
+def test_guessing_is_slowed_down(stranger: Browser) -> None:
+    for _ in range(MOST_FAILURES_OF_AN_ADDRESS):
+        assert login(stranger, "wrong password").status_code == 401
+    answer = login(stranger)
+    assert answer.status_code == 429
+    assert 0 < int(answer.headers["Retry-After"]) <= WINDOW_SECONDS
+    assert "Too many attempts" in answer.text
+    assert stranger.get("/").status_code == 302
+
+
+def test_the_limiter_counts_addresses_and_names_apart() -> None:
+    now = [0.0]
+    limiter = LoginLimiter(clock=lambda: now[0])
+    for _ in range(MOST_FAILURES_OF_AN_ADDRESS):
+        assert limiter.wait("192.0.2.1", "ana") == 0
+        limiter.failed("192.0.2.1", "ana")
+    assert limiter.wait("192.0.2.1", "bo") == WINDOW_SECONDS
+    assert limiter.wait("192.0.2.2", "ana") == 0
+    for number in range(MOST_FAILURES_OF_A_NAME):
+        limiter.failed(f"198.51.100.{number}", "ana")
+    assert limiter.wait("192.0.2.2", "ana") > 0
+    assert limiter.wait("192.0.2.2", "bo") == 0
+    now[0] = WINDOW_SECONDS + 1
+    assert limiter.wait("192.0.2.1", "ana") == 0
+
+
+def test_the_limiter_takes_an_ipv6_network_for_one_client() -> None:
+    limiter = LoginLimiter()
+    for number in range(MOST_FAILURES_OF_AN_ADDRESS):
+        limiter.failed(f"2001:db8::{number}", f"name {number}")
+    assert limiter.wait("2001:db8::ffff", "ana") > 0
+    assert limiter.wait("2001:db8:0:1::1", "ana") == 0
+
+
+def test_a_success_forgets_the_failures() -> None:
+    limiter = LoginLimiter()
+    for _ in range(MOST_FAILURES_OF_AN_ADDRESS):
+        limiter.failed("192.0.2.1", "ana")
+    limiter.succeeded("192.0.2.1", "ana")
+    assert limiter.wait("192.0.2.1", "ana") == 0
+
+
+def test_the_secret_key_must_be_given_and_long(settings: Settings, services: Services) -> None:
+    for update in ({"secret_key": None}, {"secret_key": type(settings.secret_key)("x" * 31)}):
+        with pytest.raises(ConfigurationError, match="SECRET_KEY"):
+            create_app(settings.model_copy(update=update), services)

@@ -1,0 +1,149 @@
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from admin.ui.pictures import FIGURE, THUMBNAIL, placeholder
+from shared.errors import StoreUnavailable
+from shared.images.codec import encode_grey
+from shared.images.heatmap import CONTOUR_COLOUR
+from shared.jobs.records import Item
+from shared.jobs.submission import Source, SyntheticSpec, submit_images, submit_synthetic
+from shared.services import Services
+from tests import simulated_worker
+from tests.unit.admin.web.conftest import Browser
+
+PICTURES = ("source", "mask", "probability", "overlay", "truth")
+
+
+@pytest.fixture
+def items(services: Services) -> list[Item]:
+    job = submit_synthetic(services, SyntheticSpec(3, severity_to=0.3, severity_from=0), name="job", submitted_by="ana")
+    simulated_worker.process(services, job)
+    return services.repository.items(job, limit=3)
+
+
+def image(data: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(data))
+
+
+@pytest.mark.parametrize("name", PICTURES)
+@pytest.mark.parametrize(("query", "side"), [("", 512), (f"?size={FIGURE}", 512), (f"?size={THUMBNAIL}", 256)])
+def test_each_picture(browser: Browser, items: list[Item], name: str, query: str, side: int) -> None:
+    answer = browser.get(f"/items/{items[0].id}/{name}.png{query}")
+    assert answer.status_code == 200
+    assert answer.content_type == "image/png"
+    picture = image(answer.data)
+    assert picture.size == (side, side)
+    assert picture.mode == ("RGB" if name in ("probability", "overlay") else "L")
+
+
+def test_pictures_show_what_is_stored(browser: Browser, services: Services, items: list[Item]) -> None:
+    item = items[0]
+    shown = {name: np.asarray(image(browser.get(f"/items/{item.id}/{name}.png").data)) for name in PICTURES}
+    stored = np.asarray(image(services.store.get(item.mask_key or "")).convert("L"))
+    assert (shown["mask"] == stored).all()
+    assert (shown["overlay"] == CONTOUR_COLOUR).all(axis=2).any()
+    # The contour lies on the mask's edge: far from it the source is as it was.
+    inside = stored > 0
+    far = inside & np.roll(inside, 9, 0) & np.roll(inside, -9, 0) & np.roll(inside, 9, 1) & np.roll(inside, -9, 1)
+    assert (shown["overlay"][far] == shown["source"][far][:, None]).all()
+    assert shown["probability"][inside].mean() > 2 * shown["probability"][~inside].mean()
+
+
+@pytest.mark.parametrize("query", ["?size=257", "?size=100000", "?size=x", "?size=-256", "?size="])
+def test_sizes_are_those_of_the_list(browser: Browser, items: list[Item], query: str) -> None:
+    assert browser.get(f"/items/{items[0].id}/source.png{query}").status_code == 404
+
+
+def test_only_pictures_that_exist(browser: Browser, services: Services, items: list[Item]) -> None:
+    assert browser.get(f"/items/{items[0].id}/../mask.png").status_code == 404
+    assert browser.get(f"/items/{items[0].id}/other.png").status_code == 404
+    waiting = submit_synthetic(services, SyntheticSpec(1), name="job", submitted_by="ana")
+    item = services.repository.items(waiting, limit=1)[0]
+    for name in PICTURES:
+        assert browser.get(f"/items/{item.id}/{name}.png").status_code == 404
+
+
+def test_a_picture_is_kept_by_this_browser_alone_until_its_item_changes(browser: Browser, items: list[Item]) -> None:
+    page = browser.get(f"/items/{items[0].id}").text
+    version = page.split("mask.png?size=1024&amp;v=")[1][:12]
+    address = f"/items/{items[0].id}/mask.png"
+    current = browser.get(f"{address}?v={version}")
+    assert current.cache_control.private
+    assert current.cache_control.max_age > 0
+    for stale in (address, f"{address}?v=0123456789ab"):
+        assert browser.get(stale).cache_control.no_cache
+    etag = current.headers["ETag"]
+    again = browser.get(address, headers={"If-None-Match": etag})
+    assert again.status_code == 304
+    assert again.data == b""
+    other = browser.get(f"/items/{items[0].id}/truth.png", headers={"If-None-Match": etag})
+    assert other.status_code == 200
+
+
+@pytest.mark.parametrize("damage", [b"not a PNG", b"", None])
+def test_what_cannot_be_shown_is_a_placeholder(
+    browser: Browser, services: Services, items: list[Item], damage: bytes | None
+) -> None:
+    if damage is None:
+        services.store.delete([items[0].mask_key or ""])
+    else:
+        services.store.put(items[0].mask_key or "", damage)
+    for name in ("mask", "overlay"):
+        answer = browser.get(f"/items/{items[0].id}/{name}.png")
+        assert answer.status_code == 200
+        assert answer.data == placeholder()
+        assert answer.cache_control.no_store
+    assert browser.get(f"/items/{items[0].id}/source.png").data != placeholder()
+
+
+def test_a_source_over_the_longest_side_is_not_decoded(browser: Browser, services: Services) -> None:
+    limit = services.settings.max_image_side
+    wide = encode_grey(np.zeros((4, limit + 1), np.uint8))
+    job = submit_images(services, [Source("wide.png", lambda: wide)], name="wide", submitted_by="ana")
+    item = services.repository.items(job, limit=1)[0]
+    assert browser.get(f"/items/{item.id}/source.png?size=256").data == placeholder()
+
+
+def test_a_store_that_is_away_is_not_a_placeholder(
+    browser: Browser, services: Services, items: list[Item], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(_store: object, _key: str) -> bytes:
+        raise StoreUnavailable("no answer")
+
+    monkeypatch.setattr(type(services.store), "get", away)
+    assert browser.get(f"/items/{items[0].id}/source.png").status_code == 503
+
+
+def test_the_page_shows_all_pictures_numbers_and_provenance(browser: Browser, items: list[Item]) -> None:
+    item = items[1]
+    page = browser.get(f"/items/{item.id}").text
+    for name in PICTURES:
+        assert f"/items/{item.id}/{name}.png?size=1024" in page
+    for value in (
+        f"{item.dice:.3f}",
+        f"{item.iou:.3f}",
+        f"{item.trust:.3f}",
+        simulated_worker.MODEL,
+        simulated_worker.NAME,
+    ):
+        assert value in page
+    assert f"/items/{items[0].id}" in page
+    assert f"/items/{items[2].id}" in page
+
+
+def test_the_first_and_the_last_have_one_neighbour(browser: Browser, items: list[Item]) -> None:
+    assert 'rel="prev"' not in browser.get(f"/items/{items[0].id}").text
+    assert 'rel="next"' not in browser.get(f"/items/{items[-1].id}").text
+
+
+def test_a_failed_item_shows_why_and_what_it_was(browser: Browser, services: Services) -> None:
+    job = submit_images(services, [Source("x.png", lambda: b"text")], name="job", submitted_by="ana")
+    simulated_worker.process(services, job)
+    item = services.repository.items(job, limit=1)[0]
+    page = browser.get(f"/items/{item.id}").text
+    assert "not_an_image" in page
+    assert "whatever the name says" in page
+    assert "mask.png" not in page

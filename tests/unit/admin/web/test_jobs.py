@@ -1,0 +1,239 @@
+import csv
+import io
+import zipfile
+
+import pytest
+
+from admin import queries
+from admin.progress import ProgressMeter
+from shared.jobs.records import Job
+from shared.jobs.state import ItemCounts, JobKind, JobStatus
+from shared.jobs.submission import Source, SyntheticSpec, submit_images, submit_synthetic
+from shared.jobs.tables import new_id
+from shared.services import Services
+from tests import simulated_worker
+from tests.unit.admin.web.conftest import Browser
+
+
+def synthetic(services: Services, count: int = 3, name: str = "job", done: bool = True) -> str:
+    job = submit_synthetic(
+        services, SyntheticSpec(count, severity_to=0.5, severity_from=0), name=name, submitted_by="ana"
+    )
+    if done:
+        simulated_worker.process(services, job)
+    return job
+
+
+def test_without_jobs_the_page_says_how_to_submit(browser: Browser) -> None:
+    page = browser.get("/").text
+    assert "producer submit" in page
+    assert "/new/upload" in page
+    assert "No worker has been seen" in page
+
+
+def test_the_list_shows_jobs_and_workers(browser: Browser, services: Services) -> None:
+    synthetic(services, name="first")
+    synthetic(services, name="second", done=False)
+    services.workers.report(new_id(), name="studio:7", device="NVIDIA H200", model="ab" * 32, images=1234)
+    page = browser.get("/").text
+    assert page.index("second") < page.index("first")
+    assert "3 of 3" in page
+    assert "0 of 3" in page
+    assert "NVIDIA H200" in page
+    assert "1,234" in page
+
+
+def test_the_list_is_polled_each_second_while_something_runs(browser: Browser, services: Services) -> None:
+    synthetic(services)
+    assert 'hx-trigger="every 5s"' in browser.get("/").text
+    synthetic(services, done=False)
+    fragment = browser.get("/jobs/live").text
+    assert 'hx-trigger="every 1s"' in fragment
+    assert "<html" not in fragment
+
+
+def test_pages_of_jobs_lead_there_and_back(
+    browser: Browser, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queries, "JOBS_A_PAGE", 3)
+    newest_first = [synthetic(services, 1, name=f"n{number}", done=False) for number in range(8)][::-1]
+    seen, cursor, pages = [], None, []
+    while True:
+        page = queries.jobs_page(services.repository, cursor)
+        seen += [job.id for job in page.jobs]
+        pages.append((cursor, page))
+        if page.older is None:
+            break
+        cursor = page.older
+    assert seen == newest_first
+    assert [page.newer for _, page in pages] == [None, "", pages[1][0]]
+    text = browser.get(f"/?before={pages[1][0]}").text
+    assert "Newer" in text
+    assert "Older" in text
+    assert "n4" in text
+    assert "n7" not in text
+
+
+def test_pages_of_items_lead_there_and_back(
+    browser: Browser, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queries, "ITEMS_A_PAGE", 3)
+    job = synthetic(services, 8, done=False)
+    after, numbers, previous = -1, [], []
+    while True:
+        page = queries.items_page(services.repository, job, after=after, states=[])
+        numbers += [item.number for item in page.items]
+        previous.append(page.previous)
+        if page.next is None:
+            break
+        after = page.next
+    assert numbers == list(range(8))
+    assert previous == [None, -1, 2]
+    text = browser.get(f"/jobs/{job}?after=2").text
+    assert "synthetic-000003" in text
+    assert "synthetic-000002" not in text
+    assert "Previous" in text
+    assert "Next" in text
+
+
+@pytest.mark.parametrize("query", ["state=unknown", "after=-2", "after=99999999999999999999"])
+def test_a_made_up_filter_is_not_there(browser: Browser, services: Services, query: str) -> None:
+    assert browser.get(f"/jobs/{synthetic(services, 1)}?{query}").status_code == 404
+
+
+def test_a_filter_shows_its_items_alone(browser: Browser, services: Services) -> None:
+    job = mixed(services)
+    failed = browser.get(f"/jobs/{job}?state=failed").text
+    assert "broken.png" in failed
+    assert "not_an_image" in failed
+    assert "good.png" not in failed
+    assert "good.png" in browser.get(f"/jobs/{job}?state=succeeded").text
+    assert "Why images failed" in browser.get(f"/jobs/{job}").text
+
+
+def test_failures_are_counted_by_code(services: Services) -> None:
+    reasons = queries.failure_reasons(services.database, mixed(services))
+    assert [(reason.code, reason.count) for reason in reasons] == [("empty_file", 2), ("not_an_image", 1)]
+    assert reasons[0].example == "the file has no bytes"
+
+
+def test_polling_stops_with_the_job(browser: Browser, services: Services) -> None:
+    job = synthetic(services, 2, done=False)
+    running = browser.get(f"/jobs/{job}/progress")
+    assert 'hx-trigger="every 1s"' in running.text
+    assert "HX-Refresh" not in running.headers
+    assert "hx-get" in browser.get(f"/jobs/{job}/items").text
+    simulated_worker.process(services, job)
+    ended = browser.get(f"/jobs/{job}/progress")
+    assert "hx-get" not in ended.text
+    assert ended.headers["HX-Refresh"] == "true"
+    assert "hx-get" not in browser.get(f"/jobs/{job}").text
+
+
+def test_a_job_can_be_cancelled_while_it_is_open_and_retried_afterwards(browser: Browser, services: Services) -> None:
+    job = synthetic(services, 2, done=False)
+    page = browser.get(f"/jobs/{job}").text
+    assert f"/jobs/{job}/cancel" in page
+    assert f"/jobs/{job}/retry" not in page
+    answer = browser.submit(f"/jobs/{job}/cancel", page=f"/jobs/{job}")
+    assert answer.location == f"/jobs/{job}"
+    assert services.repository.job(job).state is JobStatus.CANCELLED
+    page = browser.get(f"/jobs/{job}").text
+    assert f"/jobs/{job}/cancel" not in page
+    assert "Cancelled: " in page
+    browser.submit(f"/jobs/{job}/retry", page=f"/jobs/{job}")
+    assert services.repository.job(job).state is JobStatus.QUEUED
+
+
+def test_an_illegal_step_is_refused_with_its_reason(browser: Browser, services: Services) -> None:
+    job = synthetic(services, 1)
+    page = browser.get(f"/jobs/{job}").text
+    assert f"/jobs/{job}/cancel" not in page
+    assert f"/jobs/{job}/retry" not in page
+    for step in ("cancel", "retry"):
+        browser.submit(f"/jobs/{job}/{step}")
+        assert f"a job that is succeeded cannot {step}" in browser.get(f"/jobs/{job}").text
+    assert browser.submit(f"/jobs/{new_id()}/cancel").status_code == 404
+
+
+def test_the_zip_of_a_synthetic_job(browser: Browser, services: Services) -> None:
+    job = synthetic(services, 4)
+    answer = browser.get(f"/jobs/{job}/results.zip")
+    assert answer.content_type == "application/zip"
+    archive = zipfile.ZipFile(io.BytesIO(answer.data))
+    assert archive.testzip() is None
+    names = {
+        f"{folder}/synthetic-{n:06d}.png"
+        for folder in ("masks", "probabilities", "sources", "truths")
+        for n in range(4)
+    }
+    assert set(archive.namelist()) == names | {"results.csv"}
+    item = services.repository.items(job, limit=1)[0]
+    assert archive.read("masks/synthetic-000000.png") == services.store.get(item.mask_key or "")
+    assert archive.read("truths/synthetic-000000.png") == services.store.get(item.truth_key or "")
+    rows = list(csv.DictReader(io.StringIO(archive.read("results.csv").decode(), newline="")))
+    assert [row["path"] for row in rows] == [f"synthetic-{n:06d}.png" for n in range(4)]
+    assert all(row["state"] == "succeeded" and float(row["dice"]) > 0.5 for row in rows)
+
+
+def test_the_zip_of_images_has_a_row_for_each_and_files_for_what_succeeded(
+    browser: Browser, services: Services
+) -> None:
+    archive = zipfile.ZipFile(io.BytesIO(browser.get(f"/jobs/{mixed(services)}/results.zip").data))
+    assert set(archive.namelist()) == {"masks/a/good.png", "probabilities/a/good.png", "results.csv"}
+    rows = list(csv.DictReader(io.StringIO(archive.read("results.csv").decode(), newline="")))
+    assert [row["error_code"] for row in rows] == ["", "not_an_image", "empty_file", "empty_file"]
+
+
+def test_the_zip_names_what_the_store_has_lost(browser: Browser, services: Services) -> None:
+    job = synthetic(services, 2)
+    item = services.repository.items(job, limit=1)[0]
+    services.store.delete([item.mask_key or ""])
+    archive = zipfile.ZipFile(io.BytesIO(browser.get(f"/jobs/{job}/results.zip").data))
+    assert archive.read("missing.txt").decode() == "masks/synthetic-000000.png\n"
+    assert "masks/synthetic-000001.png" in archive.namelist()
+
+
+def test_the_zip_is_sent_while_it_is_made(browser: Browser, services: Services) -> None:
+    job = synthetic(services, 10)
+    fetched = []
+    get = services.store.get
+
+    class Counting(type(services.store)):  # type: ignore[misc]
+        def get(self, key: str) -> bytes:
+            fetched.append(key)
+            return get(key)
+
+    services.store.__class__ = Counting
+    answer = browser.client.get(f"/jobs/{job}/results.zip")
+    next(answer.iter_encoded())
+    assert 0 < len(fetched) < 4 * 10
+    answer.close()
+
+
+def test_the_rate_of_a_running_job_is_that_of_the_last_half_minute() -> None:
+    meter = ProgressMeter()
+
+    def read(now: float, finished: int) -> float | None:
+        counts = ItemCounts(pending=1000 - finished, succeeded=finished)
+        job = Job(
+            id="j", kind=JobKind.IMAGES, name="", state=JobStatus.RUNNING, priority=0, submitted_by="", created_at=0,
+            started_at=0, finished_at=None, sealed_at=0, cancel_requested_at=None, counts=counts,
+        )  # fmt: skip
+        return meter.read(job, now).rate
+
+    assert read(100, 0) is None
+    assert read(200, 100) == 0.5  # not watched until now: the mean since the start
+    assert read(210, 200) == 10
+    assert read(230, 400) == 10
+    assert read(260, 400) is None  # stands still
+    assert read(261, 10) == pytest.approx(10 / 261)  # retried: starts again
+
+
+def mixed(services: Services) -> str:
+    good = simulated_worker.encode_grey(simulated_worker.synthesise(1, size=128).image)
+    files = {"a/good.png": good, "b/broken.png": b"no image", "b/empty.png": b"", "c/empty.png": b""}
+    sources = [Source(path, lambda data=data: data) for path, data in files.items()]
+    job = submit_images(services, sources, name="mixed", submitted_by="ana")
+    simulated_worker.process(services, job)
+    return job

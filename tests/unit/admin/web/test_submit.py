@@ -1,0 +1,179 @@
+import gc
+import io
+from pathlib import PurePosixPath
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from admin.ui import forms
+from admin.ui.uploads import relative_path
+from shared.images.codec import encode_grey
+from shared.jobs.records import Item
+from shared.jobs.results import output_names
+from shared.jobs.state import JobKind
+from shared.services import Services
+from shared.synth import NOISE_KINDS, synthesise
+from tests import simulated_worker
+from tests.unit.admin.web.conftest import Browser
+
+VALID = {"name": "sweep", "count": "5", "seed": "3", "severity_from": "0.25", "severity_to": "0.75", "noise": ""}
+
+
+def test_a_synthetic_job_is_what_the_form_says(browser: Browser, services: Services) -> None:
+    answer = browser.submit("/new/synthetic", VALID | {"num_dots": "30", "jitter": "0.01", "noise": "speckle"})
+    job = services.repository.jobs(limit=1)[0]
+    assert answer.location == f"/jobs/{job.id}"
+    assert (job.kind, job.name, job.submitted_by) == (JobKind.SYNTHETIC, "sweep", "ana (web)")
+    items = services.repository.items(job.id, limit=10)
+    assert [item.synthesis["severity"] for item in items] == [0.25, 0.375, 0.5, 0.625, 0.75]
+    assert {(i.synthesis["num_dots"], i.synthesis["jitter"], i.synthesis["noise"]) for i in items} == {
+        (30, 0.01, "speckle")
+    }
+    assert "Started with 5 images." in browser.get(answer.location).text
+
+
+def test_what_is_left_empty_is_drawn_for_each_image(browser: Browser, services: Services) -> None:
+    browser.submit("/new/synthetic", VALID | {"name": "", "num_dots": "", "jitter": ""})
+    job = services.repository.jobs(limit=1)[0]
+    assert job.name == "synthetic"
+    synthesis = services.repository.items(job.id, limit=1)[0].synthesis
+    assert synthesis["num_dots"] is synthesis["jitter"] is synthesis["noise"] is None
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("count", "0", "Use a number from 1 to 10,000."),
+        ("count", "10001", "Use a number from 1 to 10,000."),
+        ("count", "", "Give a number."),
+        ("count", "many", "Not a valid integer value."),
+        ("count", "9" * 5000, "Not a valid integer value."),
+        ("seed", "-1", "Use a number from 0"),
+        ("seed", str(2**53), "Use a number from 0"),
+        ("num_dots", "0", "Use a number from 1 to 1,000."),
+        ("jitter", "0.3", "Use a number from 0 to 0.2."),
+        ("jitter", "nan", "Use a number from 0 to 0.2."),
+        ("severity_from", "-0.1", "Use a number from 0 to 1."),
+        ("severity_to", "inf", "Use a number from 0 to 1."),
+        ("severity_to", "0.1", "not smaller than the one it starts from"),
+        ("noise", "loud", "Not a valid choice."),
+        ("name", "x" * 201, "Use at most 200 characters."),
+    ],
+)
+def test_a_wrong_value_is_named_beside_its_field(
+    browser: Browser, services: Services, field: str, value: str, message: str
+) -> None:
+    answer = browser.submit("/new/synthetic", VALID | {field: value})
+    assert answer.status_code == 400
+    assert message in answer.text.split(f'id="{field}-error"')[1].split("</p>")[0]
+    assert services.repository.jobs(limit=1) == []
+
+
+def test_every_kind_of_noise_can_be_chosen(browser: Browser) -> None:
+    page = browser.get("/new/synthetic").text
+    assert all(f'value="{kind}"' in page for kind in NOISE_KINDS)
+    assert set(forms._NOISE_NAMES) == {"", *NOISE_KINDS}
+
+
+def upload(browser: Browser, *files: tuple[bytes, str], name: str = "") -> tuple[int, str]:
+    data = {"name": name, "images": [(io.BytesIO(content), filename) for content, filename in files]}
+    answer = browser.submit("/new/upload", data)
+    return answer.status_code, answer.location or answer.text
+
+
+def uploaded(services: Services) -> list[Item]:
+    return services.repository.items(services.repository.jobs(limit=1)[0].id, limit=100)
+
+
+@pytest.fixture(scope="session")
+def png() -> bytes:
+    return encode_grey(synthesise(1, size=96).image)
+
+
+def test_uploaded_images_are_processed_and_bad_ones_fail_alone(
+    browser: Browser, services: Services, png: bytes
+) -> None:
+    large = b"\x89PNG" + bytes(services.settings.max_source_bytes)
+    status, address = upload(
+        browser, (png, "a.png"), (b"", "empty.png"), (b"text", "b.tif"), (large, "c.png"), name="mine"
+    )
+    assert status == 302
+    simulated_worker.process(services, address.rpartition("/")[2])
+    assert [(item.path, item.error_code) for item in uploaded(services)] == [
+        ("a.png", None),
+        ("empty.png", "empty_file"),
+        ("b.tif", "not_an_image"),
+        ("c.png", "too_many_bytes"),
+    ]
+    assert services.store.get(uploaded(services)[0].source_key or "") == png
+    assert services.repository.jobs(limit=1)[0].name == "mine"
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        ("../../etc/passwd", "etc/passwd"),
+        ("/etc/passwd", "etc/passwd"),
+        ("C:\\Users\\ana\\scan.png", "Users/ana/scan.png"),
+        ("..\\..\\scan.png", "scan.png"),
+        ("a/./b/../c.png", "a/b/c.png"),
+        ("....", "image"),
+        ("nul\0byte.png", "nulbyte.png"),
+        ("line\r\nbreak.png", "linebreak.png"),
+        ("  spaced .png ", "spaced .png"),
+        ("ünï 漢字 🦠.png", "ünï 漢字 🦠.png"),
+        ("half\ud800.png", "half.png"),
+        ("%2e%2e%2fx.png", "%2e%2e%2fx.png"),
+        ("x" * 5000 + ".tiff", "x" * 195 + ".tiff"),
+        ("漢" * 100 + ".png", "漢" * 65 + ".png"),
+        ("a/" * 50 + "x.png", "a/" * 7 + "x.png"),
+    ],
+)
+def test_names_never_become_paths(sent: str, kept: str) -> None:
+    assert relative_path(sent) == kept
+
+
+@given(st.text(st.characters(codec=None), max_size=600))
+def test_every_name_becomes_a_path_that_a_download_takes(name: str) -> None:
+    path = relative_path(name)
+    assert output_names([path])
+    assert not PurePosixPath(path).is_absolute()
+    assert all(0 < len(part.encode()) <= 200 and part not in (".", "..") for part in path.split("/"))
+    assert path.isprintable() or not any(ord(character) < 32 for character in path)
+
+
+def test_hostile_names_through_the_form(browser: Browser, services: Services, png: bytes) -> None:
+    names = ["../../x.png", "/x.png", "x.png", "<script>.png", "a" * 3000 + ".png", "ünï 漢字.png"]
+    status, _ = upload(browser, *((png, name) for name in names))
+    assert status == 302
+    items = uploaded(services)
+    assert [item.path for item in items] == [
+        "x.png", "x (2).png", "x (3).png", "<script>.png", "a" * 196 + ".png", "ünï 漢字.png",
+    ]  # fmt: skip
+    # Keys are made of ids alone.
+    assert all(item.source_key == f"jobs/{item.job_id}/source/{item.id}.png" for item in items)
+
+
+def test_nothing_chosen(browser: Browser, services: Services) -> None:
+    for files in ((), ((b"", ""),)):
+        status, page = upload(browser, *files)
+        assert status == 400
+        assert "Choose at least one image." in page
+    assert services.repository.jobs(limit=1) == []
+
+
+def test_too_many_files(browser: Browser, png: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forms, "MOST_FILES", 2)
+    status, page = upload(browser, *((png, f"{n}.png") for n in range(3)))
+    assert status == 400
+    assert "Choose at most 2 images" in page
+
+
+# Werkzeug leaves the files of a form that it gives up on to the garbage collector.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_more_parts_than_a_form_may_have(browser: Browser) -> None:
+    status, page = upload(browser, *((b"x", f"{n}.png") for n in range(forms.MOST_FILES + 50)))
+    gc.collect()
+    assert status == 413
+    assert "Too much at once" in page
