@@ -15,6 +15,7 @@ from shared.jobs.records import Job
 
 # Where there is no terminal there is no width to fit into.
 _FILE_WIDTH = 160
+_ENDING_LENGTH = 8
 
 
 def job_json(job: Job) -> dict[str, Any]:
@@ -60,22 +61,23 @@ def print_job(job: Job, summary: Summary) -> None:
 
 
 def print_jobs(jobs: list[Job]) -> None:
-    """Print a line for each job, the newest first."""
+    """Print a line for each job, the newest first; on a terminal ids by their endings, which commands take too."""
+    console = _console()
     table = Table()
     for column in ("job", "submitted", "name", "state"):
-        table.add_column(column, no_wrap=column == "job")
-    for column in ("images", "succeeded", "failed", "open"):
-        table.add_column(column, justify="right")
+        table.add_column(column, no_wrap=column != "name", overflow="fold")
+    for column in ("done", "failed"):
+        table.add_column(column, justify="right", no_wrap=True)
     for job in jobs:
-        counts = job.counts
         table.add_row(
-            job.id,
-            f"{datetime.fromtimestamp(job.created_at).astimezone():%Y-%m-%d %H:%M:%S}",
+            job.id[-_ENDING_LENGTH:] if console.is_terminal else job.id,
+            f"{datetime.fromtimestamp(job.created_at).astimezone():%Y-%m-%d %H:%M}",
             Text(printable(job.name)),
             job.state.value,
-            *map(str, (counts.total, counts.succeeded, counts.failed, counts.pending + counts.running)),
+            f"{job.counts.finished:,}/{job.counts.total:,}",
+            f"{job.counts.failed:,}",
         )
-    _console().print(table)
+    console.print(table)
 
 
 def _scores_table(summary: Summary) -> Table:
