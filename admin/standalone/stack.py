@@ -1,7 +1,6 @@
 """The embedded stack from start to stop."""
 
 import os
-import shlex
 import shutil
 import signal
 import tempfile
@@ -222,7 +221,7 @@ class _Stack:
             else:
                 told = True
                 command.interrupt(request)
-        self._say(f"{shlex.join(self._options.command)} ended with code {code}; stopping")
+        self._say(f"{self._options.command[0]} ended with code {code}; stopping")
         return code
 
     def _is_hurried(self) -> bool:

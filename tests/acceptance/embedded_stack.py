@@ -122,8 +122,8 @@ class EmbeddedStack:
         if process.pid in (os.getpid(), self.process.pid):
             return False
         try:
-            # A broker changes its title, which overwrites nothing of its environment.
-            return process.environ().get("DELINEATE_HOME") == str(self.home)
+            # The broker writes its title over its environment; it stands in its folder.
+            return process.environ().get("DELINEATE_HOME") == str(self.home) or self.home in Path(process.cwd()).parents
         except psutil.Error:
             return False
 

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from shared.config import CHECKOUT, DEFAULT_MODEL
-from tests.acceptance.embedded_stack import PARTS, EmbeddedStack, lines
+from tests.acceptance.embedded_stack import PARTS, PATIENCE_S, EmbeddedStack, lines
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -101,7 +101,7 @@ def test_a_corrupt_model_ends_the_start_with_one_line(tmp_path: Path):
         first_start, error = stack.output.splitlines()
         assert first_start.startswith("first start: ")
         assert error.startswith("error: the worker cannot start: ")
-        assert "HTML" in error
+        assert "page" in error
         assert stack.processes() == []
 
 
@@ -110,3 +110,18 @@ def test_ctrl_c_while_starting_stops_at_once(stack: EmbeddedStack):
     assert stack.stop(signal.SIGINT) == 128 + signal.SIGINT
     assert "stopped by SIGINT before the stack was ready" in stack.output
     assert stack.processes() == []
+
+
+def test_a_broker_that_is_configured_elsewhere_is_used_and_not_started(tmp_path: Path, broker_url: str):
+    with EmbeddedStack(tmp_path / "home", settings={"BROKER_URL": broker_url}) as stack:
+        stack.wait_until_ready()
+        assert lines(stack.output, "^uses the broker of BROKER_URL and starts none of its own$")
+        assert len(stack.processes()) == len(PARTS) - 1
+        assert stack.producer("demo", "--count", "2", "--wait")["state"] == "succeeded"
+        assert stack.stop() == 0
+
+
+def test_a_broker_elsewhere_that_is_away_ends_the_start_with_one_line(tmp_path: Path):
+    with EmbeddedStack(tmp_path / "home", settings={"BROKER_URL": "redis://127.0.0.1:1/0"}) as stack:
+        assert stack.process.wait(PATIENCE_S) == 3
+        assert re.fullmatch("uses the broker of BROKER_URL .*\nerror: Redis does not answer: .*\n", stack.output)

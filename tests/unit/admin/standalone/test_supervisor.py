@@ -108,12 +108,12 @@ def test_who_listens_to_deaths_can_give_up(tmp_path: Path):
     said: list[str] = []
     with SignalInbox() as inbox:
         supervisor = Supervisor(logs=tmp_path, say=said.append, wakeup=inbox, on_death=give_up)
-        supervisor.start(
-            Part("worker", ["sh", "-c", "echo 'worker: no weights'; exit 2"], {"PATH": os.environ["PATH"]})
-        )
+        command = ["sh", "-c", "echo 'worker: no weights'; exit 2"]
+        child = supervisor.start(Part("worker", command, {"PATH": os.environ["PATH"]}))
+        while not child.has_ended():
+            time.sleep(0.01)
         with pytest.raises(RuntimeError, match="gives up: worker ended with code 2: no weights"):
-            while True:
-                supervisor.step(PATIENCE)
+            supervisor.step(0)
         supervisor.stop()
     assert said == []
 
