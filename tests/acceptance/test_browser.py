@@ -1,0 +1,197 @@
+"""The admin in a real browser: log in, start a job by its form, watch it, look at an item, take the results home.
+
+The worker is simulated (real claims and objects, no network), so that the test can hold it still and look.
+"""
+
+import threading
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+from pydantic import SecretStr
+
+from admin.accounts import ensure_first_account
+from admin.app import create_app
+from admin.server import WebServer
+from admin.ui.pictures import THUMBNAIL
+from shared.config import Settings, load_settings
+from shared.jobs.state import JobStatus
+from shared.services import Services, connect
+from tests import simulated_worker
+from tests.servers import ServerMissing, chromium_executable
+
+PASSWORD = "a password of many words"
+LONG_MS = 60_000  # a loaded machine
+ARGUMENTS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+IMAGES = 6
+
+
+@pytest.fixture
+def services(tmp_path: Path, broker_url: str) -> Iterator[Services]:
+    settings = load_settings(
+        delineate_home=tmp_path,
+        database_url=f"sqlite:///{tmp_path / 'test.sqlite3'}",
+        broker_url=broker_url,
+        store_url=(tmp_path / "objects").as_uri(),
+        secret_key="of thirty-two characters or more.",
+        admin_username="ana",
+        admin_password=SecretStr(PASSWORD),
+        admin_port=0,
+    )
+    services = connect(settings)
+    services.database.migrate()
+    services.store.prepare()
+    ensure_first_account(settings, services.database)
+    yield services
+    services.close()
+
+
+@pytest.fixture
+def address(services: Services) -> Iterator[str]:
+    settings: Settings = services.settings
+    server = WebServer(create_app(settings, services), settings)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    yield f"http://127.0.0.1:{server.port}"
+    server.close()
+    thread.join(LONG_MS / 1000)
+    assert not thread.is_alive()
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    try:
+        executable = chromium_executable()
+    except ServerMissing as missing:
+        pytest.skip(str(missing))
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=list(ARGUMENTS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(chromium: Browser, address: str) -> Iterator[Page]:
+    """A page that is logged in. Whatever the console says against it, the content policy included, fails the test."""
+    complaints: list[str] = []
+
+    def listen(message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            complaints.append(message.text)
+
+    context = chromium.new_context(base_url=address, accept_downloads=True)
+    context.set_default_timeout(LONG_MS)
+    expect.set_options(timeout=LONG_MS)
+    page = context.new_page()
+    page.on("console", listen)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto("/")
+    page.get_by_label("Name").fill("ana")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("heading", name="Jobs", exact=True)).to_be_visible()
+    yield page
+    context.close()
+    assert complaints == []
+
+
+def test_a_synthetic_job_from_its_form_to_its_results(page: Page, services: Services, tmp_path: Path) -> None:
+    page.get_by_role("link", name="New synthetic job").click()
+    page.get_by_label("Name").fill("from the browser")
+    page.get_by_label("Images").fill(str(IMAGES))
+    page.get_by_role("button", name="Start").click()
+    expect(page.get_by_text(f"Started with {IMAGES} images.")).to_be_visible()
+    progress = page.locator("#progress")
+    expect(progress).to_contain_text("queued")
+
+    # The page follows by itself, item by item.
+    job_id = page.url.rpartition("/")[2]
+    for number, _ in enumerate(simulated_worker.process_one_by_one(services, job_id), start=1):
+        expect(progress).to_contain_text(f"{number} of {IMAGES} finished")
+    assert services.repository.job(job_id).state is JobStatus.SUCCEEDED
+    expect(progress).to_contain_text("succeeded")
+
+    # It has been loaded anew, and asks no more.
+    expect(page.locator("[hx-get]")).to_have_count(0)
+    thumbnails = page.locator(".card img")
+    expect(thumbnails).to_have_count(IMAGES)
+    for thumbnail in thumbnails.all():
+        thumbnail.scroll_into_view_if_needed()
+        expect(thumbnail).to_have_js_property("naturalWidth", THUMBNAIL)
+
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download results").click()
+    download.value.save_as(tmp_path / "results.zip")
+    with zipfile.ZipFile(tmp_path / "results.zip") as archive:
+        assert archive.testzip() is None
+        assert len(archive.namelist()) == 4 * IMAGES + 1
+
+
+def test_an_item_shows_its_pictures_side_by_side(page: Page, services: Services) -> None:
+    page.goto("/new/synthetic")
+    page.get_by_label("Images").fill("2")
+    page.get_by_role("button", name="Start").click()
+    page.wait_for_url("**/jobs/*")
+    simulated_worker.process(services, page.url.rpartition("/")[2])
+    page.locator(".card a").first.click()
+
+    pictures = page.locator(".figures img")
+    expect(pictures).to_have_count(5)
+    for picture in pictures.all():
+        expect(picture).to_have_js_property("naturalWidth", 512)
+    tops = {round(box["y"]) for picture in pictures.all() if (box := picture.bounding_box())}
+    assert len(tops) == 1
+    expect(page.get_by_text(simulated_worker.MODEL)).to_be_visible()
+    page.get_by_role("link", name="Next").click()
+    expect(page.get_by_role("heading", name="synthetic-000001.png")).to_be_visible()
+
+
+def test_an_upload_with_a_bad_file_and_a_hostile_name(page: Page, services: Services, tmp_path: Path) -> None:
+    good = simulated_worker.encode_grey(simulated_worker.synthesise(1, size=128).image)
+    (tmp_path / "good.png").write_bytes(good)
+    (tmp_path / "<img src=x onerror=document.title=1>.png").write_bytes(b"text")
+    page.get_by_role("link", name="Upload images").click()
+    page.get_by_label("Images").set_input_files(sorted(tmp_path.glob("*.png")))
+    page.get_by_role("button", name="Upload").click()
+    page.wait_for_url("**/jobs/*")
+    simulated_worker.process(services, page.url.rpartition("/")[2])
+    expect(page.locator("#progress")).to_contain_text("partial")
+    expect(page.get_by_role("heading", name="Why images failed")).to_be_visible()
+    page.locator("#tab-failed").click()
+    expect(page.get_by_role("link", name="<img src=x onerror=document.title=1>.png")).to_be_visible()
+    assert page.title() == "upload · Delineate"
+
+
+def test_a_job_is_cancelled_after_a_second_thought(page: Page, services: Services) -> None:
+    page.goto("/new/synthetic")
+    page.get_by_role("button", name="Start").click()
+    page.wait_for_url("**/jobs/*")
+    button = page.get_by_role("button", name="Cancel the job")
+    expect(button).to_be_hidden()
+    page.get_by_text("Cancel…").click()
+    button.click()
+    expect(page.locator("#progress")).to_contain_text("cancelled")
+    page.get_by_role("button", name="Retry what did not succeed").click()
+    expect(page.locator("#progress")).to_contain_text("queued")
+
+
+@pytest.mark.parametrize("width", [360, 1440])
+def test_no_page_is_wider_than_the_screen(page: Page, services: Services, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    page.goto("/new/synthetic")
+    page.get_by_label("Name").fill("a-name-without-any-place-to-break-" * 5)
+    page.get_by_role("button", name="Start").click()
+    page.wait_for_url("**/jobs/*")
+    job_id = page.url.rpartition("/")[2]
+    for _ in zip(range(2), simulated_worker.process_one_by_one(services, job_id), strict=False):
+        pass
+    item = services.repository.items(job_id, limit=1)[0].id
+    for address in ("/", f"/jobs/{job_id}", f"/items/{item}", "/new/upload", "/new/synthetic"):
+        page.goto(address)
+        overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert overflow == 0, address
