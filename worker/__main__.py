@@ -4,6 +4,9 @@ import os
 import signal
 import socket
 import sys
+import warnings
+
+from celery.exceptions import SecurityWarning
 
 from shared.config import load_settings
 from shared.errors import ConfigurationError
@@ -16,6 +19,8 @@ def main() -> int:
     """Return 0 after a stop that was asked for, 2 where a setting or the checkpoint cannot work."""
     # Until Celery puts its own handlers there: as process 1 of a container a signal without one is ignored.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    # Celery warns root of pickled messages at length; ours are JSON alone.
+    warnings.simplefilter("ignore", SecurityWarning)
     try:
         settings = load_settings()
         setup_logging(settings.log_level)

@@ -10,12 +10,12 @@ from dataclasses import asdict
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Connection, Update, case, func, select, update
+from sqlalchemy import Connection, Update, bindparam, case, func, or_, select, update
 
 from shared.errors import ItemErrorCode
 from shared.jobs import shards
 from shared.jobs.database import Database, db_now
-from shared.jobs.records import Claim, ClaimedItem, Outcome, Success
+from shared.jobs.records import Claim, ClaimedItem, Failure, Outcome, Success
 from shared.jobs.state import ITEM_STEPS, JOB_STEPS, ItemEvent, ItemStatus, JobEvent
 from shared.jobs.tables import ItemRow, JobRow, ShardRow
 
@@ -197,7 +197,9 @@ class Claims:
 def _move(event: ItemEvent, where: Any, **values: Any) -> Update:
     """Return the compare-and-set of one step of the transition table."""
     step = ITEM_STEPS[event]
-    return update(ItemRow).where(ItemRow.state.in_(step.sources), where).values(state=step.target, **values)
+    # Not IN, whose list is expanded for each execution, which the many rows of `_end_held` cannot have.
+    may_leave = or_(*(ItemRow.state == source for source in step.sources))
+    return update(ItemRow).where(may_leave, where).values(state=step.target, **values)
 
 
 def _cancel_held(connection: Connection, token: str) -> dict[str, ItemStatus]:
@@ -206,25 +208,37 @@ def _cancel_held(connection: Connection, token: str) -> dict[str, ItemStatus]:
 
 
 def _end_held(connection: Connection, token: str, outcomes: Sequence[Outcome]) -> dict[str, ItemStatus]:
+    # The shard is locked, so what is held now is held until the commit.
+    query = select(ItemRow.id).where(ItemRow.token == token, ItemRow.state == ItemStatus.RUNNING)
+    held = set(connection.execute(query).scalars())
+    successes = [_success_values(outcome) for outcome in outcomes if isinstance(outcome, Success)]
+    failures = [_failure_values(outcome) for outcome in outcomes if isinstance(outcome, Failure)]
     ended: dict[str, ItemStatus] = {}
-    for outcome in outcomes:
-        event, values = _ending(outcome)
-        owned = (ItemRow.id == outcome.item_id) & (ItemRow.token == token)
-        result = connection.execute(_move(event, owned, **values, **_NO_CLAIM, finished_at=db_now()))
-        if result.rowcount:
-            ended[outcome.item_id] = ITEM_STEPS[event].target
+    for event, values in ((ItemEvent.COMPLETE, successes), (ItemEvent.FAIL, failures)):
+        mine = [row for row in values if row["item"] in held]
+        if mine:
+            owned = (ItemRow.id == bindparam("item")) & (ItemRow.token == token)
+            # One statement for all rows: what is not in `values` comes from each row's keys.
+            connection.execute(_move(event, owned, **_NO_CLAIM, finished_at=db_now()), mine)
+            ended |= dict.fromkeys((row["item"] for row in mine), ITEM_STEPS[event].target)
     return ended
 
 
-def _ending(outcome: Outcome) -> tuple[ItemEvent, dict[str, Any]]:
-    if isinstance(outcome, Success):
-        values = asdict(outcome)
-        if outcome.source_key is None:
-            values.pop("source_key")  # the submitter's key stays
-        del values["item_id"]
-        # A retried item loses the reason of its earlier failure.
-        return ItemEvent.COMPLETE, values | {"error_code": None, "error": None}
-    return ItemEvent.FAIL, {"error_code": outcome.code, "error": outcome.reason, "seconds": outcome.seconds}
+def _success_values(outcome: Success) -> dict[str, Any]:
+    values = asdict(outcome)
+    if outcome.source_key is None:
+        del values["source_key"]  # the submitter's key stays
+    # A retried item loses the reason of its earlier failure.
+    return values | {"item": values.pop("item_id"), "error_code": None, "error": None}
+
+
+def _failure_values(outcome: Failure) -> dict[str, Any]:
+    return {
+        "item": outcome.item_id,
+        "error_code": outcome.code,
+        "error": outcome.reason,
+        "seconds": outcome.seconds,
+    }
 
 
 def _cancel_requested(connection: Connection, job_id: str) -> bool:

@@ -112,7 +112,7 @@ def after_item_event(state: ItemStatus, event: ItemEvent) -> ItemStatus:
     """Return the state that `event` leads to from `state`; IllegalTransition where the table has no such step."""
     step = ITEM_STEPS[event]
     if state not in step.sources:
-        raise IllegalTransition(f"an item that is {state} cannot {event}")
+        raise IllegalTransition(f"cannot {event} a {state} item")
     return step.target
 
 
@@ -120,7 +120,7 @@ def after_job_event(state: JobStatus, event: JobEvent) -> JobStatus:
     """Return the state that `event` leads to from `state`; IllegalTransition where the table has no such step."""
     step = JOB_STEPS[event]
     if state not in step.sources:
-        raise IllegalTransition(f"a job that is {state} cannot {event}")
+        raise IllegalTransition(f"cannot {event} a {state} job")
     return step.target
 
 

@@ -67,6 +67,7 @@ class LocalFolderStore(ObjectStore):
             try:
                 return self._path(key).read_bytes()
             except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+                self._require_root()
                 raise ObjectMissing(f"no object {key} in {self._root}") from error
 
     def size(self, key: str) -> int | None:
@@ -144,11 +145,15 @@ class LocalFolderStore(ObjectStore):
 
     def _temporary_path(self) -> Path:
         folder = self._root / _TEMPORARY_FOLDER
-        # The root itself is created by `prepare` alone: a disk that is not mounted must not be written beside.
-        if not self._root.is_dir():
-            raise StoreUnavailable(f"the object store's folder {self._root} is not there")
+        self._require_root()
         folder.mkdir(exist_ok=True)
         return folder / secrets.token_hex(16)
+
+    def _require_root(self) -> None:
+        # The root itself is created by `prepare` alone: a disk that is not mounted must not be written beside, and
+        # what cannot be seen on it is not missing.
+        if not self._root.is_dir():
+            raise StoreUnavailable(f"the object store's folder {self._root} is not there")
 
     def _rename(self, temporary: Path, path: Path) -> None:
         for _ in range(_RENAME_ATTEMPTS):

@@ -42,6 +42,7 @@ def test_an_exception_rolls_back(database: Database) -> None:
         pass
 
     user = insert(UserRow).values(name="n", password_hash="h", created_at=0.0)
+
     def write_and_fail() -> None:
         with database.write() as connection:
             connection.execute(user)

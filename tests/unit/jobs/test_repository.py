@@ -111,11 +111,11 @@ def test_a_cancelled_job_can_be_retried(claims: Claims, repository: Repository, 
 
 def test_illegal_steps_are_refused(claims: Claims, repository: Repository, make_job: MakeJob) -> None:
     job_id, (shard_id,) = make_job(1)
-    with pytest.raises(IllegalTransition, match="queued cannot retry"):
+    with pytest.raises(IllegalTransition, match="cannot retry a queued job"):
         repository.retry(job_id)
     finish(claims, shard_id)
     repository.close_finished()
-    with pytest.raises(IllegalTransition, match="succeeded cannot cancel"):
+    with pytest.raises(IllegalTransition, match="cannot cancel a succeeded job"):
         repository.cancel(job_id)
     with pytest.raises(JobNotFound, match="producer status"):
         repository.cancel(new_id())

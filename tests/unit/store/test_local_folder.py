@@ -143,6 +143,8 @@ def test_a_root_that_is_gone_is_not_made_anew(root: Path):
         store.check()
     with pytest.raises(StoreUnavailable, match="not there"):
         store.put("a/b", b"x")
+    with pytest.raises(StoreUnavailable, match="not there"):  # not ObjectMissing: the disk may come back
+        store.get("a/b")
     assert not root.exists()
 
 

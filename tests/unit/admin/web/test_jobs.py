@@ -152,7 +152,7 @@ def test_an_illegal_step_is_refused_with_its_reason(browser: Browser, services: 
     assert f"/jobs/{job}/retry" not in page
     for step in ("cancel", "retry"):
         browser.submit(f"/jobs/{job}/{step}")
-        assert f"a job that is succeeded cannot {step}" in browser.get(f"/jobs/{job}").text
+        assert f"cannot {step} a succeeded job" in browser.get(f"/jobs/{job}").text
     assert browser.submit(f"/jobs/{new_id()}/cancel").status_code == 404
 
 
