@@ -19,7 +19,7 @@ import numpy as np
 
 from shared.errors import CheckpointError, DelineateError, UsageError
 from shared.images.normalise import standardise
-from shared.net.checkpoint import locate_weights, write_metadata
+from shared.net.checkpoint import METADATA_NAME, locate_weights, read_metadata, write_metadata
 from shared.net.predictor import PROBABILITY_LEVELS, Predictor
 from shared.synth import DOTBLOB_V1, definition_hash
 from training.scoring import Probability, Scores, full_scores, generate, quick_scores, summarise
@@ -76,6 +76,12 @@ def _check_definition(predictor: Predictor) -> None:
         )
 
 
+def _record(folder: Path, results: dict[str, Any]) -> None:
+    """Add the scores to the checkpoint's model.json, beside those of other sets."""
+    metadata = read_metadata(folder / METADATA_NAME)
+    write_metadata(folder, replace(metadata, metrics={**metadata.metrics, **results}))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m training.evaluate", description="Score a checkpoint.")
@@ -100,8 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.json:
         options.json.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
     if options.record:
-        metadata = replace(predictor.metadata, metrics={**predictor.metadata.metrics, **results})
-        write_metadata(locate_weights(options.checkpoint).parent, metadata)
+        _record(locate_weights(options.checkpoint).parent, results)
     return 0
 
 
