@@ -1,8 +1,8 @@
 """Cut an image of any size into overlapping tiles of one size, and blend their results together again.
 
-An image smaller than a tile is padded by symmetric reflection, equally on both sides. Tiles are spread evenly, so
-neighbours overlap by at least the overlap asked for; across it their results are cross-faded, which hides the
-seams that different context would leave.
+An image smaller than a tile is padded with its mean, equally on both sides: reflections would look like parts of one
+large shape. Tiles are spread evenly, so neighbours overlap by at least the overlap asked for; across it their results
+are cross-faded, which hides the seams that different context would leave.
 """
 
 from collections.abc import Iterable, Iterator
@@ -71,7 +71,7 @@ def iterate_tiles(image: NDArray[Any], plan: TilePlan) -> Iterator[NDArray[Any]]
     """Yield the tiles of an image (height, width) one by one, in the plan's order, without copying them."""
     if image.shape != (plan.height, plan.width):
         raise ValueError(f"the plan is for {plan.height}×{plan.width}, the image has shape {image.shape}")
-    padded = np.pad(image, (plan.row_padding, plan.column_padding), mode="symmetric")
+    padded = np.pad(image, (plan.row_padding, plan.column_padding), constant_values=image.mean())
     for index in range(len(plan)):
         row, column = plan.start(index)
         yield padded[row : row + plan.tile, column : column + plan.tile]

@@ -43,3 +43,7 @@ def test_they_segment_unseen_clean_scenes(predictor):
 
 def test_they_segment_unseen_noisy_scenes(predictor):
     assert mean_dice(predictor, severity=0.5) >= 0.80
+
+
+def test_they_segment_images_smaller_than_a_tile(predictor):
+    assert mean_dice(predictor, noise="none", size=256, num_dots=30) >= 0.80
