@@ -64,7 +64,7 @@ train-smoke: $(RUNTIME) ## train for a minute on the CPU, to see that training w
 	@exec $(BIN)/python -m training.train --config training/configs/smoke.yaml $(ARGS)
 
 weights-check: $(RUNTIME) ## score the weights that ship with the code on scenes that they never saw
-	@exec $(BIN)/python -m training.evaluate $(ARGS)
+	@exec $(BIN)/python -m training.evaluate --checkpoint shared/weights/default $(ARGS)
 
 clean: ## remove the environment and all caches; jobs, results and training runs stay
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis demo-output

@@ -92,7 +92,7 @@ class Pipeline:
         with self._gate.alone():
             claim = self._services.claims.claim(shard_id, worker=self._worker, suspects=True)
             if claim is not None:
-                log.warning("a suspect runs alone", extra=_ids(claim, "suspect_runs", item=claim.items[0].id))
+                log.info("a suspect runs alone", extra=_ids(claim, "suspect_runs", item=claim.items[0].id))
                 self._run(claim)
             return claim
 
