@@ -59,10 +59,11 @@ def evaluate(predictor: Predictor, sets: Sequence[str], count: int | None) -> di
 
 def print_table(results: dict[str, Any]) -> None:
     """Print what `evaluate` returned."""
-    print("set    " + "".join(f"{column:>13}" for column in _COLUMNS))
-    for name in ("val", "clean"):
-        if name in results:
-            print(f"{name:<7}" + "".join(f"{results[name][column]:>13.4g}" for column in _COLUMNS))
+    averaged = [name for name in ("val", "clean") if name in results]
+    if averaged:
+        print("set    " + "".join(f"{column:>13}" for column in _COLUMNS))
+    for name in averaged:
+        print(f"{name:<7}" + "".join(f"{results[name][column]:>13.4g}" for column in _COLUMNS))
     for kind, curve in results.get("strata", {}).items():
         print(f"{kind:<12}" + "  ".join(f"{strength}: {row['dice']:.3f}" for strength, row in curve.items()))
 
