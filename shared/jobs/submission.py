@@ -7,6 +7,7 @@ memory's reach at once, whatever the size of the folder. Nothing is hinted at be
 
 import contextlib
 import logging
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -31,6 +32,7 @@ T = TypeVar("T")
 
 # The first shards are small, so that the first results come soon.
 _FIRST_SHARD_ITEMS = 4
+_PAUSE_AFTER_OUTAGE_SECONDS = 10.0
 MOST_SYNTHETIC_ITEMS = 1_000_000
 MOST_DOTS = 1_000
 
@@ -109,10 +111,11 @@ class SyntheticSpec:
 def submit_synthetic(services: Services, spec: SyntheticSpec, *, name: str, submitted_by: str) -> str:
     """Make a synthetic job and return its id."""
     job_id = services.repository.create_job(JobKind.SYNTHETIC, name=name, submitted_by=submitted_by)
+    hints = _Hints(services)
     try:
         for block in _blocks(spec.items(), services.settings.shard_size):
             services.repository.add_shard(job_id, block)
-            _hint(services)
+            hints.send()
     except BaseException:
         # Also for Ctrl-C: nothing can go on with a part of what was asked for.
         with contextlib.suppress(DelineateError):
@@ -179,6 +182,7 @@ class _Upload:
         self.resumed = resumed
         self.on_progress = on_progress
         self.progress = SubmissionProgress()
+        self.hints = _Hints(services)
 
     def run(self, sources: Iterable[Source]) -> None:
         """Upload everything and commit it, shard by shard."""
@@ -221,7 +225,7 @@ class _Upload:
         items = [upload.result() for upload in uploads]
         if items:
             self.services.repository.add_shard(self.job_id, items)
-            _hint(self.services)
+            self.hints.send()
         self._advance(
             files=len(items),
             failed=sum(item.error_code is not None for item in items),
@@ -247,9 +251,19 @@ def _blocks(values: Iterable[T], largest: int) -> Iterator[list[T]]:
         size = min(size * 2, largest)
 
 
-def _hint(services: Services) -> None:
-    try:
-        services.dispatcher.fill()
-    except Retryable as error:
-        # The rows are committed, which is all that counts: the reconciler sends the hint later.
-        log.warning("no hint sent: %s", error, extra={"action": "hint_postponed"})
+class _Hints:
+    """Hints while a submission goes on; where the queue is away they are left to the reconciler."""
+
+    def __init__(self, services: Services) -> None:
+        self.services = services
+        self.not_before = 0.0
+
+    def send(self) -> None:
+        """Fill the window, unless that failed a moment ago: an outage must not slow down every shard."""
+        if time.monotonic() < self.not_before:
+            return
+        try:
+            self.services.dispatcher.fill()
+        except Retryable as error:
+            log.warning("no hint sent: %s", error, extra={"action": "hint_postponed"})
+            self.not_before = time.monotonic() + _PAUSE_AFTER_OUTAGE_SECONDS

@@ -50,4 +50,5 @@ def resolve_precision(name: str, device: torch.device) -> torch.dtype:
 
 
 def _cpu_has_bf16() -> bool:
-    return bool(torch.cpu.get_capabilities().get("avx512_bf16", False))
+    # The public get_capabilities is younger than the oldest torch that is supported (2.9).
+    return bool(torch.cpu._is_avx512_bf16_supported())

@@ -111,7 +111,10 @@ def _memory_errors(device: torch.device, batch_size: int) -> Iterator[None]:
     """Turn the device's out-of-memory error into ours, and leave its cache empty for a smaller batch."""
     try:
         yield
-    except torch.OutOfMemoryError as error:
+    except RuntimeError as error:
+        # On the CPU running out of memory is a plain RuntimeError.
+        if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
+            raise
         torch.cuda.empty_cache()
         raise DeviceOutOfMemory(
             f"a batch of {batch_size} tiles does not fit in the memory of {device}: use a smaller batch"

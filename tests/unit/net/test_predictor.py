@@ -118,5 +118,5 @@ class TestDevice:
     def test_the_automatic_precision_is_the_hardware_s(self, monkeypatch):
         cpu = torch.device("cpu")
         for has_it, expected in ((True, torch.bfloat16), (False, torch.float32)):
-            monkeypatch.setattr(torch.cpu, "get_capabilities", lambda has_it=has_it: {"avx512_bf16": has_it})
+            monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda has_it=has_it: has_it)
             assert resolve_precision("auto", cpu) == expected
