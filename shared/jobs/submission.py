@@ -238,9 +238,13 @@ class _Upload:
         self.on_progress(self.progress)
 
     def _remove_uncommitted(self, uploads: Iterable[Future[NewItem]]) -> None:
-        finished = [upload for upload in uploads if not upload.cancelled() and upload.exception() is None]
+        finished = [upload.result() for upload in uploads if not upload.cancelled() and upload.exception() is None]
         with contextlib.suppress(DelineateError):
-            self.services.store.delete(key for upload in finished if (key := upload.result().source_key))
+            # The database is asked: the interruption may have come during the commit of a shard, or just after it.
+            committed = self.services.repository.known_paths(self.job_id, [item.path for item in finished])
+            self.services.store.delete(
+                item.source_key for item in finished if item.source_key and item.path not in committed
+            )
 
 
 def _blocks(values: Iterable[T], largest: int) -> Iterator[list[T]]:

@@ -87,6 +87,22 @@ def test_an_interrupted_submission_goes_on_where_it_was(services: Services, inte
     assert submit(services, sources(1), submission_key="key") != job_id  # complete: the next is a new one
 
 
+def test_an_interruption_just_after_a_commit_takes_no_source_away(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted() -> int:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(services.dispatcher, "fill", interrupted)  # called once a shard is committed
+        with pytest.raises(KeyboardInterrupt):
+            submit(services, sources(20), submission_key="key")
+    (job,) = services.repository.jobs(limit=2)
+    items = services.repository.items(job.id, limit=100)
+    assert items
+    assert {info.key for info in services.store.list("jobs/")} == {item.source_key for item in items}
+
+
 def test_a_synthetic_job_is_determined_by_its_spec(services: Services) -> None:
     spec = SyntheticSpec(count=9, seed=3, num_dots=40, severity_from=0.0, severity_to=1.0, noise="gaussian")
     first, second = (submit_synthetic(services, spec, name="n", submitted_by="t") for _ in range(2))
