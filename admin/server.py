@@ -49,9 +49,5 @@ class WebServer:
         return int(several[0][1] if several else self._server.effective_port)
 
     def run(self) -> None:
-        """Answer requests until `close` is called in another thread, or SystemExit or KeyboardInterrupt is raised."""
+        """Answer requests until SystemExit or KeyboardInterrupt is raised in this thread."""
         self._server.run()
-
-    def close(self) -> None:
-        """Stop listening and end `run`."""
-        self._server.close()

@@ -3,7 +3,8 @@
 The worker is simulated (real claims and objects, no network), so that the test can hold it still and look.
 """
 
-import threading
+import sys
+import urllib.request
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,14 +14,12 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_play
 from pydantic import SecretStr
 
 from admin.accounts import ensure_first_account
-from admin.app import create_app
-from admin.server import WebServer
 from admin.ui.pictures import THUMBNAIL
-from shared.config import Settings, load_settings
+from shared.config import child_environment, load_settings
 from shared.jobs.state import JobStatus
 from shared.services import Services, connect
 from tests import simulated_worker
-from tests.servers import ServerMissing, chromium_executable
+from tests.servers.process import free_ports, running
 
 PASSWORD = "a password of many words"
 LONG_MS = 60_000  # a loaded machine
@@ -38,10 +37,8 @@ def services(tmp_path: Path, broker_url: str) -> Iterator[Services]:
         database_url=f"sqlite:///{tmp_path / 'test.sqlite3'}",
         broker_url=broker_url,
         store_url=(tmp_path / "objects").as_uri(),
-        secret_key="of thirty-two characters or more.",
         admin_username="ana",
         admin_password=SecretStr(PASSWORD),
-        admin_port=0,
     )
     services = connect(settings)
     services.database.migrate()
@@ -52,31 +49,38 @@ def services(tmp_path: Path, broker_url: str) -> Iterator[Services]:
 
 
 @pytest.fixture
-def address(services: Services) -> Iterator[str]:
-    settings: Settings = services.settings
-    server = WebServer(create_app(settings, services), settings)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    yield f"http://127.0.0.1:{server.port}"
-    server.close()
-    thread.join(LONG_MS / 1000)
-    assert not thread.is_alive()
+def address(services: Services, tmp_path: Path) -> Iterator[str]:
+    settings = services.settings
+    (port,) = free_ports(1)
+    address = f"http://127.0.0.1:{port}"
+    environment = child_environment(
+        settings,
+        DATABASE_URL=settings.database_url,
+        BROKER_URL=settings.broker_url,
+        STORE_URL=settings.store_url,
+        SECRET_KEY="of thirty-two characters or more.",
+        ADMIN_PORT=str(port),
+    )
+
+    def answers() -> None:
+        with urllib.request.urlopen(f"{address}/health/live", timeout=5):
+            pass
+
+    command = [sys.executable, "-P", "-m", "admin.cli", "serve"]
+    with running(command, folder=tmp_path, wait_until=answers, environment=environment):
+        yield address
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    try:
-        executable = chromium_executable()
-    except ServerMissing as missing:
-        pytest.skip(str(missing))
+def browser(chromium: str) -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=list(ARGUMENTS))
+        browser = playwright.chromium.launch(executable_path=chromium, args=list(ARGUMENTS))
         yield browser
         browser.close()
 
 
 @pytest.fixture
-def page(chromium: Browser, address: str) -> Iterator[Page]:
+def page(browser: Browser, address: str) -> Iterator[Page]:
     """A page that is logged in. Whatever the console says against it, the content policy included, fails the test."""
     complaints: list[str] = []
 
@@ -84,7 +88,7 @@ def page(chromium: Browser, address: str) -> Iterator[Page]:
         if message.type in ("error", "warning"):
             complaints.append(message.text)
 
-    context = chromium.new_context(base_url=address, accept_downloads=True)
+    context = browser.new_context(base_url=address, accept_downloads=True)
     context.set_default_timeout(LONG_MS)
     expect.set_options(timeout=LONG_MS)
     page = context.new_page()
