@@ -11,7 +11,12 @@ from torch.utils.data import DataLoader, Dataset
 from shared.images.normalise import standardise
 from shared.synth import synthesise
 from training.config import DataConfig
+from training.data_config import DataConfig as SourceConfig
+from training.data_source import Batch, DataSource, NoiseLevel
+from training.data_synthetic import SyntheticData
 from training.sets import training_seed
+
+__all__ = ["Batch", "DataSource", "NoiseLevel", "open_data"]
 
 _CLEAN_STREAM = 99  # of a sample's seed; its scene, noise and pixels use streams of their own
 _NICENESS = 5  # the processes that synthesise yield to the one that trains
@@ -67,3 +72,10 @@ def training_loader(config: DataConfig, run_seed: int, count: int, batch_size: i
 def _yield_to_training(_worker: int) -> None:
     os.nice(_NICENESS)
     torch.set_num_threads(1)
+
+
+def open_data(
+    config: SourceConfig, *, seed: int, batch_size: int, device: torch.device, rank: int = 0, world_size: int = 1
+) -> DataSource:
+    """The run's data. `batch_size` is that of one process. Raises `UsageError` for a folder that cannot be used."""
+    return SyntheticData(config, seed=seed, batch_size=batch_size, device=device, rank=rank, world_size=world_size)
