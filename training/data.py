@@ -1,4 +1,15 @@
-"""Training samples, synthesised while training by processes of low priority. No sample is ever seen twice."""
+"""Training samples, synthesised while training by processes of low priority. No sample is ever seen twice.
+
+SEAM (agreed with training/loop.py; replace this paragraph by documentation when it is built). The loop calls
+
+    training_batches(config: DataConfig, span: Span, device: torch.device) -> Iterator[Batch]     # every epoch
+    validation_pairs(config: DataConfig, seed: int) -> Iterator[tuple[uint8 image, bool mask]]    # folder data only
+
+with `Span` and `Batch` of training/stream.py, `DataConfig` of training/config.py (its `synthesis` and the folder's
+fields are yours to change or extend), and the noise of a sample from `training.curriculum.difficulty_at(config,
+span.epoch, span.index(position))`. Synthetic sample number i of a run has the seed training_seed(span.seed,
+span.index(i)); the folder's order is a permutation that (seed, epoch) alone decide.
+"""
 
 import os
 from typing import Any
