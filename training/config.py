@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from shared.errors import UsageError
+from training.data_config import DataConfig
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -38,32 +39,22 @@ class PhaseConfig(_Section):
     mixed_prob: Share
 
 
-class DataConfig(_Section):
-    """What the training samples are like, and who makes them."""
+class CurriculumConfig(_Section):
+    """How hard synthetic samples are: phases by epoch, or a ramp by images, or neither."""
 
-    kind: Literal["synthetic", "folder"] = "synthetic"
-    size: int = Field(default=512, ge=64, multiple_of=16)  # px
-    # synthetic
-    synthesis: Literal["numpy", "torch"] = "numpy"  # in processes of their own, or in batches on the device
-    severity: Share = 1.0  # of the noise, once the ramp or the curriculum is over
+    severity: Share = 1.0  # of the noise, once the ramp or the phases are over
     mixed_prob: Share = 0.6
-    clean_share: Share = 0.12  # of the samples carry no noise at all
     ramp_images: int = Field(default=0, ge=0)  # over which the severity rises to its value
     ramp_start: Share = 0.2  # of the severity, at the first image
-    curriculum: tuple[PhaseConfig, ...] = ()  # instead of the ramp
-    workers: int = Field(default=1, ge=0)  # processes that make samples; 0 does it in the training process
-    # folder
-    folder: Path | None = None  # holds images/ and masks/
-    validation_share: Annotated[float, Field(gt=0, lt=1)] = 0.2  # of the folder's pairs, chosen by the run's seed
-    augment: bool = True
+    phases: tuple[PhaseConfig, ...] = ()
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        ends = [phase.until_epoch for phase in self.curriculum]
+        ends = [phase.until_epoch for phase in self.phases]
         if ends != sorted(set(ends)):
-            raise ValueError("curriculum: each phase must end after the one before it")
-        if (self.kind == "folder") != (self.folder is not None):
-            raise ValueError("folder: give it with kind: folder, and only then")
+            raise ValueError("each phase must end after the one before it")
+        if self.phases and self.ramp_images:
+            raise ValueError("give either phases or ramp_images")
         return self
 
 
@@ -115,10 +106,9 @@ class OptimiserConfig(_Section):
 
 
 class BudgetConfig(_Section):
-    """Training ends with whichever budget is spent first: epochs of `epoch_images`, or `max_images`; minutes."""
+    """Training ends with whichever is spent first: the epochs or images, or the minutes."""
 
     epochs: Count | None = None
-    epoch_images: Count = 5000  # samples that an epoch makes anew
     max_images: Count | None = None  # instead of epochs
     max_minutes: Positive | None = None
 
@@ -128,23 +118,11 @@ class BudgetConfig(_Section):
             raise ValueError("give either epochs or max_images")
         return self
 
-    @property
-    def total_images(self) -> int:
-        """Images that the budget allows."""
-        return self.max_images if self.max_images is not None else (self.epochs or 0) * self.epoch_images
-
-    @property
-    def images_an_epoch(self) -> int:
-        """Images in an epoch; a run that does not count in epochs is one."""
-        return self.epoch_images if self.max_images is None else self.max_images
-
 
 class ValidationConfig(_Section):
     """When the averaged weights are scored and saved: every so many minutes, or at the end of every epoch."""
 
     every_minutes: Positive | None = None  # None: at the end of every epoch
-    scenes: Count = 64  # held out, neither trained on nor reported
-    batch_size: Count = 8
     keep: Literal["last", "best"] = "last"  # which weights the run ends with; the best are those of the highest Dice
     patience: Count | None = None  # validations without a better Dice until training stops; None never stops early
     min_delta: NotNegative = 0.001  # of Dice; less is no better
@@ -159,7 +137,7 @@ class WatchConfig(_Section):
     max_foreground: Share = 0.95
     min_clean_dice: Share = 0.2
     max_fall: Share = 0.5  # of the clean Dice, as a share of the best so far
-    scenes: Count = 8  # held-out scenes that the clean Dice is taken from
+    batches: Count = 1  # of held-out clean samples that the clean Dice is taken from
     looks: Count = 2  # bad ones in a row until training stops
 
 
@@ -170,6 +148,7 @@ class TrainingConfig(_Section):
     seed: int = Field(default=0, ge=0, lt=2**16)
     model: ModelConfig
     data: DataConfig = DataConfig()
+    curriculum: CurriculumConfig = CurriculumConfig()
     loss: LossConfig = LossConfig()
     optimiser: OptimiserConfig = OptimiserConfig()
     budget: BudgetConfig
@@ -184,13 +163,11 @@ class TrainingConfig(_Section):
     def _fits(self) -> Self:
         in_epochs = self.budget.epochs is not None
         ramps = (self.loss.alpha, self.loss.beta, self.loss.gamma)
-        of_epochs = self.data.curriculum or any(ramp.epochs for ramp in ramps) or self.optimiser.warmup_epochs
+        of_epochs = self.curriculum.phases or any(ramp.epochs for ramp in ramps) or self.optimiser.warmup_epochs
         if of_epochs and not in_epochs:
-            raise ValueError("budget.epochs: the curriculum, a loss's ramp or the warm-up counts in epochs")
+            raise ValueError("budget.epochs: the curriculum's phases, a loss's ramp or the warm-up count in epochs")
         if self.optimiser.batch_size % self.optimiser.accumulation:
             raise ValueError("optimiser.accumulation: it must divide optimiser.batch_size")
-        if self.optimiser.batch_size > self.budget.images_an_epoch:
-            raise ValueError("optimiser.batch_size: it is larger than an epoch")
         if self.optimiser.warmup_epochs is not None and self.optimiser.warmup_epochs >= (self.budget.epochs or 0):
             raise ValueError("optimiser.warmup_epochs: the warm-up must end before the run does")
         return self
@@ -207,6 +184,11 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainingConfig:
     if not isinstance(data, dict):
         raise UsageError(f"the config {path} holds no settings")
     return check_config(data, overrides, f"the config {path}")
+
+
+def override(config: TrainingConfig, overrides: Sequence[str]) -> TrainingConfig:
+    """The config with `dotted.key=value` overrides applied. Raises `UsageError`."""
+    return check_config(config.model_dump(mode="json"), overrides, f"the config {config.name}")
 
 
 def check_config(data: dict[str, Any], overrides: Sequence[str], name: str) -> TrainingConfig:

@@ -1,34 +1,31 @@
-"""How hard the synthetic samples are at each point of a run. Pure."""
+"""How hard the synthetic samples are in each epoch of a run. Pure."""
 
-from typing import NamedTuple
-
-from training.config import DataConfig
-
-
-class Difficulty(NamedTuple):
-    """What a sample's noise is drawn from."""
-
-    severity: float  # noise scale, in [0, 1]
-    mixed_prob: float
-    clean_share: float
+from training.config import CurriculumConfig
+from training.data_source import NoiseLevel
 
 
-def difficulty_at(config: DataConfig, epoch: int, index: int) -> Difficulty:
-    """The noise of the index-th sample of the run, which lies in this epoch (from 1).
+def noise_in(curriculum: CurriculumConfig, epoch: int, epoch_images: int) -> NoiseLevel:
+    """The noise of the samples of this epoch (from 1), `epoch_images` long.
 
-    With a curriculum, the first phase that has not ended by this epoch; behind its end, the last one. Else the
-    config's own values, the severity in a straight ramp over the first `ramp_images` samples.
+    With phases: that of the first phase that has not ended; behind the last one's end, of the last one. Else the
+    curriculum's own values, the severity rising over the first `ramp_images`: each epoch has the ramp's mean over it.
     """
-    if config.curriculum:
-        phase = next((phase for phase in config.curriculum if epoch <= phase.until_epoch), config.curriculum[-1])
-        return Difficulty(config.severity * phase.noise_scale, phase.mixed_prob, config.clean_share)
-    risen = min(index / config.ramp_images, 1.0) if config.ramp_images else 1.0
-    if risen == 1:
-        return Difficulty(config.severity, config.mixed_prob, config.clean_share)
-    start = config.ramp_start
-    return Difficulty(config.severity * (start + (1 - start) * risen), config.mixed_prob, config.clean_share)
+    if curriculum.phases:
+        phase = next((phase for phase in curriculum.phases if epoch <= phase.until_epoch), curriculum.phases[-1])
+        return NoiseLevel(curriculum.severity * phase.noise_scale, phase.mixed_prob)
+    first = (epoch - 1) * epoch_images
+    share = _mean_of_ramp(first, first + epoch_images, curriculum.ramp_images)
+    scale = curriculum.severity * (curriculum.ramp_start + (1 - curriculum.ramp_start) * share)
+    return NoiseLevel(scale, curriculum.mixed_prob)
 
 
-def phase_name(config: DataConfig, epoch: int) -> str:
-    """The curriculum's phase in this epoch; empty without a curriculum."""
-    return next((phase.name for phase in config.curriculum if epoch <= phase.until_epoch), "")
+def phase_name(curriculum: CurriculumConfig, epoch: int) -> str:
+    """The phase that this epoch lies in; empty where no phase has been set for it."""
+    return next((phase.name for phase in curriculum.phases if epoch <= phase.until_epoch), "")
+
+
+def _mean_of_ramp(first: int, behind: int, length: int) -> float:
+    """Mean over [first, behind) of a line that rises from 0 at 0 to 1 at `length` and stays there."""
+    rising = range(min(first, length), min(behind, length))
+    risen = (rising.start + rising.stop) / 2 * len(rising) / length if rising else 0.0
+    return (risen + (behind - first) - len(rising)) / (behind - first)
