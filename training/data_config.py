@@ -19,10 +19,11 @@ class DataConfig(BaseModel):
     samples: Count | None = None  # of an epoch; None: 5,000 scenes, or every pair of the folder once
     validation_samples: Count = 2000  # at most; a folder has what its validation share gives
 
-    # kind: synthetic
+    # Of synthetic scenes.
     clean_share: Share = 0.0  # of the samples that carry no noise at all
+    workers: int = Field(default=1, ge=0)  # processes that make them where training runs on a CPU; 0: itself
 
-    # kind: folder, with one folder `images` and one `masks` inside
+    # Of a folder, which holds one folder `images` and one `masks`.
     folder: Path | None = None
     validation_share: Annotated[float, Field(gt=0, lt=1)] = 0.2  # of the pairs
     split_seed: int = Field(default=0, ge=0)

@@ -1,19 +1,67 @@
-"""Training on scenes of dotblob-v1 that are made as they are needed. No sample is ever seen twice."""
+"""Training on scenes of dotblob-v1, made as they are needed on the training device. None is ever seen twice."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
+from torch.utils.data import DataLoader, Dataset
 
-from shared.images.normalise import standardise
-from shared.synth import Sample, synthesise
 from training.data_config import DataConfig
 from training.data_source import Batch, NoiseLevel
 from training.sets import MONITOR_SEEDS, training_seed
+from training.synthesis import standardise_batch, synthesise_batch
 
 SAMPLES_PER_EPOCH = 5000
-_CLEAN_STREAM = 99  # of a sample's seed; its scene, noise and pixels use streams of their own
+_NICENESS = 5  # the processes that synthesise yield to the one that trains
+_PREFETCH = 4  # batches that each of them is ahead
+
+
+@dataclass(frozen=True)
+class Order:
+    """What one batch is made of."""
+
+    seeds: tuple[int, ...]
+    noise: NoiseLevel
+    clean_share: float
+
+
+class Orders(Dataset[Batch], Iterable[Batch]):
+    """Batches made when they are asked for, as often as they are."""
+
+    def __init__(self, orders: Sequence[Order], config: DataConfig, device: torch.device) -> None:
+        self.orders = orders
+        self.config = config
+        self.device = device
+
+    def __len__(self) -> int:
+        return len(self.orders)
+
+    def __getitem__(self, index: int) -> Batch:
+        order = self.orders[index]
+        made = synthesise_batch(
+            order.seeds,
+            self.device,
+            size=self.config.size,
+            severity=order.noise.scale,
+            mixed_prob=order.noise.mixed_prob,
+            clean_share=order.clean_share,
+        )
+        return Batch(standardise_batch(made.images)[:, None], made.masks[:, None].float())
+
+    def __iter__(self) -> Iterator[Batch]:
+        """In order; on a CPU by processes of low priority, while the one that trains computes."""
+        if self.device.type == "cpu" and self.config.workers and self.orders:
+            workers = min(self.config.workers, len(self.orders))
+            yield from DataLoader(
+                self,
+                batch_size=None,
+                num_workers=workers,
+                prefetch_factor=_PREFETCH,
+                worker_init_fn=_yield_to_training,
+            )
+        else:
+            yield from (self[index] for index in range(len(self.orders)))
 
 
 class SyntheticData:
@@ -44,40 +92,24 @@ class SyntheticData:
 
     def batches(self, epoch: int, noise: NoiseLevel, start: int = 0) -> Iterator[Batch]:
         """See `DataSource`."""
+        orders = []
         for position in range(start, self.batches_per_epoch):
-            first = (position * self.world_size + self.rank) * self.batch_size
-            indices = (epoch * self.samples_per_epoch + first + i for i in range(self.batch_size))
-            yield self._batch([self._sample(training_seed(self.seed, index), noise) for index in indices])
+            first = (position * self.world_size + self.rank) * self.batch_size + epoch * self.samples_per_epoch
+            seeds = tuple(training_seed(self.seed, first + i) for i in range(self.batch_size))
+            orders.append(Order(seeds, noise, self.config.clean_share))
+        return iter(Orders(orders, self.config, self.device))
 
     def validation(self) -> Mapping[str, Iterable[Batch]]:
-        """See `DataSource`."""
+        """See `DataSource`: the val set's distribution, and the same scenes without noise."""
         seeds = MONITOR_SEEDS[: self.config.validation_samples]
-        size = self.config.size
+        stride = self.world_size * self.batch_size
+        parts = [tuple(seeds[i : i + self.batch_size]) for i in range(self.rank * self.batch_size, len(seeds), stride)]
         return {
-            "val": _Repeatable(lambda: self._held_out(seeds, lambda s: synthesise(s, size=size, severity=1.0))),
-            "clean": _Repeatable(lambda: self._held_out(seeds, lambda s: synthesise(s, size=size, noise="none"))),
+            name: Orders([Order(part, NoiseLevel(), clean_share) for part in parts], self.config, self.device)
+            for name, clean_share in (("val", 0.0), ("clean", 1.0))
         }
 
-    def _held_out(self, seeds: Sequence[int], make: Callable[[int], Sample]) -> Iterator[Batch]:
-        for first in range(self.rank * self.batch_size, len(seeds), self.world_size * self.batch_size):
-            yield self._batch([make(seed) for seed in seeds[first : first + self.batch_size]])
 
-    def _sample(self, seed: int, noise: NoiseLevel) -> Sample:
-        is_clean = np.random.default_rng((seed, _CLEAN_STREAM)).random() < self.config.clean_share
-        kind = "none" if is_clean else None
-        return synthesise(seed, size=self.config.size, severity=noise.scale, noise=kind, mixed_prob=noise.mixed_prob)
-
-    def _batch(self, samples: Sequence[Sample]) -> Batch:
-        images = np.stack([standardise(sample.image.astype(np.float32)) for sample in samples])
-        masks = np.stack([sample.mask.astype(np.float32) for sample in samples])
-        return Batch(
-            torch.from_numpy(images)[:, None].to(self.device), torch.from_numpy(masks)[:, None].to(self.device)
-        )
-
-
-@dataclass(frozen=True)
-class _Repeatable(Iterable[Batch]):
-    start: Callable[[], Iterator[Batch]]
-
-    def __iter__(self) -> Iterator[Batch]:
-        return self.start()
+def _yield_to_training(_worker: int) -> None:
+    os.nice(_NICENESS)
+    torch.set_num_threads(1)
