@@ -21,6 +21,7 @@ from training.curriculum import noise_in
 from training.data_source import Batch, DataSource
 from training.distributed import Processes
 from training.losses import LossTerms, segmentation_loss
+from training.provenance import data_definition
 from training.schedule import loss_weights, lr_factor, progress, warmup_share
 
 TALLIED = (*LossTerms._fields, "foreground")
@@ -74,6 +75,7 @@ class TrainingRun:
         self.source = source
         self.processes = processes
         self.start = start  # weights to start from, of the config's architecture
+        self.data_definition = data_definition(config.data)
         self.position = Position()
         self.stop_asked: Callable[[], bool] = lambda: False  # looked at before every step
         self.stopped = False  # whether the last call of `steps` ended because it was asked to

@@ -1,16 +1,31 @@
 """What a run was made from, and where two descriptions of it differ."""
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 from shared.synth import DOTBLOB_V1, definition_hash
 from training.config import TrainingConfig
+from training.data_config import DataConfig
+from training.folder import find_pairs
 
 
-def data_definition() -> dict[str, Any]:
-    """The definition of the synthetic task: its name, its hash, and the values that are hashed."""
-    return {"name": DOTBLOB_V1.name, "sha256": definition_hash(), "values": _plain(asdict(DOTBLOB_V1))}
+def data_definition(config: DataConfig) -> dict[str, Any]:
+    """What the samples are drawn from: a name, a hash, and values that tell people what is hashed.
+
+    Of synthetic scenes the definition of the task; of a folder the names and sizes of its files.
+    """
+    if config.folder is None:
+        return {"name": DOTBLOB_V1.name, "sha256": definition_hash(), "values": _plain(asdict(DOTBLOB_V1))}
+    pairs = find_pairs(config.folder)
+    files = [[path.name, path.stat().st_size] for pair in pairs for path in (pair.image, pair.mask)]
+    return {
+        "name": f"folder {config.folder.name}",
+        "sha256": hashlib.sha256(json.dumps(files).encode()).hexdigest(),
+        "values": {"pairs": len(pairs)},
+    }
 
 
 def describe_config(config: TrainingConfig) -> dict[str, Any]:

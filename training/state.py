@@ -56,7 +56,7 @@ def save_state(
     description = {
         "format_version": _FORMAT_VERSION,
         "config": describe_config(run.config),
-        "data_definition": data_definition(),
+        "data_definition": run.data_definition,
         "versions": library_versions(),
         "started_from": started_from,
         "position": asdict(run.position),
@@ -98,7 +98,7 @@ def load_state(path: Path) -> TrainingState:
 def check_same_run(state: TrainingState, config: TrainingConfig) -> None:
     """Raise `UsageError`, naming every key that differs, unless the state is of this config and this task."""
     changed = differences(state.description["config"], describe_config(config))
-    changed += differences(state.description["data_definition"], data_definition(), "data_definition.")
+    changed += differences(state.description["data_definition"], data_definition(config.data), "data_definition.")
     if changed:
         raise UsageError(
             f"{state.path} belongs to another run ({'; '.join(changed)}): resume with its own config, "

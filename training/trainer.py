@@ -17,7 +17,7 @@ from training.interruption import Interruption
 from training.journal import Journal, read_records
 from training.loop import TrainingRun
 from training.monitor import Monitor
-from training.provenance import data_definition, describe_config
+from training.provenance import describe_config
 from training.report import write_report
 from training.schedule import loss_weights
 from training.state import STATE_NAME, TrainingState, changed_versions, restore, save_state
@@ -167,7 +167,7 @@ class Trainer:
         return Metadata(
             architecture=model.architecture,
             arguments=dict(model.arguments),
-            data_definition=data_definition(),
+            data_definition=self.run.data_definition,
             training={
                 "command": self.command,
                 "config": describe_config(self.config),
