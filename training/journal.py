@@ -21,7 +21,7 @@ class Journal:
         scratch.write_text("".join(json.dumps(record) + "\n" for record in kept), encoding="utf-8")
         scratch.replace(self.path)
         self._file = self.path.open("a", encoding="utf-8")
-        self._board: SummaryWriter = SummaryWriter(str(out / "tensorboard"), purge_step=images + 1 if images else None)
+        self._board: SummaryWriter = SummaryWriter(str(out / "tensorboard"), purge_step=images + 1 if images else 0)
 
     def write(self, record: Mapping[str, Any]) -> None:
         """Add a record; its numbers go to TensorBoard, by images."""

@@ -138,6 +138,7 @@ class TrainingRun:
         before, started = self.position.seconds, time.monotonic()
         position = self.position
         self.stopped = False
+        self.net.train()
         while True:
             noise = noise_in(self.config.curriculum, position.epoch, self.epoch_images)
             parts = self.config.optimiser.accumulation
@@ -185,7 +186,6 @@ class TrainingRun:
         weights = loss_weights(config.loss, self.done, self.position.epoch)
         for group in self.optimiser.param_groups:
             group["lr"] = self.learning_rate
-        self.net.train()
         self.optimiser.zero_grad(set_to_none=True)
         for number, (images, masks) in enumerate(parts, 1):
             with self._averaging_gradients(number == len(parts)):

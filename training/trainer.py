@@ -83,7 +83,7 @@ class Trainer:
             run.stop_asked = interruption.asked
             self._begin_stretch()
             validate_at = self._next_validation()
-            for _ in run.steps():
+            for _ in () if self.stopping.is_over else run.steps():  # over already: a resumed run
                 self.display.step(run.position, run.done, self._images_per_second())
                 if self.watch.is_due(run.position.images):
                     self._look()

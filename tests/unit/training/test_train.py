@@ -108,6 +108,8 @@ def test_early_stopping_keeps_the_best_weights(tmp_path, no_pictures):
     assert len(found) == 3  # the first is better than nothing, the next two are not
     best = max(found, key=lambda record: record["val_dice"])
     assert load_checkpoint(tmp_path).metadata.metrics["monitor"]["val_dice"] == best["val_dice"]
+    assert train.main(["--resume", str(tmp_path), "--device", "cpu"]) == 0
+    assert records(tmp_path) == found  # it was over
 
 
 @pytest.mark.parametrize("option", ["optimiser.accumulation=2", "channels_last=false"])
