@@ -16,10 +16,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from shared.errors import DelineateError
-from shared.net.architectures import count_parameters
 from shared.net.checkpoint import load_checkpoint
 from shared.net.predictor import Predictor
 from shared.net.tiling import TILE_SIZE
@@ -50,16 +50,19 @@ class Cost:
 
 def measure_cost(checkpoint: Path, seconds: float = 5.0) -> Cost:
     """The cost on this machine's CPU, and on its GPU where there is one. Raises `DelineateError`."""
-    net = load_checkpoint(checkpoint).net
-    counter = FlopCounterMode(display=False)
-    with counter, torch.inference_mode():
-        net(torch.zeros(1, 1, TILE_SIZE, TILE_SIZE))
-    # Not net.parameters(): a loaded network's are frozen.
-    parameters = count_parameters(net.requires_grad_(True))
+    parameters, gflop = arithmetic(load_checkpoint(checkpoint).net)
     speeds = [_in_a_process(checkpoint, seconds)]
     if torch.cuda.is_available():
         speeds.append(measure_speed(checkpoint, "cuda", seconds))
-    return Cost(parameters, counter.get_total_flops() / 1e9, speeds)
+    return Cost(parameters, gflop, speeds)
+
+
+def arithmetic(net: nn.Module) -> tuple[int, float]:
+    """Parameters, frozen ones too, and GFLOP per 512×512 image."""
+    counter = FlopCounterMode(display=False)
+    with counter, torch.inference_mode():
+        net(torch.zeros(1, 1, TILE_SIZE, TILE_SIZE))
+    return sum(parameter.numel() for parameter in net.parameters()), counter.get_total_flops() / 1e9
 
 
 def measure_speed(checkpoint: Path, device: str, seconds: float) -> Speed:

@@ -1,3 +1,4 @@
+import functools
 import json
 import shutil
 from pathlib import Path
@@ -11,6 +12,7 @@ from shared.net.checkpoint import Metadata, load_checkpoint, save_checkpoint
 from shared.net.predictor import Predictor
 from shared.synth import definition_hash
 from training import evaluate, protocol
+from training.cost import arithmetic, measure_cost
 from training.protocol import breaking_point, score_baselines, score_robustness
 from training.tables import BEGIN, END
 
@@ -32,7 +34,8 @@ def run(*words):
     return evaluate.main([*map(str, words), "--device", "cpu", "--count", "1"])
 
 
-def test_every_part_is_printed_written_and_recorded(checkpoint, capsys, tmp_path):
+def test_every_part_is_printed_written_and_recorded(checkpoint, capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(evaluate, "measure_cost", functools.partial(measure_cost, seconds=0.0))
     readme = tmp_path / "README.md"
     readme.write_text(f"# Title\n{BEGIN}\nold\n{END}\nthe end\n")
     out = ["--json", tmp_path / "scores.json", "--markdown", tmp_path / "scores.md", "--into", readme]
@@ -48,6 +51,7 @@ def test_every_part_is_printed_written_and_recorded(checkpoint, capsys, tmp_path
     assert found["strata"]["gaussian"]["curve"].keys() == {"0.1", "0.3", "0.5", "0.8", "1.2", "1.8"}
     assert 0 <= found["val"]["dice"] <= 1
     assert found["val"]["images"] == 1
+    assert 0 < found["cost"]["gflop"] < 1
     assert found["cost"]["parameters"] == load_checkpoint(checkpoint).metadata.parameters
     assert found["cost"]["speeds"][0]["images_per_second"] > 0
     assert found["cost"]["speeds"][0]["peak_memory_mib"] > 50
@@ -62,11 +66,9 @@ def test_models_stand_side_by_side(checkpoint, capsys, tmp_path):
 
 
 def test_arithmetic_is_counted():
-    from training.cost import measure_cost
-
-    cost = measure_cost(DEFAULT, seconds=0.0)
-    assert cost.parameters == 1_972_968
-    assert cost.gflop == pytest.approx(1.626, abs=0.01)
+    parameters, gflop = arithmetic(load_checkpoint(DEFAULT).net)
+    assert parameters == 1_972_968
+    assert gflop == pytest.approx(1.626, abs=0.01)
 
 
 @pytest.mark.parametrize(
