@@ -60,6 +60,7 @@ def save_state(
         "versions": library_versions(),
         "started_from": started_from,
         "position": asdict(run.position),
+        "finished": run.done >= 1 or stopping.is_over,
         "average_updates": run.average.updates,
         "scaler": run.scaler.state_dict(),
         "watch": _counters(watch),
@@ -103,6 +104,18 @@ def check_same_run(state: TrainingState, config: TrainingConfig) -> None:
         raise UsageError(
             f"{state.path} belongs to another run ({'; '.join(changed)}): resume with its own config, "
             "or start a new run from its weights with --init"
+        )
+
+
+def check_free(out: Path) -> None:
+    """Raise `UsageError` where a new run in this folder would destroy one that is not finished."""
+    if not (out / STATE_NAME).is_file():
+        return
+    state = load_state(out)
+    if not state.description["finished"]:
+        raise UsageError(
+            f"{out} holds a run that is not finished ({state.description['position']['images']:,} images): go on with "
+            f"--resume {out}, or give another --out, or --overwrite"
         )
 
 

@@ -22,7 +22,7 @@ from shared.errors import DelineateError, UsageError
 from shared.net.checkpoint import load_checkpoint
 from training.config import TrainingConfig, load_config, override
 from training.distributed import joined
-from training.state import TrainingState, check_same_run, load_state
+from training.state import TrainingState, check_free, check_same_run, load_state
 from training.trainer import Trainer
 from training.watch import TrainingCollapsed
 
@@ -38,9 +38,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         config = _config(options, state)
         if state is not None:
             check_same_run(state, config)
+        out = _out(options, config, state)
+        if state is None and not options.overwrite:
+            check_free(out)
         with joined(options.device) as processes:
             start = load_checkpoint(options.init) if options.init else None
-            Trainer(config, _out(options, config, state), processes, command, start, state).train()
+            Trainer(config, out, processes, command, start, state).train()
     except TrainingCollapsed as error:
         print(f"training: {error}", file=sys.stderr)
         return 3
@@ -59,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     for name, key in _SHORT_FORMS.items():
         parser.add_argument(f"--{name.replace('_', '-')}", metavar="VALUE", help=f"the same as --set {key}=VALUE")
     parser.add_argument("--out", type=Path, help="the run's folder (default: runs/NAME)")
+    parser.add_argument("--overwrite", action="store_true", help="begin anew where a run is not finished")
     parser.add_argument("--init", type=Path, metavar="CHECKPOINT", help="start from these weights")
     parser.add_argument("--resume", type=Path, metavar="PATH", help="go on with this run (a folder or its state file)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")

@@ -78,6 +78,15 @@ def test_another_config_is_refused_and_every_key_that_differs_named(stopped, cap
     assert error.count("\n") == 1
 
 
+def test_a_new_run_does_not_destroy_one_that_is_not_finished(stopped, capsys):
+    before = (stopped / STATE_NAME).read_bytes()
+    assert run_tiny(stopped) == 2
+    assert f"--resume {stopped}" in capsys.readouterr().err
+    assert (stopped / STATE_NAME).read_bytes() == before
+    assert train.main([*settings(), "--out", str(stopped), "--overwrite"]) == 0
+    assert run_tiny(stopped) == 0  # that one was finished
+
+
 def test_its_own_config_is_accepted(stopped):
     assert train.main([*settings(), "--resume", str(stopped)]) == 0
     assert records(stopped)[-1]["images"] == 96
@@ -122,7 +131,6 @@ def test_a_state_that_is_something_else_is_refused(stopped, capsys, content, rea
 
 
 def test_weights_are_no_state(stopped, capsys):
-    assert run_tiny(stopped, "budget={epochs: 3}") == 0
     assert train.main(["--resume", str(stopped / "model.safetensors")]) == 2
     assert "--init" in capsys.readouterr().err
 
