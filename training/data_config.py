@@ -21,6 +21,7 @@ class DataConfig(BaseModel):
 
     # Of synthetic scenes.
     clean_share: Share = 0.0  # of the samples that carry no noise at all
+    inverted_share: Share = 0.0  # of the training samples shown as dark dots on light ground
     workers: int = Field(default=1, ge=0)  # processes that make them where training runs on a CPU; 0: itself
 
     # Of a folder, which holds one folder `images` and one `masks`.

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
@@ -14,6 +15,7 @@ from training.synthesis import standardise_batch, synthesise_batch
 
 SAMPLES_PER_EPOCH = 5000
 _NICENESS = 5  # the processes that synthesise yield to the one that trains
+_INVERSION_STREAM = 4  # of a sample's seed; its scene and noise use others
 _PREFETCH = 4  # batches that each of them is ahead
 
 
@@ -24,6 +26,7 @@ class Order:
     seeds: tuple[int, ...]
     noise: NoiseLevel
     clean_share: float
+    inverted_share: float = 0.0
 
 
 class Orders(Dataset[Batch], Iterable[Batch]):
@@ -47,7 +50,14 @@ class Orders(Dataset[Batch], Iterable[Batch]):
             mixed_prob=order.noise.mixed_prob,
             clean_share=order.clean_share,
         )
-        return Batch(standardise_batch(made.images)[:, None], made.masks[:, None].float())
+        images = standardise_batch(made.images)[:, None]
+        for image, seed in zip(images, order.seeds, strict=True):
+            if (
+                order.inverted_share
+                and np.random.default_rng((seed, _INVERSION_STREAM)).random() < order.inverted_share
+            ):
+                image.neg_()  # what standardising the inverted image gives
+        return Batch(images, made.masks[:, None].float())
 
     def __iter__(self) -> Iterator[Batch]:
         """In order; on a CPU by processes of low priority, while the one that trains computes."""
@@ -96,7 +106,7 @@ class SyntheticData:
         for position in range(start, self.batches_per_epoch):
             first = (position * self.world_size + self.rank) * self.batch_size + epoch * self.samples_per_epoch
             seeds = tuple(training_seed(self.seed, first + i) for i in range(self.batch_size))
-            orders.append(Order(seeds, noise, self.config.clean_share))
+            orders.append(Order(seeds, noise, self.config.clean_share, self.config.inverted_share))
         return iter(Orders(orders, self.config, self.device))
 
     def validation(self) -> Mapping[str, Iterable[Batch]]:

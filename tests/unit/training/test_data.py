@@ -96,6 +96,16 @@ def test_processes_that_synthesise_give_the_same_batches_in_the_same_order():
     assert torch.equal(images(opened().batches(0, HARD)), images(opened(working).batches(0, HARD)))
 
 
+def test_the_stated_share_of_training_samples_is_inverted():
+    plain = images(opened().batches(0, HARD))
+    config = SMALL.model_copy(update={"inverted_share": 0.5})
+    inverted = images(opened(config).batches(0, HARD))
+    signs = [1 if torch.equal(a, b) else -1 for a, b in zip(plain, inverted, strict=True)]
+    assert set(signs) == {1, -1}
+    assert torch.equal(plain * torch.tensor(signs)[:, None, None, None], inverted)
+    assert torch.equal(images(opened(config).validation()["val"]), images(opened().validation()["val"]))
+
+
 def test_validation_is_fixed_and_has_the_same_scenes_clean():
     sets = opened().validation()
     assert sets.keys() == {"val", "clean"}
