@@ -27,6 +27,20 @@ from training.watch import CollapseWatch, EarlyStopping
 STATE_NAME = "training_state.safetensors"
 _FORMAT_VERSION = 1
 _HEADER = "delineate.training_state"
+_KEYS = frozenset(
+    [
+        "config",
+        "data_definition",
+        "versions",
+        "started_from",
+        "position",
+        "finished",
+        "average_updates",
+        "scaler",
+        "watch",
+        "stopping",
+    ]
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,12 +101,15 @@ def load_state(path: Path) -> TrainingState:
             raise CheckpointError(f"{path} is no training state: weights alone can be trained on with --init")
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
     description = json.loads(header)
-    version = description["format_version"]
+    version = description.get("format_version")
     if version != _FORMAT_VERSION:
         raise CheckpointError(
             f"{path} has format version {version}, this version of Delineate reads {_FORMAT_VERSION}: "
             "end the run with the version that began it, or start anew from its weights with --init"
         )
+    missing = sorted(_KEYS - description.keys())
+    if missing:
+        raise CheckpointError(f"{path} lacks {', '.join(missing)}: begin the run anew in another --out")
     return TrainingState(path, tensors, description)
 
 

@@ -120,6 +120,12 @@ def test_a_state_of_another_format_is_refused(stopped, capsys):
     assert "format version 99" in capsys.readouterr().err
 
 
+def test_a_state_that_lacks_something_is_refused(stopped, capsys):
+    edit_state(stopped, lambda d: d.pop("position"))
+    assert train.main(["--resume", str(stopped)]) == 2
+    assert "lacks position" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [(b"<!DOCTYPE html><html>", "web page"), (b"\x80\x04\x95" + b"x" * 50, "pickle"), (b"", "empty")],
