@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, Dataset
 from training.data_config import DataConfig
 from training.data_source import Batch, NoiseLevel
 from training.sets import MONITOR_SEEDS, training_seed
-from training.synthesis import standardise_batch, synthesise_batch
+from training.synthesis import training_pairs
 
 SAMPLES_PER_EPOCH = 5000
 _NICENESS = 5  # the processes that synthesise yield to the one that trains
@@ -42,7 +42,7 @@ class Orders(Dataset[Batch], Iterable[Batch]):
 
     def __getitem__(self, index: int) -> Batch:
         order = self.orders[index]
-        made = synthesise_batch(
+        images, masks = training_pairs(
             order.seeds,
             self.device,
             size=self.config.size,
@@ -50,14 +50,13 @@ class Orders(Dataset[Batch], Iterable[Batch]):
             mixed_prob=order.noise.mixed_prob,
             clean_share=order.clean_share,
         )
-        images = standardise_batch(made.images)[:, None]
         for image, seed in zip(images, order.seeds, strict=True):
             if (
                 order.inverted_share
                 and np.random.default_rng((seed, _INVERSION_STREAM)).random() < order.inverted_share
             ):
                 image.neg_()  # what standardising the inverted image gives
-        return Batch(images, made.masks[:, None].float())
+        return Batch(images, masks)
 
     def __iter__(self) -> Iterator[Batch]:
         """In order; on a CPU by processes of low priority, while the one that trains computes."""

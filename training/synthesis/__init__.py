@@ -4,6 +4,6 @@
 are others. The scenes of a seed are the same on every device up to rounding, the pixels' noise is each device's own.
 """
 
-from training.synthesis.batch import SyntheticBatch, standardise_batch, synthesise_batch
+from training.synthesis.batch import SyntheticBatch, standardise_batch, synthesise_batch, training_pairs
 
-__all__ = ["SyntheticBatch", "standardise_batch", "synthesise_batch"]
+__all__ = ["SyntheticBatch", "standardise_batch", "synthesise_batch", "training_pairs"]

@@ -11,6 +11,8 @@ from training.synthesis.draws import draw
 from training.synthesis.noise import apply_noise, draw_noise
 from training.synthesis.scenes import SceneBatch, draw_scenes, render_clean
 
+_AT_ONCE_ON_A_CPU = 8  # samples; their buffers stay in its cache
+
 
 @dataclass(frozen=True, eq=False)
 class SyntheticBatch:
@@ -44,6 +46,28 @@ def synthesise_batch(
         noise = draw_noise(draws.noise, severity, mixed_prob, clean_share)
         images = apply_noise(clean, noise, draws.pixel_seeds)
     return SyntheticBatch(images, clean, masks, scenes, noise)
+
+
+def training_pairs(
+    seeds: Sequence[int],
+    device: torch.device,
+    *,
+    size: int = DOTBLOB_V1.canvas_px,
+    severity: float = 1.0,
+    mixed_prob: float = DOTBLOB_V1.mixed_prob,
+    clean_share: float = 0.0,
+) -> tuple[Tensor, Tensor]:
+    """The standardised images and the masks of these seeds, both float32 (N, 1, size, size)."""
+    images, masks = (torch.empty(len(seeds), 1, size, size, device=device) for _ in range(2))
+    at_once = _AT_ONCE_ON_A_CPU if device.type == "cpu" else len(seeds)
+    for start in range(0, len(seeds), at_once):
+        part = slice(start, start + at_once)
+        made = synthesise_batch(
+            seeds[part], device, size=size, severity=severity, mixed_prob=mixed_prob, clean_share=clean_share
+        )
+        images[part, 0] = standardise_batch(made.images)
+        masks[part, 0] = made.masks.float()
+    return images, masks
 
 
 def standardise_batch(images: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from shared.images.normalise import standardise
 from shared.synth import ELEMENTARY_KINDS, NoiseParameters, apply_noise, render_scene, snr_db, synthesise
 from shared.synth.blobs import blob_mask
 from training.synthesis import noise as torch_noise
-from training.synthesis import standardise_batch, synthesise_batch
+from training.synthesis import standardise_batch, synthesise_batch, training_pairs
 from training.synthesis.contours import fill_contours, most_rows_of_an_edge
 from training.synthesis.scenes import SceneBatch, render_clean
 
@@ -143,6 +143,13 @@ def test_a_sample_does_not_depend_on_its_batch():
     assert torch.equal(together.images[4], apart.images[0])
     assert torch.equal(together.masks[4], apart.masks[0])
     assert together.noise[4] == apart.noise[0]
+
+
+def test_training_pairs_are_the_samples_standardised():
+    made = synthesise_batch(range(6), CPU, size=64)
+    images, masks = training_pairs(range(6), CPU, size=64)
+    assert torch.equal(images[:, 0], standardise_batch(made.images))
+    assert torch.equal(masks[:, 0] > 0, made.masks)
 
 
 def test_the_stated_share_is_clean():
