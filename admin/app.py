@@ -11,7 +11,7 @@ from flask import Flask, url_for
 from admin import auth, errors, health, security
 from admin.context import EXTENSION
 from admin.progress import ProgressMeter
-from admin.ui import formats, forms, items, jobs, submit
+from admin.ui import formats, forms, items, jobs, models, submit
 from shared.config import Settings
 from shared.services import Services, connect
 
@@ -47,7 +47,7 @@ def create_app(settings: Settings, services: Services | None = None) -> Flask:
     errors.init_app(app)
     auth.init_app(app)
     security.protect_forms(app)
-    for blueprint in (jobs.blueprint, items.blueprint, submit.blueprint, health.blueprint):
+    for blueprint in (jobs.blueprint, items.blueprint, models.blueprint, submit.blueprint, health.blueprint):
         app.register_blueprint(blueprint)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.filters.update(formats.FILTERS)

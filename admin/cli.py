@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from admin import commands
+from admin.models import models_group
 from shared.config import Settings, environment_example, load_settings, settings_table
 from shared.errors import ConfigurationError, DelineateError, Retryable, UsageError
 from shared.logs import setup_logging
@@ -43,6 +44,9 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """Run and look after Delineate: the web admin, the reconciler, the database, the embedded stack."""
+
+
+main.add_command(models_group)
 
 
 @main.command("serve")

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from producer.display import plural
-from producer.submit import submitter
 from shared.errors import UsageError
+from shared.identity import user_at_host
 from shared.jobs.submission import SyntheticSpec, submit_synthetic
 from shared.services import Services
 
@@ -35,4 +35,4 @@ def submit_demo(services: Services, spec: SyntheticSpec) -> str:
     """
     services.check()
     name = f"demo of {plural(spec.count, 'scene')}, seed {spec.seed}"
-    return submit_synthetic(services, spec, name=name, submitted_by=submitter())
+    return submit_synthetic(services, spec, name=name, submitted_by=user_at_host())

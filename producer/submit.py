@@ -3,8 +3,6 @@
 import hashlib
 import json
 import os
-import pwd
-import socket
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +10,7 @@ from pathlib import Path
 
 from producer.display import Display, plural
 from producer.sources import Sources
+from shared.identity import user_at_host
 from shared.jobs.submission import SubmissionProgress, submit_images
 from shared.services import Services
 
@@ -67,7 +66,7 @@ def submit_paths(
             services,
             sources,
             name=job_name,
-            submitted_by=submitter(),
+            submitted_by=user_at_host(),
             submission_key=_submission_key(job_name, sources),
             on_start=started,
             on_progress=advanced,
@@ -75,16 +74,7 @@ def submit_paths(
     return Submission(job_id, last, time.monotonic() - begun)
 
 
-def submitter() -> str:
-    """Return who submits: `user@host`."""
-    try:
-        user = pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:  # in a container that runs under a number alone
-        user = str(os.getuid())
-    return f"{user}@{socket.gethostname()}"
-
-
 def _submission_key(name: str, sources: Sources) -> str:
     """Return the key under which an interrupted submission is found again: the same command on the same machine."""
-    identity = [submitter(), name, [os.fsencode(path).hex() for path in sources.arguments], sources.recursive]
+    identity = [user_at_host(), name, [os.fsencode(path).hex() for path in sources.arguments], sources.recursive]
     return hashlib.sha256(json.dumps(identity).encode()).hexdigest()

@@ -96,6 +96,7 @@ class ItemErrorCode(StrEnum):
     TOO_LARGE = "too_large"  # a side is over MAX_IMAGE_SIDE
     NOT_FINITE = "not_finite"  # NaN or infinite intensities
     # found while processing
+    MODEL_UNAVAILABLE = "model_unavailable"  # the job's model is gone from the object store, or damaged
     SOURCE_MISSING = "source_missing"  # the uploaded source is gone from the object store
     WORKER_CRASHED = "worker_crashed"  # the process died three times while it worked on this item
     INTERNAL = "internal"  # a defect of ours; the worker's log has the traceback

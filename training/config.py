@@ -1,24 +1,26 @@
-"""The training config: a YAML file and `--set key=value` overrides, checked before anything runs.
+"""The training config: a YAML file and overrides of single values, checked before anything runs.
 
 An unknown key, a missing one or a value out of range is refused by its name.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from shared.errors import UsageError
+from training.data_config import DataConfig
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class ModelConfig(_Section):
@@ -28,48 +30,115 @@ class ModelConfig(_Section):
     arguments: dict[str, Any] = Field(default_factory=dict)
 
 
-class DataConfig(_Section):
-    """What the training samples are like."""
+class PhaseConfig(_Section):
+    """A phase of the curriculum; it begins where the one before it ends."""
 
-    size: int = Field(default=512, ge=64, multiple_of=16)  # px
-    severity: Share = 1.0  # of the noise, once the ramp is over
+    name: str
+    until_epoch: Count  # the last epoch of the phase
+    noise_scale: Share  # of the severity
+    mixed_prob: Share
+
+
+class CurriculumConfig(_Section):
+    """How hard synthetic samples are: phases by epoch, or a ramp by images, or neither."""
+
+    severity: Share = 1.0  # of the noise, once the ramp or the phases are over
     mixed_prob: Share = 0.6
-    clean_share: Share = 0.12  # of the samples carry no noise at all
     ramp_images: int = Field(default=0, ge=0)  # over which the severity rises to its value
     ramp_start: Share = 0.2  # of the severity, at the first image
-    workers: int = Field(default=1, ge=0)  # processes that synthesise; 0 does it in the training process
+    phases: tuple[PhaseConfig, ...] = ()
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        ends = [phase.until_epoch for phase in self.phases]
+        if ends != sorted(set(ends)):
+            raise ValueError("each phase must end after the one before it")
+        if self.phases and self.ramp_images:
+            raise ValueError("give either phases or ramp_images")
+        return self
+
+
+class Ramp(_Section):
+    """A weight that moves in a straight line from `start` to `end`; one number is a weight that stays.
+
+    It moves between two epochs (counted from 1; epoch 20 is the line's start while epoch 20 is trained), or over
+    the whole run where none are named.
+    """
+
+    start: NotNegative
+    end: NotNegative
+    epochs: tuple[Count, Count] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_number(cls, value: Any) -> Any:
+        return value if isinstance(value, dict | Ramp) else {"start": value, "end": value}
+
+    @model_validator(mode="after")
+    def _forwards(self) -> Self:
+        if self.epochs is not None and self.epochs[0] >= self.epochs[1]:
+            raise ValueError("epochs: the second must be after the first")
+        return self
 
 
 class LossConfig(_Section):
-    """Weights of the two parts of the loss."""
+    """alpha · Dice + beta · binary cross-entropy + gamma · boundary Tversky."""
 
-    dice: float = Field(default=1.0, ge=0)
-    bce: float = Field(default=1.0, ge=0)
+    alpha: Ramp = Ramp(start=1, end=1)
+    beta: Ramp = Ramp(start=1, end=1)
+    gamma: Ramp = Ramp(start=0, end=0)
+    false_positives: NotNegative = 0.7  # the boundary term's weights
+    false_negatives: NotNegative = 0.3
+    band_px: Count = 5  # on either side of the contour
 
 
 class OptimiserConfig(_Section):
     """AdamW with warm-up and a cosine to zero over the budget."""
 
     lr: Positive = 1.5e-3
-    weight_decay: float = Field(default=1e-2, ge=0)
+    weight_decay: NotNegative = 1e-2
     warmup: Annotated[float, Field(ge=0, lt=1)] = 0.03  # of the budget
+    warmup_epochs: NotNegative | None = None  # instead of `warmup`
     clip_norm: Positive = 1.0
-    batch_size: Count = 16
-    ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.998  # the average of the weights that is kept
+    batch_size: Count = 16  # images in one step, over all processes and accumulated parts
+    accumulation: Count = 1  # parts that a step's batch is computed in, for less memory
+    ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.998  # the average of the weights that is kept; 0: none
 
 
 class BudgetConfig(_Section):
-    """Training ends with whichever budget is spent first."""
+    """Training ends with whichever is spent first: the epochs or images, or the minutes."""
 
-    max_images: Count
+    epochs: Count | None = None
+    max_images: Count | None = None  # instead of epochs
     max_minutes: Positive | None = None
+
+    @model_validator(mode="after")
+    def _one_unit(self) -> Self:
+        if (self.epochs is None) == (self.max_images is None):
+            raise ValueError("give either epochs or max_images")
+        return self
 
 
 class ValidationConfig(_Section):
-    """How often the averaged weights are scored and saved, on how many held-out scenes."""
+    """When the averaged weights are scored and saved: every so many minutes, or at the end of every epoch."""
 
-    every_minutes: Positive = 5.0
-    scenes: Count = 64
+    every_minutes: Positive | None = None  # None: at the end of every epoch
+    keep: Literal["last", "best"] = "last"  # which weights the run ends with; the best are those of the highest Dice
+    patience: Count | None = None  # validations without a better Dice until training stops; None never stops early
+    min_delta: NotNegative = 0.001  # of Dice; less is no better
+
+
+class WatchConfig(_Section):
+    """When training has collapsed, and how often to look."""
+
+    every_images: Count = 1000
+    grace_images: int = Field(default=2000, ge=0)  # before the first look
+    min_foreground: Share = 0.005  # share of the training batches' pixels that the network takes for foreground
+    max_foreground: Share = 0.95
+    min_clean_dice: Share = 0.2
+    max_fall: Share = 0.5  # of the clean Dice, as a share of the best so far
+    batches: Count = 1  # of held-out clean samples that the clean Dice is taken from
+    looks: Count = 2  # bad ones in a row until training stops
 
 
 class TrainingConfig(_Section):
@@ -79,12 +148,29 @@ class TrainingConfig(_Section):
     seed: int = Field(default=0, ge=0, lt=2**16)
     model: ModelConfig
     data: DataConfig = DataConfig()
+    curriculum: CurriculumConfig = CurriculumConfig()
     loss: LossConfig = LossConfig()
     optimiser: OptimiserConfig = OptimiserConfig()
     budget: BudgetConfig
     validation: ValidationConfig = ValidationConfig()
-    precision: Literal["fp32", "bf16"] = "bf16"
+    watch: WatchConfig = WatchConfig()
+    precision: Literal["fp32", "bf16", "fp16"] = "bf16"
+    compile: bool = False  # torch.compile
+    channels_last: bool = True
     threads: Count | None = None  # torch's; None leaves torch's own choice
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        in_epochs = self.budget.epochs is not None
+        ramps = (self.loss.alpha, self.loss.beta, self.loss.gamma)
+        of_epochs = self.curriculum.phases or any(ramp.epochs for ramp in ramps) or self.optimiser.warmup_epochs
+        if of_epochs and not in_epochs:
+            raise ValueError("budget.epochs: the curriculum's phases, a loss's ramp or the warm-up count in epochs")
+        if self.optimiser.batch_size % self.optimiser.accumulation:
+            raise ValueError("optimiser.accumulation: it must divide optimiser.batch_size")
+        if self.optimiser.warmup_epochs is not None and self.optimiser.warmup_epochs >= (self.budget.epochs or 0):
+            raise ValueError("optimiser.warmup_epochs: the warm-up must end before the run does")
+        return self
 
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainingConfig:
@@ -97,13 +183,28 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainingConfig:
         raise UsageError(f"the config {path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(data, dict):
         raise UsageError(f"the config {path} holds no settings")
+    return check_config(data, overrides, f"the config {path}")
+
+
+def override(config: TrainingConfig, overrides: Sequence[str]) -> TrainingConfig:
+    """The config with `dotted.key=value` overrides applied. Raises `UsageError`."""
+    return check_config(config.model_dump(mode="json"), overrides, f"the config {config.name}")
+
+
+def check_config(data: dict[str, Any], overrides: Sequence[str], name: str) -> TrainingConfig:
+    """Validate settings with overrides applied; `name` says in an error whose they are. Raises `UsageError`."""
     for override in overrides:
         _apply(data, override)
     try:
         return TrainingConfig.model_validate(data)
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg'].lower()}" for e in error.errors())
-        raise UsageError(f"the config {path} cannot be used: {problems}") from error
+        problems = "; ".join(_problem(e["loc"], e["msg"]) for e in error.errors())
+        raise UsageError(f"{name} cannot be used: {problems}") from error
+
+
+def _problem(location: tuple[int | str, ...], message: str) -> str:
+    message = message.removeprefix("Value error, ")
+    return ": ".join(part for part in (".".join(map(str, location)), message[:1].lower() + message[1:]) if part)
 
 
 def _apply(data: dict[str, Any], override: str) -> None:

@@ -1,8 +1,9 @@
-"""Score a checkpoint on the fixed sets of the benchmark.
+"""The benchmark's whole protocol on one or more checkpoints. docs/evaluation.md describes every part.
 
     python -m training.evaluate --checkpoint shared/weights/default --set val --count 100   # a quick look
-    python -m training.evaluate --checkpoint shared/weights/default --set all --json scores.json
-    python -m training.evaluate --checkpoint runs/compact --set all --record                # into its model.json
+    python -m training.evaluate --checkpoint shared/weights/default --json scores.json --markdown scores.md
+    python -m training.evaluate --checkpoint shared/weights/default runs/unet --into README.md
+    python -m training.evaluate --checkpoint runs/compact --record                          # into its model.json
 
 Runs the network as the worker does, 8-bit probabilities included. Training never meets these scenes.
 """
@@ -10,71 +11,79 @@ Runs the network as the worker does, 8-bit probabilities included. Training neve
 import argparse
 import json
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from rich.console import Console
+from rich.markdown import Markdown
 
 from shared.errors import CheckpointError, DelineateError, UsageError
-from shared.images.normalise import standardise
 from shared.net.checkpoint import METADATA_NAME, locate_weights, read_metadata, write_metadata
-from shared.net.predictor import PROBABILITY_LEVELS, Predictor
+from shared.net.predictor import Predictor
 from shared.synth import DOTBLOB_V1, definition_hash
-from training.scoring import Probability, Scores, full_scores, generate, quick_scores, summarise
-from training.sets import STRATA_SCENES, VAL_SCENES, Case, clean_cases, strata_cases, val_cases
+from training.cost import measure_cost
+from training.oracle import oracle_scores
+from training.protocol import FULL_SETS, score_baselines, score_robustness, score_set, score_strata
+from training.provenance import differences
+from training.tables import insert, markdown
 
-SETS = ("val", "clean", "strata")
-_BATCH = 8
-_COLUMNS = ("images", "dice", "dice_p10", "iou", "precision", "recall", "boundary_f1", "hausdorff95", "ece")
-
-
-def evaluate_cases(predictor: Predictor, cases: Sequence[Case], score: Callable[..., Scores] = full_scores) -> Scores:
-    """Mean scores of the predictor over the cases (512×512 images), at the checkpoint's threshold."""
-    rows = []
-    for start in range(0, len(cases), _BATCH):
-        samples = [generate(case) for case in cases[start : start + _BATCH]]
-        tiles = np.stack([standardise(sample.image.astype(np.float32)) for sample in samples])
-        for levels, sample in zip(predictor.predict_tiles(tiles), samples, strict=True):
-            probability: Probability = levels / np.float32(PROBABILITY_LEVELS)
-            rows.append(score(probability, sample.mask, predictor.threshold))
-    return summarise(rows)
+PARTS = ("val", "clean", "shapes", "strata", "robustness", "cost", "baselines", "oracle")
+_BASELINE_IMAGES = 50
+_ROBUSTNESS_IMAGES = 200
+_ORACLE_IMAGES = 200
 
 
-def evaluate(predictor: Predictor, sets: Sequence[str], count: int | None) -> dict[str, Any]:
-    """Scores by set; `count` limits the scenes of each set (of each stratum)."""
+def evaluate(checkpoint: Path, predictor: Predictor, parts: Sequence[str], count: int | None) -> dict[str, Any]:
+    """Scores of one model by part; `count` limits the scenes of each set (of each stratum)."""
     results: dict[str, Any] = {}
-    if "val" in sets:
-        results["val"] = evaluate_cases(predictor, val_cases(count or VAL_SCENES))
-    if "clean" in sets:
-        results["clean"] = evaluate_cases(predictor, clean_cases(count or VAL_SCENES))
-    if "strata" in sets:
-        strata: dict[str, dict[str, Scores]] = {}
-        for kind, strength, cases in strata_cases(count or STRATA_SCENES):
-            strata.setdefault(kind, {})[f"{strength:g}"] = evaluate_cases(predictor, cases, quick_scores)
-        results["strata"] = strata
+    for part in parts:
+        if part in FULL_SETS:
+            results[part] = score_set(predictor, part, count)
+        elif part == "strata":
+            results[part] = score_strata(predictor, count)
+        elif part == "robustness":
+            results[part] = score_robustness(predictor, count or _ROBUSTNESS_IMAGES)
+        elif part == "cost":
+            results[part] = asdict(measure_cost(checkpoint))
     return results
 
 
-def print_table(results: dict[str, Any]) -> None:
-    """Print what `evaluate` returned."""
-    averaged = [name for name in ("val", "clean") if name in results]
-    if averaged:
-        print("set    " + "".join(f"{column:>13}" for column in _COLUMNS))
-    for name in averaged:
-        print(f"{name:<7}" + "".join(f"{results[name][column]:>13.4g}" for column in _COLUMNS))
-    for kind, curve in results.get("strata", {}).items():
-        print(f"{kind:<12}" + "  ".join(f"{strength}: {row['dice']:.3f}" for strength, row in curve.items()))
+def without_model(parts: Sequence[str], count: int | None) -> dict[str, Any]:
+    """The parts that no network takes part in."""
+    results: dict[str, Any] = {}
+    if "baselines" in parts:
+        results["baselines"] = score_baselines(count or _BASELINE_IMAGES)
+    if "oracle" in parts:
+        images = count or _ORACLE_IMAGES
+        results["oracle"] = {name: score.to_dict() for name, score in oracle_scores(images, images).items()}
+    return results
 
 
-def _check_definition(predictor: Predictor) -> None:
+def check_definition(predictor: Predictor) -> None:
+    """Raise `CheckpointError` where the checkpoint was trained on another definition; says which numbers differ."""
     trained_on = predictor.metadata.data_definition
-    if trained_on.get("sha256") != definition_hash():
-        raise CheckpointError(
-            f"the checkpoint was trained on {trained_on.get('name', 'unnamed data')} in another definition than "
-            f"this version's {DOTBLOB_V1.name}: its scores could not be compared"
-        )
+    if trained_on.get("sha256") == definition_hash():
+        return
+    now = json.loads(json.dumps(asdict(DOTBLOB_V1)))
+    stored = trained_on.get("values")
+    keys = f" ({'; '.join(differences(stored, now))})" if isinstance(stored, dict) else ""
+    raise CheckpointError(
+        f"the checkpoint was trained on {trained_on.get('name', 'unnamed data')} in another definition than "
+        f"this version's {DOTBLOB_V1.name}{keys}: its scores could not be compared"
+    )
+
+
+def _load(paths: Sequence[Path], device: str, precision: str) -> dict[str, tuple[Path, Predictor]]:
+    """The models by a name to show: the folder's, or the whole path where two folders have one name."""
+    names = [path.resolve().name for path in paths]
+    models = {}
+    for path, name in zip(paths, names, strict=True):
+        predictor = Predictor.load(path, device, precision)
+        check_definition(predictor)
+        models[name if names.count(name) == 1 else str(path)] = (path, predictor)
+    return models
 
 
 def _record(folder: Path, results: dict[str, Any]) -> None:
@@ -83,31 +92,53 @@ def _record(folder: Path, results: dict[str, Any]) -> None:
     write_metadata(folder, replace(metadata, metrics={**metadata.metrics, **results}))
 
 
+def run(options: argparse.Namespace) -> dict[str, Any]:
+    """Evaluate what the command line asks for, and write it where it asks. Raises `DelineateError`."""
+    if options.count is not None and options.count < 1:
+        raise UsageError(f"--count {options.count}: use a number from 1 up")
+    parts = PARTS if options.chosen == "all" else (options.chosen,)
+    models = _load(options.checkpoint, options.device, options.precision)
+    found = {name: evaluate(path, predictor, parts, options.count) for name, (path, predictor) in models.items()}
+    results = {"models": found, **without_model(parts, options.count)}
+    text = markdown(results)
+    try:
+        if options.json:
+            options.json.write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        if options.markdown:
+            options.markdown.write_text(text, encoding="utf-8")
+        if options.into:
+            insert(options.into, text)
+    except OSError as error:
+        raise UsageError(f"{error.filename} cannot be written: {error.strerror}") from error
+    if options.record:
+        for name, (path, _) in models.items():
+            _record(locate_weights(path).parent, found[name])
+    return results
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m training.evaluate", description="Score a checkpoint.")
-    parser.add_argument("--checkpoint", type=Path, required=True, help="checkpoint folder")
-    parser.add_argument("--set", choices=[*SETS, "all"], default="all", dest="chosen")
+    parser = argparse.ArgumentParser(prog="python -m training.evaluate", description="Score checkpoints.")
+    parser.add_argument("--checkpoint", type=Path, nargs="+", required=True, help="checkpoint folders")
+    parser.add_argument("--set", choices=[*PARTS, "all"], default="all", dest="chosen")
     parser.add_argument("--count", type=int, help="scenes of each set (default: all of them)")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--precision", default="auto", help="auto, fp32, bf16 or fp16")
     parser.add_argument("--json", type=Path, help="write the scores to this file")
-    parser.add_argument("--record", action="store_true", help="write the scores into the checkpoint's model.json")
+    parser.add_argument("--markdown", type=Path, help="write the tables to this file")
+    parser.add_argument("--into", type=Path, help="put the tables between the markers in this file, such as README.md")
+    parser.add_argument("--record", action="store_true", help="add the scores to the checkpoint's model.json")
     options = parser.parse_args(arguments)
     try:
-        if options.count is not None and options.count < 1:
-            raise UsageError(f"--count {options.count}: use a number from 1 up")
-        predictor = Predictor.load(options.checkpoint, options.device, options.precision)
-        _check_definition(predictor)
-        results = evaluate(predictor, SETS if options.chosen == "all" else (options.chosen,), options.count)
+        results = run(options)
     except DelineateError as error:
         print(f"evaluate: {error}", file=sys.stderr)
         return 2
-    print_table(results)
-    if options.json:
-        options.json.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
-    if options.record:
-        _record(locate_weights(options.checkpoint).parent, results)
+    text = markdown(results)
+    if sys.stdout.isatty():
+        Console().print(Markdown(text))
+    else:
+        print(text, end="")
     return 0
 
 

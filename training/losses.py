@@ -1,8 +1,32 @@
 """Losses on logits, as pure functions. Tensors are (B, 1, H, W); targets are 0 or 1."""
 
+from dataclasses import dataclass
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """alpha · Dice + beta · cross-entropy + gamma · boundary Tversky; a term of weight 0 is not computed."""
+
+    alpha: float = 1.0
+    beta: float = 1.0
+    gamma: float = 0.0
+    false_positives: float = 0.7  # the boundary term's weights
+    false_negatives: float = 0.3
+    band_px: int = 5  # on either side of the contour
+
+
+class LossTerms(NamedTuple):
+    """The weighted sum, which is trained on, and its terms before they are weighted; scalars."""
+
+    total: Tensor
+    dice: Tensor
+    bce: Tensor
+    boundary: Tensor
 
 
 def soft_dice_loss(logits: Tensor, target: Tensor, smooth: float = 1.0) -> Tensor:
@@ -16,7 +40,54 @@ def soft_dice_loss(logits: Tensor, target: Tensor, smooth: float = 1.0) -> Tenso
     return (1 - (2 * overlap + smooth) / (total + smooth)).mean()
 
 
-def segmentation_loss(logits: Tensor, target: Tensor, *, dice: float, bce: float) -> Tensor:
-    """Weighted sum of the soft Dice loss and the binary cross-entropy per pixel."""
-    cross_entropy = F.binary_cross_entropy_with_logits(logits, target)
-    return dice * soft_dice_loss(logits, target) + bce * cross_entropy
+def contour_band(target: Tensor, width: int) -> Tensor:
+    """1 where the chessboard distance to a pixel of the other class is at most `width` pixels, else 0.
+
+    `width` pixels on either side of the contour; the image's edge is no contour.
+    """
+    return (_dilated(target, width) + _dilated(1 - target, width) - 1).clamp(0, 1)
+
+
+def boundary_tversky_loss(
+    logits: Tensor,
+    target: Tensor,
+    *,
+    false_positives: float,
+    false_negatives: float,
+    width: int,
+    smooth: float = 1.0,
+) -> Tensor:
+    """1 − Tversky index TP / (TP + a·FP + b·FN) on the band around the contour, for each image, then the mean.
+
+    Salehi et al. 2017, with a = `false_positives`, b = `false_negatives`, over probabilities.
+    """
+    band = contour_band(target, width)
+    inside = torch.sigmoid(logits) * band
+    hit = (inside * target).sum((1, 2, 3))
+    too_much = inside.sum((1, 2, 3)) - hit
+    missed = (band * target).sum((1, 2, 3)) - hit
+    return (1 - (hit + smooth) / (hit + false_positives * too_much + false_negatives * missed + smooth)).mean()
+
+
+def segmentation_loss(logits: Tensor, target: Tensor, weights: LossWeights) -> LossTerms:
+    """The recipe's loss: soft Dice, binary cross-entropy per pixel, and Tversky on the boundary."""
+    nothing = logits.new_zeros(())
+    dice = soft_dice_loss(logits, target) if weights.alpha else nothing
+    bce = F.binary_cross_entropy_with_logits(logits, target) if weights.beta else nothing
+    boundary = nothing
+    if weights.gamma:
+        boundary = boundary_tversky_loss(
+            logits,
+            target,
+            false_positives=weights.false_positives,
+            false_negatives=weights.false_negatives,
+            width=weights.band_px,
+        )
+    return LossTerms(weights.alpha * dice + weights.beta * bce + weights.gamma * boundary, dice, bce, boundary)
+
+
+def _dilated(mask: Tensor, width: int) -> Tensor:
+    """Maximum over the square of side 2 · width + 1, one axis after the other; padding counts as −∞."""
+    side = 2 * width + 1
+    rows = F.max_pool2d(mask, (side, 1), stride=1, padding=(width, 0))
+    return F.max_pool2d(rows, (1, side), stride=1, padding=(0, width))

@@ -11,6 +11,7 @@ from shared.images import metrics
 from shared.images.normalise import standardise
 from shared.synth import Sample, synthesise
 from training.sets import Case
+from training.silhouettes import silhouette_sample
 
 Probability = NDArray[np.float32]
 Scores = dict[str, float]
@@ -22,7 +23,7 @@ def quick_scores(probability: Probability, truth: NDArray[np.bool_], threshold: 
 
 
 def full_scores(probability: Probability, truth: NDArray[np.bool_], threshold: float) -> Scores:
-    """Everything that BENCHMARK reports for one image."""
+    """Everything that the benchmark reports for one image."""
     prediction = probability >= threshold
     return {
         "dice": metrics.dice(prediction, truth),
@@ -47,6 +48,8 @@ def segment(
 
 def generate(case: Case, size: int = 512) -> Sample:
     """The case's image and truth."""
+    if case.shape is not None:
+        return silhouette_sample(case, size)
     return synthesise(case.seed, size=size, severity=case.severity, noise=case.noise)
 
 

@@ -16,6 +16,13 @@ STRATA_SEEDS = range(2_100_000_000, 2_100_000_000 + STRATA_SCENES)
 MONITOR_SEEDS = range(2_200_000_000, 2_200_000_000 + 10_000)  # scored while training, reported nowhere else
 TRAINING_SEEDS_START = 2**40
 SEEDS_PER_RUN = 2**40
+GENERATED_SEEDS_START = 2**58  # of data sets written to disk, past the last run's block
+SHAPES_SCENES = 200
+SHAPES_SEEDS = range(2_150_000_000, 2_150_000_000 + SHAPES_SCENES)
+SHAPES_SEVERITY = 0.5
+ORACLE_SEEDS = range(2_160_000_000, 2_160_000_000 + 1000)  # the oracle's radii are chosen on these
+
+SILHOUETTES = ("polygon", "star", "ring", "letter")
 
 STRATA_STRENGTHS: dict[str, tuple[float, ...]] = {
     "gaussian": (0.1, 0.3, 0.5, 0.8, 1.2, 1.8),
@@ -32,6 +39,7 @@ class Case:
     seed: int
     noise: str | NoiseParameters | None
     severity: float = 1.0
+    shape: str | None = None  # a silhouette of `training.silhouettes` in place of the blob
 
 
 def training_seed(run_seed: int, index: int) -> int:
@@ -55,3 +63,11 @@ def strata_cases(count: int = STRATA_SCENES) -> Iterator[tuple[str, float, list[
         for strength in strengths:
             noise = NoiseParameters.single(kind, strength)
             yield kind, strength, [Case(seed, noise) for seed in STRATA_SEEDS[:count]]
+
+
+def shapes_cases(count: int = SHAPES_SCENES) -> list[Case]:
+    """Silhouettes that no blob generator makes, each kind in turn."""
+    return [
+        Case(seed, None, SHAPES_SEVERITY, SILHOUETTES[i % len(SILHOUETTES)])
+        for i, seed in enumerate(SHAPES_SEEDS[:count])
+    ]

@@ -1,149 +1,92 @@
-"""Train a network on synthetic scenes.
+"""Train a network on synthetic scenes, or on a folder of image/mask pairs.
 
     python -m training.train --config training/configs/smoke.yaml            # under a minute on a CPU
     python -m training.train --config training/configs/compact.yaml          # the shipped default
-    python -m training.train --config training/configs/compact.yaml --set budget.max_minutes=5 --out runs/short
+    python -m training.train --config training/configs/seed.yaml --lr 2e-4 --set loss.gamma=0.5 --out runs/other
     python -m training.train --config training/configs/compact.yaml --init runs/compact --set seed=2 --out runs/more
+    python -m training.train --resume runs/seed                              # go on with a run that was stopped
+    torchrun --nproc-per-node 4 -m training.train --config training/configs/seed.yaml
 
-Writes the checkpoint folder `--out` (default runs/NAME) at every validation and at the end, with metrics.jsonl
-beside the weights. The checkpoint holds the running average of the weights.
+Writes the folder `--out` (default runs/NAME): the checkpoint, the training state, metrics.jsonl, TensorBoard's files,
+and at the end plots. Exit codes: 0 trained, or stopped by a signal with the state saved; 2 a wrong argument or config;
+3 training collapsed.
 """
 
 import argparse
-import json
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import torch
+from shared.errors import DelineateError, UsageError
+from shared.net.checkpoint import load_checkpoint
+from training.config import TrainingConfig, load_config, override
+from training.distributed import joined
+from training.state import TrainingState, check_free, check_same_run, load_state
+from training.trainer import Trainer
+from training.watch import TrainingCollapsed
 
-from shared.errors import DelineateError
-from shared.net.architectures import count_parameters
-from shared.net.checkpoint import LoadedModel, Metadata, load_checkpoint, save_checkpoint
-from shared.net.device import resolve_device
-from shared.synth import DOTBLOB_V1, definition_hash
-from training.config import TrainingConfig, load_config
-from training.loop import TrainingRun
-from training.scoring import generate, quick_scores, segment, summarise
-from training.sets import MONITOR_SEEDS, Case
-
-_LOG_EVERY_STEPS = 50
-_MONITOR_BATCH = 8
-
-
-class Monitor:
-    """Scores the averaged network on held-out scenes that are neither trained on nor reported."""
-
-    def __init__(self, config: TrainingConfig) -> None:
-        self.config = config
-        seeds = MONITOR_SEEDS[: config.validation.scenes]
-        self.sets = {
-            name: [generate(Case(seed, noise), config.data.size) for seed in seeds]
-            for name, noise in (("val", None), ("clean", "none"))
-        }
-
-    def scores(self, run: TrainingRun) -> dict[str, float]:
-        """Mean Dice at threshold 0.5 with the val set's noise and without noise."""
-        net = run.average.net
-        result = {}
-        for name, samples in self.sets.items():
-            rows = []
-            for start in range(0, len(samples), _MONITOR_BATCH):
-                batch = samples[start : start + _MONITOR_BATCH]
-                maps = segment(net, batch, run.device, self.config.precision)
-                rows += [quick_scores(p, s.mask, 0.5) for p, s in zip(maps, batch, strict=True)]
-            result[f"{name}_dice"] = summarise(rows)["dice"]
-        return result
-
-
-def train(
-    config: TrainingConfig, out: Path, device: torch.device, command: str, start: LoadedModel | None = None
-) -> None:
-    """Train by `config`, from the weights of `start` if given; keep checkpoint and metrics.jsonl in `out`.
-
-    `command` is recorded in the checkpoint.
-    """
-    if config.threads is not None:
-        torch.set_num_threads(config.threads)
-    run = TrainingRun(config, device, start)
-    monitor = Monitor(config)
-    out.mkdir(parents=True, exist_ok=True)
-    print(f"{config.name}: {count_parameters(run.net):,} parameters on {device}, checkpoint in {out}", flush=True)
-    with (out / "metrics.jsonl").open("w", encoding="utf-8") as journal:
-        for losses in _stretches(run):
-            record = {
-                "images": run.images,
-                "minutes": round(run.minutes, 2),
-                "loss": sum(losses) / len(losses),
-                **monitor.scores(run),
-            }
-            save_checkpoint(out, run.average.net, _describe(run, command, record), half=True)
-            journal.write(json.dumps(record) + "\n")
-            journal.flush()
-            print("  ".join(f"{name} {value:.4g}" for name, value in record.items()), flush=True)
-
-
-def _stretches(run: TrainingRun) -> Iterator[list[float]]:
-    """The losses of each stretch of training that ends in a validation; the last stretch may be shorter."""
-    every = run.config.validation.every_minutes
-    losses: list[float] = []
-    validate_at = every
-    for loss in run.steps():
-        losses.append(loss)
-        if len(losses) % _LOG_EVERY_STEPS == 0:
-            recent = sum(losses[-_LOG_EVERY_STEPS:]) / _LOG_EVERY_STEPS
-            rate = run.images / run.minutes / 60
-            print(f"images {run.images}  loss {recent:.4f}  {rate:.1f} images/s", flush=True)
-        if run.minutes >= validate_at:
-            yield losses
-            losses, validate_at = [], run.minutes + every
-    if losses:
-        yield losses
-
-
-def _describe(run: TrainingRun, command: str, record: dict[str, Any]) -> Metadata:
-    model = run.config.model
-    return Metadata(
-        architecture=model.architecture,
-        arguments=dict(model.arguments),
-        data_definition={"name": DOTBLOB_V1.name, "sha256": definition_hash()},
-        training={
-            "command": command,
-            "config": run.config.model_dump(mode="json"),
-            "images": run.images,
-            "minutes": round(run.minutes, 1),
-            "started_from": _origin(run.start),
-        },
-        metrics={"monitor": record},
-    )
-
-
-def _origin(start: LoadedModel | None) -> dict[str, Any] | None:
-    """The weights that a run started from: their hash, and how they were trained in turn."""
-    return None if start is None else {"sha256": start.sha256, "training": start.metadata.training}
+_SHORT_FORMS = {"lr": "optimiser.lr", "batch_size": "optimiser.batch_size", "epochs": "budget.epochs", "seed": "seed"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m training.train", description="Train a network.")
-    parser.add_argument("--config", type=Path, required=True, help="YAML file, see training/configs")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides")
-    parser.add_argument("--out", type=Path, help="checkpoint folder (default: runs/NAME)")
-    parser.add_argument("--init", type=Path, metavar="CHECKPOINT", help="start from these weights")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
-    options = parser.parse_args(arguments)
+    options = _parser().parse_args(arguments)
     command = shlex.join(["python", "-m", "training.train", *(sys.argv[1:] if arguments is None else arguments)])
     try:
-        config = load_config(options.config, options.overrides)
-        device = resolve_device(options.device)
-        start = load_checkpoint(options.init) if options.init else None
-        train(config, options.out or Path("runs") / config.name, device, command, start)
+        state = load_state(options.resume) if options.resume else None
+        config = _config(options, state)
+        if state is not None:
+            check_same_run(state, config)
+        out = _out(options, config, state)
+        if state is None and not options.overwrite:
+            check_free(out)
+        with joined(options.device) as processes:
+            start = load_checkpoint(options.init) if options.init else None
+            Trainer(config, out, processes, command, start, state).train()
+    except TrainingCollapsed as error:
+        print(f"training: {error}", file=sys.stderr)
+        return 3
     except DelineateError as error:
         print(f"training: {error}", file=sys.stderr)
         return 2
     return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m training.train", description="Train a network.")
+    parser.add_argument("--config", type=Path, help="YAML file, see training/configs")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides", help="override any value"
+    )
+    for name, key in _SHORT_FORMS.items():
+        parser.add_argument(f"--{name.replace('_', '-')}", metavar="VALUE", help=f"the same as --set {key}=VALUE")
+    parser.add_argument("--out", type=Path, help="the run's folder (default: runs/NAME)")
+    parser.add_argument("--overwrite", action="store_true", help="begin anew where a run is not finished")
+    parser.add_argument("--init", type=Path, metavar="CHECKPOINT", help="start from these weights")
+    parser.add_argument("--resume", type=Path, metavar="PATH", help="go on with this run (a folder or its state file)")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    return parser
+
+
+def _config(options: argparse.Namespace, state: TrainingState | None) -> TrainingConfig:
+    short = [f"{key}={getattr(options, name)}" for name, key in _SHORT_FORMS.items() if getattr(options, name)]
+    overrides = [*options.overrides, *short]
+    if options.config is not None:
+        return load_config(options.config, overrides)
+    if state is None:
+        raise UsageError("give --config FILE to begin a run, or --resume PATH to go on with one")
+    return override(state.config, overrides)
+
+
+def _out(options: argparse.Namespace, config: TrainingConfig, state: TrainingState | None) -> Path:
+    if state is None:
+        return Path(options.out or Path("runs") / config.name)
+    if options.init:
+        raise UsageError("--init begins a run and --resume goes on with one: give one of them")
+    if options.out and options.out.resolve() != state.path.parent.resolve():
+        raise UsageError(f"a run goes on where it is: leave --out away, or copy {state.path.parent} first")
+    return state.path.parent
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import sys
 import time
 import warnings
 from contextlib import ExitStack
+from pathlib import Path
 
 import torch
 from celery import Celery, signals
@@ -29,6 +30,7 @@ from worker.batcher import Batcher
 from worker.items import ItemProcessor
 from worker.leases import Leases, WorkerIdentity
 from worker.memory import PixelBudget
+from worker.models import Models, ReadyModel, RegistryCheckpoints
 from worker.pipeline import Pipeline
 from worker.tasks import register_tasks
 from worker.watchdog import Watchdog
@@ -44,7 +46,7 @@ _PAUSE_SECONDS = 1.0
 
 
 class WorkerProcess:
-    """One process with one model, one batcher, and the threads around them."""
+    """One process with its models, a batcher for each, and the threads around them."""
 
     def __init__(self, settings: Settings) -> None:
         """Connect to nothing yet; ConfigurationError for a setting that cannot be one."""
@@ -64,25 +66,32 @@ class WorkerProcess:
         settings = self.settings
         self._closing.callback(self.services.close)
         wait_for(self.services, settings.startup_seconds)
-        predictor = Predictor.load(settings.model_path, settings.worker_device)
+        own = Predictor.load(settings.model_path, settings.worker_device)
         torch.set_num_threads(1)  # on a CPU the batcher has a thread for each core, see there
         log.info(
-            "worker %s: model %s on %s, batches of %d", self.name, predictor.sha256[:12], predictor.device_name,
+            "worker %s: model %s on %s, batches of %d", self.name, own.sha256[:12], own.device_name,
             settings.batch_size, extra={"worker": self.name, "action": "worker_starts"},
         )  # fmt: skip
-        predictor.warm_up(settings.batch_size)
+        own.warm_up(settings.batch_size)
 
         watchdog = Watchdog(settings.watchdog_seconds)
-        batcher = Batcher(
-            predictor.predict_tiles,
-            batch_size=settings.batch_size,
-            threads=len(os.sched_getaffinity(0)) if predictor.device_name == "cpu" else 1,
-            on_batch=watchdog.progress,
-        )
+
+        def ready(predictor: Predictor) -> ReadyModel:
+            batcher = Batcher(
+                predictor.predict_tiles,
+                batch_size=settings.batch_size,
+                threads=len(os.sched_getaffinity(0)) if predictor.device_name == "cpu" else 1,
+                on_batch=watchdog.progress,
+            )
+            return ReadyModel(predictor.sha256, predictor.threshold, batcher)
+
+        def load(path: Path) -> Predictor:
+            return Predictor.load(path, settings.worker_device)
+
+        checkpoints = RegistryCheckpoints(self.services.store, settings.delineate_home / "models")
+        models = Models(ready(own), lambda sha256: ready(checkpoints.load(sha256, load)))
         items = ItemProcessor(
             self.services.store,
-            batcher,
-            predictor,
             limits=DecodeLimits(settings.min_image_side, settings.max_image_side),
             budget=PixelBudget(PIXELS_IN_FLIGHT),
             io_threads=settings.io_threads,
@@ -92,12 +101,13 @@ class WorkerProcess:
         leases = Leases(
             Claims(own_database, lease_seconds=settings.lease_seconds, max_attempts=settings.max_attempts),
             Workers(own_database),
-            identity=WorkerIdentity(self.name, predictor.device_name, predictor.sha256),
+            identity=WorkerIdentity(self.name, own.device_name, own.sha256),
             images_finished=lambda: pipeline.images_finished,
         )
         pipeline = Pipeline(
             self.services,
             items,
+            models,
             leases,
             watchdog,
             # Those that load, those that store, and two batches that wait for the network or are in it.
@@ -107,7 +117,7 @@ class WorkerProcess:
         self._pipeline = pipeline
         leases.start()
         watchdog.start()
-        for close in (own_database.close, leases.stop, watchdog.stop, batcher.close, pipeline.close):
+        for close in (own_database.close, leases.stop, watchdog.stop, models.close, pipeline.close):
             self._closing.callback(close)
 
     def process_shard(self, shard_id: str) -> None:

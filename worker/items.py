@@ -7,7 +7,6 @@ from concurrent.futures import Future
 from contextlib import ExitStack
 from dataclasses import dataclass
 from threading import Semaphore
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,25 +23,12 @@ from shared.version import code_version
 from worker.batcher import Batcher
 from worker.leases import ClaimOver, HeldClaim
 from worker.memory import PixelBudget
+from worker.models import ReadyModel
 
 log = logging.getLogger(__name__)
 
 PNG = "image/png"
 PROBABILITY_LEVELS = 255  # the network gives probabilities in 255ths
-
-
-class Model(Protocol):
-    """What the results say about the network that made them."""
-
-    @property
-    def sha256(self) -> str:
-        """SHA-256 of the weights."""
-        ...
-
-    @property
-    def threshold(self) -> float:
-        """Foreground is probability >= threshold."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,8 +51,6 @@ class ItemProcessor:
     def __init__(
         self,
         store: ObjectStore,
-        batcher: Batcher,
-        model: Model,
         *,
         limits: DecodeLimits,
         budget: PixelBudget,
@@ -74,16 +58,14 @@ class ItemProcessor:
         tiles_in_flight: int,
     ) -> None:
         self._store = store
-        self._batcher = batcher
-        self._model = model
         self._limits = limits
         self._budget = budget
         self._tiles_in_flight = tiles_in_flight
         self._loading = Semaphore(io_threads)
         self._storing = Semaphore(io_threads)
 
-    def process(self, item: ClaimedItem, held: HeldClaim) -> Outcome:
-        """Return how the item ended; its objects are stored by then.
+    def process(self, item: ClaimedItem, held: HeldClaim, model: ReadyModel) -> Outcome:
+        """Return how the item ended under this model; its objects are stored by then.
 
         Raises:
             ClaimOver: nobody wants the result any more.
@@ -91,7 +73,7 @@ class ItemProcessor:
         """
         started = time.monotonic()
         try:
-            return self._segment(item, held, started)
+            return self._segment(item, held, model, started)
         except (ClaimOver, Retryable, ConfigurationError):
             raise
         except MemoryError as error:
@@ -106,18 +88,18 @@ class ItemProcessor:
             code, reason = ItemErrorCode.INTERNAL, f"a defect in the worker ({type(error).__name__}): see its log"
         return Failure(item.id, code, reason, seconds=time.monotonic() - started)
 
-    def _segment(self, item: ClaimedItem, held: HeldClaim, started: float) -> Success:
+    def _segment(self, item: ClaimedItem, held: HeldClaim, model: ReadyModel, started: float) -> Success:
         with ExitStack() as memory:
-            with self._loading, self._batcher.expecting():
+            with self._loading, model.batcher.expecting():
                 held.check()
                 source = self._load(item)
                 # Waited for while holding the place of a loader: no further image is decoded until there is room.
                 memory.enter_context(self._budget.reserve(source.pixels.size))
                 image = standardise(source.pixels)
-            levels = self._predict(image, held)
+            levels = self._predict(image, held, model.batcher)
             with self._storing:
                 held.check()
-                return self._store_result(item, source, levels, started)
+                return self._store_result(item, source, levels, model, started)
 
     def _load(self, item: ClaimedItem) -> _Source:
         if item.synthesis is not None:
@@ -128,7 +110,7 @@ class ItemProcessor:
         decoded = decode(self._store.get(item.source_key), limits=self._limits)
         return _Source(decoded.pixels, note=decoded.note)
 
-    def _predict(self, image: NDArray[np.float32], held: HeldClaim) -> NDArray[np.uint8]:
+    def _predict(self, image: NDArray[np.float32], held: HeldClaim, batcher: Batcher) -> NDArray[np.uint8]:
         """H×W probability levels of a standardised image, a bounded number of its tiles in flight at a time."""
         plan = plan_tiles(*image.shape)
         stitcher = Stitcher(plan)
@@ -142,15 +124,17 @@ class ItemProcessor:
             if len(in_flight) == self._tiles_in_flight:
                 add_first()
                 held.check()
-            in_flight.append((index, self._batcher.submit(tile)))
+            in_flight.append((index, batcher.submit(tile)))
         while in_flight:
             add_first()
         return np.rint(stitcher.result()).astype(np.uint8)
 
-    def _store_result(self, item: ClaimedItem, source: _Source, levels: NDArray[np.uint8], started: float) -> Success:
+    def _store_result(
+        self, item: ClaimedItem, source: _Source, levels: NDArray[np.uint8], model: ReadyModel, started: float
+    ) -> Success:
         # Mask and measurements come from the levels that are stored, so that whoever reads them finds the same.
         probability = levels * np.float32(1 / PROBABILITY_LEVELS)
-        job, threshold = item.job_id, self._model.threshold
+        job, threshold = item.job_id, model.threshold
         mask = probability >= threshold
         mask_key, probability_key = keys.mask(job, item.id), keys.probability(job, item.id)
         self._store.put(mask_key, encode_mask(mask), PNG)
@@ -170,7 +154,7 @@ class ItemProcessor:
             foreground=float(mask.mean()),
             confidence=float(np.maximum(probability, 1 - probability).mean(dtype=np.float64)),
             trust=expected_dice(probability, mask),
-            model=self._model.sha256,
+            model=model.sha256,
             threshold=threshold,
             preprocessing=PREPROCESSING_VERSION,
             code_version=code_version(),

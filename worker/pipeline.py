@@ -7,13 +7,14 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from threading import Event, Lock
 from typing import TypeVar
 
-from shared.errors import ConfigurationError, DatabaseUnavailable, DelineateError, Retryable
-from shared.jobs.records import Claim, Outcome
+from shared.errors import ConfigurationError, DatabaseUnavailable, DelineateError, ItemError, Retryable
+from shared.jobs.records import Claim, Failure, Outcome
 from shared.jobs.state import ItemStatus
 from shared.services import Services
 from worker.gate import Gate
 from worker.items import ItemProcessor, result_keys
 from worker.leases import ClaimOver, HeldClaim, Leases
+from worker.models import Models, ReadyModel
 from worker.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
@@ -32,6 +33,7 @@ class Pipeline:
     Args:
         services: database, queue and store.
         items: processes one item.
+        models: gives the model of a claim's job.
         leases: keeps the claims alive.
         watchdog: is told of claims in hand, and of items that end.
         threads: items that can be in flight at once, those included that wait for the network.
@@ -39,10 +41,19 @@ class Pipeline:
     """
 
     def __init__(
-        self, services: Services, items: ItemProcessor, leases: Leases, watchdog: Watchdog, *, threads: int, worker: str
+        self,
+        services: Services,
+        items: ItemProcessor,
+        models: Models,
+        leases: Leases,
+        watchdog: Watchdog,
+        *,
+        threads: int,
+        worker: str,
     ) -> None:
         self._services = services
         self._items = items
+        self._models = models
         self._leases = leases
         self._watchdog = watchdog
         self._worker = worker
@@ -118,10 +129,21 @@ class Pipeline:
 
     def _process(self, held: HeldClaim) -> tuple[list[Outcome], DelineateError | None]:
         """Process all items of a claim; return the outcomes, and what was away so that some have none."""
+        claim = held.claim
+        try:
+            with self._models.using(claim.model) as model:
+                return self._process_with(model, held)
+        except ItemError as error:
+            log.error("all of a claim fails: %s", error, extra=_ids(claim, "model_unavailable"))  # noqa: TRY400
+            return [Failure(item.id, error.code, str(error), seconds=0.0) for item in claim.items], None
+        except (Retryable, ConfigurationError) as error:
+            return [], error
+
+    def _process_with(self, model: ReadyModel, held: HeldClaim) -> tuple[list[Outcome], DelineateError | None]:
         outcomes: list[Outcome] = []
         away: DelineateError | None = None
         futures: list[Future[Outcome]] = [
-            self._pool.submit(self._items.process, item, held) for item in held.claim.items
+            self._pool.submit(self._items.process, item, held, model) for item in held.claim.items
         ]
         for future in as_completed(futures):
             self._watchdog.progress()

@@ -56,14 +56,14 @@ class Claims:
             self._free_overdue(connection, shard_id, shard.job_id)
             taken: Sequence[Any] = ()
             if shard.not_before <= _now(connection):
-                taken = self._take(connection, shard_id, token, worker, suspects)
+                taken = self._take(connection, shard_id, shard.job_id, token, worker, suspects)
                 if taken:
                     _start_job(connection, shard.job_id)
             shards.recount(connection, shard_id)
         if not taken:
             return None
-        items = sorted((ClaimedItem(*row) for row in taken), key=lambda item: item.id)
-        return Claim(token=token, shard_id=shard_id, job_id=shard.job_id, items=tuple(items))
+        items = sorted((ClaimedItem(*item) for *item, _model in taken), key=lambda item: item.id)
+        return Claim(token=token, shard_id=shard_id, job_id=shard.job_id, model=taken[0].job_model, items=tuple(items))
 
     def has_suspects(self, shard_id: str) -> bool:
         """Whether pending items of the shard wait to be run alone."""
@@ -172,7 +172,9 @@ class Claims:
             connection.execute(_move(ItemEvent.CANCEL, pending, finished_at=db_now()))
         return exhausted.rowcount + expired.rowcount
 
-    def _take(self, connection: Connection, shard_id: str, token: str, worker: str, suspects: bool) -> Sequence[Any]:
+    def _take(
+        self, connection: Connection, shard_id: str, job_id: str, token: str, worker: str, suspects: bool
+    ) -> Sequence[Any]:
         free = select(ItemRow.id).where(
             ItemRow.shard_id == shard_id, ItemRow.state == ItemStatus.PENDING, ItemRow.suspect.is_(suspects)
         )
@@ -187,11 +189,14 @@ class Claims:
             lease_until=db_now() + self.lease_seconds,
             worker=worker,
         )
+        # It refers to no column of the row, so the database looks it up once, and it costs no round trip.
+        model = select(JobRow.model).where(JobRow.id == job_id).scalar_subquery()
         return connection.execute(
             statement.returning(
-                ItemRow.id, ItemRow.job_id, ItemRow.path, ItemRow.source_key, ItemRow.synthesis, ItemRow.attempts
+                ItemRow.id, ItemRow.job_id, ItemRow.path, ItemRow.source_key, ItemRow.synthesis, ItemRow.attempts,
+                model.label("job_model"),
             )
-        ).all()
+        ).all()  # fmt: skip
 
 
 def _move(event: ItemEvent, where: Any, **values: Any) -> Update:

@@ -23,6 +23,7 @@ class Job:
     sealed_at: float | None
     cancel_requested_at: float | None
     counts: ItemCounts
+    model: str | None = None  # sha256 of the model that its images get; None: the worker's own
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ class Claim:
     token: str
     shard_id: str
     job_id: str
+    model: str | None  # the job's, see `Job.model`
     items: tuple[ClaimedItem, ...]
 
 

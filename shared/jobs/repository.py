@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Select, delete, exc, func, ins
 from shared.errors import JobNotFound, UsageError
 from shared.jobs import shards
 from shared.jobs.database import Database, db_now
+from shared.jobs.models import active_model
 from shared.jobs.records import Item, Job, NewItem
 from shared.jobs.state import (
     ITEM_STEPS,
@@ -50,7 +51,7 @@ class Repository:
     def create_job(
         self, kind: JobKind, *, name: str, submitted_by: str, submission_key: str | None = None, priority: int = 0
     ) -> str:
-        """Create an empty, unsealed job and return its id."""
+        """Create an empty, unsealed job and return its id. It keeps the model that is active now to its end."""
         job_id = new_id()
         with self.database.write() as connection:
             connection.execute(
@@ -63,6 +64,7 @@ class Repository:
                     created_at=db_now(),
                     submission_key=submission_key,
                     submitted_by=submitted_by,
+                    model=active_model().scalar_subquery(),
                 )
             )
         return job_id

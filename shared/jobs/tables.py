@@ -64,6 +64,9 @@ class JobRow(Base):
     cancel_requested_at: Mapped[float | None]
     submission_key: Mapped[str | None] = mapped_column(String(64))  # finds an interrupted submission again
     submitted_by: Mapped[str] = mapped_column(Text)
+    # The model that was active when the job was made; null: each worker's own. A key, so that no model goes that a
+    # job still names.
+    model: Mapped[str | None] = mapped_column(String(64), ForeignKey("models.sha256"))
 
     __table_args__ = (Index("ix_jobs_submission_key", "submission_key", postgresql_where=text("sealed_at IS NULL")),)
 
@@ -175,6 +178,32 @@ class WorkerRow(Base):
     started_at: Mapped[float]
     seen_at: Mapped[float]
     images: Mapped[int] = mapped_column(BigInteger)  # finished since it started
+
+
+class ModelRow(Base):
+    """A published model; its files are in the object store."""
+
+    __tablename__ = "models"
+
+    sha256: Mapped[str] = mapped_column(String(64), primary_key=True)  # of the weights
+    name: Mapped[str] = mapped_column(Text)
+    summary: Mapped[dict[str, Any]] = mapped_column(nullable=False)  # architecture, threshold, metrics …
+    size: Mapped[int] = mapped_column(BigInteger)  # bytes of the weights
+    published_at: Mapped[float]
+    published_by: Mapped[str] = mapped_column(Text)
+
+
+class ActivationRow(Base):
+    """A model that was made the one of new jobs; the latest that was not rolled back holds."""
+
+    __tablename__ = "activations"
+
+    number: Mapped[int] = mapped_column(primary_key=True)  # rising
+    model: Mapped[str] = mapped_column(String(64), ForeignKey("models.sha256"))
+    activated_at: Mapped[float]
+    activated_by: Mapped[str] = mapped_column(Text)
+    rolled_back_at: Mapped[float | None]
+    rolled_back_by: Mapped[str | None] = mapped_column(Text)
 
 
 class UserRow(Base):

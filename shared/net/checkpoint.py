@@ -21,9 +21,9 @@ from torch import Tensor, nn
 from shared.errors import CheckpointError
 from shared.images.normalise import PREPROCESSING_VERSION
 from shared.net.architectures import build
+from shared.net.migrations import FORMAT_VERSION, migrate_description, migrate_tensors
 from shared.net.weights_file import check_weights_file, file_sha256
 
-FORMAT_VERSION = 1
 WEIGHTS_NAME = "model.safetensors"
 METADATA_NAME = "model.json"
 
@@ -36,7 +36,7 @@ class Metadata:
     arguments: dict[str, Any]  # the architecture's keyword arguments
     threshold: float = 0.5  # foreground is probability >= threshold
     preprocessing: str = PREPROCESSING_VERSION
-    data_definition: dict[str, str] = field(default_factory=dict)  # name and hash
+    data_definition: dict[str, Any] = field(default_factory=dict)  # name, hash, and the values that are hashed
     training: dict[str, Any] = field(default_factory=dict)  # config, command, images, minutes
     metrics: dict[str, Any] = field(default_factory=dict)  # by set
     versions: dict[str, str] = field(default_factory=dict)  # of the code and its libraries
@@ -98,11 +98,12 @@ def load_checkpoint(path: str | os.PathLike[str], device: str | torch.device = "
     """Load a checkpoint folder, or a .safetensors file that has its model.json beside it.
 
     Raises `CheckpointError`, one line with the reason and the remedy, for anything that is not a whole, unchanged
-    checkpoint of a known format and architecture.
+    checkpoint of a known format and architecture. One of an older format is brought to the present one.
     """
     weights = locate_weights(Path(path))
     check_weights_file(weights)
-    metadata = read_metadata(weights.parent / METADATA_NAME)
+    description = _read_description(weights.parent / METADATA_NAME)
+    metadata = _metadata(weights.parent / METADATA_NAME, description)
     sha256 = file_sha256(weights)
     if sha256 != metadata.weights_sha256:
         raise CheckpointError(
@@ -110,7 +111,10 @@ def load_checkpoint(path: str | os.PathLike[str], device: str | torch.device = "
             f"not {metadata.weights_sha256[:12]}…): copy both files again"
         )
     net = build(metadata.architecture, metadata.arguments)
-    tensors = load_file(weights)
+    try:
+        tensors = migrate_tensors(load_file(weights), description)
+    except CheckpointError as error:
+        raise CheckpointError(f"{weights}: {error}") from error
     _check_keys(weights, tensors, net)
     net.load_state_dict(tensors)
     net.eval().requires_grad_(False)
@@ -126,22 +130,33 @@ def locate_weights(path: Path) -> Path:
 
 
 def read_metadata(path: Path) -> Metadata:
-    """Read model.json. Raises `CheckpointError` if it is missing, damaged, or of another format or preprocessing."""
+    """Read model.json, of any version that there was.
+
+    Raises `CheckpointError` if it is missing, damaged, or of another format or preprocessing.
+    """
+    return _metadata(path, _read_description(path))
+
+
+def _read_description(path: Path) -> dict[str, Any]:
+    """model.json as it was written."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-        version = data["format_version"]
     except FileNotFoundError as error:
         raise CheckpointError(f"{path} is missing: copy the whole checkpoint folder") from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError) as error:
         raise CheckpointError(f"{path} is not a checkpoint's description: copy the folder again") from error
-    if version != FORMAT_VERSION:
-        raise CheckpointError(
-            f"{path} has format version {version}, this version of Delineate reads {FORMAT_VERSION}: "
-            "use matching weights, or update"
-        )
+    if not isinstance(data, dict) or "format_version" not in data:
+        raise CheckpointError(f"{path} is not a checkpoint's description: copy the folder again")
+    return data
+
+
+def _metadata(path: Path, description: Mapping[str, Any]) -> Metadata:
     try:
-        metadata = Metadata.from_dict(data)
+        metadata = Metadata.from_dict(migrate_description(description))
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from error
     except TypeError as error:
+        version = description["format_version"]
         raise CheckpointError(f"{path} does not follow format version {version}: {error}") from error
     if not isinstance(metadata.threshold, float) or not 0 < metadata.threshold < 1:
         raise CheckpointError(f"{path}: the threshold is {metadata.threshold!r}, it has to be between 0 and 1")

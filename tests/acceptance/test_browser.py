@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from admin.accounts import ensure_first_account
 from admin.ui.pictures import THUMBNAIL
 from shared.config import child_environment, load_settings
+from shared.jobs.models import ModelRegistry
 from shared.jobs.state import JobStatus
 from shared.services import Services, connect
 from tests import simulated_worker
@@ -195,7 +196,9 @@ def test_no_page_is_wider_than_the_screen(page: Page, services: Services, width:
     for _ in zip(range(2), simulated_worker.process_one_by_one(services, job_id), strict=False):
         pass
     item = services.repository.items(job_id, limit=1)[0].id
-    for address in ("/", f"/jobs/{job_id}", f"/items/{item}", "/new/upload", "/new/synthetic"):
+    registry = ModelRegistry(services.database, services.store)
+    registry.publish(b"weights", b"{}", name="a-name-without-any-place-to-break-" * 5, summary={}, by="ana@host")
+    for address in ("/", f"/jobs/{job_id}", f"/items/{item}", "/new/upload", "/new/synthetic", "/models"):
         page.goto(address)
         overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert overflow == 0, address

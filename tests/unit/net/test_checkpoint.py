@@ -124,7 +124,9 @@ class TestRefusals:
         ("changes", "reason"),
         [
             ({"format_version": 99}, "format version 99"),
-            ({"format_version": 0}, "format version 0"),
+            ({"format_version": -1}, "format version -1"),
+            ({"format_version": "1"}, "format version 1"),
+            ({"format_version": 0}, "have attention_gates, these do not"),
             ({"architecture": "transformer"}, "no architecture 'transformer'"),
             ({"arguments": {"depth": 3}}, "cannot be built"),
             ({"arguments": None}, "does not follow format version"),

@@ -5,7 +5,7 @@ import pytest
 import training
 from shared.errors import UsageError
 from shared.net.architectures import build
-from training.config import load_config
+from training.config import load_config, override
 
 CONFIGS = sorted((Path(training.__file__).parent / "configs").glob("*.yaml"))
 
@@ -27,7 +27,23 @@ def test_every_shipped_config_is_valid_and_builds_its_network(path):
 
 
 def test_there_are_shipped_configs():
-    assert {"compact", "smoke"} <= {path.stem for path in CONFIGS}
+    assert {"compact", "seed", "smoke", "unet"} <= {path.stem for path in CONFIGS}
+
+
+def test_the_seed_config_is_the_published_recipe():
+    config = load_config(CONFIGS[0].parent / "seed.yaml")
+    assert config.model.arguments == {"base": 64, "levels": 5, "stem": 1, "dropout": 0.1}
+    optimiser = config.optimiser
+    assert (optimiser.lr, optimiser.weight_decay, optimiser.clip_norm, optimiser.batch_size) == (1e-4, 1e-5, 1.0, 8)
+    assert (config.budget.epochs, optimiser.warmup_epochs, config.data.size) == (80, 3, 512)
+    assert (config.data.samples, config.data.validation_samples) == (5000, 2000)
+    assert (config.validation.patience, config.validation.min_delta) == (15, 0.001)
+
+
+def test_the_unet_differs_from_the_seed_in_its_network_alone():
+    seed, unet = (load_config(CONFIGS[0].parent / f"{name}.yaml") for name in ("seed", "unet"))
+    assert unet.model.architecture == "unet"
+    assert unet.model_copy(update={"name": "seed", "model": seed.model}) == seed
 
 
 def test_overrides_replace_single_values(minimal):
@@ -36,6 +52,7 @@ def test_overrides_replace_single_values(minimal):
     assert config.budget.max_minutes == 2
     assert config.budget.max_images == 10
     assert config.model.arguments == {"base": 8}
+    assert override(config, ["loss.gamma=0.5"]).loss.gamma.end == 0.5
 
 
 @pytest.mark.parametrize(
@@ -46,7 +63,18 @@ def test_overrides_replace_single_values(minimal):
         ("optimiser.lr=-1", "optimiser.lr"),
         ("optimiser.lr=fast", "optimiser.lr"),
         ("optimiser.lr=.nan", "optimiser.lr"),
-        ("data.severity=2", "data.severity"),
+        ("curriculum.severity=2", "curriculum.severity"),
+        ("loss.gamma=-1", "loss.gamma"),
+        ("loss.gamma={start: 0, end: 1, epochs: [5, 5]}", "loss.gamma: epochs"),
+        ("loss.gamma={start: 0, end: 1, epochs: [1, 5]}", "budget.epochs"),
+        ("optimiser.warmup_epochs=1", "budget.epochs"),
+        ("optimiser.accumulation=3", "optimiser.accumulation"),
+        ("budget.epochs=2", "either epochs or max_images"),
+        (
+            "curriculum.phases=[{name: a, until_epoch: 2, noise_scale: 1, mixed_prob: 0},"
+            " {name: b, until_epoch: 2, noise_scale: 1, mixed_prob: 0}]",
+            "curriculum: each phase",
+        ),
         ("data.size=100", "data.size"),
         ("precision=fp8", "precision"),
         ("name.first=x", "name is a value"),

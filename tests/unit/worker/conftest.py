@@ -19,6 +19,7 @@ from worker.batcher import Batcher, Levels, Tiles
 from worker.items import ItemProcessor
 from worker.leases import Leases, WorkerIdentity
 from worker.memory import PixelBudget
+from worker.models import Models, ReadyModel
 from worker.pipeline import Pipeline
 from worker.watchdog import Watchdog
 
@@ -36,6 +37,10 @@ class BrightIsForeground:
     def predict(self, tiles: Tiles) -> Levels:
         self.batches.append(len(tiles))
         return np.where(tiles > 0, 204, 51).astype(np.uint8)
+
+
+def none_published(sha256: str) -> BrightIsForeground:
+    raise AssertionError(f"nobody published {sha256}")
 
 
 @dataclass
@@ -77,19 +82,28 @@ def services(tmp_path: Path) -> Iterator[Services]:
 def make_pipeline(services: Services, model: BrightIsForeground) -> Iterator[Callable[..., Pipeline]]:
     closing: list[Callable[[], None]] = []
 
-    def make(*, pixels: int = 10**7, tiles_in_flight: int = 8) -> Pipeline:
+    def make(
+        *,
+        pixels: int = 10**7,
+        tiles_in_flight: int = 8,
+        load_model: Callable[[str], BrightIsForeground] = none_published,
+    ) -> Pipeline:
         watchdog = Watchdog(60)
-        batcher = Batcher(model.predict, batch_size=4, on_batch=watchdog.progress)
+
+        def ready(model: BrightIsForeground) -> ReadyModel:
+            batcher = Batcher(model.predict, batch_size=4, on_batch=watchdog.progress)
+            return ReadyModel(model.sha256, model.threshold, batcher)
+
+        models = Models(ready(model), lambda sha256: ready(load_model(sha256)))
         items = ItemProcessor(
-            services.store, batcher, model, limits=LIMITS, budget=PixelBudget(pixels), io_threads=2,
-            tiles_in_flight=tiles_in_flight,
-        )  # fmt: skip
+            services.store, limits=LIMITS, budget=PixelBudget(pixels), io_threads=2, tiles_in_flight=tiles_in_flight
+        )
         identity = WorkerIdentity("test-1", "cpu", model.sha256)
         leases = Leases(services.claims, services.workers, identity=identity, images_finished=lambda: 0)
-        pipeline = Pipeline(services, items, leases, watchdog, threads=8, worker="test-1")
+        pipeline = Pipeline(services, items, models, leases, watchdog, threads=8, worker="test-1")
         leases.start()
         watchdog.start()
-        closing.extend((pipeline.close, batcher.close, leases.stop, watchdog.stop))
+        closing.extend((pipeline.close, models.close, leases.stop, watchdog.stop))
         return pipeline
 
     yield make

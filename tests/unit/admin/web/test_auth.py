@@ -108,8 +108,11 @@ def test_a_removed_account_has_no_session(browser: Browser, services: Services) 
 
 @pytest.mark.parametrize(
     "address",
-    ["/login", "/logout", "/new/synthetic", "/new/upload", f"/jobs/{NO_JOB}/cancel", f"/jobs/{NO_JOB}/retry"],
-)
+    [
+        "/login", "/logout", "/new/synthetic", "/new/upload", f"/jobs/{NO_JOB}/cancel", f"/jobs/{NO_JOB}/retry",
+        "/models/abcd/activate", "/models/rollback",
+    ],
+)  # fmt: skip
 def test_changes_need_the_token_of_the_session(browser: Browser, address: str) -> None:
     for data in ({}, {"csrf_token": "made-up"}):
         answer = browser.client.post(address, data=data)
@@ -119,7 +122,10 @@ def test_changes_need_the_token_of_the_session(browser: Browser, address: str) -
 
 def test_every_changing_route_is_tested_for_its_token(app: Flask) -> None:
     posts = {rule.endpoint for rule in app.url_map.iter_rules() if "POST" in rule.methods}
-    assert posts == {"auth.log_in", "auth.logout", "submit.synthetic", "submit.upload", "jobs.cancel", "jobs.retry"}
+    assert posts == {
+        "auth.log_in", "auth.logout", "submit.synthetic", "submit.upload", "jobs.cancel", "jobs.retry",
+        "models.activate", "models.rollback",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,7 @@ def test_no_page_has_inline_script_or_style(browser: Browser, services: Services
         f"/items/{item}",
         "/new/upload",
         "/new/synthetic",
+        "/models",
     ):
         page = browser.get(address).text
         assert not re.search(r"\sstyle=|<style|\son\w+=|javascript:", page), address

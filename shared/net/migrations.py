@@ -1,0 +1,74 @@
+"""Old checkpoints, brought step by step to the present format.
+
+| version | what is different from the one before it |
+|---|---|
+| 0 | the Attention U-Net's gates are a list of their own, `attention_gates.N.*`, N counting from the deepest level; model.json holds neither `parameters` nor `versions` |
+| 1 | a gate belongs to its decoder level: `decoder.N.gate.*` |
+
+A change of a layer's name, or of a key of model.json, is a new version with a step here.
+"""  # noqa: E501 - a table
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from torch import Tensor
+
+from shared.errors import CheckpointError
+
+FORMAT_VERSION = 1
+
+Description = dict[str, Any]
+Tensors = dict[str, Tensor]
+
+
+def migrate_description(description: Mapping[str, Any]) -> Description:
+    """model.json in the present format. Raises `CheckpointError` for a version that this code does not know."""
+    data = dict(description)
+    for version in range(_known(data.get("format_version")), FORMAT_VERSION):
+        data = _DESCRIPTION_STEPS[version](data)
+        data["format_version"] = version + 1
+    return data
+
+
+def migrate_tensors(tensors: Mapping[str, Tensor], description: Mapping[str, Any]) -> Tensors:
+    """The weights under their present names; `description` is model.json as it was written.
+
+    Raises `CheckpointError` for an unknown version, or weights that do not follow the version they are said to have.
+    """
+    found = dict(tensors)
+    for version in range(_known(description.get("format_version")), FORMAT_VERSION):
+        found = _TENSOR_STEPS[version](found, description)
+    return found
+
+
+def _known(version: Any) -> int:
+    if isinstance(version, bool) or not isinstance(version, int) or not 0 <= version <= FORMAT_VERSION:
+        raise CheckpointError(
+            f"format version {version} is unknown, this version of Delineate reads 0 to {FORMAT_VERSION}: "
+            "use matching weights, or update"
+        )
+    return version
+
+
+def _description_0_to_1(data: Description) -> Description:
+    return {"parameters": 0, "versions": {}, **data}
+
+
+def _tensors_0_to_1(tensors: Tensors, description: Mapping[str, Any]) -> Tensors:
+    if description.get("architecture") != "attention_unet":
+        return tensors
+    if not any(name.startswith(_OLD_GATES) for name in tensors):
+        raise CheckpointError("weights of format version 0 have attention_gates, these do not: copy both files again")
+    return {_with_gate_in_its_level(name): tensor for name, tensor in tensors.items()}
+
+
+def _with_gate_in_its_level(name: str) -> str:
+    if not name.startswith(_OLD_GATES):
+        return name
+    level, rest = name.removeprefix(_OLD_GATES).split(".", 1)
+    return f"decoder.{level}.gate.{rest}"
+
+
+_OLD_GATES = "attention_gates."
+_DESCRIPTION_STEPS: dict[int, Callable[[Description], Description]] = {0: _description_0_to_1}
+_TENSOR_STEPS: dict[int, Callable[[Tensors, Mapping[str, Any]], Tensors]] = {0: _tensors_0_to_1}

@@ -1,0 +1,98 @@
+"""`python -m training.publish` on SQLite and a folder."""
+
+from pathlib import Path
+
+import pytest
+
+from shared.config import load_settings
+from shared.jobs.models import ModelRegistry
+from shared.net.architectures import build
+from shared.net.checkpoint import METADATA_NAME, WEIGHTS_NAME, Metadata, save_checkpoint
+from shared.services import Services, connect
+from shared.store import keys
+from training import publish
+
+TINY = {"base": 2, "levels": 2, "stem": 4}
+
+
+@pytest.fixture(autouse=True)
+def services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("DELINEATE_HOME", str(tmp_path))
+    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/test.sqlite3")
+    monkeypatch.setenv("STORE_URL", (tmp_path / "objects").as_uri())
+    services = connect(load_settings())
+    services.database.migrate()
+    services.store.prepare()
+    yield services
+    services.close()
+
+
+@pytest.fixture
+def registry(services: Services) -> ModelRegistry:
+    return ModelRegistry(services.database, services.store)
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    folder = tmp_path / "tiny"
+    metadata = Metadata("attention_unet", TINY, threshold=0.4, metrics={"val": {"dice": 0.5}})
+    save_checkpoint(folder, build("attention_unet", TINY), metadata)
+    return folder
+
+
+def test_a_checkpoint_is_entered_with_its_own_bytes_and_can_be_entered_again(checkpoint, registry, services, capsys):
+    for _run in range(2):
+        assert publish.main(["--checkpoint", str(checkpoint)]) == 0
+    [model] = registry.models()
+    assert capsys.readouterr().out.splitlines() == [f"published {model.sha256[:12]} tiny, 0.0 MB"] * 2
+    assert services.store.get(keys.model_weights(model.sha256)) == (checkpoint / WEIGHTS_NAME).read_bytes()
+    assert services.store.get(keys.model_metadata(model.sha256)) == (checkpoint / METADATA_NAME).read_bytes()
+    assert (model.name, model.summary["threshold"], model.summary["metrics"]) == ("tiny", 0.4, {"val": {"dice": 0.5}})
+    assert registry.active() is None
+
+
+def test_activate_makes_it_the_model_of_new_jobs(checkpoint, registry):
+    arguments = ["--checkpoint", str(checkpoint / WEIGHTS_NAME), "--name", "a name", "--activate"]
+    assert publish.main(arguments) == 0
+    active = registry.active()
+    assert active is not None
+    assert active.name == "a name"
+
+
+def test_a_page_in_place_of_weights_is_refused_before_anything_is_stored(checkpoint, registry, services, capsys):
+    (checkpoint / WEIGHTS_NAME).write_bytes(b"<!doctype html><html></html>")
+    assert publish.main(["--checkpoint", str(checkpoint), "--activate"]) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("publish: ")
+    assert "a web page" in line
+    assert registry.models() == []
+    assert list(services.store.list("models/")) == []
+
+
+def test_a_folder_that_changes_meanwhile_is_refused(checkpoint, registry, monkeypatch, capsys):
+    real = publish.load_checkpoint
+
+    def load_and_change(path: Path) -> object:
+        loaded = real(path)
+        save_checkpoint(checkpoint, build("attention_unet", TINY), Metadata("attention_unet", TINY))
+        return loaded
+
+    monkeypatch.setattr(publish, "load_checkpoint", load_and_change)
+    assert publish.main(["--checkpoint", str(checkpoint)]) == 2
+    assert "is being written to" in capsys.readouterr().err
+    assert registry.models() == []
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "code", "reason"),
+    [
+        ("DATABASE_URL", "postgresql://127.0.0.1:1/none", 3, "the database does not answer"),
+        ("DATABASE_URL", "sqlite:////nowhere/db", 2, "there is no database at /nowhere/db"),
+        ("STORE_URL", "nonsense", 2, "STORE_URL"),
+    ],
+)
+def test_services_that_cannot_be_used_are_one_line(checkpoint, monkeypatch, capsys, variable, value, code, reason):
+    monkeypatch.setenv(variable, value)
+    assert publish.main(["--checkpoint", str(checkpoint)]) == code
+    [line] = capsys.readouterr().err.splitlines()
+    assert reason in line

@@ -1,0 +1,44 @@
+import numpy as np
+import pytest
+
+from shared.synth.blobs import is_accepted
+from training.scoring import generate
+from training.sets import SILHOUETTES, Case, shapes_cases
+from training.silhouettes import LETTERS, silhouette
+
+
+@pytest.mark.parametrize("kind", SILHOUETTES)
+def test_silhouettes_are_of_the_benchmark_s_sizes_and_differ(kind):
+    masks = [silhouette(kind, np.random.default_rng(seed), 256) for seed in range(12)]
+    for mask in masks:
+        assert is_accepted(mask)
+        rows, columns = np.nonzero(mask)
+        assert min(rows.min(), columns.min()) >= 7
+        assert max(rows.max(), columns.max()) <= 256 - 8
+    assert len({mask.tobytes() for mask in masks}) == 12
+
+
+def test_every_letter_has_one_contour(monkeypatch):
+    for letter in LETTERS:
+        monkeypatch.setattr("training.silhouettes.LETTERS", letter)
+        assert silhouette("letter", np.random.default_rng(0), 256).any()
+
+
+def test_the_set_has_every_kind_filled_with_dots_under_noise():
+    cases = shapes_cases(8)
+    assert {case.shape for case in cases} == set(SILHOUETTES)
+    for case in cases:
+        sample = generate(case)
+        assert sample.image.shape == sample.mask.shape == (512, 512)
+        assert 15 <= len(sample.scene.dot_centres) <= 80
+        assert sample.noise.steps
+        centres = np.clip(np.array(sample.scene.dot_centres).astype(int), 0, 511)
+        assert sample.mask[centres[:, 1], centres[:, 0]].mean() > 0.5
+
+
+def test_a_case_is_the_same_every_time():
+    case = shapes_cases(1)[0]
+    assert np.array_equal(generate(case).image, generate(case).image)
+    clean = generate(Case(case.seed, "none", shape=case.shape))
+    assert np.array_equal(clean.mask, generate(case).mask)
+    assert not clean.noise.steps

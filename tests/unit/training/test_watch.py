@@ -1,0 +1,80 @@
+import math
+
+import pytest
+
+from training.config import ValidationConfig, WatchConfig
+from training.watch import CollapseWatch, EarlyStopping, TrainingCollapsed
+
+CONFIG = WatchConfig(every_images=100, grace_images=250, looks=2)
+HEALTHY = {"loss": 0.5, "foreground": 0.2, "clean_dice": 0.9}
+
+
+def test_it_looks_after_a_grace_and_then_regularly():
+    watch = CollapseWatch(CONFIG)
+    assert [images for images in (100, 249, 250) if watch.is_due(images)] == [250]
+    watch.look(256, **HEALTHY)
+    assert not watch.is_due(355)
+    assert watch.is_due(356)
+
+
+@pytest.mark.parametrize(
+    ("sign", "reason"),
+    [
+        ({"foreground": 0.001}, "the masks are blank .foreground 0.10%"),
+        ({"foreground": 0.99}, "the masks are full"),
+        ({"clean_dice": 0.1}, "Dice without noise is 0.100"),
+        ({"clean_dice": 0.44}, "fell from 0.900 to 0.440"),
+    ],
+)
+def test_the_second_bad_look_in_a_row_stops_with_the_reason(sign, reason):
+    watch = CollapseWatch(CONFIG)
+    watch.look(100, **HEALTHY)
+    watch.look(200, **(HEALTHY | sign))
+    watch.look(300, **HEALTHY)
+    watch.look(400, **(HEALTHY | sign))
+    with pytest.raises(TrainingCollapsed, match=reason) as caught:
+        watch.look(500, **(HEALTHY | sign))
+    assert "after 500 images" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("loss", [math.nan, math.inf])
+def test_a_loss_that_is_no_number_stops_at_once(loss):
+    with pytest.raises(TrainingCollapsed, match=f"the loss is {loss}"):
+        CollapseWatch(CONFIG).look(100, **(HEALTHY | {"loss": loss}))
+
+
+def test_without_clean_images_the_foreground_alone_is_watched():
+    watch = CollapseWatch(CONFIG)
+    for images in range(100, 1000, 100):
+        watch.look(images, loss=0.5, foreground=0.2, clean_dice=None)
+
+
+def test_the_default_finds_a_collapse_within_the_seed_s_epoch():
+    config = WatchConfig()
+    assert config.looks * config.every_images < 5000
+
+
+def test_early_stopping_waits_for_a_gain_that_counts():
+    stopping = EarlyStopping(ValidationConfig(patience=3, min_delta=0.01))
+    history = [(0.50, True), (0.60, True), (0.605, True), (0.604, False), (0.609, True)]
+    over = []
+    for dice, is_best in history:
+        assert stopping.is_best(dice) is is_best
+        over.append(stopping.is_over)
+    assert over == [False, False, False, False, True]
+    assert stopping.best == 0.609
+
+
+def test_small_gains_add_up():
+    stopping = EarlyStopping(ValidationConfig(patience=3, min_delta=0.01))
+    for step in range(20):
+        stopping.is_best(0.5 + 0.005 * step)
+        assert not stopping.is_over
+
+
+def test_without_patience_it_never_stops():
+    stopping = EarlyStopping(ValidationConfig())
+    for _ in range(100):
+        stopping.is_best(0.1)
+    assert not stopping.is_over

@@ -1,0 +1,36 @@
+"""The `data` section of a training config: where the samples come from."""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class DataConfig(BaseModel):
+    """Scenes of dotblob-v1 that are made while training, or a folder of image/mask pairs."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["synthetic", "folder"] = "synthetic"
+    size: int = Field(default=512, ge=64, le=4096, multiple_of=16)  # px, of the square samples
+    samples: Count | None = None  # of an epoch; None: 5,000 scenes, or every pair of the folder once
+    validation_samples: Count = 2000  # at most; a folder has what its validation share gives
+
+    # Of synthetic scenes.
+    clean_share: Share = 0.0  # of the samples that carry no noise at all
+    inverted_share: Share = 0.0  # of the training samples shown as dark dots on light ground
+    workers: int = Field(default=1, ge=0)  # processes that make them where training runs on a CPU; 0: itself
+
+    # Of a folder, which holds one folder `images` and one `masks`.
+    folder: Path | None = None
+    validation_share: Annotated[float, Field(gt=0, lt=1)] = 0.2  # of the pairs
+    split_seed: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _folder_belongs_to_its_kind(self) -> Self:
+        if (self.folder is not None) != (self.kind == "folder"):
+            raise ValueError("give a folder with kind: folder, and with no other kind")
+        return self

@@ -1,0 +1,47 @@
+"""What training asks of its data: batches by epoch and position, the same ones however often they are asked for."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from torch import Tensor
+
+
+class Batch(NamedTuple):
+    """Samples on the training device."""
+
+    images: Tensor  # float32 (N, 1, H, W), each standardised
+    masks: Tensor  # float32 (N, 1, H, W), 1 inside and 0 outside
+
+
+@dataclass(frozen=True)
+class NoiseLevel:
+    """The noise that a curriculum asks for in one epoch; a folder's images bring their own."""
+
+    scale: float = 1.0  # severity, in [0, 1]
+    mixed_prob: float = 0.6
+
+
+class DataSource(Protocol):
+    """Batches of one run for one process of `world_size`.
+
+    Sample i of an epoch depends on the run's seed, the epoch and i alone: neither on the batch size, nor on the number
+    of processes, nor on what was asked for before. So a run resumes anywhere, and two processes see, between them, what
+    one process would.
+    """
+
+    @property
+    def batches_per_epoch(self) -> int:
+        """Batches of this process; samples that fill no batch of all processes are left out."""
+        ...
+
+    def batches(self, epoch: int, noise: NoiseLevel, start: int = 0) -> Iterator[Batch]:
+        """The epoch's batches from the position `start` (in batches) on."""
+        ...
+
+    def validation(self) -> Mapping[str, Iterable[Batch]]:
+        """Held-out sets by name, "val" and, for synthetic data, "clean"; fixed, and never trained on.
+
+        Each can be gone through many times. Of several processes, each gets a part of the batches.
+        """
+        ...

@@ -1,0 +1,56 @@
+"""The records of a run: metrics.jsonl, one line for each validation, and the same in TensorBoard's files."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from torch.utils.tensorboard import SummaryWriter
+
+JOURNAL_NAME = "metrics.jsonl"
+
+
+class Journal:
+    """Writes a run's records. A run that goes on keeps the records up to the images that it has seen."""
+
+    def __init__(self, out: Path, images: int) -> None:
+        self.path = out / JOURNAL_NAME
+        kept = [record for record in read_records(self.path) if record["images"] <= images] if images else []
+        scratch = self.path.with_suffix(".saving")
+        scratch.write_text("".join(json.dumps(record) + "\n" for record in kept), encoding="utf-8")
+        scratch.replace(self.path)
+        self._file = self.path.open("a", encoding="utf-8")
+        self._board: SummaryWriter = SummaryWriter(str(out / "tensorboard"), purge_step=images + 1 if images else 0)
+
+    def write(self, record: Mapping[str, Any]) -> None:
+        """Add a record; its numbers go to TensorBoard, by images."""
+        self._file.write(json.dumps(record) + "\n")
+        self._file.flush()
+        for name, value in record.items():
+            if isinstance(value, int | float) and name != "images":
+                self._board.add_scalar(_group(name), value, record["images"])
+        self._board.flush()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+        self._board.close()
+
+
+def read_records(path: Path) -> list[dict[str, Any]]:
+    """The records of a metrics.jsonl; none where there is no such file."""
+    if not path.is_file():
+        return []
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def _group(name: str) -> str:
+    """The tag in TensorBoard: validation scores and losses stand together."""
+    if name.startswith(("val_", "clean_")):
+        return f"validation/{name}"
+    return f"loss/{name}" if name in ("loss", "dice", "bce", "boundary") else f"run/{name}"

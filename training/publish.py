@@ -1,0 +1,88 @@
+"""Put a checkpoint into the model registry, and have workers use it for new jobs.
+
+    python -m training.publish --checkpoint runs/compact               # enter it
+    python -m training.publish --checkpoint runs/compact --activate    # and make it the model of new jobs
+
+The settings say which registry (DATABASE_URL, STORE_URL). Running workers pick the model up with the first job that
+names it; jobs that exist keep theirs. `admin models` lists, activates and rolls back.
+"""
+
+import argparse
+import hashlib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from shared.config import load_settings
+from shared.errors import CheckpointError, DelineateError, Retryable
+from shared.identity import user_at_host
+from shared.jobs.models import Model, ModelRegistry
+from shared.net.checkpoint import METADATA_NAME, LoadedModel, load_checkpoint, locate_weights
+from shared.services import connect
+
+
+def publish(registry: ModelRegistry, checkpoint: Path, *, name: str | None, by: str) -> Model:
+    """Enter a checkpoint folder that loads whole; `name` is the folder's unless given.
+
+    Raises:
+        CheckpointError: it is no usable checkpoint, or another one is being written to the folder.
+        UsageError: its weights are published with another threshold, say.
+        Retryable: the database or the store does not answer.
+    """
+    weights_path = locate_weights(checkpoint)
+    folder = weights_path.parent
+    loaded = load_checkpoint(weights_path)
+    try:
+        weights, metadata = weights_path.read_bytes(), (folder / METADATA_NAME).read_bytes()
+    except OSError as error:
+        raise CheckpointError(f"{folder} cannot be read: {error.strerror}") from error
+    # What is published has to be what was loaded, and the description that of these weights.
+    if hashlib.sha256(weights).hexdigest() != loaded.sha256 or loaded.sha256.encode() not in metadata:
+        raise CheckpointError(f"{folder} is being written to: publish it when its training has ended")
+    return registry.publish(weights, metadata, name=name or folder.resolve().name, summary=_summary(loaded), by=by)
+
+
+def _summary(loaded: LoadedModel) -> dict[str, Any]:
+    """What people choose a model by, and what decides how it segments."""
+    metadata = loaded.metadata
+    return {
+        "architecture": metadata.architecture,
+        "arguments": metadata.arguments,
+        "threshold": metadata.threshold,
+        "preprocessing": metadata.preprocessing,
+        "parameters": metadata.parameters,
+        "data_definition": metadata.data_definition,
+        "metrics": metadata.metrics,
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Command line; returns the exit code: 2 for what stays until something is changed, 3 for a service away."""
+    parser = argparse.ArgumentParser(
+        prog="python -m training.publish", description="Put a checkpoint into the model registry."
+    )
+    parser.add_argument("--checkpoint", type=Path, required=True, help="checkpoint folder")
+    parser.add_argument("--name", help="name for people (default: the folder's)")
+    parser.add_argument("--activate", action="store_true", help="make it the model of new jobs")
+    options = parser.parse_args(arguments)
+    try:
+        services = connect(load_settings())
+        try:
+            services.database.check()
+            registry, by = ModelRegistry(services.database, services.store), user_at_host()
+            model = publish(registry, options.checkpoint, name=options.name, by=by)
+            print(f"published {model.sha256[:12]} {model.name}, {model.size / 1e6:.1f} MB")
+            if options.activate:
+                registry.activate(model.sha256, by=by)
+                print("active: new jobs use it")
+        finally:
+            services.close()
+    except DelineateError as error:
+        print(f"publish: {error}", file=sys.stderr)
+        return 3 if isinstance(error, Retryable) else 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,125 @@
+"""The evaluation as Markdown, and its way into a document between two markers."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from shared.errors import UsageError
+
+BEGIN, END = "<!-- evaluation: begin -->", "<!-- evaluation: end -->"
+
+_COLUMNS = {
+    "Dice": "dice",
+    "Dice p10": "dice_p10",
+    "IoU": "iou",
+    "precision": "precision",
+    "recall": "recall",
+    "boundary F1": "boundary_f1",
+    "Hausdorff95 (px)": "hausdorff95",
+    "ECE": "ece",
+    "images": "images",
+}
+
+
+def markdown(results: Mapping[str, Any]) -> str:
+    """Tables of what `evaluate` found: {"models": {name: {part: …}}, "baselines": …, "oracle": …}, parts optional."""
+    models: Mapping[str, Mapping[str, Any]] = results["models"]
+    parts = [
+        _sets(models),
+        _strata(models),
+        _robustness(models),
+        _costs(models),
+        _baselines(results.get("baselines")),
+        _oracle(results.get("oracle")),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def insert(path: Path, text: str) -> None:
+    """Replace what stands between the markers of a Markdown file. Raises `UsageError`."""
+    try:
+        document = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+    before, begin, rest = document.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise UsageError(f"{path} has no place for the tables: put the lines {BEGIN} and {END} where they belong")
+    path.write_text(f"{before}{BEGIN}\n{text}{END}{after}", encoding="utf-8")
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = ["| " + " | ".join(cells) + " |" for cells in (head, *rows)]
+    lines.insert(1, "|---" * len(head) + "|")
+    return "\n".join(lines)
+
+
+def _sets(models: Mapping[str, Mapping[str, Any]]) -> str:
+    rows = [
+        [name, set_name, *(_figure(found[set_name][key], key) for key in _COLUMNS.values())]
+        for set_name in ("val", "clean", "shapes")
+        for name, found in models.items()
+        if set_name in found
+    ]
+    return _table(["model", "set", *_COLUMNS], rows) if rows else ""
+
+
+def _strata(models: Mapping[str, Mapping[str, Any]]) -> str:
+    rows = []
+    for name, found in models.items():
+        for kind, stratum in found.get("strata", {}).items():
+            curve = ", ".join(f"{strength}: {score:.3f}" for strength, score in stratum["curve"].items())
+            point = stratum["breaking_point"]
+            rows.append([name, kind, curve, "none reached" if point is None else f"{point:.2g}"])
+    return _table(["model", "noise", "Dice by strength", "falls under 0.80 at"], rows) if rows else ""
+
+
+def _robustness(models: Mapping[str, Mapping[str, Any]]) -> str:
+    found = {name: parts["robustness"] for name, parts in models.items() if "robustness" in parts}
+    if not found:
+        return ""
+    changes = next(iter(found.values()))["changes"]
+    rows = [[change, *(f"{r['changes'][change]:+.4f}" for r in found.values())] for change in changes]
+    return _table(["change of a clean image", *(f"change of Dice, {name}" for name in found)], rows)
+
+
+def _costs(models: Mapping[str, Mapping[str, Any]]) -> str:
+    rows = []
+    for name, parts in models.items():
+        for speed in parts.get("cost", {}).get("speeds", []):
+            cost = parts["cost"]
+            where = "CPU, 2 threads" if speed["device"] == "cpu" else speed["device"]
+            rows.append(
+                [
+                    name,
+                    f"{cost['parameters'] / 1e6:.2f} M",
+                    f"{cost['gflop']:.2f}",
+                    f"{where}, {speed['precision']}",
+                    f"{speed['images_per_second']:.1f}",
+                    f"{speed['peak_memory_mib']:.0f} MiB",
+                ]
+            )
+    head = ["model", "parameters", "GFLOP per 512×512", "device", "images per second", "peak memory"]
+    return _table(head, rows) if rows else ""
+
+
+def _baselines(found: Mapping[str, Mapping[str, float]] | None) -> str:
+    if not found:
+        return ""
+    images = int(next(iter(found.values()))["images"])
+    rows = [[name, *(f"{row[part]:.3f}" for part in ("val", "clean", "shapes"))] for name, row in found.items()]
+    return _table([f"classical method, Dice of {images} images", "val", "clean", "shapes"], rows)
+
+
+def _oracle(found: Mapping[str, Mapping[str, Any]] | None) -> str:
+    if not found:
+        return ""
+    images = next(iter(found.values()))["images"]
+    rows = [[name, row["parameters"], f"{row['dice']:.3f}"] for name, row in found.items()]
+    return _table(["given the exact dots", "parameters, in dot spacings", f"clean Dice of {images} images"], rows)
+
+
+def _figure(value: float, key: str) -> str:
+    if key == "images":
+        return str(int(value))
+    return f"{value:.1f}" if key == "hausdorff95" else f"{value:.3f}"

@@ -1,0 +1,171 @@
+"""The models of a worker process: its own, and those of the registry that jobs name, fetched when first needed."""
+
+import hashlib
+import logging
+import shutil
+import tempfile
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Lock
+
+import torch
+
+from shared.errors import (
+    CheckpointError,
+    DeviceOutOfMemory,
+    ItemError,
+    ItemErrorCode,
+    ObjectMissing,
+    Retryable,
+)
+from shared.net.checkpoint import METADATA_NAME, WEIGHTS_NAME
+from shared.net.predictor import Predictor
+from shared.store import ObjectStore, keys
+from worker.batcher import Batcher
+
+log = logging.getLogger(__name__)
+
+_FETCHED_KEPT = 2  # those in use are kept whatever their number
+
+
+@dataclass(frozen=True, eq=False)
+class ReadyModel:
+    """A network that takes tiles, and what the results say about it. Its batches hold no other model's tiles."""
+
+    sha256: str  # of the weights
+    threshold: float  # foreground is probability >= threshold
+    batcher: Batcher
+
+
+@dataclass(eq=False)
+class _Slot:
+    loading: Lock = field(default_factory=Lock)
+    model: ReadyModel | None = None
+    users: int = 0
+
+
+class Models:
+    """Hands out models to claims. The worker's own stays; of the others, the last two used.
+
+    Args:
+        own: the model of jobs that name none.
+        load: makes a model of the registry ready; called by one thread at a time for each model.
+    """
+
+    def __init__(self, own: ReadyModel, load: Callable[[str], ReadyModel]) -> None:
+        self._own = own
+        self._load = load
+        self._lock = Lock()
+        self._slots: OrderedDict[str, _Slot] = OrderedDict()  # the longest unused first
+
+    @contextmanager
+    def using(self, sha256: str | None) -> Iterator[ReadyModel]:
+        """Yield the model of this hash, the worker's own for None; it stays loaded meanwhile.
+
+        Raises:
+            ItemError: no worker can have this model; images that need it fail.
+            Retryable, ConfigurationError: it cannot be had now.
+        """
+        if sha256 is None or sha256 == self._own.sha256:
+            yield self._own
+            return
+        with self._lock:
+            slot = self._slots.setdefault(sha256, _Slot())
+            self._slots.move_to_end(sha256)
+            slot.users += 1
+        try:
+            self._close_unused()  # before the next is loaded, so that its memory is free
+            with slot.loading:
+                if slot.model is None:
+                    slot.model = self._load(sha256)
+                    log.info("model %s loaded", sha256[:12], extra={"action": "model_loaded"})
+            yield slot.model
+        finally:
+            with self._lock:
+                slot.users -= 1
+                self._slots.move_to_end(sha256)
+            self._close_unused()
+
+    def close(self) -> None:
+        """End the threads of all models; none is in use any more."""
+        for model in [self._own, *(slot.model for slot in self._slots.values() if slot.model)]:
+            model.batcher.close()
+
+    def _close_unused(self) -> None:
+        closing = []
+        with self._lock:
+            surplus = len(self._slots) - _FETCHED_KEPT
+            for sha256, slot in list(self._slots.items()):
+                # One that could not be loaded is tried afresh by the next claim that needs it.
+                if not slot.users and (surplus > 0 or slot.model is None):
+                    del self._slots[sha256]
+                    surplus -= 1
+                    if slot.model is not None:
+                        closing.append(slot.model)
+        for model in closing:
+            model.batcher.close()
+            log.info("model %s unloaded", model.sha256[:12], extra={"action": "model_unloaded"})
+
+
+class RegistryCheckpoints:
+    """Checkpoints of the registry, copied once into a local folder that several processes may share.
+
+    What is there was complete when it got its name, and its hash is looked at whenever it is loaded; so the folder
+    may be emptied at any time.
+    """
+
+    def __init__(self, store: ObjectStore, folder: Path) -> None:
+        self._store = store
+        self._folder = folder
+
+    def load(self, sha256: str, load: Callable[[Path], Predictor]) -> Predictor:
+        """Return what `load` makes of the checkpoint folder.
+
+        Raises:
+            ItemError: it is gone from the object store, or no usable checkpoint.
+            Retryable: the store is away, the disk is full, or the device's memory is.
+            ConfigurationError: the store refuses us.
+        """
+        copy = self._folder / sha256
+        try:
+            if copy.exists():
+                try:
+                    return load(copy)
+                except CheckpointError as error:
+                    log.warning("fetched again: %s", error, extra={"action": "model_copy_damaged"})
+                    shutil.rmtree(copy, ignore_errors=True)
+            self._fetch(sha256, copy)
+            return load(copy)
+        except ObjectMissing as error:
+            raise _unavailable(sha256, "is no longer in the object store: publish it again, then retry") from error
+        except CheckpointError as error:
+            raise _unavailable(sha256, f"cannot be used: {error}") from error
+        except torch.OutOfMemoryError as error:
+            raise DeviceOutOfMemory(f"model {sha256[:12]} does not fit beside what the device holds") from error
+
+    def _fetch(self, sha256: str, copy: Path) -> None:
+        weights = self._store.get(keys.model_weights(sha256))
+        metadata = self._store.get(keys.model_metadata(sha256))
+        found = hashlib.sha256(weights).hexdigest()
+        if found != sha256:
+            raise CheckpointError(f"the object store holds other weights under its name ({found[:12]})")
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=self._folder, prefix=".fetching-") as scratch:
+                complete = Path(scratch) / sha256
+                complete.mkdir()
+                (complete / WEIGHTS_NAME).write_bytes(weights)
+                (complete / METADATA_NAME).write_bytes(metadata)
+                complete.rename(copy)
+        except OSError as error:
+            if not copy.is_dir():  # else another process was quicker
+                raise Retryable(
+                    f"the folder of fetched models cannot be written: {error} (free space, or change DELINEATE_HOME)"
+                ) from error
+
+
+def _unavailable(sha256: str, reason: str) -> ItemError:
+    return ItemError(ItemErrorCode.MODEL_UNAVAILABLE, f"the job's model {sha256[:12]} {reason}")
