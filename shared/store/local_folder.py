@@ -160,7 +160,8 @@ class LocalFolderStore(ObjectStore):
             with suppress(FileNotFoundError):
                 temporary.replace(path)
                 return
-            with suppress(FileNotFoundError):
+            # mkdir says that it exists, too, where a deletion takes the folder away the moment after.
+            with suppress(FileNotFoundError, FileExistsError):
                 path.parent.mkdir(parents=True, exist_ok=True)
         raise StoreUnavailable(f"cannot write {path}: its folder keeps being deleted")
 

@@ -1,4 +1,5 @@
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,10 +13,10 @@ PATIENCE = 60.0
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    folder = tmp_path / "with space 'and quotes'"
-    folder.mkdir()
-    return folder
+def folder() -> Iterator[Path]:
+    # Not tmp_path, which may be longer than the path of a socket can be.
+    with tempfile.TemporaryDirectory(prefix="with space 'and quotes'") as folder:
+        yield Path(folder)
 
 
 @pytest.fixture
