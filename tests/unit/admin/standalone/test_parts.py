@@ -36,7 +36,7 @@ def test_what_is_thrown_away_uses_nothing_that_is_configured_elsewhere(tmp_path:
     settings = load_settings(delineate_home=tmp_path, database_url="", broker_url="", store_url="")
     environment = parts_environment(settings, only_embedded=True)
     assert environment["DATABASE_URL"] == f"sqlite:///{tmp_path}/delineate.sqlite3"
-    assert environment["BROKER_URL"] == f"redis+socket://{tmp_path}/broker.sock"
+    assert environment["BROKER_URL"] == f"redis+socket://{settings.broker_socket}"
     assert environment["STORE_URL"] == f"file://{tmp_path}/objects"
 
 
