@@ -48,12 +48,6 @@ class Processes:
             dist.all_reduce(values)
         return values
 
-    def first_says(self, values: Tensor) -> Tensor:
-        """The first process's values, in each; in place."""
-        if self.world_size > 1:
-            dist.broadcast(values, src=0)
-        return values
-
 
 @contextmanager
 def joined(device_name: str) -> Iterator[Processes]:
@@ -71,6 +65,8 @@ def joined(device_name: str) -> Iterator[Processes]:
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
         yield Processes(device, dist.get_rank(), dist.get_world_size())
+        # They leave together: one that is gone closes its connections under one that is still at work.
+        dist.barrier()
     finally:
         dist.destroy_process_group()
 

@@ -61,7 +61,6 @@ class Supervisor:
         self.children: list[Child] = []
         self._logs = logs
         self._say = say
-        self._wakeup = wakeup
         self._on_change = on_change
         self._on_death = on_death
         self._verbose = verbose

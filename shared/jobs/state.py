@@ -108,14 +108,6 @@ JOB_STEPS: Mapping[JobEvent, Step[JobStatus]] = {
 }
 
 
-def after_item_event(state: ItemStatus, event: ItemEvent) -> ItemStatus:
-    """Return the state that `event` leads to from `state`; IllegalTransition where the table has no such step."""
-    step = ITEM_STEPS[event]
-    if state not in step.sources:
-        raise IllegalTransition(f"cannot {event} a {state} item")
-    return step.target
-
-
 def after_job_event(state: JobStatus, event: JobEvent) -> JobStatus:
     """Return the state that `event` leads to from `state`; IllegalTransition where the table has no such step."""
     step = JOB_STEPS[event]

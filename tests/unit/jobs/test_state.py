@@ -9,25 +9,14 @@ from shared.jobs.state import (
     ITEM_STEPS,
     JOB_STEPS,
     ItemCounts,
-    ItemEvent,
     ItemStatus,
     JobEvent,
     JobStatus,
-    after_item_event,
     after_job_event,
     closing_event,
 )
 
 STATES_PAGE = Path(__file__).parents[3] / "docs" / "states.md"
-
-
-@pytest.mark.parametrize(("state", "event"), [*product(ItemStatus, ItemEvent)])
-def test_items_step_as_the_table_says_and_in_no_other_way(state: ItemStatus, event: ItemEvent) -> None:
-    if state in ITEM_STEPS[event].sources:
-        assert after_item_event(state, event) is ITEM_STEPS[event].target
-    else:
-        with pytest.raises(IllegalTransition, match=f"cannot {event} a {state}"):
-            after_item_event(state, event)
 
 
 @pytest.mark.parametrize(("state", "event"), [*product(JobStatus, JobEvent)])
