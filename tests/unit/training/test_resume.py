@@ -45,16 +45,24 @@ def without_times(found):
     return [{k: v for k, v in record.items() if k not in ("minutes", "images_per_second")} for record in found]
 
 
-@pytest.mark.parametrize("steps", [2, 4, 5, 7])  # in the first epoch, at its end (two ways), in the second epoch
-def test_resuming_gives_the_weights_of_an_uninterrupted_run_bit_by_bit(steps, tmp_path, stop_before_step):
-    assert run_tiny(tmp_path / "whole") == 0
+MUON = ("optimiser.kind=muon", "optimiser.precise_bn_images=16", "model.arguments.base=8")
+
+
+@pytest.mark.parametrize(
+    ("steps", "overrides"),
+    # In the first epoch, at its end (two ways), in the second epoch.
+    [(2, ()), (4, ()), (5, ()), (7, ()), (7, MUON)],
+)
+def test_resuming_gives_the_weights_of_an_uninterrupted_run_bit_by_bit(steps, overrides, tmp_path, stop_before_step):
+    assert run_tiny(tmp_path / "whole", *overrides) == 0
     stop_before_step(steps)
-    assert run_tiny(tmp_path / "stopped") == 0
+    assert run_tiny(tmp_path / "stopped", *overrides) == 0
     assert train.main(["--resume", str(tmp_path / "stopped"), "--device", "cpu"]) == 0
 
     whole, resumed = (load_file(tmp_path / name / STATE_NAME) for name in ("whole", "stopped"))
     assert whole.keys() == resumed.keys()
-    assert any(name.startswith("moments.0.exp_avg_sq") for name in whole)
+    assert any(name.startswith("moments.0.0.exp_avg_sq") for name in whole)
+    assert any(name.endswith("momentum_buffer") for name in whole) == bool(overrides)
     for name, tensor in whole.items():
         assert torch.equal(tensor, resumed[name]), name
     assert load_checkpoint(tmp_path / "whole").sha256 == load_checkpoint(tmp_path / "stopped").sha256
