@@ -159,17 +159,15 @@ class TrainingRun:
     def finished_net(self) -> nn.Module:
         """The averaged weights, as they are scored and saved; where the config says so with precise normalisation.
 
-        The statistics that batch normalisation gathers while training belong to weights that are gone; one pass
-        over fresh samples tells those of these weights (Wu & Johnson 2021, "Rethinking Batch", section 3). Of several
+        The statistics that batch normalisation gathers while training belong to weights that are gone, and to images
+        without noise as well, few but with by far the strongest features. One pass over samples like the validated
+        ones tells those that these weights need (Wu & Johnson 2021, "Rethinking Batch", section 3). Of several
         processes all call this.
         """
         net = copy.deepcopy(self.average.net)
         count = self.config.optimiser.precise_bn_images // self.config.optimiser.batch_size
         if count:
-            position = self.position
-            noise = noise_in(self.config.curriculum, position.epoch, self.epoch_images)
-            # Epoch 0: samples that are not trained on.
-            batches = itertools.islice(self.source.batches(0, noise), count * self.config.optimiser.accumulation)
+            batches = itertools.islice(self.source.calibration(), count * self.config.optimiser.accumulation)
             device = self.processes.device
             with torch.autocast(device.type, self._dtype, enabled=self._dtype != torch.float32):
                 update_bn(batches, net, device)

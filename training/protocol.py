@@ -13,7 +13,16 @@ from shared.net.predictor import PROBABILITY_LEVELS, Predictor
 from training.baselines import BASELINES
 from training.robustness import GEOMETRIES, INTENSITIES, Change
 from training.scoring import Probability, Scores, full_scores, generate, quick_scores, summarise
-from training.sets import STRATA_SCENES, VAL_SCENES, Case, blobs_cases, clean_cases, shapes_cases, strata_cases, val_cases
+from training.sets import (
+    STRATA_SCENES,
+    VAL_SCENES,
+    Case,
+    blobs_cases,
+    clean_cases,
+    shapes_cases,
+    strata_cases,
+    val_cases,
+)
 
 BREAKING_DICE = 0.80
 FULL_SETS: dict[str, Callable[[int], list[Case]]] = {

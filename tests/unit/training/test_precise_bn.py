@@ -32,14 +32,10 @@ def first_statistics(net):
 def test_the_finished_network_has_the_statistics_of_its_own_weights(run):
     run = run("optimiser.precise_bn_images=32")
     net = run.finished_net()
-    # What the first normalisation sees, over the batches of epoch 0, which is never trained on.
-    from training.curriculum import noise_in
-
-    noise = noise_in(run.config.curriculum, 1, run.epoch_images)
     with torch.no_grad():
         seen = [
             run.average.net.encoder[0].conv[0](torch.nn.functional.pixel_unshuffle(batch.images, 4))
-            for batch in run.source.batches(0, noise)
+            for batch in run.source.calibration()
         ]
     assert len(seen) == 4
     mean, variance = first_statistics(net)
