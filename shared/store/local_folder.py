@@ -21,6 +21,7 @@ from shared.store.object_store import (
     ObjectInfo,
     ObjectStore,
     checked_deletion_prefix,
+    checked_folder,
     checked_key,
     checked_prefix,
 )
@@ -80,6 +81,11 @@ class LocalFolderStore(ObjectStore):
         """Walk the folders that `prefix` leads into; what is deleted meanwhile is left out."""
         top = self._top(checked_prefix(prefix))
         return self._walk(top, prefix)
+
+    def folders(self, prefix: str) -> Iterator[str]:
+        """The folders directly below, empty ones too."""
+        self._inside(checked_folder(prefix))
+        return self._folders(prefix)
 
     def delete(self, keys: Iterable[str]) -> None:
         """Unlink the files; their folders stay."""
@@ -182,6 +188,17 @@ class LocalFolderStore(ObjectStore):
                 elif key.startswith(prefix) and entry.is_file(follow_symlinks=False):
                     with suppress(FileNotFoundError):
                         yield ObjectInfo(key, entry.stat(follow_symlinks=False).st_size)
+
+    def _folders(self, prefix: str) -> Iterator[str]:
+        with (
+            self._failures(f"list {prefix}"),
+            suppress(FileNotFoundError, NotADirectoryError),
+            os.scandir(self._root / prefix) as entries,
+        ):
+            for entry in entries:
+                key = prefix + entry.name
+                if key != _TEMPORARY_FOLDER and entry.is_dir(follow_symlinks=False):
+                    yield f"{key}/"
 
     @contextmanager
     def _failures(self, action: str) -> Iterator[None]:

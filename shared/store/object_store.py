@@ -74,6 +74,14 @@ class ObjectStore(Protocol):
         """
         ...
 
+    def folders(self, prefix: str) -> Iterator[str]:
+        """The distinct prefixes one segment below `prefix`, each ending in a slash, in no promised order.
+
+        `prefix` is empty or ends in a slash: `jobs/` yields `jobs/7/`, `jobs/70/` …, at the cost of those alone.
+        A folder may turn out to be empty: an object of it was deleted meanwhile.
+        """
+        ...
+
     def delete(self, keys: Iterable[str]) -> None:
         """Delete the objects; a key without an object is no error. `keys` may be endless: memory stays flat."""
         ...
@@ -161,6 +169,13 @@ def checked_prefix(prefix: str) -> str:
     if len(prefix) > MAX_KEY_LENGTH or not _PREFIX.fullmatch(prefix):
         raise UsageError(f"no key of the object store starts with {prefix[:MAX_KEY_LENGTH]!r}")
     return prefix
+
+
+def checked_folder(folder: str) -> str:
+    """`folder` itself, or UsageError if it is neither empty nor a prefix that ends in a slash."""
+    if folder and not folder.endswith("/"):
+        raise UsageError(f"not a folder of the object store, which ends in a slash: {folder[:MAX_KEY_LENGTH]!r}")
+    return checked_prefix(folder)
 
 
 def checked_deletion_prefix(prefix: str) -> str:

@@ -14,6 +14,7 @@ from shared.store.object_store import (
     ObjectInfo,
     ObjectStore,
     checked_deletion_prefix,
+    checked_folder,
     checked_key,
     checked_prefix,
 )
@@ -112,6 +113,10 @@ class S3Store(ObjectStore):
         checked_prefix(prefix)
         return self._pages(prefix)
 
+    def folders(self, prefix: str) -> Iterator[str]:
+        """One LIST for 1,000 of them, whatever they hold."""
+        return self._common_prefixes(checked_folder(prefix))
+
     def delete(self, keys: Iterable[str]) -> None:
         """Up to 1,000 objects a request."""
         remaining = iter(keys)
@@ -165,6 +170,18 @@ class S3Store(ObjectStore):
             for page in pages:
                 for entry in page.get("Contents", []):
                     yield ObjectInfo(entry["Key"].removeprefix(self._prefix), entry["Size"])
+
+    def _common_prefixes(self, prefix: str) -> Iterator[str]:
+        pages = self._client.get_paginator("list_objects_v2").paginate(
+            Bucket=self._bucket,
+            Prefix=self._prefix + prefix,
+            Delimiter="/",
+            PaginationConfig={"PageSize": PAGE_SIZE},
+        )
+        with self._failures("list", prefix):
+            for page in pages:
+                for entry in page.get("CommonPrefixes", []):
+                    yield entry["Prefix"].removeprefix(self._prefix)
 
     def _bucket_exists(self) -> bool:
         try:

@@ -1,0 +1,68 @@
+"""`admin audit`: whether the database and the object store say the same."""
+
+import json
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from shared.config import load_settings
+from shared.jobs.audit import GRACE_SECONDS, AuditReport, Finding, audit
+from shared.jobs.lookup import find_job
+from shared.logs import setup_logging
+from shared.services import connect
+
+_SHOWN = 50
+
+
+@click.command("audit")
+@click.argument("job", required=False)
+@click.option("--deep", is_flag=True, help="Read and decode every object of a result too.")
+@click.option(
+    "--grace", default=GRACE_SECONDS, show_default=True, metavar="SECONDS",
+    help="How long the reconciler may take for what is not yet tidied up.",
+)  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@click.pass_context
+def audit_command(context: click.Context, job: str | None, deep: bool, grace: float, as_json: bool) -> None:
+    """Check every row of JOB (an id, its last characters, or `last`), or of all jobs, against the object store.
+
+    Safe while everything works. Ends with 0 where all is right, with 1 where something is not.
+    """
+    settings = load_settings()
+    setup_logging(settings.log_level)
+    services = connect(settings)
+    try:
+        job_id = find_job(services, job).id if job else None
+        report = audit(
+            services.database, services.store, job_id, deep=deep, grace=grace, max_attempts=settings.max_attempts
+        )
+    finally:
+        services.close()
+    if as_json:
+        click.echo(json.dumps(report.as_dict()))
+    else:
+        _show(report)
+    context.exit(0 if report.is_clean else 1)
+
+
+def _show(report: AuditReport) -> None:
+    if report.findings:
+        Console().print(_table(report.findings[:_SHOWN]))
+    found = len(report.findings) + report.more
+    if found > _SHOWN:
+        click.echo(f"… and {found - _SHOWN:,} more; --json prints up to 10,000 of them")
+    looked_at = f"{report.jobs:,} jobs, {report.items:,} items, {report.objects:,} objects"
+    click.echo(f"{looked_at}: {'nothing is wrong' if report.is_clean else f'{found:,} findings'}")
+
+
+def _table(findings: tuple[Finding, ...]) -> Table:
+    table = Table()
+    for column in ("what", "job", "item"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("finding", overflow="fold")
+    for finding in findings:
+        # Text, not markup: a stored value may hold brackets.
+        table.add_row(*map(Text, (finding.kind, finding.job or "", finding.item or "", finding.detail)))
+    return table
