@@ -1,6 +1,7 @@
 """Run the fault suite: `python -m tests.faults --seed 7 --minutes 30 --stack full`. Exit code 1 on any violation."""
 
 import argparse
+import logging
 import os
 import secrets
 import shutil
@@ -36,6 +37,7 @@ _WORKERS, _REPORTED_WITHIN = 2, 60.0
 def main() -> int:
     """Run one stack through one plan; return 0 where the audit is clean, else 1."""
     options = _options()
+    logging.basicConfig(level=logging.ERROR)  # that services are away is no news here
     folder = Path(tempfile.mkdtemp(prefix="delineate-faults-"))
     seconds = 60 * (options.minutes or (_SHORT_MINUTES if options.short else _LONG_MINUTES))
     faults = plan_faults(options.seed, stack=options.stack, seconds=seconds, short=options.short)
