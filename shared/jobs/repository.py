@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, delete, exc, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Exists, Select, delete, exc, func, insert, or_, select, update
+from sqlalchemy.orm import InstrumentedAttribute
 
 from shared.errors import JobNotFound, UsageError
 from shared.jobs import shards
@@ -26,7 +27,7 @@ from shared.jobs.state import (
     after_job_event,
     closing_event,
 )
-from shared.jobs.tables import ItemRow, JobRow, ShardRow, new_id
+from shared.jobs.tables import HAS_PENDING, STAYS, ItemRow, JobRow, ShardRow, new_id
 
 _OPEN_STATES = JOB_STEPS[JobEvent.CANCEL].sources
 
@@ -37,7 +38,13 @@ _JOB_COLUMNS = [getattr(JobRow, field.name) for field in fields(Job) if field.na
 _ITEM_COLUMNS = [getattr(ItemRow, field.name) for field in fields(Item)]
 
 # What a retry wipes: the claim, the failure and the clock of the first try.
-_FRESH = {"attempts": 0, "suspect": False, "worker": None, "error_code": None, "error": None, "finished_at": None}
+_FRESH = {
+    "attempts": 0, "suspect": False, "worker": None, "error_code": None, "error": None, "finished_at": None,
+    "seconds": None,
+}  # fmt: skip
+
+# Shards of a job that is cancelled in one transaction: a large job must not keep all other writers waiting.
+_CANCELLED_AT_ONCE = 500
 
 
 class Repository:
@@ -104,9 +111,7 @@ class Repository:
             ).one_or_none()
             if job is None or job.sealed_at is not None or job.cancel_requested_at is not None:
                 raise UsageError(f"job {job_id} takes no more images: it was cancelled or removed meanwhile")
-            number, first = connection.execute(
-                select(func.count(), func.coalesce(func.sum(ShardRow.total), 0)).where(ShardRow.job_id == job_id)
-            ).one()
+            number, first = _next_numbers(connection, job_id)
             counts = {"total": len(items), "pending": len(items) - failed, "failed": failed}
             connection.execute(
                 insert(ShardRow).values(
@@ -145,6 +150,8 @@ class Repository:
     def discard_empty(self, job_id: str) -> None:
         """Remove a job that never got an item, so that a submission that fails at its start leaves nothing."""
         with self.database.write() as connection:
+            # The lock waits for somebody who adds to it, and the next statement sees what was added.
+            connection.execute(select(JobRow.id).where(JobRow.id == job_id).with_for_update()).all()
             has_shards = select(ShardRow.id).where(ShardRow.job_id == job_id).exists()
             connection.execute(delete(JobRow).where(JobRow.id == job_id, ~has_shards))
 
@@ -153,26 +160,41 @@ class Repository:
     def cancel(self, job_id: str) -> Job:
         """Cancel a job: what is pending ends at once, what is running ends without a result.
 
+        The request is committed first. From then on nothing is added, and no claim, result or release leaves anything
+        open; so if this call is interrupted, the reconciler goes on with it (`close_finished`).
+
         Raises:
             JobNotFound: no such job.
             IllegalTransition: the job has ended.
         """
         with self.database.write() as connection:
-            shards.lock_all(connection, job_id)
             after_job_event(_locked_state(connection, job_id), JobEvent.CANCEL)
             connection.execute(
                 update(JobRow)
                 .where(JobRow.id == job_id)
-                .values(cancel_requested_at=db_now(), sealed_at=func.coalesce(JobRow.sealed_at, db_now()))
+                .values(
+                    cancel_requested_at=func.coalesce(JobRow.cancel_requested_at, db_now()),
+                    sealed_at=func.coalesce(JobRow.sealed_at, db_now()),
+                )
             )
-            connection.execute(
-                update(ItemRow)
-                .where(ItemRow.job_id == job_id, ItemRow.state == ItemStatus.PENDING)
-                .values(state=ITEM_STEPS[ItemEvent.CANCEL].target, finished_at=db_now())
-            )
-            shards.recount_all(connection, job_id)
+        self._cancel_pending(job_id)
         self.close_if_finished(job_id)
         return self.job(job_id)
+
+    def _cancel_pending(self, job_id: str) -> None:
+        requested = select(JobRow.cancel_requested_at).where(JobRow.id == job_id)
+        while True:
+            with self.database.write() as connection:
+                some = shards.lock_pending(connection, job_id, limit=_CANCELLED_AT_ONCE)
+                # Asked under the lock: the job may have been closed and retried meanwhile.
+                if not some or connection.execute(requested).scalar_one_or_none() is None:
+                    return
+                connection.execute(
+                    update(ItemRow)
+                    .where(ItemRow.shard_id.in_(some), ItemRow.state == ItemStatus.PENDING)
+                    .values(state=ITEM_STEPS[ItemEvent.CANCEL].target, finished_at=db_now())
+                )
+                shards.recount_some(connection, some)
 
     def retry(self, job_id: str) -> Job:
         """Put what failed or was cancelled back to pending, with all its attempts; items without a source stay failed.
@@ -193,7 +215,9 @@ class Repository:
                 .values(state=retry.target, **_FRESH)
             )
             if not result.rowcount:
-                raise UsageError(f"nothing in job {job_id} can be tried again: its failed files were never uploaded")
+                raise UsageError(
+                    f"nothing in job {job_id} can be tried again: its failed files were never uploaded, or are gone"
+                )
             connection.execute(
                 update(ShardRow).where(ShardRow.job_id == job_id).values(not_before=0.0, releases=0, published_at=None)
             )
@@ -201,12 +225,18 @@ class Repository:
             connection.execute(
                 update(JobRow)
                 .where(JobRow.id == job_id)
-                .values(state=state, finished_at=None, cancel_requested_at=None)
+                .values(
+                    state=state, finished_at=None, cancel_requested_at=None, tidied_at=None, sources_removed_at=None
+                )
             )
         return self.job(job_id)
 
     def close_if_finished(self, job_id: str) -> JobStatus | None:
         """End a sealed job whose items have all ended; return its final state, or None if it goes on."""
+        with self.database.read() as connection:
+            # Workers ask after each claim: for most of a large job's life without a lock, and without its counts.
+            if connection.execute(select(_has_open_items(job_id))).scalar_one():
+                return None
         with self.database.write() as connection:
             job = connection.execute(
                 select(JobRow.sealed_at, JobRow.cancel_requested_at)
@@ -227,13 +257,23 @@ class Repository:
         return step.target
 
     def close_finished(self) -> int:
-        """End every sealed job whose items have all ended; return how many ended."""
-        open_items = select(ShardRow.id).where(ShardRow.job_id == JobRow.id, ShardRow.pending + ShardRow.running > 0)
-        query = select(JobRow.id).where(
-            JobRow.state.in_(_OPEN_STATES), JobRow.sealed_at.is_not(None), ~open_items.exists()
+        """End every sealed job whose items have all ended, after cancelling what an interrupted cancel left.
+
+        Returns how many ended.
+        """
+        waits = select(ShardRow.id).where(ShardRow.job_id == JobRow.id, HAS_PENDING).exists()
+        half_cancelled = select(JobRow.id).where(
+            JobRow.state.in_(_OPEN_STATES), JobRow.cancel_requested_at.is_not(None), waits
         )
         with self.database.read() as connection:
-            candidates = connection.execute(query).scalars().all()
+            interrupted = connection.execute(half_cancelled).scalars().all()
+        for job_id in interrupted:
+            self._cancel_pending(job_id)
+        ended = select(JobRow.id).where(
+            JobRow.state.in_(_OPEN_STATES), JobRow.sealed_at.is_not(None), ~_has_open_items(JobRow.id)
+        )
+        with self.database.read() as connection:
+            candidates = connection.execute(ended).scalars().all()
         return sum(self.close_if_finished(job_id) is not None for job_id in candidates)
 
     # -- reading ---------------------------------------------------------------------------------------------
@@ -241,14 +281,14 @@ class Repository:
     def job(self, job_id: str) -> Job:
         """Return a job by its id; JobNotFound where there is none."""
         with self.database.read() as connection:
-            rows = _jobs(connection, select(*_JOB_COLUMNS).where(JobRow.id == job_id))
+            rows = _jobs(connection, select(*_JOB_COLUMNS).where(JobRow.id == job_id, STAYS))
         if not rows:
             raise JobNotFound(f"there is no job {job_id}: `producer status` lists the jobs")
         return rows[0]
 
     def jobs(self, *, limit: int, before: str | None = None) -> list[Job]:
         """Return the newest jobs first; `before` is the last id of the page before."""
-        query = select(*_JOB_COLUMNS).order_by(JobRow.id.desc()).limit(limit)
+        query = select(*_JOB_COLUMNS).where(STAYS).order_by(JobRow.id.desc()).limit(limit)
         if before is not None:
             query = query.where(JobRow.id < before)
         with self.database.read() as connection:
@@ -256,7 +296,8 @@ class Repository:
 
     def job_ids_ending(self, ending: str, *, limit: int) -> list[str]:
         """Return ids that end in this text, the newest first."""
-        query = select(JobRow.id).where(JobRow.id.endswith(ending, autoescape=True)).order_by(JobRow.id.desc())
+        fits = JobRow.id.endswith(ending, autoescape=True)
+        query = select(JobRow.id).where(fits, STAYS).order_by(JobRow.id.desc())
         with self.database.read() as connection:
             return list(connection.execute(query.limit(limit)).scalars())
 
@@ -277,12 +318,31 @@ class Repository:
     def item(self, item_id: str) -> Item | None:
         """Return an item by its id."""
         with self.database.read() as connection:
-            row = connection.execute(select(*_ITEM_COLUMNS).where(ItemRow.id == item_id)).one_or_none()
+            row = connection.execute(
+                select(*_ITEM_COLUMNS).join(JobRow, JobRow.id == ItemRow.job_id).where(ItemRow.id == item_id, STAYS)
+            ).one_or_none()
         return None if row is None else _item(row)
 
 
+def _next_numbers(connection: Connection, job_id: str) -> tuple[int, int]:
+    """Return the number of the next shard of a job and of its first item; they are given without gaps."""
+    last = (
+        select(func.max(column) + 1).where(owner == job_id).scalar_subquery()
+        for column, owner in ((ShardRow.number, ShardRow.job_id), (ItemRow.number, ItemRow.job_id))
+    )
+    shard, item = connection.execute(select(*(func.coalesce(number, 0) for number in last))).one()
+    return shard, item
+
+
+def _has_open_items(job_id: str | InstrumentedAttribute[str]) -> Exists:
+    # Of the items, not of the shards' counts: their index finds the first open one at once, however many have ended.
+    still_open = ItemRow.state.in_((ItemStatus.PENDING, ItemStatus.RUNNING))
+    return select(ItemRow.id).where(ItemRow.job_id == job_id, still_open).exists()
+
+
 def _locked_state(connection: Connection, job_id: str) -> JobStatus:
-    state = connection.execute(select(JobRow.state).where(JobRow.id == job_id).with_for_update()).scalar_one_or_none()
+    query = select(JobRow.state).where(JobRow.id == job_id, STAYS)
+    state = connection.execute(query.with_for_update()).scalar_one_or_none()
     if state is None:
         raise JobNotFound(f"there is no job {job_id}: `producer status` lists the jobs")
     return JobStatus(state)

@@ -19,7 +19,7 @@ from typing import TypeVar
 import numpy as np
 
 from shared.errors import DelineateError, ItemError, Retryable, UsageError
-from shared.jobs.records import NewItem
+from shared.jobs.records import NewItem, Priority
 from shared.jobs.state import JobKind
 from shared.jobs.tables import new_id
 from shared.services import Services
@@ -108,9 +108,11 @@ class SyntheticSpec:
             )
 
 
-def submit_synthetic(services: Services, spec: SyntheticSpec, *, name: str, submitted_by: str) -> str:
+def submit_synthetic(
+    services: Services, spec: SyntheticSpec, *, name: str, submitted_by: str, priority: Priority = Priority.NORMAL
+) -> str:
     """Make a synthetic job and return its id."""
-    job_id = services.repository.create_job(JobKind.SYNTHETIC, name=name, submitted_by=submitted_by)
+    job_id = services.repository.create_job(JobKind.SYNTHETIC, name=name, submitted_by=submitted_by, priority=priority)
     hints = _Hints(services)
     try:
         for block in _blocks(spec.items(), services.settings.shard_size):
@@ -133,6 +135,7 @@ def submit_images(
     name: str,
     submitted_by: str,
     submission_key: str | None = None,
+    priority: Priority = Priority.NORMAL,
     on_start: Callable[[str, bool], None] = lambda job_id, resumed: None,
     on_progress: Callable[[SubmissionProgress], None] = lambda progress: None,
 ) -> str:
@@ -153,7 +156,7 @@ def submit_images(
     resumed = job_id is not None
     if job_id is None:
         job_id = repository.create_job(
-            JobKind.IMAGES, name=name, submitted_by=submitted_by, submission_key=submission_key
+            JobKind.IMAGES, name=name, submitted_by=submitted_by, submission_key=submission_key, priority=priority
         )
     on_start(job_id, resumed)
     try:
