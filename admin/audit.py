@@ -1,6 +1,7 @@
 """`admin audit`: whether the database and the object store say the same."""
 
 import json
+from functools import partial
 
 import click
 from rich.console import Console
@@ -10,6 +11,7 @@ from rich.text import Text
 from shared.config import load_settings
 from shared.jobs.audit import GRACE_SECONDS, AuditReport, Finding, audit
 from shared.jobs.lookup import find_job
+from shared.jobs.repair import Repair
 from shared.logs import setup_logging
 from shared.services import connect
 
@@ -23,21 +25,30 @@ _SHOWN = 50
     "--grace", default=GRACE_SECONDS, show_default=True, metavar="SECONDS",
     help="How long the reconciler may take for what is not yet tidied up.",
 )  # fmt: skip
+@click.option("--repair", is_flag=True, help="Mend what can be mended without a doubt, then look again.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.pass_context
-def audit_command(context: click.Context, job: str | None, deep: bool, grace: float, as_json: bool) -> None:
+def audit_command(
+    context: click.Context, job: str | None, deep: bool, grace: float, repair: bool, as_json: bool
+) -> None:
     """Check every row of JOB (an id, its last characters, or `last`), or of all jobs, against the object store.
 
-    Safe while everything works. Ends with 0 where all is right, with 1 where something is not.
+    Safe while everything works. Ends with 0 where all is right, with 1 where something is not (any more).
     """
     settings = load_settings()
     setup_logging(settings.log_level)
     services = connect(settings)
     try:
         job_id = find_job(services, job).id if job else None
-        report = audit(
-            services.database, services.store, job_id, deep=deep, grace=grace, max_attempts=settings.max_attempts
-        )
+        look = partial(
+            audit, services.database, services.store, job_id,
+            deep=deep, grace=grace, max_attempts=settings.max_attempts,
+        )  # fmt: skip
+        report = look()
+        if repair and not report.is_clean:
+            for what, count in Repair(services.database, services.store).mend(report.findings).items():
+                click.echo(f"{count:,} {what}", err=as_json)
+            report = look()
     finally:
         services.close()
     if as_json:

@@ -12,7 +12,7 @@ from shared.jobs.database import Database, db_now
 from shared.jobs.records import Item, Job
 from shared.jobs.repository import Repository
 from shared.jobs.state import ItemStatus
-from shared.jobs.tables import ItemRow, JobRow
+from shared.jobs.tables import STAYS, ItemRow, JobRow
 
 JOBS_A_PAGE = 25
 ITEMS_A_PAGE = 36
@@ -52,7 +52,7 @@ def jobs_page(repository: Repository, before: str | None) -> JobsPage:
     newer = None
     if before is not None:
         # The page before this one starts below the job that is one page and one job newer.
-        query = select(JobRow.id).where(JobRow.id >= before).order_by(JobRow.id).offset(JOBS_A_PAGE).limit(1)
+        query = select(JobRow.id).where(JobRow.id >= before, STAYS).order_by(JobRow.id).offset(JOBS_A_PAGE).limit(1)
         with repository.database.read() as connection:
             newer = connection.execute(query).scalar_one_or_none() or ""
     return JobsPage(jobs, older=jobs[-1].id if len(found) > JOBS_A_PAGE else None, newer=newer)

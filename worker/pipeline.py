@@ -30,8 +30,8 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-# How long a finished claim waits for a database that is away, in leases. It cannot lose its items to anybody before
-# the database is back, and then the token decides, so waiting past the lease does no harm.
+# How long a finished claim of a worker that is to stop waits for a database that is away, in leases. Otherwise it waits
+# for as long as it takes: it cannot lose its items to anybody before the database is back, and then the token decides.
 _PATIENCE_IN_LEASES = 3
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.2, 5.0
 
@@ -193,14 +193,14 @@ class Pipeline:
         return outcomes, away
 
     def _persist(self, write: Callable[[], T]) -> T | None:
-        """Write to the database, waiting for it while it is away; None where it stayed away."""
+        """Write to the database, waiting for it while it is away; None where the worker is to stop before that."""
         give_up = time.monotonic() + _PATIENCE_IN_LEASES * self._services.claims.lease_seconds
         pause = _FIRST_PAUSE_SECONDS
         while True:
             try:
                 return write()
             except DatabaseUnavailable as error:
-                if time.monotonic() + pause > give_up:
+                if self._stopping.is_set() and time.monotonic() + pause > give_up:
                     log.error("work dropped: %s", error, extra={"action": "work_dropped"})  # noqa: TRY400
                     return None
             self._watchdog.progress()

@@ -142,8 +142,8 @@ class Claims:
     def release(self, claim: Claim, *, hungry: Collection[str] = ()) -> int:
         """Give back what a claim still holds because the world is away; no attempt is used up.
 
-        Items in `hungry` did not fit in memory: they are suspects from now on, so that they run alone, and their attempt
-        counts. One that had its last fails with `out_of_memory`: it would be given back for ever.
+        Items in `hungry` did not fit in memory: they are suspects from now on, so that they run alone, and their
+        attempt counts. One that had its last fails with `out_of_memory`: it would be given back for ever.
 
         The shard rests for a time that doubles with each release in a row. Items of a cancelled job end instead.
         Returns the number of items given back.

@@ -19,11 +19,12 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.expression import FunctionElement
 from sqlalchemy.types import Double
 
-from shared.errors import ConfigurationError, DatabaseUnavailable
+from shared.errors import ConfigurationError, DatabaseFull, DatabaseUnavailable
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _BUSY_SECONDS = 30  # how long SQLite waits for another writer
 _CONNECT_SECONDS = 5
+_POSTGRES_DISK_FULL = "53100"
 
 
 class db_now(FunctionElement[float]):  # noqa: N801 - reads as the SQL function that it is
@@ -168,6 +169,8 @@ def _mapped(error: exc.SQLAlchemyError) -> ConfigurationError | DatabaseUnavaila
         return ConfigurationError("the database has no tables yet: run `admin migrate`")
     if any(sign in reason for sign in ("password authentication failed", "does not exist", "not a database")):
         return ConfigurationError(f"the database cannot be used, check DATABASE_URL: {reason}")
+    if "disk is full" in reason or getattr(getattr(error, "orig", None), "sqlstate", None) == _POSTGRES_DISK_FULL:
+        return DatabaseFull(f"the database has no room: {reason}; free some, and work goes on by itself")
     if isinstance(error, exc.OperationalError | exc.InterfaceError | exc.TimeoutError):
         return DatabaseUnavailable(f"the database does not answer: {reason}")
     return None

@@ -12,7 +12,7 @@ Only jobs that have ended are touched. Models stay, whatever jobs name them.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -139,7 +139,7 @@ class Retention:
             self._listings = {job_id: self._store.list(keys.job_prefix(job_id))}
         page = list(islice(self._listings[job_id], _OBJECTS_A_STEP))
         if page:
-            self._delete_waste(job_id, page)
+            self.delete_waste(job_id, page)
             return True
         del self._listings[job_id]
         with self._database.write() as connection:
@@ -147,17 +147,19 @@ class Retention:
             connection.execute(update(JobRow).where(*still).values(tidied_at=db_now()))
         return True
 
-    def _delete_waste(self, job_id: str, page: list[ObjectInfo]) -> None:
+    def delete_waste(self, job_id: str, page: Sequence[ObjectInfo]) -> int:
+        """Delete those objects of an ended job that nobody names, and return their number."""
         with self._database.read() as connection:
             if not any(each.is_waste for each in owned(connection, job_id, page)):
-                return
+                return 0
         # Asked again under the job's lock, which a retry needs too: what a worker is about to store is not taken away.
         with self._database.write() as connection:
             if not self._lock(connection, job_id):
-                return
+                return 0
             waste = [each.info.key for each in owned(connection, job_id, page) if each.is_waste]
             self._store.delete(waste)
         log.info("%d leftover objects deleted", len(waste), extra={"job": job_id, "action": "job_tidied"})
+        return len(waste)
 
     # -- shared ----------------------------------------------------------------------------------------------
 

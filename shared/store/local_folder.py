@@ -9,6 +9,7 @@ disk. The directory is not flushed: the file systems in use write the rename to 
 commit of the row.
 """
 
+import errno
 import os
 import secrets
 import time
@@ -16,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from shared.errors import ConfigurationError, ObjectMissing, StoreUnavailable, UsageError
+from shared.errors import ConfigurationError, ObjectMissing, StoreFull, StoreUnavailable, UsageError
 from shared.store.object_store import (
     ObjectInfo,
     ObjectStore,
@@ -211,7 +212,11 @@ class LocalFolderStore(ObjectStore):
             ) from error
         except (IsADirectoryError, NotADirectoryError, FileExistsError) as error:
             raise UsageError(f"cannot {action} in {self._root}: a key cannot be another key's folder") from error
-        except OSError as error:  # a full or failing disk, a network folder that is away
+        except OSError as error:  # a failing disk, a network folder that is away
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise StoreFull(
+                    f"cannot {action} in {self._root}: {error.strerror}; free some space, and work goes on by itself"
+                ) from error
             raise StoreUnavailable(f"cannot {action} in {self._root}: {error.strerror}") from error
 
 

@@ -160,3 +160,31 @@ def test_what_ran_when_its_worker_died_is_cancelled_with_its_job(
 @pytest.mark.parametrize("suspects", [False, True])
 def test_a_stale_hint_finds_nothing(claims: Claims, suspects: bool) -> None:
     assert claims.claim("01890000-0000-7000-8000-000000000000", worker="w", suspects=suspects) is None
+
+
+def test_what_does_not_fit_in_memory_runs_alone_and_fails_in_the_end(
+    database: Database, claims: Claims, repository: Repository, make_job: MakeJob
+) -> None:
+    job_id, (shard_id,) = make_job(3)
+    ready = update(ShardRow).values(not_before=0.0)
+    claim = claims.claim(shard_id, worker="w")
+    assert claim is not None
+    large = claim.items[1].id
+    assert claims.release(claim, hungry={large}) == 3
+    with database.write() as connection:
+        connection.execute(ready)
+    others = claims.claim(shard_id, worker="w")
+    assert others is not None
+    assert [item.attempts for item in others.items] == [1, 1]
+    claims.complete(others, all_succeed(others))
+    for attempt in (2, 3):
+        alone = claims.claim(shard_id, worker="w", suspects=True)
+        assert alone is not None
+        assert [(item.id, item.attempts) for item in alone.items] == [(large, attempt)]
+        assert claims.release(alone, hungry={large}) == (1 if attempt < 3 else 0)
+        with database.write() as connection:
+            connection.execute(ready)
+    item = repository.item(large)
+    assert item is not None
+    assert (item.state, item.error_code) == (ItemStatus.FAILED, "out_of_memory")
+    assert repository.close_if_finished(job_id) is JobStatus.PARTIAL

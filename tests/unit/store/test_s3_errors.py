@@ -7,7 +7,7 @@ from threading import Thread
 
 import pytest
 
-from shared.errors import ConfigurationError, ObjectMissing, Retryable, StoreUnavailable
+from shared.errors import ConfigurationError, ObjectMissing, Retryable, StoreFull, StoreUnavailable
 from shared.store import ObjectStore, open_store
 from tests.servers.process import free_ports
 
@@ -81,6 +81,16 @@ def test_a_failing_server_is_retryable_after_a_few_attempts(store: ObjectStore, 
     with pytest.raises(StoreUnavailable, match=code):
         store.put("a/b", b"x")
     assert server.requests == ["PUT"] * 3
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(403, "QuotaExceeded"), (400, "XMinioAdminBucketQuotaExceeded"), (507, "XMinioStorageFull"), (507, "Odd")],
+)
+def test_a_bucket_without_room_is_retryable_and_says_so(store: ObjectStore, server: FakeS3, status: int, code: str):
+    server.refuse(status, code)
+    with pytest.raises(StoreFull, match=f"no room.*{code}"):
+        store.put("a/b", b"x")
 
 
 def test_every_action_maps_a_server_error(store: ObjectStore, server: FakeS3):
