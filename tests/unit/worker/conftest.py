@@ -57,7 +57,7 @@ class NoDispatcher:
         self.fills += 1
         return 0
 
-    def more_urgent(self, shard_id: str) -> str | None:
+    def more_urgent(self, _shard_id: str) -> str | None:
         return None
 
 
