@@ -22,7 +22,7 @@ from tests.faults.journal import Executions
 from tests.faults.load import plan_jobs, plan_single_images
 from tests.faults.plan import Fault, StackKind, plan_faults
 from tests.faults.report import Outcome, report
-from tests.faults.verdict import judge
+from tests.faults.verdict import judge, no_leftovers
 from tests.faults.world import World
 from tests.servers import ServerMissing
 
@@ -78,15 +78,13 @@ def _run(world: World, faults: list[Fault], seconds: float, options: argparse.Na
     began = time.monotonic()
     unfinished = drivers.finish(options.patience)
     drained = time.monotonic() - began
-    deadline = _soon(options)
-    if not _comes_about(lambda: _admin_is_ready(world), deadline):
+    if not _comes_about(lambda: _admin_is_ready(world), _soon(options)):
         unfinished.append("the admin does not say that it is ready")
-    executions = Executions.read(world.folder / "journal")
-    # What is cleared away after a job's end is cleared away by then, or it is a finding.
-    _comes_about(lambda: judge(world.past, drivers.jobs, executions).is_clean, min(deadline, time.monotonic() + 20))
+    # Reconcilers clear away what a job left behind, a while after its end; what they leave is a finding.
+    _comes_about(lambda: no_leftovers(world.past), _soon(options))
     return Outcome(
         title=title,
-        verdict=judge(world.past, drivers.jobs, executions),
+        verdict=judge(world.past, drivers.jobs, Executions.read(world.folder / "journal")),
         injected=chaos.injected,
         not_reached=not_reached,
         unfinished=unfinished,

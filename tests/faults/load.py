@@ -88,13 +88,14 @@ def plan_jobs(seed: int, *, short: bool) -> Iterator[PlannedJob]:
     number = 0
     while True:
         draw = random.Random(f"{seed} {number} job")
-        cancelled = number % 4 == 3
+        cancelled, poison = number % 4 == 3, number % 12 == 1
         yield PlannedJob(
             name=f"batch-{number:04}",
-            items=tuple(_items(draw, draw.randint(smallest, largest), poison=number % 12 == 1)),
+            items=tuple(_items(draw, draw.randint(smallest, largest), poison=poison)),
             cancel_after=draw.uniform(0.0, 6.0) if cancelled else None,
             # One that was cancelled gets all of its images in the end, one with bad ones tries those again in vain.
-            retry=draw.random() < 0.5,
+            # Another try of a poison image is five more crashes, which takes a while.
+            retry=draw.random() < 0.5 and not poison,
         )
         number += 1
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from shared.jobs.audit import audit
+from shared.jobs.audit import FindingKind, audit
 from shared.jobs.records import Item
 from shared.jobs.results import all_items
 from shared.jobs.state import ItemStatus
@@ -36,6 +36,12 @@ class Verdict:
     def is_clean(self) -> bool:
         """Whether nothing is wrong."""
         return not (self.lost or self.duplicated or self.unexpected or self.findings)
+
+
+def no_leftovers(services: Services) -> bool:
+    """Whether no object is left that no row names."""
+    report = audit(services.database, services.store, grace=0.0, max_attempts=_CAP)
+    return all(finding.kind is not FindingKind.ORPHAN for finding in report.findings)
 
 
 def judge(services: Services, jobs: Sequence[DrivenJob], executions: Executions) -> Verdict:

@@ -1,6 +1,7 @@
 """What a run of the suite acts on: the parts, the ways to their processes, the proxies in front of the servers."""
 
 import os
+import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -28,8 +29,6 @@ SETTINGS = {
     "STARTUP_SECONDS": "300",
     "SHARD_SIZE": "16",
     "LOG_LEVEL": "INFO",
-    "ADMIN_PASSWORD": "a password of the fault suite",
-    "SECRET_KEY": "a key of the fault suite, thirty-two characters and more",
     "OMP_NUM_THREADS": "1",
     "PYTHONUNBUFFERED": "1",
 }
@@ -76,8 +75,9 @@ def environment(home: Path, **settings: str) -> dict[str, str]:
     model = home.parent / "model"
     if not model.exists():
         save_checkpoint(model, build("attention_unet", _TINY), Metadata("attention_unet", _TINY))
+    secret = {"ADMIN_PASSWORD": secrets.token_hex(12), "SECRET_KEY": secrets.token_hex(32)}
     where = {"DELINEATE_HOME": str(home), "MODEL_PATH": str(model), "PYTHONPATH": str(CHECKOUT)}
-    return dict(os.environ) | SETTINGS | where | settings
+    return dict(os.environ) | SETTINGS | secret | where | settings
 
 
 @contextmanager
