@@ -9,10 +9,12 @@ from pathlib import Path
 from flask import Flask, url_for
 
 from admin import auth, errors, health, security
-from admin.context import EXTENSION
+from admin.context import DECODERS, EXTENSION
 from admin.progress import ProgressMeter
 from admin.ui import formats, forms, items, jobs, models, submit
 from shared.config import Settings
+from shared.images.decoded import DecodeLimits
+from shared.images.isolated import Decoders
 from shared.services import Services, connect
 
 # A small form beside the files of an upload.
@@ -43,6 +45,10 @@ def create_app(settings: Settings, services: Services | None = None) -> Flask:
         SEND_FILE_MAX_AGE_DEFAULT=timedelta(days=365),
     )
     app.extensions[EXTENSION] = services or connect(settings)
+    # Nothing is started before the first picture is asked for.
+    app.extensions[DECODERS] = Decoders(
+        DecodeLimits(1, settings.max_image_side), seconds=settings.decode_seconds, processes=items.DRAWN_AT_ONCE
+    )
     app.extensions[jobs.METER] = ProgressMeter()
     errors.init_app(app)
     auth.init_app(app)

@@ -1,18 +1,25 @@
-"""What a request works with: the services that `create_app` opened, and the account that is logged in."""
+"""What a request works with: what `create_app` opened, and the account that is logged in."""
 
 from typing import cast
 
 from flask import current_app, g
 
 from admin.accounts import Account
+from shared.images.isolated import Decoders
 from shared.services import Services
 
 EXTENSION = "delineate"
+DECODERS = "delineate-decoders"
 
 
 def services() -> Services:
     """Return the services of the app that handles this request."""
     return cast(Services, current_app.extensions[EXTENSION])
+
+
+def decoders() -> Decoders:
+    """Return the processes that decode images for the app that handles this request."""
+    return cast(Decoders, current_app.extensions[DECODERS])
 
 
 def account() -> Account | None:

@@ -16,6 +16,12 @@ _TEXTS = {
     500: ("Something broke", "That is a fault of Delineate. The log of the admin says more."),
     503: ("Away for the moment", ""),
 }
+_PARTS = {
+    "broker": "The queue",
+    "store": "The object store",
+    "database": "The database",
+    "decoder": "The image decoder",
+}
 _RETRY_AFTER = {"Retry-After": "5"}
 
 
@@ -54,8 +60,7 @@ def _stale_form(_error: CSRFError) -> ResponseReturnValue:
 def _away(error: Retryable) -> ResponseReturnValue:
     current_app.logger.warning("%s", error, extra={"action": "service_away"})
     name = type(error).__name__.removesuffix("Unavailable").lower()
-    parts = {"broker": "The queue", "store": "The object store", "database": "The database"}
-    message = f"{parts.get(name, 'A service')} is away. Nothing is lost; try again in a moment."
+    message = f"{_PARTS.get(name, 'A service')} is away. Nothing is lost; try again in a moment."
     return _page(503, message), 503, _RETRY_AFTER
 
 

@@ -32,9 +32,12 @@ _TUNING = {
 
 
 class DecoderDeath(Exception):
-    """A decoder died, or has to; `str` is the reason for whoever submitted the image."""
+    """A decoder died, or has to; `str` is the reason for whoever submitted the image.
 
-    def __init__(self, code: ItemErrorCode, reason: str) -> None:
+    `code` is None where it was killed: by the system, for want of memory, or by somebody.
+    """
+
+    def __init__(self, code: ItemErrorCode | None, reason: str) -> None:
         super().__init__(reason)
         self.code = code
 
@@ -130,10 +133,7 @@ class DecoderProcess:
             self._process.wait(_END_SECONDS)
         status = self._process.poll()
         if status == -signal.SIGKILL:
-            return DecoderDeath(
-                ItemErrorCode.DECODE_MEMORY,
-                "decoding was killed, as happens where the machine runs out of memory: retry when there is more",
-            )
+            return DecoderDeath(None, "decoding was killed, as happens where a machine runs out of memory: free some")
         how = signal.Signals(-status).name if status is not None and status < 0 else f"exit code {status}"
         return DecoderDeath(
             ItemErrorCode.DECODER_CRASHED,

@@ -7,7 +7,7 @@ import logging
 from contextlib import suppress
 from threading import BoundedSemaphore, Lock
 
-from shared.errors import DecoderUnavailable, ImageError
+from shared.errors import DecoderUnavailable, ImageError, ImageOutOfMemory
 from shared.images import decoder as child
 from shared.images.decoded import DecodedImage, DecodeLimits
 from shared.images.decoder_process import DecoderDeath, DecoderProcess
@@ -42,7 +42,8 @@ class Decoders:
 
         Raises:
             ImageError: as `codec.decode`; and `decode_timeout`, `decode_memory` or `decoder_crashed`.
-            DecoderUnavailable: no process can be started; the image is not to blame.
+            ImageOutOfMemory: the process was killed, twice; the image may not be to blame.
+            DecoderUnavailable: no process can be started.
         """
         with self._slots:
             decoder = self._take()
@@ -55,9 +56,11 @@ class Decoders:
             try:
                 return self._run(decoder, data)
             except DecoderDeath as death:
-                _log(death, "the image fails")
+                _log(death, "its image fails")
                 with suppress(DecoderUnavailable):
                     self._keep(self._make())
+                if death.code is None:
+                    raise ImageOutOfMemory(str(death)) from death
                 raise ImageError(death.code, str(death)) from death
 
     def close(self) -> None:
@@ -102,6 +105,5 @@ class Decoders:
 
 
 def _log(death: DecoderDeath, outcome: str) -> None:
-    log.warning(
-        "a decoder is replaced, %s: %s", outcome, death, extra={"action": "decoder_replaced", "code": death.code}
-    )
+    ids = {"action": "decoder_replaced", "code": death.code or "killed"}
+    log.warning("a decoder is replaced, %s: %s", outcome, death, extra=ids)

@@ -15,7 +15,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from shared.errors import DecoderUnavailable, ImageError, ItemErrorCode
+from shared.errors import DecoderUnavailable, ImageError, ImageOutOfMemory, ItemErrorCode
 from shared.images import scratch
 from shared.images.codec import DecodeLimits, decode, encode_grey
 from shared.images.isolated import Decoders
@@ -113,7 +113,6 @@ def test_a_large_image_leaves_no_memory_behind(decoders: Decoders) -> None:
         (misbehaving.EXIT, ItemErrorCode.DECODER_CRASHED, "exit code 3"),
         (misbehaving.NONSENSE, ItemErrorCode.DECODER_CRASHED, "convert"),
         (misbehaving.MEMORY, ItemErrorCode.DECODE_MEMORY, "more memory"),
-        (misbehaving.KILLED, ItemErrorCode.DECODE_MEMORY, "retry"),
     ],
 )
 @pytest.mark.parametrize("used", [False, True], ids=["new process", "used process"])
@@ -127,6 +126,12 @@ def test_what_kills_its_process_fails_alone(
     assert words in reason
     assert len(processes()) == 1  # replaced already
     assert staged.decode(grey(41)).width == 41
+
+
+def test_a_killed_process_is_no_verdict_on_the_image(staged: Decoders, processes: Processes) -> None:
+    with pytest.raises(ImageOutOfMemory, match="killed"):
+        staged.decode(grey(misbehaving.KILLED))
+    assert len(processes()) == 1
 
 
 def test_what_hangs_is_ended(make: Make, processes: Processes) -> None:

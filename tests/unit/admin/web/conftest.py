@@ -17,6 +17,7 @@ from werkzeug.test import TestResponse
 
 from admin import accounts
 from admin.app import create_app
+from admin.context import DECODERS
 from shared.config import Settings, load_settings
 from shared.jobs.database import Database
 from shared.services import Services, connect
@@ -80,10 +81,11 @@ def services(settings: Settings) -> Iterator[Services]:
 
 
 @pytest.fixture
-def app(settings: Settings, services: Services) -> Flask:
+def app(settings: Settings, services: Services) -> Iterator[Flask]:
     app = create_app(settings, services)
     app.testing = True
-    return app
+    yield app
+    app.extensions[DECODERS].close()
 
 
 class Browser:
