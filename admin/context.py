@@ -4,7 +4,7 @@ from typing import cast
 
 from flask import current_app, g
 
-from admin.accounts import Account
+from admin.accounts import Account, Role
 from shared.images.isolated import Decoders
 from shared.services import Services
 
@@ -25,3 +25,8 @@ def decoders() -> Decoders:
 def account() -> Account | None:
     """Return who is logged in; None for a stranger."""
     return cast("Account | None", g.get("account"))
+
+
+def role() -> Role:
+    """Return what may be done here: for a token that can be less than its account may do."""
+    return cast(Role, g.role)

@@ -25,6 +25,9 @@ log = logging.getLogger(__name__)
 # They log each request, task or connection at INFO, which drowns our own lines.
 _CHATTY = ("alembic", "amqp", "boto3", "botocore", "celery", "kombu", "PIL", "s3transfer", "tifffile", "urllib3")
 
+# At DEBUG they write each request with the headers that it is signed by, and so the access key.
+_INDISCREET = ("botocore", "boto3", "s3transfer")
+
 _process_ids: dict[str, str] = {}
 _block_ids: ContextVar[Mapping[str, str]] = ContextVar("log_ids", default={})  # noqa: B039 - never written to
 
@@ -37,6 +40,8 @@ def setup_logging(level: str, stream: TextIO | None = None) -> None:
     logging.captureWarnings(True)
     for name in _CHATTY:
         logging.getLogger(name).setLevel(logging.NOTSET if level == "DEBUG" else max(logging.WARNING, _number(level)))
+    for name in _INDISCREET:
+        logging.getLogger(name).setLevel(max(logging.INFO, logging.getLogger(name).level))
 
 
 @contextmanager

@@ -93,6 +93,14 @@ class ObjectStore(Protocol):
         """
         ...
 
+    def link(self, key: str, *, seconds: int, filename: str, content_type: str) -> str | None:  # noqa: ARG002
+        """A URL under which anybody can download the object for so long; None where the store has no such links.
+
+        Signed without asking whether there is an object.
+        """
+        checked_key(key)
+        return None
+
     def prepare(self) -> None:
         """Create the bucket or the folder if it is not there. Safe to repeat, and to run in several processes."""
         ...
@@ -115,6 +123,7 @@ def open_store(
     url: str,
     *,
     endpoint_url: str | None = None,
+    public_url: str | None = None,
     region: str | None = None,
     access_key: str | None = None,
     secret_key: str | None = None,
@@ -122,9 +131,9 @@ def open_store(
 ) -> ObjectStore:
     """Open the store that `url` names, without any round trip: `check` tells whether it works.
 
-    `endpoint_url`, `region`, `access_key` and `secret_key` are for `s3://` alone. No endpoint means AWS; no
-    keys means the AWS SDK's own chain (profile, container role, instance role). ConfigurationError for a URL,
-    or a combination of settings, that cannot work.
+    `public_url` is the same server's address for others; with it `link` gives links. What follows `url` is
+    for `s3://` alone. No endpoint means AWS; no keys means the AWS SDK's own chain (profile, container role, instance
+    role). ConfigurationError for a URL, or a combination of settings, that cannot work.
     """
     # A backend is imported where it is opened: boto3 costs a quarter of a second, and most parts need one backend.
     parts = urlsplit(url)
@@ -141,6 +150,7 @@ def open_store(
             bucket=parts.netloc,
             prefix=prefix,
             endpoint_url=endpoint_url,
+            public_url=public_url,
             region=region,
             access_key=access_key,
             secret_key=secret_key,

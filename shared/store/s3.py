@@ -41,6 +41,7 @@ class S3Store(ObjectStore):
         bucket: str,
         prefix: str,
         endpoint_url: str | None,
+        public_url: str | None,
         region: str | None,
         access_key: str | None,
         secret_key: str | None,
@@ -65,20 +66,26 @@ class S3Store(ObjectStore):
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
         )
-        try:
-            # a session of its own: boto3's default session is not safe to create from several threads
-            self._client: S3Client = boto3.session.Session().client(
-                "s3",
-                endpoint_url=endpoint_url,
-                region_name=region,
-                aws_access_key_id=access_key or None,
-                aws_secret_access_key=secret_key or None,
-                config=config,
-            )
-        except (BotoCoreError, ValueError) as error:  # ValueError: an endpoint that is no URL
-            raise ConfigurationError(
-                f"cannot use S3_ENDPOINT_URL {endpoint_url!r} with AWS_REGION {region!r}: {error}"
-            ) from error
+
+        def client(setting: str, address: str | None) -> "S3Client":
+            try:
+                # a session of its own: boto3's default session is not safe to create from several threads
+                return boto3.session.Session().client(
+                    "s3",
+                    endpoint_url=address,
+                    region_name=region,
+                    aws_access_key_id=access_key or None,
+                    aws_secret_access_key=secret_key or None,
+                    config=config,
+                )
+            except (BotoCoreError, ValueError) as error:  # ValueError: an endpoint that is no URL
+                raise ConfigurationError(
+                    f"cannot use {setting} {address!r} with AWS_REGION {region!r}: {error}"
+                ) from error
+
+        self._client = client("S3_ENDPOINT_URL", endpoint_url)
+        # Links are signed for the address that they name, so a client of its own signs them.
+        self._signer = client("S3_PUBLIC_URL", public_url) if public_url else None
 
     @property
     def url(self) -> str:
@@ -138,6 +145,23 @@ class S3Store(ObjectStore):
             deleted += len(page)
         return deleted
 
+    def link(self, key: str, *, seconds: int, filename: str, content_type: str) -> str | None:
+        """A presigned GET, where the server has an address for others."""
+        name = self._name(key)
+        if self._signer is None:
+            return None
+        with self._failures("sign", key):
+            return self._signer.generate_presigned_url(
+                "get_object",
+                Params={
+                    "Bucket": self._bucket,
+                    "Key": name,
+                    "ResponseContentType": content_type,
+                    "ResponseContentDisposition": f'attachment; filename="{filename}"',
+                },
+                ExpiresIn=seconds,
+            )
+
     def prepare(self) -> None:
         """Create the bucket if it is not there."""
         with self._failures("create the bucket"):
@@ -158,6 +182,8 @@ class S3Store(ObjectStore):
     def close(self) -> None:
         """Close the pooled connections."""
         self._client.close()
+        if self._signer is not None:
+            self._signer.close()
 
     def _name(self, key: str) -> str:
         return self._prefix + checked_key(key)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from admin import accounts, cli
+from admin import accounts, cli, tokens
 from shared.config import CHECKOUT, Settings, environment_example, load_settings, settings_table
 from shared.errors import DatabaseUnavailable
 from shared.jobs.database import Database
@@ -133,3 +133,27 @@ def test_the_command_starts_without_the_embedded_stack_and_without_torch():
 def test_errors_of_use_are_not_swallowed():
     assert admin("no-such-command").exit_code == 2
     assert "Traceback" not in admin("migrate", "--wait", "soon").output
+
+
+def test_users_and_tokens_from_the_command_line():
+    admin("migrate")
+    assert admin("users", "add", "op", "--role", "operator", text="words that op knows\n").exit_code == 0
+    assert admin("users", "add", "vic", text="words that vic knows\n").output == "vic can log in, as viewer\n"
+    refused = admin("tokens", "create", "vic", "script", "--role", "operator")
+    assert (refused.exit_code, refused.stderr) == (2, "error: a viewer's tokens are viewers too\n")
+    assert admin("users", "role", "vic", "operator").exit_code == 0
+    made = admin("tokens", "create", "vic", "script", "--role", "operator", "--days", "30")
+    assert made.exit_code == 0
+    database = Database(load_settings().database)
+    assert tokens.bearer(database, made.output.strip())
+    (token,) = tokens.tokens(database)
+    assert "script" in admin("tokens", "list").output
+    assert made.output.strip() not in admin("tokens", "list").output
+    assert admin("tokens", "revoke", token.id).exit_code == 0
+    assert tokens.bearer(database, made.output.strip()) is None
+    assert admin("tokens", "revoke", token.id).exit_code == 2
+    assert admin("users", "remove", "vic").exit_code == 0
+    last = admin("users", "remove", "op")
+    assert (last.exit_code, "only operator" in last.stderr) == (2, True)
+    assert [line.split()[0] for line in admin("users", "list").output.splitlines()] == ["name", "op"]
+    database.close()
