@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from shared.errors import ConfigurationError, DelineateError, IllegalTransition, JobNotFound, Retryable, UsageError
+from shared.jobs.records import Priority
 from shared.jobs.submission import submit_images
 from shared.services import Services
 from tests.faults.load import PlannedJob
@@ -100,6 +101,7 @@ class Drivers:
                 name=job.planned.name,
                 submitted_by=_SUBMITTER,
                 submission_key=key,
+                priority=Priority.HIGH if len(job.planned.items) == 1 else Priority.NORMAL,
                 on_start=lambda job_id, resumed: None if resumed else job.ids.append(job_id),
             )
 
