@@ -24,6 +24,10 @@ from shared.errors import ConfigurationError, DatabaseFull, DatabaseUnavailable
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _BUSY_SECONDS = 30  # how long SQLite waits for another writer
 _CONNECT_SECONDS = 5
+# A server that vanishes without a word (a host that loses power, a firewall that forgets) is noticed within half a
+# minute. By default the kernel takes a quarter of an hour, two hours for one that owes an answer, and whoever waits,
+# a reconciler say, hangs as long.
+_LIVENESS = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 30_000}
 _POSTGRES_DISK_FULL = "53100"
 
 
@@ -127,7 +131,7 @@ def _engine(url: str, pool_size: int) -> Engine:
                 pool_size=pool_size,
                 max_overflow=pool_size,
                 pool_pre_ping=True,
-                connect_args={"connect_timeout": _CONNECT_SECONDS},
+                connect_args={"connect_timeout": _CONNECT_SECONDS} | _LIVENESS,
             )
         case other:
             raise ConfigurationError(f"DATABASE_URL: {other} is not supported, use postgresql or sqlite")

@@ -1,7 +1,10 @@
+import os
+import socket
 import threading
 import time
 from pathlib import Path
 
+import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
@@ -125,4 +128,17 @@ def test_a_full_postgres_disk_is_told_by_its_code(postgres_database_url: str) ->
     full = text("DO $$ BEGIN RAISE EXCEPTION 'could not extend file' USING ERRCODE = '53100'; END $$")
     with pytest.raises(DatabaseFull, match="no room: could not extend file"), database.write() as connection:
         connection.execute(full)
+    database.close()
+
+
+@pytest.mark.integration
+def test_the_kernel_watches_over_connections_to_postgres(postgres_database_url: str) -> None:
+    database = Database(postgres_database_url)
+    with database.read() as connection:
+        driver = connection.connection.dbapi_connection
+        assert isinstance(driver, psycopg.Connection)
+        with socket.socket(fileno=os.dup(driver.fileno())) as watched:
+            assert watched.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+            assert 0 < watched.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) <= 30
+            assert 0 < watched.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) <= 30_000
     database.close()
