@@ -21,8 +21,10 @@ log = logging.getLogger(__name__)
 
 # Every wait within a round has a time-out of its own, all of them together far below this.
 _LONGEST_ROUND_SECONDS = 120.0
-# How long retention rests where nothing is due, or a service is away.
-_RETENTION_PAUSE_SECONDS = 30.0
+# How long retention works in a round, and how long it rests where nothing is due, or a service is away.
+_RETENTION_SECONDS_A_ROUND = 0.5
+_RETENTION_PAUSE_SECONDS = 5.0
+_RETENTION_PAUSE_AWAY_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -63,15 +65,18 @@ class Reconciler:
         return Round(freed=freed, closed=closed, published=published)
 
     def _retain(self) -> None:
-        """Do one step of retention; what is away here holds up nothing else."""
+        """Do a little of what is left to do after jobs' ends; what is away here holds up nothing else."""
         if self.retention is None or time.monotonic() < self._retention_rests_until:
             return
+        until = time.monotonic() + _RETENTION_SECONDS_A_ROUND
         try:
-            is_busy = self.retention.step()
+            while self.retention.step():
+                if time.monotonic() > until:
+                    return
         except (Retryable, ConfigurationError) as error:
             log.warning("removing old objects waits: %s", error, extra={"action": "retention_waits"})
-            is_busy = False
-        if not is_busy:
+            self._retention_rests_until = time.monotonic() + _RETENTION_PAUSE_AWAY_SECONDS
+        else:
             self._retention_rests_until = time.monotonic() + _RETENTION_PAUSE_SECONDS
 
     @property
