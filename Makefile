@@ -16,8 +16,8 @@ DEV := .venv/.dev-stamp
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo up test check test-unit test-integration test-acceptance faults faults-long test-servers compose-env \
-        format lock train-smoke weights-check clean
+.PHONY: help demo up test check test-unit test-integration test-acceptance faults faults-long fuzz test-servers compose-env \
+        format lock train-smoke weights-check audit-dependencies clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,8 +55,14 @@ faults: $(DEV) ## kill, stop, starve and flush both stacks for some minutes, the
 faults-long: $(DEV) ## the same at length, on one stack: make faults-long ARGS="--seed 7 --minutes 30 --stack embedded"
 	@exec $(BIN)/python -m tests.faults $(ARGS)
 
+fuzz: $(DEV) ## decode broken images by the thousand: make fuzz ARGS="--count 20000 --seed 7"
+	@exec $(BIN)/python -m tests.fuzz $(ARGS)
+
 compose-env: ## write .env with fresh secrets, for docker compose
 	@scripts/compose-env
+
+audit-dependencies: $(DEV) ## look for known vulnerabilities in everything that is pinned
+	@$(BIN)/python scripts/audit-dependencies $(ARGS)
 
 test-servers:
 	@scripts/test-servers
