@@ -4,9 +4,6 @@ import json
 from functools import partial
 
 import click
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from shared.config import load_settings
 from shared.jobs.audit import GRACE_SECONDS, AuditReport, Finding, audit
@@ -59,8 +56,8 @@ def audit_command(
 
 
 def _show(report: AuditReport) -> None:
-    if report.findings:
-        Console().print(_table(report.findings[:_SHOWN]))
+    for finding in report.findings[:_SHOWN]:
+        click.echo(_line(finding))
     found = len(report.findings) + report.more
     if found > _SHOWN:
         click.echo(f"… and {found - _SHOWN:,} more; --json prints up to 10,000 of them")
@@ -68,12 +65,8 @@ def _show(report: AuditReport) -> None:
     click.echo(f"{looked_at}: {'nothing is wrong' if report.is_clean else f'{found:,} findings'}")
 
 
-def _table(findings: tuple[Finding, ...]) -> Table:
-    table = Table()
-    for column in ("what", "job", "item"):
-        table.add_column(column, no_wrap=True)
-    table.add_column("finding", overflow="fold")
-    for finding in findings:
-        # Text, not markup: a stored value may hold brackets.
-        table.add_row(*map(Text, (finding.kind, finding.job or "", finding.item or "", finding.detail)))
-    return table
+def _line(finding: Finding) -> str:
+    # A line that can be searched for: a table would cut ids and keys to the width of the terminal.
+    of_job = f" job {finding.job}" if finding.job else ""
+    of_item = f" item {finding.item}" if finding.item else ""
+    return f"{finding.kind}:{of_job}{of_item}: {finding.detail}" if of_job else f"{finding.kind}: {finding.detail}"
