@@ -157,3 +157,19 @@ def test_users_and_tokens_from_the_command_line():
     assert (last.exit_code, "only operator" in last.stderr) == (2, True)
     assert [line.split()[0] for line in admin("users", "list").output.splitlines()] == ["name", "op"]
     database.close()
+
+
+def test_serve_starts_on_no_public_address_without_secrets(monkeypatch: pytest.MonkeyPatch):
+    admin("migrate")
+    monkeypatch.setenv("ADMIN_HOST", "0.0.0.0")
+    monkeypatch.setenv("ADMIN_PORT", "0")
+    monkeypatch.setenv("ADMIN_PASSWORD", "")
+    cases = {"": "SECRET_KEY needs", "change-me-" * 5: "SECRET_KEY is a placeholder", "0f9c3b7d" * 8: "ADMIN_PASSWORD"}
+    for key, missing in cases.items():
+        monkeypatch.setenv("SECRET_KEY", key)
+        ended = subprocess.run(
+            [sys.executable, "-m", "admin.cli", "serve"], capture_output=True, text=True, cwd=CHECKOUT, timeout=240
+        )
+        assert ended.returncode == 2
+        assert missing in ended.stderr.splitlines()[-1]
+        assert "Traceback" not in ended.stderr
