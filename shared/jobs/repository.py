@@ -1,24 +1,23 @@
-"""Jobs: creating, filling, sealing, cancelling, retrying, closing and reading them.
+"""Jobs: creating, filling, sealing, cancelling, retrying and closing them.
 
 With `shared.jobs.claims` the only writer of job and item rows.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, fields
-from typing import Any
+from dataclasses import asdict
 
-from sqlalchemy import ColumnElement, Connection, Exists, Select, delete, exc, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, delete, exc, func, insert, or_, select, update
 from sqlalchemy.orm import InstrumentedAttribute
 
 from shared.errors import JobNotFound, UsageError
 from shared.jobs import shards
-from shared.jobs.database import Database, db_now
+from shared.jobs.database import db_now
 from shared.jobs.models import active_model
-from shared.jobs.records import Item, Job, NewItem
+from shared.jobs.reading import JobReader, counts_of
+from shared.jobs.records import Job, NewItem
 from shared.jobs.state import (
     ITEM_STEPS,
     JOB_STEPS,
-    ItemCounts,
     ItemEvent,
     ItemStatus,
     JobEvent,
@@ -31,12 +30,6 @@ from shared.jobs.tables import HAS_PENDING, STAYS, ItemRow, JobRow, ShardRow, ne
 
 _OPEN_STATES = JOB_STEPS[JobEvent.CANCEL].sources
 
-_COUNT_COLUMNS = [
-    func.coalesce(func.sum(getattr(ShardRow, count.name)), 0).label(count.name) for count in fields(ItemCounts)
-]
-_JOB_COLUMNS = [getattr(JobRow, field.name) for field in fields(Job) if field.name != "counts"]
-_ITEM_COLUMNS = [getattr(ItemRow, field.name) for field in fields(Item)]
-
 # What a retry wipes: the claim, the failure and the clock of the first try.
 _FRESH = {
     "attempts": 0, "suspect": False, "worker": None, "error_code": None, "error": None, "finished_at": None,
@@ -47,11 +40,8 @@ _FRESH = {
 _CANCELLED_AT_ONCE = 500
 
 
-class Repository:
-    """The jobs of one database."""
-
-    def __init__(self, database: Database) -> None:
-        self.database = database
+class Repository(JobReader):
+    """The jobs of one database; what it reads of them is `JobReader`'s."""
 
     # -- submitting ------------------------------------------------------------------------------------------
 
@@ -245,7 +235,7 @@ class Repository:
             ).one_or_none()
             if job is None or job.sealed_at is None:
                 return None
-            event = closing_event(_counts(connection, job_id), cancel_requested=job.cancel_requested_at is not None)
+            event = closing_event(counts_of(connection, job_id), cancel_requested=job.cancel_requested_at is not None)
             if event is None:
                 return None
             step = JOB_STEPS[event]
@@ -276,53 +266,6 @@ class Repository:
             candidates = connection.execute(ended).scalars().all()
         return sum(self.close_if_finished(job_id) is not None for job_id in candidates)
 
-    # -- reading ---------------------------------------------------------------------------------------------
-
-    def job(self, job_id: str) -> Job:
-        """Return a job by its id; JobNotFound where there is none."""
-        with self.database.read() as connection:
-            rows = _jobs(connection, select(*_JOB_COLUMNS).where(JobRow.id == job_id, STAYS))
-        if not rows:
-            raise JobNotFound(f"there is no job {job_id}: `producer status` lists the jobs")
-        return rows[0]
-
-    def jobs(self, *, limit: int, before: str | None = None) -> list[Job]:
-        """Return the newest jobs first; `before` is the last id of the page before."""
-        query = select(*_JOB_COLUMNS).where(STAYS).order_by(JobRow.id.desc()).limit(limit)
-        if before is not None:
-            query = query.where(JobRow.id < before)
-        with self.database.read() as connection:
-            return _jobs(connection, query)
-
-    def job_ids_ending(self, ending: str, *, limit: int) -> list[str]:
-        """Return ids that end in this text, the newest first."""
-        fits = JobRow.id.endswith(ending, autoescape=True)
-        query = select(JobRow.id).where(fits, STAYS).order_by(JobRow.id.desc())
-        with self.database.read() as connection:
-            return list(connection.execute(query.limit(limit)).scalars())
-
-    def items(self, job_id: str, *, limit: int, after: int = -1, states: Sequence[ItemStatus] = ()) -> list[Item]:
-        """Return items of a job by number, from the one after number `after`."""
-        query = select(*_ITEM_COLUMNS).where(ItemRow.job_id == job_id, ItemRow.number > after)
-        if states:
-            query = query.where(ItemRow.state.in_(states))
-        with self.database.read() as connection:
-            return [_item(row) for row in connection.execute(query.order_by(ItemRow.number).limit(limit))]
-
-    def paths(self, job_id: str, *, limit: int, after: int = -1) -> list[tuple[int, str]]:
-        """Return numbers and paths alone of items of a job by number, from the one after number `after`."""
-        query = select(ItemRow.number, ItemRow.path).where(ItemRow.job_id == job_id, ItemRow.number > after)
-        with self.database.read() as connection:
-            return [(row.number, row.path) for row in connection.execute(query.order_by(ItemRow.number).limit(limit))]
-
-    def item(self, item_id: str) -> Item | None:
-        """Return an item by its id."""
-        with self.database.read() as connection:
-            row = connection.execute(
-                select(*_ITEM_COLUMNS).join(JobRow, JobRow.id == ItemRow.job_id).where(ItemRow.id == item_id, STAYS)
-            ).one_or_none()
-        return None if row is None else _item(row)
-
 
 def _next_numbers(connection: Connection, job_id: str) -> tuple[int, int]:
     """Return the number of the next shard of a job and of its first item; they are given without gaps."""
@@ -334,10 +277,18 @@ def _next_numbers(connection: Connection, job_id: str) -> tuple[int, int]:
     return shard, item
 
 
-def _has_open_items(job_id: str | InstrumentedAttribute[str]) -> Exists:
-    # Of the items, not of the shards' counts: their index finds the first open one at once, however many have ended.
-    still_open = ItemRow.state.in_((ItemStatus.PENDING, ItemStatus.RUNNING))
-    return select(ItemRow.id).where(ItemRow.job_id == job_id, still_open).exists()
+def _has_open_items(job_id: str | InstrumentedAttribute[str]) -> ColumnElement[bool]:
+    # Two looks into the items' index by job, state and number, however many have ended. With EXISTS, PostgreSQL may
+    # read the table instead, in the hope of an early hit that late in a job's life does not come.
+    firsts = (
+        select(ItemRow.number)
+        .where(ItemRow.job_id == job_id, ItemRow.state == state)
+        .order_by(ItemRow.number)
+        .limit(1)
+        .scalar_subquery()
+        for state in (ItemStatus.PENDING, ItemStatus.RUNNING)
+    )
+    return or_(*(first.is_not(None) for first in firsts))
 
 
 def _locked_state(connection: Connection, job_id: str) -> JobStatus:
@@ -346,26 +297,3 @@ def _locked_state(connection: Connection, job_id: str) -> JobStatus:
     if state is None:
         raise JobNotFound(f"there is no job {job_id}: `producer status` lists the jobs")
     return JobStatus(state)
-
-
-def _counts(connection: Connection, job_id: str) -> ItemCounts:
-    row = connection.execute(select(*_COUNT_COLUMNS).where(ShardRow.job_id == job_id)).one()
-    return ItemCounts(**{name: int(value) for name, value in row._mapping.items()})
-
-
-def _jobs(connection: Connection, query: Select[Any]) -> list[Job]:
-    rows = connection.execute(query).all()
-    of_these: ColumnElement[bool] = ShardRow.job_id.in_([row.id for row in rows])
-    counted = connection.execute(select(ShardRow.job_id, *_COUNT_COLUMNS).where(of_these).group_by(ShardRow.job_id))
-    counts = {row[0]: ItemCounts(*(int(value) for value in row[1:])) for row in counted}
-    return [
-        Job(
-            **dict(row._mapping) | {"kind": JobKind(row.kind), "state": JobStatus(row.state)},
-            counts=counts.get(row.id, ItemCounts()),
-        )
-        for row in rows
-    ]
-
-
-def _item(row: Any) -> Item:
-    return Item(**dict(row._mapping) | {"state": ItemStatus(row.state)})
