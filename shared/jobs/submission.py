@@ -33,6 +33,7 @@ T = TypeVar("T")
 # The first shards are small, so that the first results come soon.
 _FIRST_SHARD_ITEMS = 4
 _PAUSE_AFTER_OUTAGE_SECONDS = 10.0
+_SEAL_PAUSES_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0)
 MOST_SYNTHETIC_ITEMS = 1_000_000
 MOST_DOTS = 1_000
 
@@ -124,7 +125,7 @@ def submit_synthetic(
             services.repository.discard_empty(job_id)
             services.repository.cancel(job_id)
         raise
-    services.repository.seal(job_id)
+    _seal(services, job_id)
     return job_id
 
 
@@ -166,8 +167,23 @@ def submit_images(
         with contextlib.suppress(DelineateError):
             repository.discard_empty(job_id)
         raise
-    repository.seal(job_id)
+    _seal(services, job_id)
     return job_id
+
+
+def _seal(services: Services, job_id: str) -> None:
+    """Seal a job, trying again for a while where the database is away.
+
+    Sealing is what ends a submission. If the answer alone were lost, whoever submits again as told would find nothing
+    to go on with and get all of it a second time; sealing again changes nothing.
+    """
+    for pause in _SEAL_PAUSES_SECONDS:
+        try:
+            return services.repository.seal(job_id)
+        except Retryable as error:
+            log.warning("not sealed yet: %s", error, extra={"job": job_id, "action": "seal_postponed"})
+            time.sleep(pause)
+    return services.repository.seal(job_id)
 
 
 class _Upload:
