@@ -22,7 +22,7 @@ _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5
 
 _STAGES = Histogram("delineate_stage_seconds", "How long a stage took, failures included.", ["stage"], buckets=_SECONDS)
 FETCH = _STAGES.labels("fetch")  # the source out of the object store
-DECODE = _STAGES.labels("decode")  # bytes to pixels, or the synthesis of a synthetic image
+DECODE = _STAGES.labels("decode")  # bytes to pixels in a process of their own, or the synthesis of an image
 WAIT = _STAGES.labels("wait")  # for memory: other images hold all of the pixel budget
 INFER = _STAGES.labels("infer")  # all tiles of an image through the network, their wait for a batch included
 ENCODE = _STAGES.labels("encode")  # mask and probability map to PNG
