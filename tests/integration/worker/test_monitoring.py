@@ -5,7 +5,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -135,13 +135,12 @@ def received_events(broker_url: str) -> Iterator[list[dict[str, Any]]]:
     def listen() -> None:
         with app.connection_for_read() as connection:
             receiver = app.events.Receiver(connection, handlers={"*": events.append})
-            with receiver.consumer_context(wakeup=True):
+            # It consumes on a copy of the connection.
+            with receiver.consumer_context() as (consuming, _channel, _consumers):
                 listening.set()
                 while not stop.is_set():
-                    try:
-                        connection.drain_events(timeout=0.2)
-                    except TimeoutError:
-                        continue
+                    with suppress(TimeoutError):
+                        consuming.drain_events(timeout=0.2)
 
     thread = threading.Thread(target=listen)
     thread.start()
