@@ -29,7 +29,7 @@ demo: $(RUNTIME) ## generate images, segment them through the whole stack, show 
 up: $(RUNTIME) ## run the whole stack on this machine until Ctrl-C
 	@exec $(BIN)/admin standalone $(ARGS)
 
-test: test-servers check test-unit test-integration test-acceptance faults ## everything that CI runs
+test: test-servers check test-unit train-smoke test-integration test-acceptance faults ## everything that CI runs
 
 check: $(DEV) ## lint, format, types and import contracts
 	$(BIN)/ruff check .
@@ -74,7 +74,7 @@ format: $(DEV) ## put the code into its one format
 lock: $(DEV) ## write the lock files anew from pyproject.toml
 	scripts/lock $(ARGS)
 
-train-smoke: $(RUNTIME) ## train for a minute on the CPU, to see that training works
+train-smoke: $(RUNTIME) ## train for half a minute on the CPU, to see that training works
 	@exec $(BIN)/python -m training.train --config training/configs/smoke.yaml $(ARGS)
 
 weights-check: $(RUNTIME) ## score the weights that ship with the code on scenes that they never saw

@@ -93,9 +93,11 @@ class LossConfig(_Section):
 
 
 class OptimiserConfig(_Section):
-    """AdamW with warm-up and a cosine to zero over the budget."""
+    """AdamW, or Muon for the convolutions and AdamW for the rest; warm-up and a cosine to zero over the budget."""
 
-    lr: Positive = 1.5e-3
+    kind: Literal["adamw", "muon"] = "adamw"
+    lr: Positive = 1.5e-3  # AdamW's
+    muon_lr: Positive = 4e-3
     weight_decay: NotNegative = 1e-2
     warmup: Annotated[float, Field(ge=0, lt=1)] = 0.03  # of the budget
     warmup_epochs: NotNegative | None = None  # instead of `warmup`
@@ -103,6 +105,9 @@ class OptimiserConfig(_Section):
     batch_size: Count = 16  # images in one step, over all processes and accumulated parts
     accumulation: Count = 1  # parts that a step's batch is computed in, for less memory
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.998  # the average of the weights that is kept; 0: none
+    # Images from which the statistics of batch normalisation are taken anew for the weights that are kept; 0: as
+    # they were gathered while training.
+    precise_bn_images: int = Field(default=0, ge=0)
 
 
 class BudgetConfig(_Section):

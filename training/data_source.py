@@ -39,6 +39,10 @@ class DataSource(Protocol):
         """The epoch's batches from the position `start` (in batches) on."""
         ...
 
+    def calibration(self) -> Iterator[Batch]:
+        """An epoch's number of batches that are like the validated ones, but neither trained on nor scored."""
+        ...
+
     def validation(self) -> Mapping[str, Iterable[Batch]]:
         """Held-out sets by name, "val" and, for synthetic data, "clean"; fixed, and never trained on.
 

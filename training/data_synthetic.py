@@ -1,6 +1,7 @@
 """Training on scenes of dotblob-v1, made as they are needed on the training device. None is ever seen twice."""
 
 import os
+import signal
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -101,12 +102,14 @@ class SyntheticData:
 
     def batches(self, epoch: int, noise: NoiseLevel, start: int = 0) -> Iterator[Batch]:
         """See `DataSource`."""
-        orders = []
-        for position in range(start, self.batches_per_epoch):
-            first = (position * self.world_size + self.rank) * self.batch_size + epoch * self.samples_per_epoch
-            seeds = tuple(training_seed(self.seed, first + i) for i in range(self.batch_size))
-            orders.append(Order(seeds, noise, self.config.clean_share, self.config.inverted_share))
-        return iter(Orders(orders, self.config, self.device))
+        parts = [self._seeds(epoch, position) for position in range(start, self.batches_per_epoch)]
+        shares = self.config.clean_share, self.config.inverted_share
+        return iter(Orders([Order(part, noise, *shares) for part in parts], self.config, self.device))
+
+    def calibration(self) -> Iterator[Batch]:
+        """See `DataSource`. The epochs that are trained count from 1, these are the seeds of epoch 0."""
+        parts = [self._seeds(0, position) for position in range(self.batches_per_epoch)]
+        return iter(Orders([Order(part, NoiseLevel(), 0.0) for part in parts], self.config, self.device))
 
     def validation(self) -> Mapping[str, Iterable[Batch]]:
         """See `DataSource`: the val set's distribution, and the same scenes without noise."""
@@ -118,7 +121,15 @@ class SyntheticData:
             for name, clean_share in (("val", 0.0), ("clean", 1.0))
         }
 
+    def _seeds(self, epoch: int, position: int) -> tuple[int, ...]:
+        """Those of this process's batch at a position of an epoch."""
+        first = (position * self.world_size + self.rank) * self.batch_size + epoch * self.samples_per_epoch
+        return tuple(training_seed(self.seed, first + i) for i in range(self.batch_size))
+
 
 def _yield_to_training(_worker: int) -> None:
+    # A signal to the whole group (Ctrl-C, a supervisor) is for the process that trains: it ends this one in order.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
     os.nice(_NICENESS)
     torch.set_num_threads(1)

@@ -29,7 +29,7 @@ from training.protocol import FULL_SETS, score_baselines, score_robustness, scor
 from training.provenance import differences
 from training.tables import insert, markdown
 
-PARTS = ("val", "clean", "shapes", "strata", "robustness", "cost", "baselines", "oracle")
+PARTS = ("val", "clean", "blobs", "shapes", "strata", "robustness", "cost", "baselines", "oracle")
 _BASELINE_IMAGES = 50
 _ROBUSTNESS_IMAGES = 200
 _ORACLE_IMAGES = 200

@@ -112,6 +112,10 @@ class FolderData:
                 indices = range(first, first + self.batch_size)
                 yield self._batch(list(threads.map(lambda i: self._augmented(epoch, i, int(order[i])), indices)))
 
+    def calibration(self) -> Iterator[Batch]:
+        """See `DataSource`: augmented pairs, in an order that no epoch has."""
+        return self.batches(0, NoiseLevel())
+
     def validation(self) -> Mapping[str, Iterable[Batch]]:
         """See `DataSource`: the held-out pairs, their middle where they are larger than a sample."""
         return {"val": _HeldOut(self)}

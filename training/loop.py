@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
+from torch.optim.swa_utils import update_bn
 
 from shared.errors import UsageError
 from shared.net.architectures import build, in_channels_last
@@ -21,6 +22,7 @@ from training.curriculum import noise_in
 from training.data_source import Batch, DataSource
 from training.distributed import Processes
 from training.losses import LossTerms, segmentation_loss
+from training.optimisers import Optimisers
 from training.provenance import data_definition
 from training.schedule import loss_weights, lr_factor, progress, warmup_share
 
@@ -91,8 +93,7 @@ class TrainingRun:
         self._shared = processes.share(self.net)
         self._forward = torch.compile(self._shared) if config.compile else self._shared
         self.average = AveragedWeights(self.net, config.optimiser.ema_decay)
-        settings = config.optimiser
-        self.optimiser = torch.optim.AdamW(self.net.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
+        self.optimisers = Optimisers(self.net, config.optimiser)
         self.scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "fp16")
         # Sums, and of how many: those since the last record, and those since the last look of the watch.
         self.tallies = torch.zeros(2, len(TALLIED) + 1, dtype=torch.float64, device=device)
@@ -130,7 +131,7 @@ class TrainingRun:
 
     @property
     def learning_rate(self) -> float:
-        """That of the next step."""
+        """AdamW's, of the next step."""
         return self.config.optimiser.lr * lr_factor(self.done, self._warmup)
 
     def steps(self) -> Iterator[None]:
@@ -154,6 +155,26 @@ class TrainingRun:
             if self.done >= 1:
                 return
             position.epoch, position.step = position.epoch + 1, 0
+
+    def finished_net(self) -> nn.Module:
+        """The averaged weights, as they are scored and saved; where the config says so with precise normalisation.
+
+        The statistics that batch normalisation gathers while training belong to weights that are gone, and to images
+        without noise as well, few but with by far the strongest features. One pass over samples like the validated
+        ones tells those that these weights need (Wu & Johnson 2021, "Rethinking Batch", section 3). Of several
+        processes all call this.
+        """
+        net = copy.deepcopy(self.average.net)
+        count = self.config.optimiser.precise_bn_images // self.config.optimiser.batch_size
+        if count:
+            batches = itertools.islice(self.source.calibration(), count * self.config.optimiser.accumulation)
+            device = self.processes.device
+            with torch.autocast(device.type, self._dtype, enabled=self._dtype != torch.float32):
+                update_bn(batches, net, device)
+            for name, statistic in net.named_buffers():
+                if name.endswith(("running_mean", "running_var")):
+                    statistic.copy_(self.processes.sum(statistic.double()) / self.processes.world_size)
+        return net
 
     def take_means(self, *, of_watch: bool = False) -> dict[str, float]:
         """Means since the last call: the loss, its terms, and the share of pixels taken for foreground.
@@ -184,9 +205,8 @@ class TrainingRun:
         # Dropout draws from the step's own stream, so that a resumed run draws what it would have drawn.
         torch.manual_seed((config.seed << 44) + (self.position.images << 10) + self.processes.rank)
         weights = loss_weights(config.loss, self.done, self.position.epoch)
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.learning_rate
-        self.optimiser.zero_grad(set_to_none=True)
+        self.optimisers.set_rates(lr_factor(self.done, self._warmup))
+        self.optimisers.zero_grad()
         for number, (images, masks) in enumerate(parts, 1):
             with self._averaging_gradients(number == len(parts)):
                 with torch.autocast(images.device.type, self._dtype, enabled=self._dtype != torch.float32):
@@ -194,9 +214,11 @@ class TrainingRun:
                 terms = segmentation_loss(logits.float(), masks, weights)
                 self.scaler.scale(terms.total / len(parts)).backward()  # type: ignore[no-untyped-call]
             self._count(terms, logits)
-        self.scaler.unscale_(self.optimiser)
+        for optimiser in self.optimisers.each:
+            self.scaler.unscale_(optimiser)
         nn.utils.clip_grad_norm_(self.net.parameters(), config.optimiser.clip_norm)
-        self.scaler.step(self.optimiser)
+        for optimiser in self.optimisers.each:
+            self.scaler.step(optimiser)
         self.scaler.update()
         self.average.update()
 

@@ -13,10 +13,24 @@ from shared.net.predictor import PROBABILITY_LEVELS, Predictor
 from training.baselines import BASELINES
 from training.robustness import GEOMETRIES, INTENSITIES, Change
 from training.scoring import Probability, Scores, full_scores, generate, quick_scores, summarise
-from training.sets import STRATA_SCENES, VAL_SCENES, Case, clean_cases, shapes_cases, strata_cases, val_cases
+from training.sets import (
+    STRATA_SCENES,
+    VAL_SCENES,
+    Case,
+    blobs_cases,
+    clean_cases,
+    shapes_cases,
+    strata_cases,
+    val_cases,
+)
 
 BREAKING_DICE = 0.80
-FULL_SETS: dict[str, Callable[[int], list[Case]]] = {"val": val_cases, "clean": clean_cases, "shapes": shapes_cases}
+FULL_SETS: dict[str, Callable[[int], list[Case]]] = {
+    "val": val_cases,
+    "clean": clean_cases,
+    "blobs": blobs_cases,
+    "shapes": shapes_cases,
+}
 _BATCH = 8
 # λ is a number of photons: the fewer, the stronger the noise.
 _FALLING = frozenset({"poisson"})
@@ -26,7 +40,7 @@ Truth = NDArray[np.bool_]
 
 
 def score_set(predictor: Predictor, name: str, count: int | None) -> Scores:
-    """All metrics on the first `count` scenes of val, clean or shapes."""
+    """All metrics on the first `count` scenes of one of `FULL_SETS`."""
     return _score_cases(predictor, FULL_SETS[name](count or VAL_SCENES), full_scores)
 
 

@@ -65,6 +65,11 @@ def strata_cases(count: int = STRATA_SCENES) -> Iterator[tuple[str, float, list[
             yield kind, strength, [Case(seed, noise) for seed in STRATA_SEEDS[:count]]
 
 
+def blobs_cases(count: int = SHAPES_SCENES) -> list[Case]:
+    """The val set's first scenes at the severity of the shapes, which they are compared with."""
+    return [Case(seed, None, SHAPES_SEVERITY) for seed in VAL_SEEDS[: min(count, SHAPES_SCENES)]]
+
+
 def shapes_cases(count: int = SHAPES_SCENES) -> list[Case]:
     """Silhouettes that no blob generator makes, each kind in turn."""
     return [

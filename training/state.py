@@ -1,6 +1,6 @@
 """A run that can go on: the training state, one safetensors file with JSON in its header. Nothing is unpickled.
 
-It holds the network, the average, the optimiser's moments, the counters, and a description of what made it. Dropout
+It holds the network, the average, the optimisers' moments, the counters, and a description of what made it. Dropout
 and samples draw from streams named by the seed and the position, so no state of a generator has to be kept.
 """
 
@@ -25,7 +25,7 @@ from training.provenance import data_definition, describe_config, differences
 from training.watch import CollapseWatch, EarlyStopping
 
 STATE_NAME = "training_state.safetensors"
-_FORMAT_VERSION = 1
+_FORMAT_VERSION = 2
 _HEADER = "delineate.training_state"
 _KEYS = frozenset(
     [
@@ -151,11 +151,7 @@ def restore(state: TrainingState, run: TrainingRun, watch: CollapseWatch, stoppi
     run.scaler.load_state_dict(description["scaler"])
     if run.processes.is_first:
         run.tallies.copy_(tensors["tallies"])
-    optimiser = run.optimiser.state_dict()
-    for name, tensor in _part(tensors, "moments.").items():
-        number, key = name.split(".")
-        optimiser["state"].setdefault(int(number), {})[key] = tensor
-    run.optimiser.load_state_dict(optimiser)
+    run.optimisers.restore(_part(tensors, "moments."))
     _set_counters(watch, description["watch"])
     _set_counters(stopping, description["stopping"])
 
@@ -163,8 +159,7 @@ def restore(state: TrainingState, run: TrainingRun, watch: CollapseWatch, stoppi
 def _tensors(run: TrainingRun) -> dict[str, Tensor]:
     tensors = {f"net.{name}": tensor for name, tensor in run.net.state_dict().items()}
     tensors |= {f"average.{name}": tensor for name, tensor in run.average.net.state_dict().items()}
-    for number, moments in run.optimiser.state_dict()["state"].items():
-        tensors |= {f"moments.{number}.{name}": tensor for name, tensor in moments.items()}
+    tensors |= {f"moments.{name}": tensor for name, tensor in run.optimisers.moments().items()}
     tensors["tallies"] = run.tallies
     return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
 

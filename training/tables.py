@@ -20,6 +20,13 @@ _COLUMNS = {
     "images": "images",
 }
 
+_SETS = {
+    "val": "val: noise up to the strongest",
+    "clean": "clean: no noise",
+    "blobs": "blobs, severity 0.5",
+    "shapes": "shapes never trained on, severity 0.5",
+}
+
 
 def markdown(results: Mapping[str, Any]) -> str:
     """Tables of what `evaluate` found: {"models": {name: {part: …}}, "baselines": …, "oracle": …}, parts optional."""
@@ -56,8 +63,8 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def _sets(models: Mapping[str, Mapping[str, Any]]) -> str:
     rows = [
-        [name, set_name, *(_figure(found[set_name][key], key) for key in _COLUMNS.values())]
-        for set_name in ("val", "clean", "shapes")
+        [name, shown, *(_figure(found[set_name][key], key) for key in _COLUMNS.values())]
+        for set_name, shown in _SETS.items()
         for name, found in models.items()
         if set_name in found
     ]
@@ -107,8 +114,9 @@ def _baselines(found: Mapping[str, Mapping[str, float]] | None) -> str:
     if not found:
         return ""
     images = int(next(iter(found.values()))["images"])
-    rows = [[name, *(f"{row[part]:.3f}" for part in ("val", "clean", "shapes"))] for name, row in found.items()]
-    return _table([f"classical method, Dice of {images} images", "val", "clean", "shapes"], rows)
+    sets = [name for name in _SETS if name in next(iter(found.values()))]
+    rows = [[name, *(f"{row[part]:.3f}" for part in sets)] for name, row in found.items()]
+    return _table([f"classical method, Dice of {images} images", *sets], rows)
 
 
 def _oracle(found: Mapping[str, Mapping[str, Any]] | None) -> str:

@@ -124,23 +124,24 @@ class Trainer:
         speed = self._images_per_second()
         weights = loss_weights(self.config.loss, run.done, run.position.epoch)
         means = run.take_means()
-        record = {
+        net = run.finished_net()
+        record: dict[str, Any] = {
             "epoch": run.position.epoch,
             "phase": phase_name(self.config.curriculum, run.position.epoch),
             "images": run.position.images,
             "minutes": round(run.position.seconds / 60, 2),
-            "lr": run.optimiser.param_groups[0]["lr"],
+            "lr": run.learning_rate,
             "beta": weights.beta,
             "gamma": weights.gamma,
             "loss": means.pop("total"),
             **means,
-            **self.monitor.scores(run.average.net),
+            **self.monitor.scores(net),
             "images_per_second": round(speed, 1),
             "peak_memory_mib": self._peak_memory_mib(),
         }
         is_best = self.stopping.is_best(record["val_dice"])
         if self.processes.is_first and (is_best or self.config.validation.keep == "last"):
-            save_checkpoint(self.out, run.average.net, self._describe(record), half=True)
+            save_checkpoint(self.out, net, self._describe(record), half=True)
         journal.write(record)
         self.display.validated(record)
         self._save_state()

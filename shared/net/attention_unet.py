@@ -15,12 +15,12 @@ from shared.net.blocks import CBAM, AttentionGate, BlurPool, DoubleConv
 
 
 class EncoderLevel(nn.Module):
-    """Double convolution and attention at one resolution, then half the resolution for the level under it."""
+    """Double convolution and attention (or none) at one resolution, then half of it for the level under it."""
 
-    def __init__(self, in_channels: int, out_channels: int, dropout: float) -> None:
+    def __init__(self, in_channels: int, out_channels: int, dropout: float, *, attends: bool) -> None:
         super().__init__()
         self.conv = DoubleConv(in_channels, out_channels, dropout)
-        self.attention = CBAM(out_channels)
+        self.attention = CBAM(out_channels) if attends else nn.Identity()
         self.down = BlurPool(out_channels)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -32,14 +32,14 @@ class EncoderLevel(nn.Module):
 class DecoderLevel(nn.Module):
     """Double the resolution, gate the skip by what came up, merge both."""
 
-    def __init__(self, channels: int, dropout: float) -> None:
+    def __init__(self, in_channels: int, channels: int, dropout: float) -> None:
         super().__init__()
-        self.up = nn.ConvTranspose2d(2 * channels, channels, kernel_size=2, stride=2)
+        self.up = nn.ConvTranspose2d(in_channels, channels, kernel_size=2, stride=2)
         self.gate = AttentionGate(channels)
         self.conv = DoubleConv(2 * channels, channels, dropout)
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
-        """x (B, 2C, H, W) and skip (B, C, 2H, 2W) → (B, C, 2H, 2W)."""
+        """x (B, in, H, W) and skip (B, C, 2H, 2W) → (B, C, 2H, 2W)."""
         x = self.up(x)
         merged: Tensor = self.conv(torch.cat([self.gate(skip, x), x], dim=1))
         return merged
@@ -48,23 +48,36 @@ class DecoderLevel(nn.Module):
 class AttentionUNet(nn.Module):
     """(B, in_channels, H, W) → logits (B, 1, H, W); H and W are multiples of `multiple`.
 
-    `base` channels at the top level double at each of the `levels` − 1 levels under it. `stem` is the
-    pixel-unshuffle factor: 1 (none), 2 or 4. Raises `ValueError` for an input whose sides do not fit.
+    `base` channels at the top level double at each of the `levels` − 1 levels under it, up to `widest`. `stem` is
+    the pixel-unshuffle factor: 1 (none), 2 or 4. Encoder levels above `attention_from` (0: the top one) have no CBAM:
+    at a compact network's full resolution it takes more time than the convolutions. Raises `ValueError` for an
+    input whose sides do not fit.
     """
 
     def __init__(
-        self, *, in_channels: int = 1, base: int = 64, levels: int = 5, stem: int = 1, dropout: float = 0.1
+        self,
+        *,
+        in_channels: int = 1,
+        base: int = 64,
+        levels: int = 5,
+        widest: int | None = None,
+        stem: int = 1,
+        attention_from: int = 0,
+        dropout: float = 0.1,
     ) -> None:
         super().__init__()
         if stem not in (1, 2, 4):
             raise ValueError(f"stem is {stem}: use 1, 2 or 4")
         self.stem = stem
         self.multiple = stem * 2 ** (levels - 1)
-        widths = [base * 2**level for level in range(levels)]
+        widths = [min(base * 2**level, widest or base * 2**level) for level in range(levels)]
         inputs = [in_channels * stem**2, *widths]
-        self.encoder = nn.ModuleList(EncoderLevel(i, o, dropout) for i, o in pairwise(inputs[:-1]))
+        self.encoder = nn.ModuleList(
+            EncoderLevel(i, o, dropout, attends=level >= attention_from)
+            for level, (i, o) in enumerate(pairwise(inputs[:-1]))
+        )
         self.bottleneck = DoubleConv(widths[-2], widths[-1], dropout)
-        self.decoder = nn.ModuleList(DecoderLevel(width, dropout) for width in reversed(widths[:-1]))
+        self.decoder = nn.ModuleList(DecoderLevel(i, o, dropout) for i, o in pairwise(reversed(widths)))
         self.head = nn.Conv2d(base, stem**2, kernel_size=1)
 
     def forward(self, image: Tensor) -> Tensor:

@@ -47,7 +47,7 @@ def test_every_part_is_printed_written_and_recorded(checkpoint, capsys, tmp_path
         assert words in printed
     results = json.loads((tmp_path / "scores.json").read_text())
     found = results["models"]["tiny"]
-    assert found.keys() == {"val", "clean", "shapes", "strata", "robustness", "cost"}
+    assert found.keys() == {"val", "clean", "blobs", "shapes", "strata", "robustness", "cost"}
     assert found["strata"]["gaussian"]["curve"].keys() == {"0.1", "0.3", "0.5", "0.8", "1.2", "1.8"}
     assert 0 <= found["val"]["dice"] <= 1
     assert found["val"]["images"] == 1

@@ -45,16 +45,24 @@ def without_times(found):
     return [{k: v for k, v in record.items() if k not in ("minutes", "images_per_second")} for record in found]
 
 
-@pytest.mark.parametrize("steps", [2, 4, 5, 7])  # in the first epoch, at its end (two ways), in the second epoch
-def test_resuming_gives_the_weights_of_an_uninterrupted_run_bit_by_bit(steps, tmp_path, stop_before_step):
-    assert run_tiny(tmp_path / "whole") == 0
+MUON = ("optimiser.kind=muon", "optimiser.precise_bn_images=16", "model.arguments.base=8")
+
+
+@pytest.mark.parametrize(
+    ("steps", "overrides"),
+    # In the first epoch, at its end (two ways), in the second epoch.
+    [(2, ()), (4, ()), (5, ()), (7, ()), (7, MUON)],
+)
+def test_resuming_gives_the_weights_of_an_uninterrupted_run_bit_by_bit(steps, overrides, tmp_path, stop_before_step):
+    assert run_tiny(tmp_path / "whole", *overrides) == 0
     stop_before_step(steps)
-    assert run_tiny(tmp_path / "stopped") == 0
+    assert run_tiny(tmp_path / "stopped", *overrides) == 0
     assert train.main(["--resume", str(tmp_path / "stopped"), "--device", "cpu"]) == 0
 
     whole, resumed = (load_file(tmp_path / name / STATE_NAME) for name in ("whole", "stopped"))
     assert whole.keys() == resumed.keys()
-    assert any(name.startswith("moments.0.exp_avg_sq") for name in whole)
+    assert any(name.startswith("moments.0.0.exp_avg_sq") for name in whole)
+    assert any(name.endswith("momentum_buffer") for name in whole) == bool(overrides)
     for name, tensor in whole.items():
         assert torch.equal(tensor, resumed[name]), name
     assert load_checkpoint(tmp_path / "whole").sha256 == load_checkpoint(tmp_path / "stopped").sha256
@@ -156,13 +164,16 @@ def test_records_behind_the_state_are_made_anew(stopped):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_leaves_a_state_to_go_on_from_and_a_clean_end(tmp_path, number):
-    command = [sys.executable, "-m", "training.train", *settings("budget={epochs: 100000}"), "--out", str(tmp_path)]
+def test_a_signal_to_the_group_leaves_a_state_to_go_on_from_and_a_clean_end(tmp_path, number):
+    words = settings("budget={epochs: 100000}", "data.workers=1")
+    command = [sys.executable, "-m", "training.train", *words, "--out", str(tmp_path)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment) as run:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True
+    ) as run:
         while not (tmp_path / STATE_NAME).exists() and run.poll() is None:
             time.sleep(0.05)
-        run.send_signal(number)
+        os.killpg(run.pid, number)  # the processes that synthesise get it too, as by Ctrl-C
         output, errors = run.communicate(timeout=240)
     assert run.returncode == 0, errors
     assert f"stopped by {number.name}" in output

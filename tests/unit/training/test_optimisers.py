@@ -1,0 +1,90 @@
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from shared.net.architectures import build, in_channels_last
+from training.config import OptimiserConfig
+from training.optimisers import Optimisers
+
+COMPACT = {"base": 8, "levels": 3, "stem": 4, "dropout": 0.0}
+MUON = OptimiserConfig(kind="muon", lr=1e-3, muon_lr=1e-2, weight_decay=0.0)
+
+
+@pytest.fixture(params=["channels_last", "contiguous"])
+def net(request):
+    torch.manual_seed(0)
+    net = build("attention_unet", COMPACT)
+    return in_channels_last(net) if request.param == "channels_last" else net
+
+
+def step(net, optimisers):
+    optimisers.zero_grad()
+    net(torch.randn(2, 1, 64, 64)).square().mean().backward()
+    optimisers.set_rates(1.0)
+    for optimiser in optimisers.each:
+        optimiser.step()
+
+
+def test_every_parameter_has_one_optimiser_and_muon_takes_the_hidden_kernels(net):
+    adamw, muon = Optimisers(net, MUON).each
+    pointers = [p.data_ptr() for group in (*adamw.param_groups, *muon.param_groups) for p in group["params"]]
+    assert sorted(pointers) == sorted(p.data_ptr() for p in net.parameters())
+    taken = {p.data_ptr() for group in muon.param_groups for p in group["params"]}
+    names = {name for name, p in net.named_parameters() if p.data_ptr() in taken}
+    assert {"encoder.0.conv.0.weight", "bottleneck.3.weight", "decoder.0.up.weight"} <= names
+    # Few channels, a gate of one channel, the head, normalisation: none of Muon's.
+    assert not names & {"decoder.1.gate.psi.0.weight", "encoder.0.attention.spatial.weight", "head.weight"}
+    assert all(dict(net.named_parameters())[name].ndim == 4 for name in names)
+
+
+def test_a_step_of_muon_is_orthogonal_in_the_kernel_itself(net):
+    optimisers = Optimisers(net, MUON)
+    kernel = net.bottleneck[3].weight  # 32 × 32 × 3 × 3
+    before = kernel.detach().clone()
+    step(net, optimisers)
+    singular = torch.linalg.svdvals((kernel.detach() - before).flatten(1) / (MUON.muon_lr * 0.2 * 288**0.5))
+    # Newton–Schulz brings the singular values near 1, wherever they came from.
+    assert singular.max() < 1.4
+    assert singular.median() > 0.6
+    gradients = torch.linalg.svdvals(kernel.grad.flatten(1))
+    assert gradients.median() < 0.5 * gradients.max(), "the gradient was no such matrix"
+
+
+def test_each_optimiser_follows_the_schedule_from_its_own_rate(net):
+    optimisers = Optimisers(net, MUON)
+    optimisers.set_rates(0.5)
+    assert [group["lr"] for o in optimisers.each for group in o.param_groups] == [0.5e-3, 0.5e-2]
+
+
+def test_what_the_optimisers_remember_can_be_given_to_others(net):
+    optimisers = Optimisers(net, MUON)
+    step(net, optimisers)
+    twin = copy.deepcopy(net)
+    others = Optimisers(twin, MUON)
+    others.restore({name: tensor.clone() for name, tensor in optimisers.moments().items()})
+    for module, remembering in ((net, optimisers), (twin, others)):
+        torch.manual_seed(1)
+        step(module, remembering)
+    for one, two in zip(net.parameters(), twin.parameters(), strict=True):
+        assert torch.allclose(one, two, atol=1e-6)
+
+
+def test_adamw_alone_is_torch_s_adamw():
+    torch.manual_seed(0)
+    ours, theirs = nn.Linear(3, 3), nn.Linear(3, 3)
+    theirs.load_state_dict(ours.state_dict())
+    config = OptimiserConfig(lr=1e-2, weight_decay=0.1)
+    optimisers = Optimisers(ours, config)
+    reference = torch.optim.AdamW(theirs.parameters(), lr=1e-2, weight_decay=0.1)
+    for seed in range(3):
+        x = torch.randn(4, 3, generator=torch.Generator().manual_seed(seed))
+        optimisers.zero_grad()
+        ours(x).square().sum().backward()
+        optimisers.set_rates(1.0)
+        optimisers.each[0].step()
+        reference.zero_grad()
+        theirs(x).square().sum().backward()
+        reference.step()
+    assert torch.equal(ours.weight, theirs.weight)
