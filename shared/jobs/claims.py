@@ -271,7 +271,7 @@ class Claims:
 def backoff_seconds(releases: int) -> float:
     """Return how long a shard rests that was released so many times in a row before: 2, 4, 8 … 60 seconds."""
     # The exponent is bounded too: a store that is away for weeks must not overflow a float.
-    return min(_FIRST_BACKOFF_SECONDS * 2 ** min(releases, 16), _LONGEST_BACKOFF_SECONDS)
+    return min(_FIRST_BACKOFF_SECONDS * 2.0 ** min(releases, 16), _LONGEST_BACKOFF_SECONDS)
 
 
 def _move(event: ItemEvent, where: Any, **values: Any) -> Update:

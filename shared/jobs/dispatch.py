@@ -11,7 +11,7 @@ each. So they cost the same with a thousand images in SQL as with a million, and
 from collections import deque
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
-from typing import TypeVar
+from typing import Any
 
 from sqlalchemy import CTE, ColumnElement, Connection, Select, and_, func, or_, select, update
 from sqlalchemy.orm import InstrumentedAttribute
@@ -22,8 +22,6 @@ from shared.jobs.messages import ShardMessage
 from shared.jobs.queue import ShardQueue
 from shared.jobs.tables import HAS_PENDING, JobRow, ShardRow
 from shared.metrics import HINTS
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -176,7 +174,7 @@ def _jobs_with_pending() -> CTE:
 
 
 def _first(
-    column: InstrumentedAttribute[T], job_id: ColumnElement[str], condition: ColumnElement[bool]
-) -> Select[tuple[T]]:
+    column: InstrumentedAttribute[Any], job_id: ColumnElement[str], condition: ColumnElement[bool]
+) -> Select[Any]:
     """Return the column of the first shard with pending items of a job that fulfils the condition."""
     return select(column).where(ShardRow.job_id == job_id, HAS_PENDING, condition).order_by(ShardRow.number).limit(1)

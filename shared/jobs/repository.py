@@ -269,11 +269,9 @@ class Repository(JobReader):
 
 def _next_numbers(connection: Connection, job_id: str) -> tuple[int, int]:
     """Return the number of the next shard of a job and of its first item; they are given without gaps."""
-    last = (
-        select(func.max(column) + 1).where(owner == job_id).scalar_subquery()
-        for column, owner in ((ShardRow.number, ShardRow.job_id), (ItemRow.number, ItemRow.job_id))
-    )
-    shard, item = connection.execute(select(*(func.coalesce(number, 0) for number in last))).one()
+    shards = select(func.max(ShardRow.number) + 1).where(ShardRow.job_id == job_id).scalar_subquery()
+    items = select(func.max(ItemRow.number) + 1).where(ItemRow.job_id == job_id).scalar_subquery()
+    shard, item = connection.execute(select(func.coalesce(shards, 0), func.coalesce(items, 0))).one()
     return shard, item
 
 
