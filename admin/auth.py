@@ -72,6 +72,8 @@ def log_in() -> str | Response | tuple[str, int] | tuple[str, int, dict[str, str
     limiter: LoginLimiter = current_app.extensions[_LIMITER]
     address = request.remote_addr or ""
     name = request.form.get("name", "")[: accounts.LONGEST_NAME + 1].strip()
+    if not name.isprintable():
+        name = ""  # nobody's, and PostgreSQL takes no text with a NUL
     wait = limiter.admit(address, name)
     if wait > 0:
         minutes = math.ceil(wait / 60)

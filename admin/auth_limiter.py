@@ -72,9 +72,12 @@ def _subjects(address: str, name: str) -> tuple[tuple[str, int], tuple[str, int]
 
 
 def _network(address: str) -> str:
-    """An IPv6 client owns a whole /64; an IPv4 client is one address."""
+    """An IPv6 client owns a whole /64; an IPv4 client is one address, also where a proxy writes it as `::ffff:…`."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
         return address
-    return str(ipaddress.ip_network((parsed, 64), strict=False)) if parsed.version == 6 else address
+    if parsed.version == 4:
+        return str(parsed)
+    mapped = parsed.ipv4_mapped
+    return str(mapped or ipaddress.ip_network((parsed, 64), strict=False))

@@ -35,7 +35,8 @@ def jobs(query: schemas.JobsPage) -> schemas.Jobs:
 
     Pages are cut by key: give `next` of one page as `before` of the following one.
     """
-    found = services().repository.jobs(limit=query.limit + 1, before=query.before)
+    before = str(query.before) if query.before else None
+    found = services().repository.jobs(limit=query.limit + 1, before=before)
     page = found[: query.limit]
     return schemas.Jobs(
         jobs=[schemas.Job.of(job) for job in page], next=page[-1].id if len(found) > query.limit else None

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from typing import Annotated, Self
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -17,6 +18,8 @@ MOST_ON_A_PAGE = 500
 
 Time = Annotated[datetime, Field(description="In UTC, as RFC 3339 has it.")]
 Share = Annotated[float, Field(ge=0, le=1)]
+# Without control characters: PostgreSQL takes no NUL.
+JobName = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\u0000-\u001f\u007f]*$")]
 
 
 class _Given(BaseModel):
@@ -178,7 +181,7 @@ class JobsPage(_Taken):
     """Which page of jobs."""
 
     limit: int = Field(default=50, ge=1, le=MOST_ON_A_PAGE)
-    before: str | None = Field(default=None, description="`next` of the page before.", max_length=36)
+    before: UUID | None = Field(default=None, description="`next` of the page before.")
 
 
 class ItemsPage(_Taken):
@@ -192,13 +195,13 @@ class ItemsPage(_Taken):
 class Name(_Taken):
     """The name of a new job."""
 
-    name: str = Field(default="upload", min_length=1, max_length=200)
+    name: JobName = "upload"
 
 
 class Synthetic(_Taken):
     """A job of generated images; what is null is drawn for each of them."""
 
-    name: str = Field(default="synthetic", min_length=1, max_length=200)
+    name: JobName = "synthetic"
     count: int = Field(ge=1, le=MOST_IMAGES)
     seed: int = Field(default=0, ge=0, le=LARGEST_SEED)
     num_dots: int | None = Field(default=None, ge=1, le=MOST_DOTS)

@@ -208,13 +208,18 @@ def test_a_synthetic_job_from_start_to_retry(operator: Api, services: Services) 
 
 @pytest.mark.parametrize(
     "body",
-    [{}, {"count": 0}, {"count": 1, "more": 1}, {"count": 1, "noise": "pink"}, [], {"count": 1, "jitter": 1e999},
-     {"count": 1, "severity_from": 0.5, "severity_to": 0.1}],
+    [{}, {"count": 0}, {"count": 1, "more": 1}, {"count": 1, "noise": "pink"}, {"count": 1, "name": "a\0b"}, [],
+     {"count": 1, "jitter": 1e999}, {"count": 1, "severity_from": 0.5, "severity_to": 0.1}],
 )  # fmt: skip
 def test_a_body_that_does_not_fit(operator: Api, body: object) -> None:
     answer = operator.post("/jobs/synthetic", data=json.dumps(body), content_type="application/json")
     assert answer.status_code == 422
     assert answer.json["fields"]
+
+
+def test_a_page_after_what_is_no_id(operator: Api) -> None:
+    for cursor in ("x", "a%00", f"{NOTHING}x"):
+        assert operator.get(f"/jobs?before={cursor}").json["fields"][0]["field"] == "before"
 
 
 def test_a_body_that_is_no_json(operator: Api) -> None:

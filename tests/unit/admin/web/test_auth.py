@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from flask import Flask
 
-from admin import accounts, security
+from admin import accounts, security, tokens
 from admin.app import create_app
 from admin.auth import PUBLIC, local_target
 from admin.auth_limiter import (
@@ -40,8 +40,40 @@ def test_every_page_asks_for_an_account(app: Flask, stranger: Browser) -> None:
     assert asked >= 12
 
 
-def test_public_endpoints_all_exist(app: Flask) -> None:
-    assert {rule.endpoint for rule in app.url_map.iter_rules()} >= PUBLIC
+# Everything that the admin serves, each of it a decision. A new endpoint is decided about here.
+FOR_ANYBODY = {
+    "static", "health.live", "health.ready", "auth.login", "auth.log_in", "api.document",
+    "metrics.show",  # for whoever has METRICS_TOKEN, see test_metrics.py
+}  # fmt: skip
+FOR_VIEWERS = {
+    "auth.logout", "jobs.index", "jobs.live", "jobs.job", "jobs.progress", "jobs.items", "jobs.results", "items.item",
+    "items.picture", "models.index", "tokens.index", "tokens.create", "tokens.revoke", "api.me", "api.jobs", "api.job",
+    "api.job_items", "api.job_results", "api.item", "api.item_file", "api.models",
+}  # fmt: skip
+FOR_OPERATORS = {
+    "submit.synthetic", "submit.upload", "jobs.cancel", "jobs.retry", "models.activate", "models.rollback",
+    "api.submit_generated", "api.submit_uploaded", "api.cancel_job", "api.retry_job",
+}  # fmt: skip
+
+
+def test_each_endpoint_is_for_those_it_is_meant_for(app: Flask, browser: Browser, services: Services) -> None:
+    assert {rule.endpoint for rule in app.url_map.iter_rules()} == FOR_ANYBODY | FOR_VIEWERS | FOR_OPERATORS
+    assert PUBLIC == FOR_ANYBODY
+    accounts.add(services.database, "op", "words that op knows", accounts.Role.OPERATOR)
+    accounts.set_role(services.database, "ana", accounts.Role.VIEWER)
+    token = tokens.create(services.database, "ana", "script", accounts.Role.VIEWER)
+    headers = {"Authorization": f"Bearer {token}"}
+    form = {"csrf_token": browser.token("/tokens")}
+    names = {"name": "mask", "file": "mask", "filename": "admin.css"}
+    # The last one ends the session.
+    for rule in sorted(app.url_map.iter_rules(), key=lambda rule: rule.endpoint == "auth.logout"):
+        address = rule.build({name: names.get(name, NO_JOB) for name in rule.arguments})[1]
+        for method in rule.methods - {"OPTIONS"}:
+            as_whom = {"headers": headers} if rule.endpoint.startswith("api.") else {"data": form}
+            answer = browser.client.open(address, method=method, buffered=True, **as_whom)
+            refused = rule.endpoint in FOR_OPERATORS
+            assert (answer.status_code == 403) is refused, (method, rule)
+            assert answer.status_code != 401 or rule.endpoint == "auth.log_in", (method, rule)
 
 
 def test_login_leads_to_where_one_wanted_to_go(stranger: Browser) -> None:
@@ -202,6 +234,26 @@ def test_the_limiter_takes_an_ipv6_network_for_one_client(services: Services) ->
         limiter.admit(f"2001:db8::{number}", f"name {number}")
     assert limiter.admit("2001:db8::ffff", "ana") > 0
     assert limiter.admit("2001:db8:0:1::1", "ana") == 0
+
+
+def test_an_ipv4_client_in_the_clothes_of_ipv6_is_that_client(services: Services) -> None:
+    limiter = LoginLimiter(services.database)
+    for number in range(MOST_ATTEMPTS_FROM_AN_ADDRESS):
+        limiter.admit("::ffff:192.0.2.1", f"name {number}")
+    assert limiter.admit("192.0.2.1", "ana") > 0
+    assert limiter.admit("::ffff:192.0.2.2", "ana") == 0
+
+
+def test_what_a_client_says_of_its_address_opens_no_new_count(settings: Settings, services: Services) -> None:
+    for proxies, forwarded in ((0, "203.0.113.{}"), (1, "203.0.113.{}, 192.0.2.1")):
+        app = create_app(settings.model_copy(update={"admin_trusted_proxies": proxies}), services)
+        browser = Browser(app.test_client())
+        form = {"csrf_token": browser.token("/login"), "name": "ana", "password": "wrong password"}
+        codes = [
+            browser.client.post("/login", data=form, headers={"X-Forwarded-For": forwarded.format(n)}).status_code
+            for n in range(MOST_ATTEMPTS_FROM_AN_ADDRESS + 1)
+        ]
+        assert codes == [401] * MOST_ATTEMPTS_FROM_AN_ADDRESS + [429]
 
 
 def test_a_success_is_no_failure_and_gives_no_free_guesses(services: Services) -> None:
