@@ -18,8 +18,9 @@ SHORTEST_SECRET_KEY = 32  # characters
 _FEWEST_LETTERS = 8  # different ones; 32 random hexadecimal digits have fewer once in a million times
 _PLACEHOLDER = re.compile(r"change.?me|secret.?key|example|password|default|insecure", re.IGNORECASE)
 LOGIN_LASTS = timedelta(hours=12)
-# A form without files. Only these two take more, up to MAX_UPLOAD_BYTES.
-_FORM_BYTES = 2**20
+FORM_BYTES = 2**20
+"""The most that a form without files may have."""
+# These two take more, up to MAX_UPLOAD_BYTES.
 _UPLOADS = frozenset({"submit.upload", "api.submit_uploaded"})
 
 _MAKE_ONE = "make one with `python -c 'import secrets; print(secrets.token_hex(32))'`"
@@ -104,7 +105,7 @@ def protect_forms(app: Flask, *, exempt: Blueprint) -> None:
 
 def _limit_body() -> None:
     if request.endpoint not in _UPLOADS:
-        request.max_content_length = min(_FORM_BYTES, current_app.config["MAX_CONTENT_LENGTH"])
+        request.max_content_length = min(FORM_BYTES, current_app.config["MAX_CONTENT_LENGTH"])
 
 
 def _add_headers(response: Response) -> Response:

@@ -122,9 +122,14 @@ def revoke(database: Database, token_id: str, *, user_name: str | None = None) -
             raise UsageError(f"there is no token {token_id}: `admin tokens list` shows them")
 
 
+def looks_like_one(text: str) -> bool:
+    """Whether a text has the form of a token; only `bearer` knows whether it is one."""
+    return _TOKEN.fullmatch(text) is not None
+
+
 def bearer(database: Database, token: str) -> Bearer | None:
     """Return who shows this token; None where it is none, was revoked or has expired. Notes that it was used."""
-    if not _TOKEN.fullmatch(token):
+    if not looks_like_one(token):
         return None
     alive = or_(TokenRow.expires_at.is_(None), TokenRow.expires_at > db_now())
     # Found by its hash: how long the search takes tells nothing about the token.
