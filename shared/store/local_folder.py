@@ -25,6 +25,7 @@ from shared.store.object_store import (
     checked_folder,
     checked_key,
     checked_prefix,
+    is_key,
 )
 
 # Temporary files lie in one folder of the root, the same file system: deleting a job cannot take one away while it is
@@ -76,7 +77,10 @@ class LocalFolderStore(ObjectStore):
         """The file's size in bytes, or None."""
         with self._failures(f"read {key}"):
             path = self._path(key)
-            return path.stat().st_size if path.is_file() else None
+            if path.is_file():
+                return path.stat().st_size
+            self._require_root()
+            return None
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Walk the folders that `prefix` leads into; what is deleted meanwhile is left out."""
@@ -176,12 +180,12 @@ class LocalFolderStore(ObjectStore):
         """The objects below `folder` ("" or ending in "/") whose keys start with `prefix`."""
         with (
             self._failures(f"list {prefix}"),
-            suppress(FileNotFoundError, NotADirectoryError),
+            self._missing_is_empty(),
             os.scandir(self._root / folder) as entries,
         ):
             for entry in entries:
                 key = folder + entry.name
-                if key == _TEMPORARY_FOLDER:
+                if not is_key(key):
                     continue
                 if entry.is_dir(follow_symlinks=False):
                     if f"{key}/".startswith(prefix):
@@ -193,13 +197,21 @@ class LocalFolderStore(ObjectStore):
     def _folders(self, prefix: str) -> Iterator[str]:
         with (
             self._failures(f"list {prefix}"),
-            suppress(FileNotFoundError, NotADirectoryError),
+            self._missing_is_empty(),
             os.scandir(self._root / prefix) as entries,
         ):
             for entry in entries:
                 key = prefix + entry.name
-                if key != _TEMPORARY_FOLDER and entry.is_dir(follow_symlinks=False):
+                if is_key(key) and entry.is_dir(follow_symlinks=False):
                     yield f"{key}/"
+
+    @contextmanager
+    def _missing_is_empty(self) -> Iterator[None]:
+        """Take a folder that is not there for an empty one, unless the root is not there either."""
+        try:
+            yield
+        except (FileNotFoundError, NotADirectoryError):
+            self._require_root()
 
     @contextmanager
     def _failures(self, action: str) -> Iterator[None]:

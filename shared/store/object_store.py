@@ -70,6 +70,9 @@ class ObjectStore(Protocol):
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """The objects whose keys start with `prefix`, in no promised order, a page at a time.
 
+        What somebody else put there under a name that is no key (a desktop's `.DS_Store`, a console's `folder/`) is
+        left out: nobody could get or delete it.
+
         `prefix` is any beginning of a key: `jobs/7/` lists one job, `jobs/7` lists job 70 too.
         """
         ...
@@ -78,7 +81,7 @@ class ObjectStore(Protocol):
         """The distinct prefixes one segment below `prefix`, each ending in a slash, in no promised order.
 
         `prefix` is empty or ends in a slash: `jobs/` yields `jobs/7/`, `jobs/70/` …, at the cost of those alone.
-        A folder may turn out to be empty: an object of it was deleted meanwhile.
+        A folder may turn out to be empty: an object of it was deleted meanwhile. Names that no key has are left out.
         """
         ...
 
@@ -167,9 +170,14 @@ def open_store(
     raise ConfigurationError(f"STORE_URL is {url!r}: write s3://bucket, s3://bucket/prefix or file:///absolute/path")
 
 
+def is_key(name: str) -> bool:
+    """Whether a store takes an object of this name."""
+    return len(name) <= MAX_KEY_LENGTH and _KEY.fullmatch(name) is not None
+
+
 def checked_key(key: str) -> str:
     """`key` itself, or UsageError if no store takes it."""
-    if len(key) > MAX_KEY_LENGTH or not _KEY.fullmatch(key):
+    if not is_key(key):
         raise UsageError(f"not a key that the object store takes: {key[:MAX_KEY_LENGTH]!r}")
     return key
 

@@ -17,6 +17,7 @@ from shared.store.object_store import (
     checked_folder,
     checked_key,
     checked_prefix,
+    is_key,
 )
 from shared.store.s3_errors import MISSING_BUCKET_CODES, Request, code_of, translated
 
@@ -195,7 +196,9 @@ class S3Store(ObjectStore):
         with self._failures("list", prefix):
             for page in pages:
                 for entry in page.get("Contents", []):
-                    yield ObjectInfo(entry["Key"].removeprefix(self._prefix), entry["Size"])
+                    key = entry["Key"].removeprefix(self._prefix)
+                    if is_key(key):
+                        yield ObjectInfo(key, entry["Size"])
 
     def _common_prefixes(self, prefix: str) -> Iterator[str]:
         pages = self._client.get_paginator("list_objects_v2").paginate(
@@ -207,7 +210,9 @@ class S3Store(ObjectStore):
         with self._failures("list", prefix):
             for page in pages:
                 for entry in page.get("CommonPrefixes", []):
-                    yield entry["Prefix"].removeprefix(self._prefix)
+                    folder = entry["Prefix"].removeprefix(self._prefix)
+                    if is_key(folder.removesuffix("/")):
+                        yield folder
 
     def _bucket_exists(self) -> bool:
         try:

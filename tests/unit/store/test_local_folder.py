@@ -150,7 +150,23 @@ def test_a_root_that_is_gone_is_not_made_anew(root: Path):
         store.put("a/b", b"x")
     with pytest.raises(StoreUnavailable, match="not there"):  # not ObjectMissing: the disk may come back
         store.get("a/b")
+    with pytest.raises(StoreUnavailable, match="not there"):
+        store.exists("a/b")
+    for listing in (store.list("a/"), store.folders("a/")):
+        with pytest.raises(StoreUnavailable, match="not there"):
+            next(listing)
     assert not root.exists()
+
+
+def test_what_a_desktop_leaves_in_the_folder_is_no_object(store: ObjectStore, root: Path):
+    store.put("jobs/7/mask", b"x")
+    for name in (".DS_Store", "jobs/.DS_Store", "jobs/7/.DS_Store", "jobs/7/My picture.png", "jobs/.Trash-0/7/mask"):
+        root.joinpath(name).parent.mkdir(exist_ok=True, parents=True)
+        root.joinpath(name).write_bytes(b"y")
+    assert [info.key for info in store.list()] == ["jobs/7/mask"]
+    assert list(store.folders("jobs/")) == ["jobs/7/"]
+    store.delete_prefix("jobs/7/")
+    assert not root.joinpath("jobs/7").exists()
 
 
 def test_a_store_in_a_folder_needs_no_s3_client():

@@ -165,6 +165,18 @@ def test_an_object_that_cannot_be_deleted_is_told(store: ObjectStore, server: Fa
         store.delete(["a"])
 
 
+def test_what_others_put_into_the_bucket_is_no_object(store: ObjectStore, server: FakeS3):
+    contents = "".join(
+        f"<Contents><Key>{key}</Key><Size>1</Size></Contents>" for key in ("jobs/7/", "jobs/7/a", "jobs/7/my picture")
+    )
+    folders = "".join(
+        f"<CommonPrefixes><Prefix>{folder}</Prefix></CommonPrefixes>" for folder in ("jobs/7/", "jobs//", "jobs/a b/")
+    )
+    server.body = f"<ListBucketResult>{contents}{folders}</ListBucketResult>".encode()
+    assert [info.key for info in store.list("jobs/")] == ["jobs/7/a"]
+    assert list(store.folders("jobs/")) == ["jobs/7/"]
+
+
 def test_nothing_listens(monkeypatch: pytest.MonkeyPatch):
     [port] = free_ports(1)
     store = opened(f"http://127.0.0.1:{port}", monkeypatch)
