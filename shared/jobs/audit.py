@@ -258,8 +258,9 @@ class Audit:
         return _JobAtHand(row, counts, row["now"], row["last_end"])
 
     def _names(self, item_id: str, column: str, key: str) -> bool:
-        query = select(ItemRow.id).where(ItemRow.id == item_id, getattr(ItemRow, column) == key)
-        return bool(self._column(query.where(ItemRow.state == ItemStatus.SUCCEEDED)))
+        # Not a job's that is being removed: its objects go before its rows.
+        query = select(ItemRow.id).join(JobRow, JobRow.id == ItemRow.job_id).where(ItemRow.id == item_id, STAYS)
+        return bool(self._column(query.where(getattr(ItemRow, column) == key, ItemRow.state == ItemStatus.SUCCEEDED)))
 
     def _rows_of(self, query: Select[Any]) -> list[Mapping[str, Any]]:
         with self._database.read() as connection:

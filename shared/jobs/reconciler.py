@@ -1,6 +1,6 @@
 """The reconciler: a plain loop that makes SQL come true, whatever was lost on the way.
 
-Each round frees the leases that ran out, ends the jobs whose items have all ended, sends the hints that are due, and
+Each round ends the jobs whose items have all ended, frees the leases that ran out, sends the hints that are due, and
 does a small piece of what jobs leave to be done after their end.
 Several reconcilers at once are safe. It is no queued task, so that it works when the queue does not.
 """
@@ -10,7 +10,7 @@ import threading
 import time
 from dataclasses import dataclass
 
-from shared.errors import ConfigurationError, DatabaseUnavailable, Retryable
+from shared.errors import DatabaseUnavailable, DelineateError, Retryable
 from shared.jobs.claims import Claims
 from shared.jobs.dispatch import Dispatcher
 from shared.jobs.repository import Repository
@@ -37,7 +37,7 @@ class Round:
 
 
 class Reconciler:
-    """Frees, closes and resends, a round every `interval` seconds."""
+    """Closes, frees and resends, a round every `interval` seconds."""
 
     def __init__(
         self,
@@ -58,11 +58,22 @@ class Reconciler:
 
     def round(self) -> Round:
         """Do one round; Retryable where database or broker is away."""
-        freed = self.claims.expire() if time.monotonic() >= self._expires_from else 0
+        asked = time.monotonic()
         closed = self.repository.close_finished()
+        if time.monotonic() - asked > self.claims.lease_seconds / 4:
+            self._wait_for_renewals()  # a database that hung, or this process did
+        freed = self.claims.expire() if time.monotonic() >= self._expires_from else 0
         published = self.dispatcher.fill()
         self._retain()
         return Round(freed=freed, closed=closed, published=published)
+
+    def _wait_for_renewals(self) -> None:
+        """Free nothing before those who live have renewed their leases, which they could not do for some time.
+
+        Their images would be given to others, and lose an attempt, for an outage that is no fault of theirs.
+        """
+        # They renew four times a lease, and ask each second while the database is away.
+        self._expires_from = time.monotonic() + self.claims.lease_seconds / 2
 
     def _retain(self) -> None:
         """Do a little of what is left to do after jobs' ends; what is away here holds up nothing else."""
@@ -73,8 +84,12 @@ class Reconciler:
             while self.retention.step():
                 if time.monotonic() > until:
                     return
-        except (Retryable, ConfigurationError) as error:
+        except DelineateError as error:
             log.warning("removing old objects waits: %s", error, extra={"action": "retention_waits"})
+            self._retention_rests_until = time.monotonic() + _RETENTION_PAUSE_AWAY_SECONDS
+        except Exception:
+            # What crashed workers held, and what waits for a hint, does not wait for this to be mended.
+            log.exception("a defect in removing old objects", extra={"action": "retention_fails"})
             self._retention_rests_until = time.monotonic() + _RETENTION_PAUSE_AWAY_SECONDS
         else:
             self._retention_rests_until = time.monotonic() + _RETENTION_PAUSE_SECONDS
@@ -86,6 +101,7 @@ class Reconciler:
 
     def run(self, stop: threading.Event) -> None:
         """Do rounds until `stop` is set; an outage is logged once and waited out."""
+        self._wait_for_renewals()  # an outage may just have ended, be it one that took the reconciler with it
         away = False
         while not stop.is_set():
             self._moved_at = time.monotonic()
@@ -93,8 +109,7 @@ class Reconciler:
                 done = self.round()
             except Retryable as error:
                 if isinstance(error, DatabaseUnavailable):
-                    # Nobody could renew a lease. Those who live do so four times a lease.
-                    self._expires_from = time.monotonic() + self.claims.lease_seconds / 2
+                    self._wait_for_renewals()
                 if not away:
                     log.warning("reconciler waits: %s", error, extra={"action": "reconciler_waits"})
                 away = True

@@ -127,6 +127,7 @@ class Retention:
     def _tidy(self) -> bool:
         due = self._jobs(_ended_before(self._rules.tidy_after), JobRow.tidied_at.is_(None), limit=1)
         if not due:
+            self._listings.clear()  # of a job that was retried, or that another reconciler has tidied
             return False
         job_id = due[0]
         if job_id not in self._listings:

@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from shared.jobs.claims import Claims
 from shared.jobs.database import Database
 from shared.jobs.repository import Repository
 from shared.jobs.tables import ItemRow, JobRow, ShardRow, new_id
-from shared.store import ObjectStore, keys, open_store
+from shared.store import ObjectInfo, ObjectStore, keys, open_store
 from tests.unit.jobs.stored import MASK, SOURCE, finish, shards_of, submit, succeeded
 
 CheckNow = Callable[..., AuditReport]
@@ -205,3 +205,19 @@ def test_a_job_removed_under_the_audit_is_no_finding(
     run._row = row  # type: ignore[method-assign,assignment]
     found = [*run.findings(job_id)]
     assert found == []
+
+
+def test_a_job_whose_removal_begins_meanwhile_misses_nothing(
+    database: Database, store: ObjectStore, done: tuple[str, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id, _ = done
+    listing = store.list
+
+    def list_late(prefix: str) -> Iterator[ObjectInfo]:
+        with database.write() as connection:
+            connection.execute(update(JobRow).where(JobRow.id == job_id).values(removal_started_at=1.0))
+        store.delete([info.key for info in listing(prefix)])
+        return listing(prefix)
+
+    monkeypatch.setattr(store, "list", list_late)
+    assert audit(database, store, job_id, grace=-1.0).is_clean

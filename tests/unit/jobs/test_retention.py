@@ -176,3 +176,21 @@ def test_a_listing_that_breaks_off_is_begun_again(
     while retention.step():
         pass
     assert last not in objects(store, job_id)
+
+
+def test_a_job_that_another_reconciler_has_tidied_is_listed_anew_when_it_ends_again(
+    database: Database, store: ObjectStore, ended: MakeEnded
+) -> None:
+    job_id = ended(days=2)
+    slow, fast = (Retention(database, store, TIDY) for _ in range(2))
+    assert slow.step()  # a page of several
+    while fast.step():
+        pass
+    assert not slow.step()
+    waste = f"jobs/{job_id}/else"
+    store.put(waste, MASK)
+    with database.write() as connection:
+        connection.execute(update(JobRow).where(JobRow.id == job_id).values(tidied_at=None))  # as a retry does
+    while slow.step():
+        pass
+    assert waste not in objects(store, job_id)
