@@ -2,6 +2,7 @@
 
 import logging
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -86,6 +87,8 @@ class ItemProcessor:
         except (ClaimOver, Retryable, ConfigurationError):
             raise
         except MemoryError as error:
+            # The error is kept until the claim ends: without its frames, whose images would be kept with it.
+            traceback.clear_frames(error.__traceback__)
             raise ImageOutOfMemory(
                 f"not enough memory for {item.path}: free some, or lower IO_THREADS and BATCH_SIZE"
             ) from error

@@ -63,8 +63,8 @@ def _end_with_parent() -> None:
     """Live exactly as long as the parent does.
 
     Standard input is a pipe on which nothing ever comes; when its other end closes the kernel sends SIGIO, which
-    ends a process even inside of a library's endless loop. What a terminal or a service manager sends to all of a
-    group is for the parent, which may have images to finish.
+    ends a process even inside of a library's endless loop. What a service manager sends to all of a service's
+    processes is for the parent, which may have images to finish.
     """
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)

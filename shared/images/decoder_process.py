@@ -144,7 +144,7 @@ class DecoderProcess:
         try:
             fields = json.loads(answer)
             if "code" in fields:
-                code, reason = ItemErrorCode(fields["code"]), str(fields["reason"])
+                code, reason = ItemErrorCode(fields["code"]), _line(fields["reason"])
                 if code is ItemErrorCode.DECODE_MEMORY:
                     raise DecoderDeath(code, reason)
                 raise ImageError(code, reason)
@@ -152,13 +152,20 @@ class DecoderProcess:
             self._limits.check(shape[1], shape[0])
             return DecodedImage(
                 pixels=scratch.read_pixels(self._memory, shape),
-                format=str(fields["format"]),
-                mode=str(fields["mode"]),
+                format=_line(fields["format"]),
+                mode=_line(fields["mode"]),
                 bit_depth=int(fields["bit_depth"]),
-                note=None if fields["note"] is None else str(fields["note"]),
+                note=None if fields["note"] is None else _line(fields["note"]),
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
             raise _nonsense() from error
+
+
+def _line(text: str) -> str:
+    """Return text that a database, a log and a page take as it is; ValueError for any other."""
+    if not text.isprintable():
+        raise ValueError("control characters or halves of others")
+    return text
 
 
 def _nonsense() -> DecoderDeath:
@@ -175,4 +182,6 @@ def _start(module: str, connection: int, memory: int, limits: DecodeLimits) -> "
         stdout=subprocess.DEVNULL,
         pass_fds=(connection, memory),
         env=bare_environment(**_TUNING),
+        # What is sent to our group, such as Ctrl-C, does not reach one that is just starting.
+        start_new_session=True,
     )

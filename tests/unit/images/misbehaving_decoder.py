@@ -4,14 +4,14 @@ import ctypes
 import os
 import re
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 import shared.images.decoder
 from shared.images.codec import DecodedImage, DecodeLimits, decode
 
-SEGFAULT, EXIT, HANG, MEMORY, KILLED, NONSENSE, HARMED = range(101, 108)
+SEGFAULT, EXIT, HANG, MEMORY, KILLED, NONSENSE, HARMED, UNPRINTABLE, INFINITE = range(101, 110)
 
 images = 0
 
@@ -44,6 +44,10 @@ def misbehave(data: bytes, *, limits: DecodeLimits) -> DecodedImage:
             return MoreThanThereIs(image.pixels, image.format, image.mode, image.bit_depth)
         case 107 if images > 1:
             os.abort()
+        case 108:
+            return replace(image, note="first of 3 pages\0")
+        case 109:
+            return replace(image, bit_depth=float("inf"))  # type: ignore[arg-type]
     return image
 
 

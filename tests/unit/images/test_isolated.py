@@ -112,6 +112,8 @@ def test_a_large_image_leaves_no_memory_behind(decoders: Decoders) -> None:
         (misbehaving.SEGFAULT, ItemErrorCode.DECODER_CRASHED, "SIGSEGV"),
         (misbehaving.EXIT, ItemErrorCode.DECODER_CRASHED, "exit code 3"),
         (misbehaving.NONSENSE, ItemErrorCode.DECODER_CRASHED, "convert"),
+        (misbehaving.UNPRINTABLE, ItemErrorCode.DECODER_CRASHED, "convert"),
+        (misbehaving.INFINITE, ItemErrorCode.DECODER_CRASHED, "convert"),
         (misbehaving.MEMORY, ItemErrorCode.DECODE_MEMORY, "more memory"),
     ],
 )
@@ -194,6 +196,12 @@ def test_signals_to_the_group_are_for_the_parent(make: Make, number: signal.Sign
     child.send_signal(number)
     assert decoders.decode(grey(41)).width == 41
     assert processes() == [child]
+
+
+def test_signals_to_the_group_do_not_reach_one_that_starts(make: Make, processes: Processes) -> None:
+    make().decode(grey(40))
+    [child] = processes()
+    assert os.getpgid(child.pid) != os.getpgid(0)
 
 
 def test_threads_share_the_processes(make: Make, processes: Processes) -> None:

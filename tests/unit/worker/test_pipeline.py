@@ -1,4 +1,5 @@
 import time
+import weakref
 from collections.abc import Iterable
 from threading import Event, Thread
 
@@ -338,3 +339,24 @@ def test_an_image_that_memory_is_too_small_for_fails_and_its_neighbours_succeed(
     job = services.repository.job(shard.job_id)
     assert (job.state, job.counts) == (JobStatus.PARTIAL, ItemCounts(succeeded=2, failed=1))
     assert (shard.items["large.png"].error_code, shard.items["large.png"].attempts) == ("out_of_memory", 3)
+
+
+def test_an_image_that_memory_is_too_small_for_is_not_kept_in_it(services, pipeline, submit, monkeypatch):
+    images = []
+
+    def predict(self, image, held, batcher):
+        images.append(weakref.ref(image))
+        raise MemoryError
+
+    monkeypatch.setattr(ItemProcessor, "_predict", predict)
+    release = Claims.release
+
+    def released(self, claim, *, hungry=()):
+        assert images
+        assert not any(image() is not None for image in images)
+        return release(self, claim, hungry=hungry)
+
+    monkeypatch.setattr(Claims, "release", released)
+    shard = submit({"a.png": png(64, 64)})
+    pipeline.process_shard(shard.id)
+    assert shard.items["a.png"].state is ItemStatus.PENDING
