@@ -10,9 +10,9 @@ import os
 import tempfile
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -81,7 +81,10 @@ class Settings(BaseSettings):
         60.0, "How long a starting worker waits for services that do not answer yet.", unit="s", ge=0
     )
     watchdog_seconds: float = _setting(
-        300.0, "A worker without progress for this long ends itself, to be started afresh.", unit="s", ge=5
+        300.0,
+        "A worker without progress for this long ends itself, to be started afresh. More than twice DECODE_SECONDS.",
+        unit="s",
+        ge=5,
     )
 
     # the admin
@@ -125,6 +128,16 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute(cls, path: Path) -> Path:
         return (CHECKOUT / path.expanduser()).resolve()
+
+    @model_validator(mode="after")
+    def _watchdog_outlasts_decoding(self) -> Self:
+        # An image that hangs a decoder is tried in another one before it fails; nothing need move meanwhile.
+        if self.watchdog_seconds <= 2 * self.decode_seconds:
+            raise ValueError(
+                f"WATCHDOG_SECONDS ({self.watchdog_seconds:g}) has to be more than twice DECODE_SECONDS"
+                f" ({self.decode_seconds:g})"
+            )
+        return self
 
     @cached_property
     def database(self) -> str:

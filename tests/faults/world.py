@@ -26,6 +26,7 @@ SETTINGS = {
     "RECONCILE_INTERVAL": "0.3",
     "RESEND_AFTER": "3",
     "WATCHDOG_SECONDS": "20",
+    "DECODE_SECONDS": "9",
     "STARTUP_SECONDS": "300",
     "SHARD_SIZE": "16",
     "LOG_LEVEL": "INFO",
