@@ -9,6 +9,7 @@ The admin has the same three addresses on its own port.
 
 import ipaddress
 import json
+import logging
 import threading
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
@@ -26,12 +27,18 @@ from shared.metrics import exposition, may_read
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
 
+log = logging.getLogger(__name__)
+
 _JSON = "application/json"
 _SLOWEST_CLIENT_SECONDS = 10
 
 
 class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True  # a client that stays connected holds nobody up
+
+    def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002 - socketserver's names
+        """Log it: a client that hangs up or says nothing is no traceback on standard error."""
+        log.debug("no answer to %s", client_address, exc_info=True, extra={"action": "client_gone"})
 
 
 class _Handler(WSGIRequestHandler):

@@ -1,6 +1,9 @@
 """The server beside a process's work, and what it says about the services."""
 
 import json
+import socket
+import struct
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -13,7 +16,7 @@ import pytest
 from shared.config import load_settings
 from shared.errors import ConfigurationError, StoreUnavailable
 from shared.health import Readiness
-from shared.monitoring import MonitoringServer
+from shared.monitoring import MonitoringServer, _Server
 
 TOKEN = "a token of some length"
 
@@ -54,6 +57,25 @@ def test_live(start: Start, live: bool, status: int):
 def test_ready_when_every_part_is_there(start: Start, model: bool, status: int):
     code, body = get(start(parts={"database": True, "model": model}), "/health/ready")
     assert (code, json.loads(body)) == (status, {"ready": model, "database": True, "model": model})
+
+
+def test_a_client_that_hangs_up_leaves_no_traceback(
+    start: Start, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+):
+    noticed = threading.Event()
+    handle = _Server.handle_error
+
+    def handle_error(*arguments: Any) -> None:
+        handle(*arguments)
+        noticed.set()
+
+    monkeypatch.setattr(_Server, "handle_error", handle_error)
+    server = start()
+    with socket.create_connection(("127.0.0.1", server.port)) as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # closing resets it
+    assert noticed.wait(60)
+    assert capfd.readouterr().err == ""
+    assert get(server, "/health/live")[0] == 200
 
 
 def test_metrics_of_this_machine_need_no_token(start: Start):
