@@ -12,6 +12,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 from pydantic import SecretStr
 
+from shared.errors import ItemErrorCode
 from shared.jobs.state import ItemStatus
 
 IMAGES = Counter("delineate_images", "Images that this process brought to an end.", ["outcome"])
@@ -27,6 +28,8 @@ LAST_ROUND = Gauge(
 # A label that was never counted is missing from the answer, and `rate` misses its first step.
 for _outcome in (ItemStatus.SUCCEEDED, ItemStatus.FAILED, ItemStatus.CANCELLED):
     IMAGES.labels(_outcome.value)
+for _code in ItemErrorCode:
+    FAILURES.labels(_code.value)
 for _step in ("retried", "failed"):
     LEASE_EXPIRIES.labels(_step)
 

@@ -10,6 +10,7 @@ from pydantic import SecretStr
 import worker.metrics
 from admin.metrics import _families
 from shared.config import CHECKOUT
+from shared.errors import ItemErrorCode
 from shared.metrics import exposition, may_read
 
 DOCUMENT = CHECKOUT / "docs" / "monitoring.md"
@@ -34,7 +35,6 @@ def registered() -> dict[str, tuple[str, set[str]]]:
 def labels_of(family) -> set[str]:
     declared = {
         "delineate_worker": {"worker", "device", "model", "code_version"},
-        "delineate_failures": {"code"},
     }
     labels = set(declared.get(family.name, getattr(family, "_labelnames", ())))
     return labels | {name for sample in family.samples for name in sample.labels} - {"le"}
@@ -48,6 +48,11 @@ def documented() -> dict[str, tuple[str, set[str]]]:
 
 def test_every_metric_is_documented_with_its_type_and_labels_and_nothing_else_is():
     assert documented() == registered()
+
+
+def test_the_first_failure_of_a_code_is_a_step_that_rate_sees():
+    for code in ItemErrorCode:
+        assert REGISTRY.get_sample_value("delineate_failures_total", {"code": code.value}) is not None
 
 
 def test_every_stage_is_documented():
