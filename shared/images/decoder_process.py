@@ -154,10 +154,10 @@ class DecoderProcess:
                 pixels=scratch.read_pixels(self._memory, shape),
                 format=_line(fields["format"]),
                 mode=_line(fields["mode"]),
-                bit_depth=int(fields["bit_depth"]),
+                bit_depth=_depth(fields["bit_depth"]),
                 note=None if fields["note"] is None else _line(fields["note"]),
             )
-        except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
             raise _nonsense() from error
 
 
@@ -166,6 +166,13 @@ def _line(text: str) -> str:
     if not text.isprintable():
         raise ValueError("control characters or halves of others")
     return text
+
+
+def _depth(bits: int) -> int:
+    """Return the bits of a sample; ValueError for more than any format has, which others take as an exponent."""
+    if not 1 <= bits <= 64:
+        raise ValueError("no number of bits")
+    return int(bits)
 
 
 def _nonsense() -> DecoderDeath:

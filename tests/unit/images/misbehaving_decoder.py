@@ -11,7 +11,7 @@ import numpy as np
 import shared.images.decoder
 from shared.images.codec import DecodedImage, DecodeLimits, decode
 
-SEGFAULT, EXIT, HANG, MEMORY, KILLED, NONSENSE, HARMED, UNPRINTABLE, INFINITE = range(101, 110)
+SEGFAULT, EXIT, HANG, MEMORY, KILLED, NONSENSE, HARMED, UNPRINTABLE, INFINITE, DEEP = range(101, 111)
 
 images = 0
 
@@ -48,6 +48,8 @@ def misbehave(data: bytes, *, limits: DecodeLimits) -> DecodedImage:
             return replace(image, note="first of 3 pages\0")
         case 109:
             return replace(image, bit_depth=float("inf"))  # type: ignore[arg-type]
+        case 110:
+            return replace(image, bit_depth=10**9)
     return image
 
 

@@ -114,6 +114,7 @@ def test_a_large_image_leaves_no_memory_behind(decoders: Decoders) -> None:
         (misbehaving.NONSENSE, ItemErrorCode.DECODER_CRASHED, "convert"),
         (misbehaving.UNPRINTABLE, ItemErrorCode.DECODER_CRASHED, "convert"),
         (misbehaving.INFINITE, ItemErrorCode.DECODER_CRASHED, "convert"),
+        (misbehaving.DEEP, ItemErrorCode.DECODER_CRASHED, "convert"),
         (misbehaving.MEMORY, ItemErrorCode.DECODE_MEMORY, "more memory"),
     ],
 )
