@@ -54,6 +54,7 @@ def init_app(app: Flask) -> None:
     manager.user_loader(_load_user)
     app.extensions[_LIMITER] = LoginLimiter(app.extensions[EXTENSION].database)
     app.before_request(_require_account)
+    app.after_request(_log_change)
     app.context_processor(lambda: {"account": account(), "role": g.get("role")})
     app.register_blueprint(blueprint)
 
@@ -85,6 +86,7 @@ def log_in() -> str | Response | tuple[str, int] | tuple[str, int, dict[str, str
         current_app.logger.warning("login failed from %s", address, extra={"action": "login_failed"})
         return render_template("login.html", name=name, error="Name and password do not fit."), 401
     limiter.succeeded(address, name)
+    current_app.logger.info("login of %s from %s", name, address, extra={"action": "login"})
     session.clear()  # nothing that was known before the login lives on in the session after it
     session.permanent = True  # ends after PERMANENT_SESSION_LIFETIME, not with the browser's window
     flask_login.login_user(_User(known))
@@ -138,6 +140,17 @@ def _needs_operator() -> bool:
     if request.method in _SAFE_METHODS:
         return request.endpoint in _FORMS_OF_OPERATORS
     return request.endpoint not in _FOR_VIEWERS
+
+
+def _log_change(response: Response) -> Response:
+    """Write down who asked for which change, those that were refused included."""
+    known = account()
+    if known is not None and request.method not in _SAFE_METHODS:
+        asked = f"{request.method} {request.path!r}"  # quoted: a path may hold a newline
+        ids = {"job": str(of_job)} if (of_job := (request.view_args or {}).get("job_id")) else {}
+        extra = {"action": "change_asked", **ids}
+        current_app.logger.info("%s by %s: %d", asked, known.name, response.status_code, extra=extra)
+    return response
 
 
 def _require_session() -> Response | None:

@@ -23,6 +23,8 @@ from waitress.utilities import Error
 from werkzeug.http import parse_cookie
 
 from admin import tokens
+from admin.api.operations import PROBLEM_TYPE
+from admin.api.schemas import Problem
 from admin.security import FORM_BYTES
 
 MOST_WITH_TOKEN = 8
@@ -94,7 +96,7 @@ class _Parser(HTTPRequestParser):  # type: ignore[misc]
             return
         buffer = self._intake.buffer_for(self.headers, self.adj.inbuf_overflow)
         if buffer is None:
-            self.error = _Busy("Too many uploads at once: try again in a moment.")
+            self.error = _Busy("Nothing is lost; try again in a moment.")
             self.completed = True
             self.expect_continue = False  # else waitress would ask for the body all the same
         else:
@@ -102,9 +104,12 @@ class _Parser(HTTPRequestParser):  # type: ignore[misc]
 
 
 class _Busy(Error):  # type: ignore[misc]
+    """As the API says it: what has a token comes from a program."""
+
     code = 503
     reason = "Service Unavailable"
 
-    def to_response(self, ident: str | None = None) -> tuple[str, list[tuple[str, str]], bytes]:
-        status, headers, body = super().to_response(ident)
-        return status, [*headers, ("Retry-After", str(_RETRY_SECONDS))], body
+    def to_response(self, _ident: str | None = None) -> tuple[str, list[tuple[str, str]], bytes]:
+        problem = Problem(title="Too many uploads at once", status=self.code, detail=self.body)
+        headers = [("Content-Type", PROBLEM_TYPE), ("Retry-After", str(_RETRY_SECONDS))]
+        return f"{self.code} {self.reason}", headers, problem.model_dump_json().encode()

@@ -7,13 +7,14 @@ may do what both its own role and its account's role allow, so a demoted account
 import hashlib
 import re
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import delete, exc, func, insert, or_, select, update
 
 from admin.accounts import Account, Role
-from shared.errors import UsageError
+from shared.errors import DatabaseFull, UsageError
 from shared.jobs.database import Database, db_now
 from shared.jobs.tables import TokenRow, UserRow, new_id
 
@@ -146,7 +147,8 @@ def bearer(database: Database, token: str) -> Bearer | None:
     if row is None:
         return None
     if row.note_use:
-        with database.write() as connection:
+        # A disk that is full keeps nobody from looking.
+        with suppress(DatabaseFull), database.write() as connection:
             connection.execute(update(TokenRow).where(TokenRow.id == row.id).values(last_used_at=db_now()))
     account = Account(row.user_name, row.password_hash, Role(row.account_role), row.joined_at)
     return Bearer(account, _token(row))

@@ -316,3 +316,17 @@ def test_a_viewer_looks_and_changes_nothing(app: Flask, browser: Browser, servic
         assert browser.get(address).status_code == 403
     for address in ("/", "/models", "/tokens"):
         assert browser.get(address).status_code == 200
+
+
+def test_the_log_says_who_asked_for_a_change(
+    browser: Browser, stranger: Browser, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO"):
+        browser.submit(f"/jobs/{NO_JOB}/cancel")
+        browser.client.post("/models/a%0Ab/rollback")
+        stranger.client.post("/models/rollback")
+        login(stranger)
+    said = [record.getMessage() for record in caplog.records if getattr(record, "action", "") == "change_asked"]
+    assert said == [f"POST '/jobs/{NO_JOB}/cancel' by ana: 404", "POST '/models/a\\nb/rollback' by ana: 404"]
+    assert "login of ana from 127.0.0.1" in caplog.text
+    assert PASSWORD not in caplog.text

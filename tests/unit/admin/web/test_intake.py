@@ -2,6 +2,7 @@
 
 import http.client
 import io
+import json
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -96,8 +97,9 @@ def test_only_so_many_tokens_are_believed_at_once(server: Server) -> None:
     for _ in range(MOST_WITH_TOKEN):
         assert server.receive(*headers).error is None
     refused = server.receive(*headers)
-    status, given, _ = refused.error.to_response()
+    status, given, body = refused.error.to_response()
     assert status.startswith("503")
+    assert json.loads(body)["status"] == 503
     assert ("Retry-After", "5") in given
     assert not refused.expect_continue
     assert len(refused.body_rcv) == 0

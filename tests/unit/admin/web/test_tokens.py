@@ -6,7 +6,7 @@ from sqlalchemy import select
 
 from admin import accounts, tokens
 from admin.accounts import Role
-from shared.errors import UsageError
+from shared.errors import DatabaseFull, UsageError
 from shared.jobs.tables import TokenRow
 from shared.services import Services
 from tests.unit.admin.web.conftest import Browser
@@ -39,6 +39,16 @@ def test_its_use_is_noted_once_a_minute(services: Services) -> None:
     assert first is not None
     tokens.bearer(services.database, token)
     assert tokens.tokens(services.database)[0].last_used_at == first
+
+
+def test_a_full_disk_keeps_no_token_from_looking(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    token = tokens.create(services.database, "ana", "script", Role.VIEWER)
+
+    def full(*_arguments: object) -> None:
+        raise DatabaseFull("no room")
+
+    monkeypatch.setattr(type(services.database), "write", full)
+    assert tokens.bearer(services.database, token)
 
 
 def test_an_expired_token_opens_nothing(services: Services) -> None:
