@@ -18,7 +18,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select, update
 
-from shared.errors import ItemErrorCode
+from shared.errors import ItemErrorCode, UsageError
 from shared.jobs import shards
 from shared.jobs.audit import Finding, FindingKind
 from shared.jobs.database import Database, db_now
@@ -64,10 +64,17 @@ class Repair:
         self._done: Counter[Mended] = Counter()
 
     def mend(self, findings: Iterable[Finding]) -> Mapping[Mended, int]:
-        """Mend what can be; return how often each thing was done. Retryable where a service is away."""
+        """Mend what can be; return how often each thing was done.
+
+        Raises:
+            Retryable: a service is away; the repair can be repeated.
+            UsageError: the store holds no job at all, so that it is more likely another than one that lost everything.
+        """
         by_kind: dict[FindingKind, list[Finding]] = defaultdict(list)
         for finding in findings:
             by_kind[finding.kind].append(finding)
+        if by_kind[FindingKind.MISSING] and next(self._store.folders("jobs/"), None) is None:
+            raise UsageError(f"there is no job in {self._store.url}: check STORE_URL; nothing was repaired")
         for job_id in _jobs(by_kind[FindingKind.SHARD]):
             self._recount(job_id)
         # Counts first: what follows ends jobs by them.

@@ -3,6 +3,7 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import update
 
+from shared.errors import UsageError
 from shared.jobs.audit import AuditReport, audit
 from shared.jobs.claims import Claims
 from shared.jobs.database import Database
@@ -134,3 +135,14 @@ def test_what_needs_a_person_stays_and_is_found_again(
     before = look().findings
     assert mend() == {}
     assert look().findings == before
+
+
+def test_a_store_without_any_job_is_taken_for_another_one(
+    database: Database, repository: Repository, job: str, look: Callable[[], AuditReport]
+) -> None:
+    other = open_store(f"memory://{new_id()}")
+    findings = audit(database, other, grace=-1.0).findings
+    with pytest.raises(UsageError, match="check STORE_URL; nothing was repaired"):
+        Repair(database, other).mend(findings)
+    assert repository.job(job).counts == ItemCounts(succeeded=3)
+    assert look().is_clean
