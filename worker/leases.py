@@ -16,6 +16,8 @@ from worker import metrics
 log = logging.getLogger(__name__)
 
 _RENEWALS_A_LEASE = 4
+# The reconciler waits for half a lease after an outage: whoever lives should have renewed by then.
+_PAUSE_AWAY_SECONDS = 1.0
 
 
 class ClaimOver(Exception):
@@ -99,7 +101,8 @@ class Leases:
     def _run(self) -> None:
         while True:
             self._round()
-            if self._stop.wait(self._claims.lease_seconds / _RENEWALS_A_LEASE):
+            pause = self._claims.lease_seconds / _RENEWALS_A_LEASE
+            if self._stop.wait(min(pause, _PAUSE_AWAY_SECONDS) if self._away else pause):
                 return
 
     def _round(self) -> None:

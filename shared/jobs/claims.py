@@ -71,6 +71,8 @@ class Claims:
     def claim(self, shard_id: str, *, worker: str, suspects: bool = False) -> Claim | None:
         """Take the pending items of a shard; None where there is nothing to take (now).
 
+        Leases that ran out are left to the reconciler, which knows whether they could have been renewed at all.
+
         Items that were running when a worker crashed are suspects: they are taken one at a time, and only with
         `suspects=True`, which a worker asks for when it runs nothing else, so that a poison image fails alone.
         Attempts go up in this transaction, before any work.
@@ -80,14 +82,14 @@ class Claims:
             shard = shards.lock(connection, shard_id)
             if shard is None:
                 return None
-            overdue = self._free_overdue(connection, shard_id, shard.job_id)
             taken: Sequence[Any] = ()
-            if shard.not_before <= _now(connection):
+            if _cancel_requested(connection, shard.job_id):
+                _cancel_pending(connection, shard_id)
+            elif shard.not_before <= _now(connection):
                 taken = self._take(connection, shard_id, shard.job_id, token, worker, suspects)
                 if taken:
                     _start_job(connection, shard.job_id)
             shards.recount(connection, shard_id)
-        overdue.report(shard.job_id, shard_id)
         if not taken:
             return None
         items = sorted((ClaimedItem(*item) for *item, _model in taken), key=lambda item: item.id)
@@ -237,8 +239,7 @@ class Claims:
         again = overdue & (ItemRow.attempts < self.max_attempts)
         expired = connection.execute(_move(ItemEvent.EXPIRE, again, suspect=True, worker=None, **_NO_CLAIM))
         if _cancel_requested(connection, job_id):
-            pending = (ItemRow.shard_id == shard_id) & (ItemRow.state == ItemStatus.PENDING)
-            connection.execute(_move(ItemEvent.CANCEL, pending, finished_at=db_now()))
+            _cancel_pending(connection, shard_id)
         return _Overdue(retried=expired.rowcount, failed=exhausted.rowcount)
 
     def _take(
@@ -280,6 +281,11 @@ def _move(event: ItemEvent, where: Any, **values: Any) -> Update:
     # Not IN, whose list is expanded for each execution, which the many rows of `_end_held` cannot have.
     may_leave = or_(*(ItemRow.state == source for source in step.sources))
     return update(ItemRow).where(may_leave, where).values(state=step.target, **values)
+
+
+def _cancel_pending(connection: Connection, shard_id: str) -> None:
+    pending = (ItemRow.shard_id == shard_id) & (ItemRow.state == ItemStatus.PENDING)
+    connection.execute(_move(ItemEvent.CANCEL, pending, finished_at=db_now()))
 
 
 def _cancel_held(connection: Connection, token: str) -> dict[str, ItemStatus]:

@@ -83,7 +83,12 @@ def test_leases_may_be_renewed_before_any_is_freed(
     clock = Clock(until=200)
     monkeypatch.setattr(module, "time", clock)
     freed_at: list[float] = []
-    monkeypatch.setattr(claims, "expire", lambda: freed_at.append(clock.now) or 0)
+
+    def expire() -> int:
+        freed_at.append(clock.now)
+        return 0
+
+    monkeypatch.setattr(claims, "expire", expire)
 
     def close_finished() -> int:
         if clock.now in (60, 70, 80) and outage == "the database is away":
