@@ -112,7 +112,7 @@ def _json() -> object:
         raise InvalidRequest([FieldProblem(field="", reason=f"send a body of the type {JSON}")])
     try:
         return request.get_json()
-    except BadRequest as error:
+    except (BadRequest, RecursionError) as error:  # the latter: brackets within brackets within …
         raise InvalidRequest([FieldProblem(field="", reason="the body is no JSON")]) from error
 
 

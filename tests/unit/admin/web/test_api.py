@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 import re
 import zipfile
 from collections.abc import Iterator
@@ -209,7 +210,8 @@ def test_a_synthetic_job_from_start_to_retry(operator: Api, services: Services) 
 @pytest.mark.parametrize(
     "body",
     [{}, {"count": 0}, {"count": 1, "more": 1}, {"count": 1, "noise": "pink"}, {"count": 1, "name": "a\0b"}, [],
-     {"count": 1, "jitter": 1e999}, {"count": 1, "severity_from": 0.5, "severity_to": 0.1}],
+     {"count": 1, "jitter": 1e999}, {"count": 1, "jitter": math.nan}, {"count": 1, "severity_to": math.nan},
+     {"count": 1, "severity_from": 0.5, "severity_to": 0.1}],
 )  # fmt: skip
 def test_a_body_that_does_not_fit(operator: Api, body: object) -> None:
     answer = operator.post("/jobs/synthetic", data=json.dumps(body), content_type="application/json")
@@ -223,7 +225,9 @@ def test_a_page_after_what_is_no_id(operator: Api) -> None:
 
 
 def test_a_body_that_is_no_json(operator: Api) -> None:
-    for sent in ({"data": "{", "content_type": "application/json"}, {"data": {"count": "1"}}):
+    deep = "[" * 100_000
+    sent_as_json = [{"data": data, "content_type": "application/json"} for data in ("{", deep, b"\xff", "1" * 5000)]
+    for sent in (*sent_as_json, {"data": {"count": "1"}}):
         assert operator.post("/jobs/synthetic", **sent).status_code == 422
 
 
