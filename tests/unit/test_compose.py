@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from shared.config import CHECKOUT, Settings
+from shared.config import CHECKOUT, Settings, load_settings
 
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((CHECKOUT / "docker-compose.yml").read_text())["services"]
 OURS = ("migrate", "admin", "reconciler", "worker", "worker-cpu")
@@ -32,4 +32,4 @@ def test_the_settings_that_the_page_names_are_passed_on() -> None:
 def test_an_empty_setting_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("ADMIN_TRUSTED_PROXIES", "ALLOWED_ORIGINS", "S3_PUBLIC_URL", "MAX_UPLOAD_BYTES", "RETENTION_DAYS"):
         monkeypatch.setenv(name, "")
-        assert getattr(Settings(_env_file=None), name.lower()) == Settings.model_fields[name.lower()].default
+        assert getattr(load_settings(_env_file=None), name.lower()) == Settings.model_fields[name.lower()].default
