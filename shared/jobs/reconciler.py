@@ -54,14 +54,17 @@ class Reconciler:
         self.interval = interval
         self.retention = retention
         self._retention_rests_until = 0.0
+        self._was_slow = False
         self._moved_at = self._expires_from = time.monotonic()
 
     def round(self) -> Round:
         """Do one round; Retryable where database or broker is away."""
         asked = time.monotonic()
         closed = self.repository.close_finished()
-        if time.monotonic() - asked > self.claims.lease_seconds / 4:
+        slow = time.monotonic() - asked > self.claims.lease_seconds / 4
+        if slow and not self._was_slow:  # one that is slow each time does not hang: it would never free a lease
             self._wait_for_renewals()  # a database that hung, or this process did
+        self._was_slow = slow
         freed = self.claims.expire() if time.monotonic() >= self._expires_from else 0
         published = self.dispatcher.fill()
         self._retain()

@@ -106,3 +106,24 @@ def test_leases_may_be_renewed_before_any_is_freed(
         assert freed_at == [*range(30, 200, 10)]
     else:
         assert freed_at == [30, 40, 50, *range(110, 200, 10)]
+
+
+def test_a_database_that_is_always_slow_keeps_no_lease_from_being_freed(
+    repository: Repository, claims: Claims, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(until=200)
+    monkeypatch.setattr(module, "time", clock)
+    freed_at: list[float] = []
+
+    def expire() -> int:
+        freed_at.append(clock.now)
+        return 0
+
+    def close_finished() -> int:
+        clock.now += 20
+        return 0
+
+    monkeypatch.setattr(claims, "expire", expire)
+    monkeypatch.setattr(repository, "close_finished", close_finished)
+    Reconciler(repository, claims, FakeDispatcher(), interval=10).run(clock)  # type: ignore[arg-type]
+    assert freed_at == [*range(50, 220, 30)]
