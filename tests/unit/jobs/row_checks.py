@@ -77,8 +77,8 @@ def _check_item(item: Row, max_attempts: int) -> None:
 def check_step(before: Rows, after: Rows, *, retried: str | None = None) -> None:
     """Assert that nothing moved but along the tables' steps, and that results stay.
 
-    What is done between two looks may take an item two steps (a lease that ran out is freed, and the item claimed again). Final states
-    change for the job that was retried alone.
+    What is done between two looks may take an item two steps (a lease that ran out is freed, and the item claimed
+    again). Final states change for the job that was retried alone.
     """
     for item_id, old in before.items.items():
         new = after.items[item_id]
