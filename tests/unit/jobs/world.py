@@ -104,7 +104,8 @@ class World(RuleBasedStateMachine):
         before.jobs = {job_id: row for job_id, row in before.jobs.items() if job_id in self.model}
         check_rows(self.rows, max_attempts=MAX_ATTEMPTS)
         check_step(before, self.rows, retried=self.retried)
-        check_reading(self.repository, self.rows)
+        if vars(before) != vars(self.rows):
+            check_reading(self.repository, self.rows)
         self.retried = None
         assert len(self.queue.messages) <= WINDOW
         assert {row.id: row.state for row in self.rows.jobs.values()} == {
