@@ -16,8 +16,8 @@ DEV := .venv/.dev-stamp
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo up test check test-unit test-integration test-acceptance test-servers compose-env format lock train-smoke \
-        weights-check clean
+.PHONY: help demo up test check test-unit test-integration test-acceptance faults faults-long fuzz test-servers compose-env \
+        format lock train-smoke weights-check audit-dependencies clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,7 +29,7 @@ demo: $(RUNTIME) ## generate images, segment them through the whole stack, show 
 up: $(RUNTIME) ## run the whole stack on this machine until Ctrl-C
 	@exec $(BIN)/admin standalone $(ARGS)
 
-test: test-servers check test-unit train-smoke test-integration test-acceptance ## everything that CI runs
+test: test-servers check test-unit train-smoke test-integration test-acceptance faults ## everything that CI runs
 
 check: $(DEV) ## lint, format, types and import contracts
 	$(BIN)/ruff check .
@@ -47,8 +47,22 @@ test-integration: $(DEV) ## tests on real Redis, PostgreSQL and S3 servers
 test-acceptance: $(DEV) ## tests of the whole stack, as its users meet it
 	$(PYTEST) -m acceptance $(ARGS)
 
+# The seed is printed; ARGS="--seed 7" replays it.
+faults: $(DEV) ## kill, stop, starve and flush both stacks for some minutes, then audit what became of every image
+	$(BIN)/python -m tests.faults --short --stack full $(ARGS)
+	$(BIN)/python -m tests.faults --short --stack embedded $(ARGS)
+
+faults-long: $(DEV) ## the same at length, on one stack: make faults-long ARGS="--seed 7 --minutes 30 --stack embedded"
+	@exec $(BIN)/python -m tests.faults $(ARGS)
+
+fuzz: $(DEV) ## decode broken images by the thousand: make fuzz ARGS="--count 20000 --seed 7"
+	@exec $(BIN)/python -m tests.fuzz $(ARGS)
+
 compose-env: ## write .env with fresh secrets, for docker compose
 	@scripts/compose-env
+
+audit-dependencies: $(DEV) ## look for known vulnerabilities in everything that is pinned
+	@$(BIN)/python scripts/audit-dependencies $(ARGS)
 
 test-servers:
 	@scripts/test-servers

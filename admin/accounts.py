@@ -1,19 +1,22 @@
-"""The accounts of the admin: argon2id hashes in the users table.
+"""The accounts of the admin: argon2id hashes and roles in the users table.
 
-There is no default password. A password has 12 to 256 characters and differs from the account's name; there are no
-rules about digits or signs, which make passwords worse rather than better (NIST SP 800-63B). A new password ends
-every session that was opened with the old one.
+There is no default password. A password has 12 to 256 characters, differs from the account's name and is none that
+everybody tries first; there are no rules about digits or signs, which make passwords worse rather than better
+(NIST SP 800-63B). A new password ends every session that was opened with the old one; tokens stay, see `admin.tokens`.
 """
 
 import hashlib
+import re
 import threading
 import unicodedata
 from dataclasses import dataclass, field
+from enum import StrEnum
 from functools import cache
+from typing import Any
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from sqlalchemy import exc, insert, select, update
+from sqlalchemy import Connection, delete, exc, insert, select, update
 
 from shared.config import Settings
 from shared.errors import ConfigurationError, UsageError
@@ -24,9 +27,26 @@ SHORTEST_PASSWORD = 12  # characters
 LONGEST_PASSWORD = 256  # characters; hashing megabytes would be an attack
 LONGEST_NAME = 64  # characters
 
+_FEWEST_LETTERS = 5  # different ones in a password
+_FIRST_GUESSES = re.compile(
+    r"(change.?me|pass.?word|delineate|admin(istrator)?|default|secret|[\W\d_])+", re.IGNORECASE
+)
+
 # A hash takes 64 MiB: so many at once, whatever the number of people who try to log in.
 _HASHES_AT_ONCE = threading.BoundedSemaphore(2)
 _hasher = PasswordHasher()
+
+
+class Role(StrEnum):
+    """What an account, or one of its tokens, may do. Every account sees every job, see docs/access.md."""
+
+    VIEWER = "viewer"  # look and download
+    OPERATOR = "operator"  # also submit, cancel, retry, choose models
+
+    @property
+    def may_change(self) -> bool:
+        """Whether jobs and models may be changed."""
+        return self is Role.OPERATOR
 
 
 @dataclass(frozen=True)
@@ -35,6 +55,8 @@ class Account:
 
     name: str
     password_hash: str = field(repr=False)
+    role: Role
+    created_at: float
 
     @property
     def session_id(self) -> str:
@@ -42,12 +64,20 @@ class Account:
         return f"{hashlib.sha256(self.password_hash.encode()).hexdigest()[:16]}:{self.name}"
 
 
+_COLUMNS = (UserRow.name, UserRow.password_hash, UserRow.role, UserRow.created_at)
+
+
 def find(database: Database, name: str) -> Account | None:
     """Return the account of this name."""
-    query = select(UserRow.name, UserRow.password_hash).where(UserRow.name == name)
     with database.read() as connection:
-        row = connection.execute(query).one_or_none()
-    return None if row is None else Account(*row)
+        row = connection.execute(select(*_COLUMNS).where(UserRow.name == name)).one_or_none()
+    return None if row is None else _account(row)
+
+
+def accounts(database: Database) -> list[Account]:
+    """Return all accounts by name."""
+    with database.read() as connection:
+        return [_account(row) for row in connection.execute(select(*_COLUMNS).order_by(UserRow.name))]
 
 
 def find_by_session(database: Database, session_id: str) -> Account | None:
@@ -56,8 +86,25 @@ def find_by_session(database: Database, session_id: str) -> Account | None:
     return account if account is not None and account.session_id == session_id else None
 
 
+def add(database: Database, name: str, password: str, role: Role) -> None:
+    """Make an account.
+
+    Raises:
+        UsageError: there is one of this name, or name or password do not follow the rules above.
+    """
+    _check(name, password)
+    if find(database, name) is not None:
+        raise UsageError(_taken(name))
+    hashed = _hash(password)
+    try:
+        with database.write() as connection:
+            connection.execute(insert(UserRow).values(name=name, password_hash=hashed, role=role, created_at=db_now()))
+    except exc.IntegrityError as error:
+        raise UsageError(_taken(name)) from error
+
+
 def set_password(database: Database, name: str, password: str) -> None:
-    """Make the account, or give it a new password.
+    """Give the account a new password; where there is no such account, make it, as an operator.
 
     Raises:
         UsageError: the name or the password does not follow the rules above.
@@ -66,8 +113,33 @@ def set_password(database: Database, name: str, password: str) -> None:
     hashed = _hash(password)
     with database.write() as connection:
         changed = connection.execute(update(UserRow).where(UserRow.name == name).values(password_hash=hashed))
-        if not changed.rowcount:
-            connection.execute(insert(UserRow).values(name=name, password_hash=hashed, created_at=db_now()))
+    if not changed.rowcount:
+        add(database, name, password, Role.OPERATOR)
+
+
+def set_role(database: Database, name: str, role: Role) -> None:
+    """Give the account a role; it holds from its next request on, for sessions and tokens alike.
+
+    Raises:
+        UsageError: there is no such account, or nobody would be left who may change anything.
+    """
+    with database.write() as connection:
+        if not role.may_change:
+            _refuse_last_operator(connection, name)
+        if not connection.execute(update(UserRow).where(UserRow.name == name).values(role=role)).rowcount:
+            raise UsageError(_unknown(name))
+
+
+def remove(database: Database, name: str) -> None:
+    """Remove the account, and with it its sessions and tokens. Its jobs stay.
+
+    Raises:
+        UsageError: there is no such account, or nobody would be left who may change anything.
+    """
+    with database.write() as connection:
+        _refuse_last_operator(connection, name)
+        if not connection.execute(delete(UserRow).where(UserRow.name == name)).rowcount:
+            raise UsageError(_unknown(name))
 
 
 def verify(database: Database, name: str, password: str) -> Account | None:
@@ -109,6 +181,27 @@ def _check(name: str, password: str) -> None:
         raise UsageError(f"a password has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters")
     if password.casefold() == name.casefold():
         raise UsageError("the password must not be the account's name")
+    if len(set(password)) < _FEWEST_LETTERS or _FIRST_GUESSES.fullmatch(password):
+        raise UsageError("that password is one of the first that anybody would try: take some words of your own")
+
+
+def _account(row: Any) -> Account:
+    return Account(row.name, row.password_hash, Role(row.role), row.created_at)
+
+
+def _refuse_last_operator(connection: Connection, name: str) -> None:
+    # Locked, so that two operators cannot remove each other at once.
+    operators = select(UserRow.name).where(UserRow.role == Role.OPERATOR).order_by(UserRow.name).with_for_update()
+    if connection.execute(operators).scalars().all() == [name]:
+        raise UsageError(f"{name} is the only operator: make somebody else one first")
+
+
+def _taken(name: str) -> str:
+    return f"there is an account {name} already: `admin set-password` and `admin users role` change it"
+
+
+def _unknown(name: str) -> str:
+    return f"there is no account {name}: `admin users list` shows them"
 
 
 def _hash(password: str) -> str:

@@ -1,4 +1,4 @@
-"""The admin's web application: pages under `/`, health under `/health`."""
+"""The admin's web application: pages under `/`, the HTTP API under `/api/v1`, health under `/health`."""
 
 import hashlib
 import json
@@ -8,11 +8,14 @@ from pathlib import Path
 
 from flask import Flask, url_for
 
-from admin import auth, errors, health, security
-from admin.context import EXTENSION
+from admin import api, auth, cors, errors, health, metrics, security
+from admin.context import DECODERS, EXTENSION
 from admin.progress import ProgressMeter
-from admin.ui import formats, forms, items, jobs, models, submit
+from admin.ui import formats, forms, items, jobs, models, submit, tokens
 from shared.config import Settings
+from shared.health import Readiness
+from shared.images.decoded import DecodeLimits
+from shared.images.isolated import Decoders
 from shared.services import Services, connect
 
 # A small form beside the files of an upload.
@@ -42,13 +45,21 @@ def create_app(settings: Settings, services: Services | None = None) -> Flask:
         # Their addresses carry a digest of their content, see `_asset`.
         SEND_FILE_MAX_AGE_DEFAULT=timedelta(days=365),
     )
-    app.extensions[EXTENSION] = services or connect(settings)
+    services = services or connect(settings)
+    app.extensions[EXTENSION] = services
+    app.extensions[health.READINESS] = readiness = Readiness(services)
+    # Nothing is started before the first picture is asked for.
+    app.extensions[DECODERS] = Decoders(
+        DecodeLimits(1, settings.max_image_side), seconds=settings.decode_seconds, processes=items.DRAWN_AT_ONCE
+    )
     app.extensions[jobs.METER] = ProgressMeter()
+    metrics.init_app(app, services, readiness)
     errors.init_app(app)
     auth.init_app(app)
-    security.protect_forms(app)
-    for blueprint in (jobs.blueprint, items.blueprint, models.blueprint, submit.blueprint, health.blueprint):
-        app.register_blueprint(blueprint)
+    security.protect_forms(app, exempt=api.blueprint)
+    cors.init_app(app, settings)
+    for module in (jobs, items, models, submit, tokens, health, api):
+        app.register_blueprint(module.blueprint)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.filters.update(formats.FILTERS)
     app.jinja_env.globals.update(asset=_asset, picture_version=items.version, htmx_config=json.dumps(_HTMX))

@@ -1,23 +1,32 @@
-"""Logging in and out. Every page asks for an account, except those named in PUBLIC."""
+"""Who asks: the session of a page, or the token of an API request. Everything asks, except what PUBLIC names.
+
+What changes something, or leads to a form that does, needs an operator; `_FOR_VIEWERS` names what a viewer may change.
+"""
 
 import math
 from urllib.parse import urlsplit
 
 import flask_login
-from flask import Blueprint, Flask, current_app, flash, g, redirect, render_template, request, session, url_for
+from flask import Blueprint, Flask, abort, current_app, flash, g, redirect, render_template, request, session, url_for
+from werkzeug.datastructures import WWWAuthenticate
+from werkzeug.exceptions import Unauthorized
 from werkzeug.wrappers import Response
 
-from admin import accounts
+from admin import accounts, tokens
 from admin.accounts import Account
 from admin.auth_limiter import LoginLimiter
-from admin.context import account, services
+from admin.context import EXTENSION, account, services
 
 # These never ask who is there, so that they answer while the database is away.
-_WITHOUT_ACCOUNT = frozenset({"static", "health.live", "health.ready"})
+_WITHOUT_ACCOUNT = frozenset({"static", "health.live", "health.ready", "metrics.show"})
 
-PUBLIC = _WITHOUT_ACCOUNT | {"auth.login", "auth.log_in"}
+PUBLIC = _WITHOUT_ACCOUNT | {"auth.login", "auth.log_in", "api.document"}
 """The endpoints that answer strangers."""
 
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_FOR_VIEWERS = frozenset({"auth.log_in", "auth.logout", "tokens.create", "tokens.revoke"})
+_FORMS_OF_OPERATORS = frozenset({"submit.upload", "submit.synthetic"})
+_API = "api"
 _LIMITER = "delineate-login-limiter"
 
 blueprint = Blueprint("auth", __name__)
@@ -43,9 +52,10 @@ def init_app(app: Flask) -> None:
     # Without its context processor: that one asks the database for the user, also on the page that says it is away.
     manager.init_app(app, add_context_processor=False)
     manager.user_loader(_load_user)
-    app.extensions[_LIMITER] = LoginLimiter()
+    app.extensions[_LIMITER] = LoginLimiter(app.extensions[EXTENSION].database)
     app.before_request(_require_account)
-    app.context_processor(lambda: {"account": account()})
+    app.after_request(_log_change)
+    app.context_processor(lambda: {"account": account(), "role": g.get("role")})
     app.register_blueprint(blueprint)
 
 
@@ -63,7 +73,9 @@ def log_in() -> str | Response | tuple[str, int] | tuple[str, int, dict[str, str
     limiter: LoginLimiter = current_app.extensions[_LIMITER]
     address = request.remote_addr or ""
     name = request.form.get("name", "")[: accounts.LONGEST_NAME + 1].strip()
-    wait = limiter.wait(address, name)
+    if not name.isprintable():
+        name = ""  # nobody's, and PostgreSQL takes no text with a NUL
+    wait = limiter.admit(address, name)
     if wait > 0:
         minutes = math.ceil(wait / 60)
         message = f"Too many attempts. Try again in {minutes} minute{'s' if minutes > 1 else ''}."
@@ -71,10 +83,10 @@ def log_in() -> str | Response | tuple[str, int] | tuple[str, int, dict[str, str
         return page, 429, {"Retry-After": str(math.ceil(wait))}
     known = accounts.verify(services().database, name, request.form.get("password", ""))
     if known is None:
-        limiter.failed(address, name)
         current_app.logger.warning("login failed from %s", address, extra={"action": "login_failed"})
         return render_template("login.html", name=name, error="Name and password do not fit."), 401
     limiter.succeeded(address, name)
+    current_app.logger.info("login of %s from %s", name, address, extra={"action": "login"})
     session.clear()  # nothing that was known before the login lives on in the session after it
     session.permanent = True  # ends after PERMANENT_SESSION_LIFETIME, not with the browser's window
     flask_login.login_user(_User(known))
@@ -113,8 +125,38 @@ def _load_user(session_id: str) -> _User | None:
 def _require_account() -> Response | None:
     if request.endpoint in _WITHOUT_ACCOUNT:
         return None
+    # A session opens no API, and a token no page: what a browser sends by itself is of no use against the API.
+    refused = None
+    if request.blueprint == _API:
+        _require_token()
+    else:
+        refused = _require_session()
+    if refused is None and g.account is not None and not g.role.may_change and _needs_operator():
+        abort(403)
+    return refused
+
+
+def _needs_operator() -> bool:
+    if request.method in _SAFE_METHODS:
+        return request.endpoint in _FORMS_OF_OPERATORS
+    return request.endpoint not in _FOR_VIEWERS
+
+
+def _log_change(response: Response) -> Response:
+    """Write down who asked for which change, those that were refused included."""
+    known = account()
+    if known is not None and request.method not in _SAFE_METHODS:
+        asked = f"{request.method} {request.path!r}"  # quoted: a path may hold a newline
+        ids = {"job": str(of_job)} if (of_job := (request.view_args or {}).get("job_id")) else {}
+        extra = {"action": "change_asked", **ids}
+        current_app.logger.info("%s by %s: %d", asked, known.name, response.status_code, extra=extra)
+    return response
+
+
+def _require_session() -> Response | None:
     user = flask_login.current_user
     g.account = user.account if user.is_authenticated else None
+    g.role = g.account.role if g.account else None
     # No endpoint: a page that is not there, which strangers are told as well.
     if g.account is not None or request.endpoint is None or request.endpoint in PUBLIC:
         return None
@@ -123,3 +165,16 @@ def _require_account() -> Response | None:
         return Response(status=401, headers={"HX-Refresh": "true"})
     target = request.full_path.rstrip("?") if request.method == "GET" else None
     return redirect(url_for("auth.login", next=target))
+
+
+def _require_token() -> None:
+    g.account = None
+    # A browser asks beforehand, without a token, whether a page of another origin may ask; see `admin.cors`.
+    if request.endpoint in PUBLIC or request.method == "OPTIONS":
+        return
+    given = request.authorization
+    shown = given.token if given is not None and given.type == "bearer" else None
+    bearer = tokens.bearer(services().database, shown) if shown else None
+    if bearer is None:
+        raise Unauthorized("Send a valid token: `Authorization: Bearer …`.", www_authenticate=WWWAuthenticate("bearer"))
+    g.account, g.role, g.token = bearer.account, bearer.role, bearer.token

@@ -1,20 +1,22 @@
 """The `admin` command: parses and prints, nothing else.
 
-Exit codes: 0 done; 2 an error that stays until something is changed; 3 a service is away, try again later;
-70 a defect of ours. `admin standalone -- COMMAND` ends with the command's own code.
+Exit codes: 0 done; 1 an audit found something; 2 an error that stays until something is changed; 3 a service is away,
+try again later; 70 a defect of ours. `admin standalone -- COMMAND` ends with the command's own code.
 """
 
 import logging
-import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
 from admin import commands
+from admin.access import asked_password, tokens_group, users_group
+from admin.audit import audit_command
 from admin.models import models_group
+from admin.prune import prune_command
 from shared.config import Settings, environment_example, load_settings, settings_table
-from shared.errors import ConfigurationError, DelineateError, Retryable, UsageError
+from shared.errors import ConfigurationError, DelineateError, Retryable
 from shared.logs import setup_logging
 from shared.services import connect
 
@@ -47,6 +49,10 @@ def main() -> None:
 
 
 main.add_command(models_group)
+main.add_command(audit_command)
+main.add_command(users_group)
+main.add_command(tokens_group)
+main.add_command(prune_command)
 
 
 @main.command("serve")
@@ -77,15 +83,10 @@ def reconcile_command() -> None:
 @click.argument("name")
 @click.option("--stdin", "from_stdin", is_flag=True, help="Read the password from standard input instead of asking.")
 def set_password_command(name: str, from_stdin: bool) -> None:
-    """Set the password of the account NAME, making the account if there is none."""
+    """Set the password of the account NAME, making the account, as an operator, if there is none."""
     from admin.accounts import set_password
 
-    if from_stdin or not sys.stdin.isatty():
-        password = sys.stdin.readline().rstrip("\n")
-    else:
-        password = click.prompt("New password", hide_input=True, confirmation_prompt=True)
-    if not password:
-        raise UsageError("an empty password is not accepted")
+    password = asked_password(from_stdin)
     services = connect(_settings())
     try:
         set_password(services.database, name, password)

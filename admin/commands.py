@@ -4,12 +4,17 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
 from shared.config import Settings
 from shared.errors import Retryable
+from shared.health import Readiness
+from shared.jobs.reconciler import Reconciler
+from shared.logs import log_uncaught
+from shared.monitoring import MonitoringServer
 from shared.services import Services, connect
 
 log = logging.getLogger(__name__)
@@ -27,11 +32,14 @@ def serve(settings: Settings) -> None:
     """
     from admin.accounts import ensure_first_account
     from admin.app import create_app
+    from admin.context import DECODERS
     from admin.server import WebServer
 
     signal.signal(signal.SIGTERM, _leave)
+    log_uncaught()
     services = connect(settings)
-    server = WebServer(create_app(settings, services), settings)
+    app = create_app(settings, services)
+    server = WebServer(app, settings)
     _until_available(
         lambda: ensure_first_account(settings, services.database), deadline=time.monotonic() + _SERVE_WAIT_SECONDS
     )
@@ -39,6 +47,7 @@ def serve(settings: Settings) -> None:
     try:
         server.run()
     finally:
+        app.extensions[DECODERS].close()
         services.close()
 
 
@@ -56,12 +65,28 @@ def reconcile(settings: Settings) -> None:
 
     signal.signal(signal.SIGTERM, request_stop)
     signal.signal(signal.SIGINT, request_stop)
+    log_uncaught()
     services = connect(settings)
     try:
-        log.info("reconciler started", extra={"action": "reconciler_started"})
-        services.reconciler().run(stop)
+        reconciler = services.reconciler()
+        with _monitored(settings, services, reconciler):
+            log.info("reconciler started", extra={"action": "reconciler_started"})
+            reconciler.run(stop)
     finally:
         services.close()
+
+
+@contextmanager
+def _monitored(settings: Settings, services: Services, reconciler: Reconciler) -> Iterator[None]:
+    """Answer monitors on METRICS_PORT, if it is set."""
+    if not settings.metrics_port:
+        yield
+        return
+    server = MonitoringServer(settings, live=lambda: reconciler.is_live, ready=Readiness(services).answers)
+    try:
+        yield
+    finally:
+        server.close()
 
 
 def prepare(services: Services, *, wait: float, pause: Callable[[float], object] = time.sleep) -> None:

@@ -1,13 +1,15 @@
-"""What a request works with: the services that `create_app` opened, and the account that is logged in."""
+"""What a request works with: what `create_app` opened, and the account that is logged in."""
 
 from typing import cast
 
 from flask import current_app, g
 
-from admin.accounts import Account
+from admin.accounts import Account, Role
+from shared.images.isolated import Decoders
 from shared.services import Services
 
 EXTENSION = "delineate"
+DECODERS = "delineate-decoders"
 
 
 def services() -> Services:
@@ -15,6 +17,16 @@ def services() -> Services:
     return cast(Services, current_app.extensions[EXTENSION])
 
 
+def decoders() -> Decoders:
+    """Return the processes that decode images for the app that handles this request."""
+    return cast(Decoders, current_app.extensions[DECODERS])
+
+
 def account() -> Account | None:
     """Return who is logged in; None for a stranger."""
     return cast("Account | None", g.get("account"))
+
+
+def role() -> Role:
+    """Return what may be done here: for a token that can be less than its account may do."""
+    return cast(Role, g.role)

@@ -1,14 +1,18 @@
 """Whether the admin lives, and whether it can work: for load balancers and `docker compose`. Asks for no login."""
 
-from collections.abc import Callable
+from typing import cast
 
 from flask import Blueprint, current_app
 from flask.typing import ResponseReturnValue
 
 from admin.context import services
 from shared.errors import DelineateError
+from shared.health import Readiness
 
 WORKER_SEEN_WITHIN = 15.0  # seconds
+
+READINESS = "delineate-readiness"
+"""Where the application keeps its Readiness."""
 
 blueprint = Blueprint("health", __name__, url_prefix="/health")
 
@@ -22,22 +26,10 @@ def live() -> ResponseReturnValue:
 @blueprint.get("/ready")
 def ready() -> ResponseReturnValue:
     """Database, queue and object store answer. A worker is counted, but not needed: pages work without one."""
-    parts = services()
-    checks = {"database": parts.database.check, "queue": parts.queue.check, "store": parts.store.check}
-    answers = {name: _answers(name, check) for name, check in checks.items()}
+    answers = cast(Readiness, current_app.extensions[READINESS]).answers()
     is_ready = all(answers.values())
     workers = _count_workers() if answers["database"] else 0
     return {"ready": is_ready, "workers": workers, **answers}, 200 if is_ready else 503
-
-
-def _answers(name: str, check: Callable[[], None]) -> bool:
-    try:
-        check()
-    except DelineateError as error:
-        # The reason names addresses: it is for the log, not for whoever asks.
-        current_app.logger.warning("%s: %s", name, error, extra={"action": "not_ready"})
-        return False
-    return True
 
 
 def _count_workers() -> int:

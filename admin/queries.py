@@ -12,7 +12,7 @@ from shared.jobs.database import Database, db_now
 from shared.jobs.records import Item, Job
 from shared.jobs.repository import Repository
 from shared.jobs.state import ItemStatus
-from shared.jobs.tables import ItemRow, JobRow
+from shared.jobs.tables import HAS_PENDING, STAYS, ItemRow, JobRow, ShardRow
 
 JOBS_A_PAGE = 25
 ITEMS_A_PAGE = 36
@@ -45,6 +45,14 @@ class FailureReason:
     example: str
 
 
+@dataclass(frozen=True)
+class GivenBack:
+    """Waiting images that a worker gave back, since a service was away or full, or memory was short."""
+
+    images: int
+    rest: float  # seconds until some of them are tried again
+
+
 def jobs_page(repository: Repository, before: str | None) -> JobsPage:
     """Return the page of jobs older than `before`, or the newest."""
     found = repository.jobs(limit=JOBS_A_PAGE + 1, before=before)
@@ -52,7 +60,7 @@ def jobs_page(repository: Repository, before: str | None) -> JobsPage:
     newer = None
     if before is not None:
         # The page before this one starts below the job that is one page and one job newer.
-        query = select(JobRow.id).where(JobRow.id >= before).order_by(JobRow.id).offset(JOBS_A_PAGE).limit(1)
+        query = select(JobRow.id).where(JobRow.id >= before, STAYS).order_by(JobRow.id).offset(JOBS_A_PAGE).limit(1)
         with repository.database.read() as connection:
             newer = connection.execute(query).scalar_one_or_none() or ""
     return JobsPage(jobs, older=jobs[-1].id if len(found) > JOBS_A_PAGE else None, newer=newer)
@@ -92,6 +100,15 @@ def failure_reasons(database: Database, job_id: str) -> list[FailureReason]:
     )
     with database.read() as connection:
         return [FailureReason(code or "", number, example or "") for code, number, example in connection.execute(query)]
+
+
+def given_back(database: Database, job_id: str) -> GivenBack | None:
+    """Return what of a job waits because workers gave it back, and nothing of its shard has ended since."""
+    rest = func.min(ShardRow.not_before) - db_now()
+    waiting = select(func.sum(ShardRow.pending), rest).where(ShardRow.job_id == job_id, HAS_PENDING)
+    with database.read() as connection:
+        images, seconds = connection.execute(waiting.where(ShardRow.releases > 0)).one()
+    return GivenBack(int(images), max(0.0, float(seconds))) if images else None
 
 
 def now(database: Database) -> float:

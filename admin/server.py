@@ -5,14 +5,15 @@ from typing import Any
 
 import waitress
 from flask import Flask
+from waitress.server import BaseWSGIServer
 
+from admin.intake import Intake
+from admin.security import FORM_BYTES
 from shared.config import Settings
 from shared.errors import ConfigurationError
 
 # Each poll takes milliseconds; a download or an upload holds its thread for as long as it takes.
 _THREADS = 16
-# The form around the files of an upload.
-_FORM_BYTES = 2**20
 
 
 class WebServer:
@@ -26,14 +27,16 @@ class WebServer:
         """
         # It warns of each request that waits for a thread, which is no fault.
         logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+        sockets: dict[int, Any] = {}
         try:
             self._server: Any = waitress.create_server(
                 app,
+                map=sockets,
                 host=settings.admin_host,
                 port=settings.admin_port,
                 threads=_THREADS,
                 # A little more than the app takes, which answers a larger upload with a page of its own.
-                max_request_body_size=settings.max_upload_bytes + _FORM_BYTES,
+                max_request_body_size=settings.max_upload_bytes + FORM_BYTES,
                 # Otherwise waitress removes the X-Forwarded headers, and the app cannot see what the proxy says.
                 clear_untrusted_proxy_headers=settings.admin_trusted_proxies == 0,
                 ident=None,
@@ -41,6 +44,10 @@ class WebServer:
         except (OSError, ValueError) as error:
             address = f"{settings.admin_host}:{settings.admin_port}"
             raise ConfigurationError(f"cannot listen on {address}, set ADMIN_HOST and ADMIN_PORT: {error}") from error
+        channel = Intake(app).channel()
+        for listener in sockets.values():
+            if isinstance(listener, BaseWSGIServer):  # a name may have several addresses
+                listener.channel_class = channel
 
     @property
     def port(self) -> int:

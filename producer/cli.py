@@ -12,14 +12,14 @@ from producer.demo import SeverityRange, submit_demo
 from producer.display import Display, plural
 from producer.download import download as download_results
 from producer.exits import EXIT_CODES_HELP, Commands, ExitCode, exit_code_of, on_interrupt
-from producer.jobs import find_job
 from producer.sheet import write_contact_sheet
 from producer.submit import submit_paths
 from producer.summary import Summary, summarise
 from producer.watch import watch as watch_job
 from shared.config import load_settings
 from shared.errors import Retryable, UsageError
-from shared.jobs.records import Job
+from shared.jobs.lookup import find_job
+from shared.jobs.records import Job, Priority
 from shared.jobs.submission import SyntheticSpec
 from shared.logs import setup_logging
 from shared.services import Services, connect
@@ -32,6 +32,16 @@ _job_argument = click.argument("reference", metavar="JOB")
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
 _sheet_option = click.option(
     "--contact-sheet", "sheet", is_flag=True, help="Draw DIR/contact-sheet.png: input, truth, probability, mask, Dice."
+)
+
+
+_priority_option = click.option(
+    "--priority",
+    type=click.Choice([priority.name.lower() for priority in Priority], case_sensitive=False),
+    default=Priority.NORMAL.name.lower(),
+    show_default=True,
+    callback=lambda _context, _option, name: Priority[name.upper()],
+    help="Jobs of a higher priority go first, those of the same take turns.",
 )
 
 
@@ -60,9 +70,16 @@ def main() -> None:
 )
 @click.option("--recursive/--no-recursive", "-r", default=False, help="Take the images of subfolders too.")
 @click.option("--name", help="Name of the job. Without it: the folder's name.")
+@_priority_option
 @_waiting_options
 def submit(
-    paths: tuple[Path, ...], recursive: bool, name: str | None, wait: bool, folder: Path | None, as_json: bool
+    paths: tuple[Path, ...],
+    recursive: bool,
+    name: str | None,
+    priority: Priority,
+    wait: bool,
+    folder: Path | None,
+    as_json: bool,
 ) -> None:
     """Submit images as one job.
 
@@ -72,7 +89,9 @@ def submit(
     display = Display()
     with _services() as services:
         with on_interrupt("interrupted; the same command goes on where it was"):
-            submission = submit_paths(services, paths, recursive=recursive, name=name, display=display)
+            submission = submit_paths(
+                services, paths, recursive=recursive, name=name, priority=priority, display=display
+            )
         _conclude(services, submission.job_id, display, str(submission), wait=wait, folder=folder, as_json=as_json)
 
 
@@ -83,6 +102,7 @@ def submit(
 @click.option("--severity", default="0.5", show_default=True, metavar="S|A:B", help="Noise from 0 to 1, or a range.")
 @click.option("--noise", type=click.Choice(NOISE_KINDS), help="Kind of noise. Without it: drawn for each image.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Determines all images.")
+@_priority_option
 @_waiting_options
 @_sheet_option
 def demo(
@@ -92,6 +112,7 @@ def demo(
     severity: str,
     noise: str | None,
     seed: int,
+    priority: Priority,
     wait: bool,
     folder: Path | None,
     as_json: bool,
@@ -113,7 +134,7 @@ def demo(
     display = Display()
     with _services() as services:
         with on_interrupt("interrupted; what was submitted is cancelled"):
-            job_id = submit_demo(services, spec)
+            job_id = submit_demo(services, spec, priority=priority)
         said = f"submitted job {job_id}: {plural(count, 'synthetic image')}"
         _conclude(services, job_id, display, said, wait=wait, folder=folder, as_json=as_json, sheet=sheet)
 

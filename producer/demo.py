@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from producer.display import plural
 from shared.errors import UsageError
 from shared.identity import user_at_host
+from shared.jobs.records import Priority
 from shared.jobs.submission import SyntheticSpec, submit_synthetic
 from shared.services import Services
 
@@ -26,7 +27,7 @@ class SeverityRange:
             raise UsageError(f"severity is {text!r}: give a number such as 0.5, or a range such as 0:1") from error
 
 
-def submit_demo(services: Services, spec: SyntheticSpec) -> str:
+def submit_demo(services: Services, spec: SyntheticSpec, *, priority: Priority) -> str:
     """Make a synthetic job and return its id.
 
     Raises:
@@ -35,4 +36,4 @@ def submit_demo(services: Services, spec: SyntheticSpec) -> str:
     """
     services.check()
     name = f"demo of {plural(spec.count, 'scene')}, seed {spec.seed}"
-    return submit_synthetic(services, spec, name=name, submitted_by=user_at_host())
+    return submit_synthetic(services, spec, name=name, submitted_by=user_at_host(), priority=priority)

@@ -26,6 +26,7 @@ def job_json(job: Job) -> dict[str, Any]:
         "name": job.name,
         "kind": job.kind.value,
         "state": job.state.value,
+        "priority": job.priority,
         "counts": {
             "total": counts.total,
             "pending": counts.pending,

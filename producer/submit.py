@@ -11,6 +11,7 @@ from pathlib import Path
 from producer.display import Display, plural
 from producer.sources import Sources
 from shared.identity import user_at_host
+from shared.jobs.records import Priority
 from shared.jobs.submission import SubmissionProgress, submit_images
 from shared.services import Services
 
@@ -33,9 +34,15 @@ class Submission:
 
 
 def submit_paths(
-    services: Services, arguments: Sequence[Path], *, recursive: bool, name: str | None, display: Display
+    services: Services,
+    arguments: Sequence[Path],
+    *,
+    recursive: bool,
+    name: str | None,
+    priority: Priority,
+    display: Display,
 ) -> Submission:
-    """Submit files and folders as one job; an interrupted submission of the same arguments goes on.
+    """Submit files and folders as one job; an interrupted submission of the same arguments goes on as it was begun.
 
     Raises:
         UsageError: an argument does not exist, or there is no image in them.
@@ -68,6 +75,7 @@ def submit_paths(
             name=job_name,
             submitted_by=user_at_host(),
             submission_key=_submission_key(job_name, sources),
+            priority=priority,
             on_start=started,
             on_progress=advanced,
         )

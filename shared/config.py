@@ -10,9 +10,9 @@ import os
 import tempfile
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -55,10 +55,21 @@ class Settings(BaseSettings):
     max_attempts: int = _setting(3, "Crashes of the worker after which an item fails.", unit="attempts", ge=1, le=10)
     reconcile_interval: float = _setting(1.0, "Pause between two rounds of the reconciler.", unit="s", gt=0)
 
+    # for how long jobs are kept
+    retention_days: float | None = _setting(
+        None, "How long after its end a job is removed, with all it has. Empty: never.", unit="days", gt=0
+    )
+    source_retention_days: float | None = _setting(
+        None, "How long after a job's end its sources are removed. Empty: with the job.", unit="days", gt=0
+    )
+
     # limits on one image
     min_image_side: int = _setting(16, "Shortest side of an image that is accepted.", unit="px", ge=1)
     max_image_side: int = _setting(4096, "Longest side of an image that is accepted.", unit="px", ge=16, le=65535)
     max_source_bytes: int = _setting(256 * 2**20, "Largest source file that is accepted.", unit="bytes", ge=1)
+    decode_seconds: float = _setting(
+        60.0, "How long decoding one image may take, after which the image fails.", unit="s", ge=0.1
+    )
 
     # the worker
     model_path: Path = _setting(DEFAULT_MODEL, "Folder of the checkpoint that the worker loads.")
@@ -70,7 +81,10 @@ class Settings(BaseSettings):
         60.0, "How long a starting worker waits for services that do not answer yet.", unit="s", ge=0
     )
     watchdog_seconds: float = _setting(
-        300.0, "A worker without progress for this long ends itself, to be started afresh.", unit="s", ge=5
+        300.0,
+        "A worker without progress for this long ends itself, to be started afresh. More than twice DECODE_SECONDS.",
+        unit="s",
+        ge=5,
     )
 
     # the admin
@@ -86,7 +100,26 @@ class Settings(BaseSettings):
     admin_trusted_proxies: int = _setting(
         0, "Reverse proxies before the admin whose X-Forwarded headers are believed.", unit="proxies", ge=0, le=8
     )
+    allowed_origins: str = _setting(
+        "",
+        "Origins whose pages may use the API from a browser, such as `https://example.org`, with commas between them; "
+        "`*` for any. Empty: none.",
+    )
+    s3_public_url: str | None = _setting(
+        None,
+        "Address of the S3 server for users of the API: downloads become links to it that hold for 5 minutes. "
+        "Empty: they go through the admin.",
+    )
     max_upload_bytes: int = _setting(512 * 2**20, "Largest upload through the web.", unit="bytes", ge=1)
+
+    # being watched (docs/monitoring.md)
+    metrics_host: str = _setting("127.0.0.1", "Address on which a worker and a reconciler answer monitors.")
+    metrics_port: int = _setting(
+        0, "Port of each worker's and reconciler's metrics and health; 0: none.", ge=0, le=65535
+    )
+    metrics_token: SecretStr | None = _setting(
+        None, "What Prometheus has to present as its bearer token. Empty: the admin shows no metrics.", min_length=16
+    )
 
     # the producer
     upload_threads: int = _setting(8, "Files uploaded or downloaded at once.", unit="threads", ge=1, le=64)
@@ -95,6 +128,16 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute(cls, path: Path) -> Path:
         return (CHECKOUT / path.expanduser()).resolve()
+
+    @model_validator(mode="after")
+    def _watchdog_outlasts_decoding(self) -> Self:
+        # An image that hangs a decoder is tried in another one before it fails; nothing need move meanwhile.
+        if self.watchdog_seconds <= 2 * self.decode_seconds:
+            raise ValueError(
+                f"WATCHDOG_SECONDS ({self.watchdog_seconds:g}) has to be more than twice DECODE_SECONDS"
+                f" ({self.decode_seconds:g})"
+            )
+        return self
 
     @cached_property
     def database(self) -> str:
@@ -144,6 +187,18 @@ def child_environment(settings: Settings, **extra: str) -> dict[str, str]:
     """Return the environment for a child process that shall see the same settings, with `extra` variables on top."""
     environment = dict(os.environ) | {"DELINEATE_HOME": str(settings.delineate_home)}
     return environment | extra
+
+
+# What an interpreter may need in order to start.
+_INTERPRETER_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONHOME", "LANG", "LC_ALL")
+
+
+def bare_environment(**extra: str) -> dict[str, str]:
+    """Return the environment for a child process of ours that is to know no settings, and so no secrets."""
+    kept = {name: os.environ[name] for name in _INTERPRETER_VARIABLES if name in os.environ}
+    # The child runs the code that we run, whichever of several installations that is.
+    search_path = [str(_PACKAGE_ROOT), os.environ.get("PYTHONPATH", "")]
+    return kept | {"PYTHONPATH": os.pathsep.join(filter(None, search_path))} | extra
 
 
 def settings_table() -> str:

@@ -4,7 +4,11 @@ DelineateError                  one line that says what to do next; a traceback 
 ├── Retryable                   the world is away: try again later, no attempt is used up
 │   ├── BrokerUnavailable       Redis does not answer
 │   ├── StoreUnavailable        the object store does not answer, or answers with a server error
+│   │   └── StoreFull           … or has no room for more
 │   ├── DatabaseUnavailable     the SQL database does not answer
+│   │   └── DatabaseFull        … or has no room for more
+│   ├── DecoderUnavailable      no process for decoding images can be started
+│   ├── ImageOutOfMemory        an image did not fit in the worker's memory: try it alone
 │   └── DeviceOutOfMemory       the batch was too large for the device: use a smaller one
 └── Permanent                   trying again gives the same answer
     ├── UsageError              a wrong argument, folder, job id or setting
@@ -37,8 +41,24 @@ class StoreUnavailable(Retryable):
     """The object store does not answer, or answers with a server error."""
 
 
+class StoreFull(StoreUnavailable):
+    """The object store has no room: the disk is full, or a quota is used up. Work goes on once there is some."""
+
+
 class DatabaseUnavailable(Retryable):
     """The SQL database does not answer."""
+
+
+class DatabaseFull(DatabaseUnavailable):
+    """The SQL database has no room. Work goes on once there is some."""
+
+
+class DecoderUnavailable(Retryable):
+    """No process for decoding images can be started."""
+
+
+class ImageOutOfMemory(Retryable):
+    """An image did not fit in the worker's memory, beside what else was in it."""
 
 
 class DeviceOutOfMemory(Retryable):
@@ -95,9 +115,14 @@ class ItemErrorCode(StrEnum):
     TOO_SMALL = "too_small"  # a side is under MIN_IMAGE_SIDE
     TOO_LARGE = "too_large"  # a side is over MAX_IMAGE_SIDE
     NOT_FINITE = "not_finite"  # NaN or infinite intensities
+    DECODE_TIMEOUT = "decode_timeout"  # it took longer than DECODE_SECONDS
+    DECODE_MEMORY = "decode_memory"  # it needs more memory than the largest image accepted
+    DECODER_CRASHED = "decoder_crashed"  # the process that decoded it died of it
     # found while processing
     MODEL_UNAVAILABLE = "model_unavailable"  # the job's model is gone from the object store, or damaged
     SOURCE_MISSING = "source_missing"  # the uploaded source is gone from the object store
+    RESULT_MISSING = "result_missing"  # objects of its result are gone, and its source too
+    OUT_OF_MEMORY = "out_of_memory"  # the worker had too little memory for it, time and again
     WORKER_CRASHED = "worker_crashed"  # the process died three times while it worked on this item
     INTERNAL = "internal"  # a defect of ours; the worker's log has the traceback
 

@@ -10,6 +10,7 @@ from shared.jobs.dispatch import Dispatcher
 from shared.jobs.queue import ShardQueue
 from shared.jobs.reconciler import Reconciler
 from shared.jobs.repository import Repository
+from shared.jobs.retention import TIDY_AFTER_LEASES, Retention, RetentionRules
 from shared.jobs.workers import Workers
 from shared.store import ObjectStore, open_store
 
@@ -47,7 +48,19 @@ class Services:
 
     def reconciler(self) -> Reconciler:
         """Return a reconciler over these services."""
-        return Reconciler(self.repository, self.claims, self.dispatcher, interval=self.settings.reconcile_interval)
+        settings = self.settings
+        rules = RetentionRules(
+            tidy_after=TIDY_AFTER_LEASES * settings.lease_seconds,
+            remove_sources_after=_seconds(settings.source_retention_days),
+            remove_jobs_after=_seconds(settings.retention_days),
+        )
+        return Reconciler(
+            self.repository,
+            self.claims,
+            self.dispatcher,
+            interval=settings.reconcile_interval,
+            retention=Retention(self.database, self.store, rules),
+        )
 
     def close(self) -> None:
         """Close all connections."""
@@ -77,8 +90,13 @@ def connect(settings: Settings) -> Services:
         store=open_store(
             settings.store,
             endpoint_url=settings.s3_endpoint_url,
+            public_url=settings.s3_public_url,
             region=settings.aws_region,
             access_key=access_key.get_secret_value() if access_key else None,
             secret_key=secret_key.get_secret_value() if secret_key else None,
         ),
     )
+
+
+def _seconds(days: float | None) -> float | None:
+    return None if days is None else days * 86400.0

@@ -10,22 +10,29 @@ import socket
 import sys
 import time
 import warnings
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
+import celery.apps.worker
 import torch
 from celery import Celery, signals
 from celery.platforms import SecurityWarning
+from prometheus_client import REGISTRY, CollectorRegistry
 
 from shared.config import Settings, load_settings
 from shared.errors import CheckpointError, ConfigurationError, Retryable
-from shared.images.codec import DecodeLimits
+from shared.health import Readiness
+from shared.images.decoded import DecodeLimits
+from shared.images.isolated import Decoders
 from shared.jobs.claims import Claims
 from shared.jobs.database import Database
 from shared.jobs.workers import Workers
-from shared.logs import setup_logging
+from shared.logs import json_line, log_process_ids, log_uncaught, setup_logging
+from shared.monitoring import MonitoringServer
 from shared.net.predictor import Predictor
 from shared.services import Services, connect
+from shared.version import code_version
+from worker import metrics
 from worker.batcher import Batcher
 from worker.items import ItemProcessor
 from worker.leases import Leases, WorkerIdentity
@@ -54,6 +61,9 @@ class WorkerProcess:
         self.name = f"{socket.gethostname()}-{os.getpid()}"
         self.services = connect(settings)
         self._pipeline: Pipeline | None = None
+        self._watchdog: Watchdog | None = None
+        self._readiness = Readiness(self.services)
+        self._stopping = False
         self._closing = ExitStack()
 
     def start(self) -> None:
@@ -64,15 +74,25 @@ class WorkerProcess:
             CheckpointError: the model cannot be loaded.
         """
         settings = self.settings
+        log_process_ids(worker=self.name)
         self._closing.callback(self.services.close)
+        registry = CollectorRegistry()
+        registry.register(REGISTRY)
+        if settings.metrics_port:
+            monitoring = MonitoringServer(settings, live=self._is_live, ready=self._parts, registry=registry)
+            self._closing.callback(monitoring.close)
         wait_for(self.services, settings.startup_seconds)
         own = Predictor.load(settings.model_path, settings.worker_device)
         torch.set_num_threads(1)  # on a CPU the batcher has a thread for each core, see there
         log.info(
             "worker %s: model %s on %s, batches of %d", self.name, own.sha256[:12], own.device_name,
-            settings.batch_size, extra={"worker": self.name, "action": "worker_starts"},
+            settings.batch_size, extra={"action": "worker_starts"},
         )  # fmt: skip
         own.warm_up(settings.batch_size)
+        registry.register(metrics.DeviceMemory(own.device_name))
+        metrics.WORKER.info(
+            {"worker": self.name, "device": own.device_name, "model": own.sha256, "code_version": code_version()}
+        )
 
         watchdog = Watchdog(settings.watchdog_seconds)
 
@@ -90,9 +110,14 @@ class WorkerProcess:
 
         checkpoints = RegistryCheckpoints(self.services.store, settings.delineate_home / "models")
         models = Models(ready(own), lambda sha256: ready(checkpoints.load(sha256, load)))
+        decoders = Decoders(
+            DecodeLimits(settings.min_image_side, settings.max_image_side),
+            seconds=settings.decode_seconds,
+            processes=min(settings.io_threads, len(os.sched_getaffinity(0))),
+        )
         items = ItemProcessor(
             self.services.store,
-            limits=DecodeLimits(settings.min_image_side, settings.max_image_side),
+            decode=decoders.decode,
             budget=PixelBudget(PIXELS_IN_FLIGHT),
             io_threads=settings.io_threads,
             tiles_in_flight=2 * settings.batch_size,
@@ -114,10 +139,10 @@ class WorkerProcess:
             threads=2 * settings.io_threads + 2 * settings.batch_size,
             worker=self.name,
         )
-        self._pipeline = pipeline
         leases.start()
         watchdog.start()
-        for close in (own_database.close, leases.stop, watchdog.stop, models.close, pipeline.close):
+        self._pipeline, self._watchdog = pipeline, watchdog
+        for close in (own_database.close, leases.stop, watchdog.stop, models.close, decoders.close, pipeline.close):
             self._closing.callback(close)
 
     def process_shard(self, shard_id: str) -> None:
@@ -128,13 +153,22 @@ class WorkerProcess:
 
     def stop_claiming(self) -> None:
         """Begin to stop: shards in work end after their present claim."""
+        self._stopping = True
         if self._pipeline is not None:
             self._pipeline.stop_claiming()
 
     def stop(self) -> None:
         """End the threads and take the worker out of the table; no shard may be in work any more."""
         self._closing.close()
-        log.info("worker %s stopped", self.name, extra={"worker": self.name, "action": "worker_stops"})
+        log.info("worker %s stopped", self.name, extra={"action": "worker_stops"})
+
+    def _is_live(self) -> bool:
+        """Whether the watchdog is content; while the process starts it is."""
+        return self._watchdog is None or self._watchdog.is_live
+
+    def _parts(self) -> dict[str, bool]:
+        """What it needs in order to work on shards."""
+        return {"model": self._pipeline is not None, "takes_work": not self._stopping, **self._readiness.answers()}
 
 
 def wait_for(services: Services, patience: float) -> None:
@@ -177,11 +211,25 @@ def create_app(settings: Settings) -> Celery:
     # Celery warns of running as root, since pickled messages could then do anything. Here they are JSON of ids.
     warnings.simplefilter("ignore", SecurityWarning)
     # weak=False: nobody else keeps these functions.
-    signals.setup_logging.connect(lambda **_: setup_logging(settings.log_level), weak=False)
+    signals.setup_logging.connect(lambda **_: _start_logging(settings.log_level), weak=False)
     signals.celeryd_init.connect(start, weak=False)
     signals.worker_shutting_down.connect(lambda **_: process.stop_claiming(), weak=False)
     signals.worker_shutdown.connect(lambda **_: process.stop(), weak=False)
     return app
+
+
+def _start_logging(level: str) -> None:
+    setup_logging(level)
+    log_uncaught()
+    if not sys.stderr.isatty():
+        # What Celery says in its signal handlers goes past the log.
+        celery.apps.worker.safe_say = _say
+
+
+def _say(message: str, _stream: object = None) -> None:
+    with suppress(OSError):
+        # One call of the system's, as a signal handler may come in the middle of another line.
+        os.write(2, f"{json_line('INFO', 'celery.apps.worker', message)}\n".encode())
 
 
 def __getattr__(name: str) -> Celery:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.errors import DeviceOutOfMemory
+from worker import metrics
 
 log = logging.getLogger(__name__)
 
@@ -130,10 +131,12 @@ class Batcher:
 
     def _answer(self, batch: Sequence[_Request]) -> None:
         try:
-            probabilities = self._predict(np.stack([request.tile for request in batch]))
+            with metrics.BATCH_SECONDS.time():
+                probabilities = self._predict(np.stack([request.tile for request in batch]))
         except Exception as error:
             self._answer_in_halves(batch, error)
             return
+        metrics.BATCH_FILL.observe(len(batch) / self._batch_size)
         self._on_batch()
         self._grow_again()
         for request, probability in zip(batch, probabilities, strict=True):
@@ -143,6 +146,7 @@ class Batcher:
         out_of_memory = isinstance(error, DeviceOutOfMemory | MemoryError)
         half = len(batch) // 2
         if out_of_memory:
+            metrics.BATCHES_HALVED.inc()
             with self._changed:
                 self._limit, self._batches_at_limit = max(min(self._limit, half), 1), 0
             log.warning("out of memory with %d tiles at once", len(batch), extra={"action": "batch_halved"})

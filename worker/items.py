@@ -2,7 +2,9 @@
 
 import logging
 import time
+import traceback
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -11,15 +13,18 @@ from threading import Semaphore
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.errors import ConfigurationError, ItemError, ItemErrorCode, ObjectMissing, Retryable
-from shared.images.codec import DecodeLimits, decode, encode_grey, encode_mask, encode_probability
+from shared.errors import ConfigurationError, ImageOutOfMemory, ItemError, ItemErrorCode, ObjectMissing, Retryable
+from shared.images.codec import encode_grey, encode_mask, encode_probability
+from shared.images.decoded import DecodedImage
 from shared.images.metrics import dice, expected_dice, iou
 from shared.images.normalise import PREPROCESSING_VERSION, standardise
 from shared.jobs.records import ClaimedItem, Failure, Outcome, Success
+from shared.logs import log_ids
 from shared.net.tiling import Stitcher, iterate_tiles, plan_tiles
 from shared.store import ObjectStore, keys
 from shared.synth import synthesise
 from shared.version import code_version
+from worker import metrics
 from worker.batcher import Batcher
 from worker.leases import ClaimOver, HeldClaim
 from worker.memory import PixelBudget
@@ -52,13 +57,13 @@ class ItemProcessor:
         self,
         store: ObjectStore,
         *,
-        limits: DecodeLimits,
+        decode: Callable[[bytes], DecodedImage],
         budget: PixelBudget,
         io_threads: int,
         tiles_in_flight: int,
     ) -> None:
         self._store = store
-        self._limits = limits
+        self._decode = decode
         self._budget = budget
         self._tiles_in_flight = tiles_in_flight
         self._loading = Semaphore(io_threads)
@@ -69,22 +74,30 @@ class ItemProcessor:
 
         Raises:
             ClaimOver: nobody wants the result any more.
+            ImageOutOfMemory: it did not fit beside what else is in memory.
             Retryable, ConfigurationError: a service is away or refuses us; the item itself is not to blame.
         """
+        with log_ids(job=item.job_id, shard=held.claim.shard_id, item=item.id):
+            return self._process(item, held, model)
+
+    def _process(self, item: ClaimedItem, held: HeldClaim, model: ReadyModel) -> Outcome:
         started = time.monotonic()
         try:
             return self._segment(item, held, model, started)
         except (ClaimOver, Retryable, ConfigurationError):
             raise
         except MemoryError as error:
-            raise Retryable("not enough memory for an image: free some, or lower IO_THREADS and BATCH_SIZE") from error
+            # The error is kept until the claim ends: without its frames, whose images would be kept with it.
+            traceback.clear_frames(error.__traceback__)
+            raise ImageOutOfMemory(
+                f"not enough memory for {item.path}: free some, or lower IO_THREADS and BATCH_SIZE"
+            ) from error
         except ItemError as error:
             code, reason = error.code, str(error)
         except ObjectMissing:
             code, reason = ItemErrorCode.SOURCE_MISSING, "the uploaded source is no longer in the object store"
         except Exception as error:
-            ids = {"job": item.job_id, "item": item.id, "action": "item_failed"}
-            log.exception("a defect in the worker failed an item", extra=ids)
+            log.exception("a defect in the worker failed an item", extra={"action": "item_failed"})
             code, reason = ItemErrorCode.INTERNAL, f"a defect in the worker ({type(error).__name__}): see its log"
         return Failure(item.id, code, reason, seconds=time.monotonic() - started)
 
@@ -94,20 +107,26 @@ class ItemProcessor:
                 held.check()
                 source = self._load(item)
                 # Waited for while holding the place of a loader: no further image is decoded until there is room.
-                memory.enter_context(self._budget.reserve(source.pixels.size))
+                with metrics.WAIT.time():
+                    memory.enter_context(self._budget.reserve(source.pixels.size))
                 image = standardise(source.pixels)
-            levels = self._predict(image, held, model.batcher)
+            with metrics.INFER.time():
+                levels = self._predict(image, held, model.batcher)
             with self._storing:
                 held.check()
                 return self._store_result(item, source, levels, model, started)
 
     def _load(self, item: ClaimedItem) -> _Source:
         if item.synthesis is not None:
-            sample = synthesise(**item.synthesis)
+            with metrics.DECODE.time():
+                sample = synthesise(**item.synthesis)
             return _Source(sample.image.astype(np.float32), generated=sample.image, truth=sample.mask)
         if item.source_key is None:
             raise ItemError(ItemErrorCode.SOURCE_MISSING, "the item has no source")
-        decoded = decode(self._store.get(item.source_key), limits=self._limits)
+        with metrics.FETCH.time():
+            data = self._store.get(item.source_key)
+        with metrics.DECODE.time():
+            decoded = self._decode(data)
         return _Source(decoded.pixels, note=decoded.note)
 
     def _predict(self, image: NDArray[np.float32], held: HeldClaim, batcher: Batcher) -> NDArray[np.uint8]:
@@ -137,13 +156,15 @@ class ItemProcessor:
         job, threshold = item.job_id, model.threshold
         mask = probability >= threshold
         mask_key, probability_key = keys.mask(job, item.id), keys.probability(job, item.id)
-        self._store.put(mask_key, encode_mask(mask), PNG)
-        self._store.put(probability_key, encode_probability(levels), PNG)
+        with metrics.ENCODE.time():
+            mask_png, probability_png = encode_mask(mask), encode_probability(levels)
+        self._put(mask_key, mask_png)
+        self._put(probability_key, probability_png)
         source_key = truth_key = None
         if source.generated is not None and source.truth is not None:
             source_key, truth_key = keys.source(job, item.id, ".png"), keys.truth(job, item.id)
-            self._store.put(source_key, encode_grey(source.generated), PNG)
-            self._store.put(truth_key, encode_mask(source.truth), PNG)
+            self._put(source_key, encode_grey(source.generated))
+            self._put(truth_key, encode_mask(source.truth))
         height, width = mask.shape
         return Success(
             item_id=item.id,
@@ -165,6 +186,10 @@ class ItemProcessor:
             iou=None if source.truth is None else iou(mask, source.truth),
             seconds=time.monotonic() - started,
         )
+
+    def _put(self, key: str, data: bytes) -> None:
+        with metrics.STORE.time():
+            self._store.put(key, data, PNG)
 
 
 def result_keys(item: ClaimedItem) -> list[str]:

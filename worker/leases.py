@@ -11,10 +11,13 @@ from shared.jobs.claims import Claims
 from shared.jobs.records import Claim
 from shared.jobs.tables import new_id
 from shared.jobs.workers import Workers
+from worker import metrics
 
 log = logging.getLogger(__name__)
 
 _RENEWALS_A_LEASE = 4
+# The reconciler waits for half a lease after an outage: whoever lives should have renewed by then.
+_PAUSE_AWAY_SECONDS = 1.0
 
 
 class ClaimOver(Exception):
@@ -98,7 +101,8 @@ class Leases:
     def _run(self) -> None:
         while True:
             self._round()
-            if self._stop.wait(self._claims.lease_seconds / _RENEWALS_A_LEASE):
+            pause = self._claims.lease_seconds / _RENEWALS_A_LEASE
+            if self._stop.wait(min(pause, _PAUSE_AWAY_SECONDS) if self._away else pause):
                 return
 
     def _round(self) -> None:
@@ -111,11 +115,13 @@ class Leases:
                 images=self._images_finished(),
             )  # fmt: skip
         except (DatabaseUnavailable, ConfigurationError) as error:
+            metrics.RENEWAL_FAILURES.inc()
             if not self._away:
                 log.warning("leases are not renewed: %s", error, extra={"action": "renewal_fails"})
             self._away = True
         except Exception:
             # Without renewals every claim of this process would be lost, so this thread never ends by an error.
+            metrics.RENEWAL_FAILURES.inc()
             log.exception("a round of renewals failed", extra={"action": "renewal_fails"})
         else:
             self._away = False
@@ -131,6 +137,8 @@ class Leases:
             # Those that were completed while the statement ran are not lost.
             for token, each in self._held.items():
                 if token in held and token not in alive:
+                    if not each.over:
+                        metrics.CLAIMS_LOST.inc()
                     each.end("the claim was lost: its lease ran out")
                 elif each.claim.job_id in cancelled:
                     each.end("the job was cancelled")

@@ -7,10 +7,19 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from threading import Event, Lock
 from typing import TypeVar
 
-from shared.errors import ConfigurationError, DatabaseUnavailable, DelineateError, ItemError, Retryable
-from shared.jobs.records import Claim, Failure, Outcome
+from shared.errors import (
+    ConfigurationError,
+    DatabaseUnavailable,
+    DelineateError,
+    ImageOutOfMemory,
+    ItemError,
+    Retryable,
+)
+from shared.jobs.records import Claim, ClaimedItem, Failure, Outcome
 from shared.jobs.state import ItemStatus
+from shared.logs import log_ids
 from shared.services import Services
+from worker import metrics
 from worker.gate import Gate
 from worker.items import ItemProcessor, result_keys
 from worker.leases import ClaimOver, HeldClaim, Leases
@@ -21,8 +30,8 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-# How long a finished claim waits for a database that is away, in leases. It cannot lose its items to anybody before
-# the database is back, and then the token decides, so waiting past the lease does no harm.
+# How long a finished claim of a worker that is to stop waits for a database that is away, in leases. Otherwise it waits
+# for as long as it takes: it cannot lose its items to anybody before the database is back, and then the token decides.
 _PATIENCE_IN_LEASES = 3
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.2, 5.0
 
@@ -70,16 +79,20 @@ class Pipeline:
 
     def process_shard(self, shard_id: str) -> None:
         """Work on a shard until it has nothing more to claim. Raises nothing that is known: the log has it."""
+        with log_ids(shard=shard_id):
+            self._process_shard(shard_id)
+
+    def _process_shard(self, shard_id: str) -> None:
         try:
             while not self._stopping.is_set():
-                claim = self._run_ordinary(shard_id) or self._run_suspect(shard_id)
+                claim = self._run_urgent(shard_id) or self._run_next(shard_id)
                 if claim is None:
                     break
                 self._services.repository.close_if_finished(claim.job_id)
             self._services.dispatcher.fill()
         except (Retryable, ConfigurationError) as error:
             # The rows are as they should be, or their lease runs out: the reconciler goes on from there.
-            log.warning("left to the reconciler: %s", error, extra={"shard": shard_id, "action": "shard_left"})
+            log.warning("left to the reconciler: %s", error, extra={"action": "shard_left"})
 
     def stop_claiming(self) -> None:
         """Let shards in work end after their present claim."""
@@ -88,6 +101,14 @@ class Pipeline:
     def close(self) -> None:
         """End the threads, once no shard is in work."""
         self._pool.shutdown()
+
+    def _run_urgent(self, shard_id: str) -> Claim | None:
+        """Run what must not wait behind the hints of a larger job: so it waits for one claim at most."""
+        urgent = self._services.dispatcher.more_urgent(shard_id)
+        return None if urgent is None else self._run_next(urgent)
+
+    def _run_next(self, shard_id: str) -> Claim | None:
+        return self._run_ordinary(shard_id) or self._run_suspect(shard_id)
 
     def _run_ordinary(self, shard_id: str) -> Claim | None:
         with self._gate.shared():
@@ -103,48 +124,61 @@ class Pipeline:
         with self._gate.alone():
             claim = self._services.claims.claim(shard_id, worker=self._worker, suspects=True)
             if claim is not None:
-                log.info("a suspect runs alone", extra=_ids(claim, "suspect_runs", item=claim.items[0].id))
+                with log_ids(job=claim.job_id, shard=shard_id, item=claim.items[0].id):
+                    log.info("a suspect runs alone", extra={"action": "suspect_runs"})
                 self._run(claim)
             return claim
 
     def _run(self, claim: Claim) -> None:
+        # Its own ids, which need not be those of the hint.
+        with log_ids(job=claim.job_id, shard=claim.shard_id):
+            self._run_claim(claim)
+
+    def _run_claim(self, claim: Claim) -> None:
         started = time.monotonic()
         with self._watchdog.watching(), self._leases.hold(claim) as held:
-            outcomes, away = self._process(held)
-            # One transaction for the claim. Without outcomes it is still needed where the job was cancelled.
-            ended: dict[str, ItemStatus] = {}
-            if outcomes or not away:
-                ended = self._persist(lambda: self._services.claims.complete(claim, outcomes), held) or {}
+            hungry: set[str] = set()
+            outcomes, away = self._process(held, hungry)
+            # One transaction for the claim. Without outcomes too: the job may have been cancelled.
+            with metrics.COMMIT.time():
+                ended = self._persist(lambda: self._services.claims.complete(claim, outcomes)) or {}
             if away:
-                released = self._persist(lambda: self._services.claims.release(claim), held) or 0
-                log.warning("%d items released: %s", released, away, extra=_ids(claim, "claim_released"))
+                released = self._persist(lambda: self._services.claims.release(claim, hungry=hungry)) or 0
+                metrics.RELEASES.labels(type(away).__name__).inc(released)
+                log.warning("%d items released: %s", released, away, extra={"action": "claim_released"})
         self._count(len(ended))
+        metrics.count_ended(outcomes, ended)
         self._delete_cancelled(claim, ended)
         seconds = time.monotonic() - started
         log.info(
             "%d of %d items ended in %.2f s (%.1f/s)%s",
             len(ended), len(claim.items), seconds, len(ended) / seconds, f": {held.over}" if held.over else "",
-            extra=_ids(claim, "claim_ended"),
+            extra={"action": "claim_ended"},
         )  # fmt: skip
 
-    def _process(self, held: HeldClaim) -> tuple[list[Outcome], DelineateError | None]:
-        """Process all items of a claim; return the outcomes, and what was away so that some have none."""
+    def _process(self, held: HeldClaim, hungry: set[str]) -> tuple[list[Outcome], DelineateError | None]:
+        """Process all items of a claim; return the outcomes, and what was away so that some have none.
+
+        The ids of items that did not fit in memory are added to `hungry`.
+        """
         claim = held.claim
         try:
             with self._models.using(claim.model) as model:
-                return self._process_with(model, held)
+                return self._process_with(model, held, hungry)
         except ItemError as error:
-            log.error("all of a claim fails: %s", error, extra=_ids(claim, "model_unavailable"))  # noqa: TRY400
+            log.error("all of a claim fails: %s", error, extra={"action": "model_unavailable"})  # noqa: TRY400
             return [Failure(item.id, error.code, str(error), seconds=0.0) for item in claim.items], None
         except (Retryable, ConfigurationError) as error:
             return [], error
 
-    def _process_with(self, model: ReadyModel, held: HeldClaim) -> tuple[list[Outcome], DelineateError | None]:
+    def _process_with(
+        self, model: ReadyModel, held: HeldClaim, hungry: set[str]
+    ) -> tuple[list[Outcome], DelineateError | None]:
         outcomes: list[Outcome] = []
         away: DelineateError | None = None
-        futures: list[Future[Outcome]] = [
-            self._pool.submit(self._items.process, item, held, model) for item in held.claim.items
-        ]
+        futures: dict[Future[Outcome], ClaimedItem] = {
+            self._pool.submit(self._items.process, item, held, model): item for item in held.claim.items
+        }
         for future in as_completed(futures):
             self._watchdog.progress()
             try:
@@ -152,20 +186,22 @@ class Pipeline:
             except ClaimOver:
                 continue
             except (Retryable, ConfigurationError) as error:
+                if isinstance(error, ImageOutOfMemory):
+                    hungry.add(futures[future].id)
                 away = away or error
                 held.end(str(error))
         return outcomes, away
 
-    def _persist(self, write: Callable[[], T], held: HeldClaim) -> T | None:
-        """Write to the database, waiting for it while it is away; None where it stayed away."""
+    def _persist(self, write: Callable[[], T]) -> T | None:
+        """Write to the database, waiting for it while it is away; None where the worker is to stop before that."""
         give_up = time.monotonic() + _PATIENCE_IN_LEASES * self._services.claims.lease_seconds
         pause = _FIRST_PAUSE_SECONDS
         while True:
             try:
                 return write()
             except DatabaseUnavailable as error:
-                if time.monotonic() + pause > give_up:
-                    log.error("work dropped: %s", error, extra=_ids(held.claim, "work_dropped"))  # noqa: TRY400
+                if self._stopping.is_set() and time.monotonic() + pause > give_up:
+                    log.error("work dropped: %s", error, extra={"action": "work_dropped"})  # noqa: TRY400
                     return None
             self._watchdog.progress()
             time.sleep(pause)
@@ -181,7 +217,3 @@ class Pipeline:
     def _count(self, images: int) -> None:
         with self._lock:
             self._images_finished += images
-
-
-def _ids(claim: Claim, action: str, **more: str) -> dict[str, str]:
-    return {"job": claim.job_id, "shard": claim.shard_id, "action": action} | more

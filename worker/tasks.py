@@ -8,6 +8,7 @@ from celery import Celery
 from shared.errors import MessageError
 from shared.jobs.messages import decode
 from shared.jobs.queue import PROCESS_SHARD
+from shared.logs import log_ids
 
 log = logging.getLogger(__name__)
 
@@ -18,9 +19,10 @@ def register_tasks(app: Celery, process_shard: Callable[[str], None]) -> None:
     @app.task(name=PROCESS_SHARD)  # type: ignore[untyped-decorator,unused-ignore]
     def handle(message: object) -> None:
         try:
-            shard_id = decode(message).shard
+            named = decode(message)
         except MessageError as error:
             # Sending it again would not mend it, and the shard's own hint is in SQL.
             log.error("message dropped: %s", error, extra={"action": "message_dropped"})  # noqa: TRY400
             return
-        process_shard(shard_id)
+        with log_ids(job=named.job, shard=named.shard):
+            process_shard(named.shard)

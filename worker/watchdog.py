@@ -5,11 +5,11 @@ shard for ever, since its lease goes on being renewed. So the process ends itsel
 the leases run out, and the items are tried again, one at a time.
 """
 
-import faulthandler
 import logging
 import os
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -21,7 +21,6 @@ _LOOKS_WITHIN_LIMIT = 20
 
 
 def _end_process() -> None:
-    faulthandler.dump_traceback(file=sys.__stderr__ or 2)
     os._exit(EXIT_STUCK)
 
 
@@ -50,6 +49,11 @@ class Watchdog:
         self._stop.set()
         self._thread.join()
 
+    @property
+    def is_live(self) -> bool:
+        """Whether it watches, or was told to stop: not where it found the process stuck, or broke."""
+        return self._thread.is_alive() or self._stop.is_set()
+
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Work is in hand inside of this."""
@@ -74,10 +78,21 @@ class Watchdog:
                 self._looks_without_progress = self._looks_without_progress + 1 if self._in_hand else 0
                 stuck = self._looks_without_progress > _LOOKS_WITHIN_LIMIT
             if stuck:
-                log.critical(
-                    "nothing has moved for %g s: this process ends, to be started afresh",
-                    self._limit,
-                    extra={"action": "watchdog_ends_process"},
-                )
+                # With what every thread is at, which tells where it hangs.
+                line = log.makeRecord(
+                    log.name, logging.CRITICAL, __file__, 0,
+                    "nothing has moved for %g s: this process ends, to be started afresh", (self._limit,), None,
+                    extra={"action": "watchdog_ends_process"}, sinfo=_stacks(),
+                )  # fmt: skip
+                log.handle(line)
                 self._on_stuck()
                 return
+
+
+def _stacks() -> str:
+    names = {thread.ident: thread.name for thread in threading.enumerate()}
+    stacks = (
+        f"{names.get(ident, ident)}:\n{''.join(traceback.format_stack(frame))}"
+        for ident, frame in sys._current_frames().items()
+    )
+    return "\n".join(stacks)

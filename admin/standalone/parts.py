@@ -41,7 +41,8 @@ def python_parts(environment: dict[str, str], *, port: int, secret_key: str) -> 
     python = [sys.executable, "-P", "-m"]
     admin = environment | {"ADMIN_HOST": HOST, "ADMIN_PORT": str(port), "SECRET_KEY": secret_key}
     return [
-        Part("reconciler", [*python, "admin.cli", "reconcile"], environment),
+        # METRICS_PORT is one port: the worker's.
+        Part("reconciler", [*python, "admin.cli", "reconcile"], environment | {"METRICS_PORT": "0"}),
         Part("admin", [*python, "admin.cli", "serve"], admin),
         Part("worker", [*python, "worker"], environment, stop_seconds=_WORKER_STOP_SECONDS),
     ]

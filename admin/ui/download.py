@@ -4,10 +4,10 @@ import logging
 import tempfile
 import zipfile
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import chain, islice
 from typing import IO, NamedTuple
 
 from flask import Response
@@ -46,15 +46,16 @@ def results_zip(services: Services, job: Job) -> Response:
     Names follow `shared.jobs.results`. An object that the store has lost is named in `missing.txt`. Where the store
     goes away on the way, the connection is cut, so that nobody takes half a zip for a whole one.
     """
-    # Read now, so that what can go wrong becomes a page and not half an answer.
-    names = job_output_names(services.repository, job.id)
-    answer = Response(_stream(services, job, names), mimetype="application/zip")
+    # Begun now, so that what can go wrong becomes a page and not half an answer.
+    stream = _stream(services, job, job_output_names(services.repository, job.id))
+    answer = Response(chain([next(stream)], stream), mimetype="application/zip")
+    answer.call_on_close(stream.close)
     name = secure_filename(job.name)[:60] or "results"
     answer.headers.set("Content-Disposition", "attachment", filename=f"{name}-{job.id[:8]}.zip")
     return answer
 
 
-def _stream(services: Services, job: Job, names: Mapping[str, str]) -> Iterator[bytes]:
+def _stream(services: Services, job: Job, names: Mapping[str, str]) -> Generator[bytes, None, None]:
     sink = _Sink()
     modified = datetime.fromtimestamp(job.finished_at or job.created_at, UTC).timetuple()[:6]
     missing = []

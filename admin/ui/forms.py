@@ -30,7 +30,7 @@ Filter = Callable[[Any], Any]
 
 
 def _stripped(text: str | None) -> str:
-    return (text or "").strip()
+    return (text or "").replace("\0", "").strip()  # a NUL comes from no keyboard, and PostgreSQL takes none
 
 
 def _name_field(default_name: str) -> StringField:

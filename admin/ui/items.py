@@ -8,14 +8,15 @@ from flask import Blueprint, Response, abort, current_app, render_template, requ
 from flask.typing import ResponseReturnValue
 
 from admin import queries
-from admin.context import services
+from admin.context import decoders, services
 from admin.ui.pictures import SIZES, Picture, draw, keys_of, placeholder
 from shared.errors import ImageError, ObjectMissing
 from shared.jobs.records import Item
 
 _A_DAY = 86400  # seconds
 # An image of the largest size takes some 300 MB while it is drawn: so many at once.
-_DRAWN_AT_ONCE = threading.BoundedSemaphore(2)
+DRAWN_AT_ONCE = 2
+_drawing = threading.BoundedSemaphore(DRAWN_AT_ONCE)
 
 blueprint = Blueprint("items", __name__, url_prefix="/items")
 
@@ -76,7 +77,6 @@ def _item(item_id: UUID) -> Item:
 
 
 def _drawn(wanted: Picture, keys: tuple[str, ...], size: int | None) -> bytes:
-    settings = services().settings
-    with _DRAWN_AT_ONCE:
+    with _drawing:
         objects = tuple(services().store.get(key) for key in keys)
-        return draw(wanted, objects, size=size, max_side=settings.max_image_side)
+        return draw(wanted, objects, size=size, decode=decoders().decode)

@@ -40,14 +40,18 @@ def job(job_id: UUID) -> ResponseReturnValue:
     reasons = []
     if progress.job.counts.failed and view["state"] in (None, ItemStatus.FAILED):
         reasons = queries.failure_reasons(services().database, str(job_id))
-    return render_template("job.html", progress=progress, reasons=reasons, **view)
+    waiting = _given_back(progress)
+    return render_template("job.html", progress=progress, given_back=waiting, reasons=reasons, **view)
 
 
 @blueprint.get("/jobs/<uuid:job_id>/progress")
 def progress(job_id: UUID) -> ResponseReturnValue:
     """The part of `job` that is polled each second. Once the job has ended it asks for the page to be loaded anew."""
     seen = _progress_of(job_id)
-    answer = make_response(render_template("_job_progress.html", progress=seen, state=_state(), live=seen.is_open))
+    page = render_template(
+        "_job_progress.html", progress=seen, given_back=_given_back(seen), state=_state(), live=seen.is_open
+    )
+    answer = make_response(page)
     if not seen.is_open:
         answer.headers["HX-Refresh"] = "true"
     return answer
@@ -105,6 +109,12 @@ def _jobs_view() -> dict[str, object]:
 def _progress_of(job_id: UUID) -> Progress:
     found = services().repository.job(str(job_id))
     return _meter().read(found, queries.now(services().database))
+
+
+def _given_back(progress: Progress) -> queries.GivenBack | None:
+    if not progress.is_open or not progress.job.counts.pending:
+        return None
+    return queries.given_back(services().database, progress.job.id)
 
 
 def _items_view(job_id: UUID) -> dict[str, object]:

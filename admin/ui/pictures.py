@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from shared.images.codec import DecodeLimits, decode
+from shared.images.decoded import DecodedImage
 from shared.images.heatmap import display_grey, heatmap, overlay
 from shared.jobs.records import Item
 
@@ -45,13 +45,16 @@ def keys_of(item: Item, picture: Picture) -> tuple[str, ...] | None:
     return present if len(present) == len(keys) else None
 
 
-def draw(picture: Picture, objects: tuple[bytes, ...], *, size: int | None, max_side: int) -> bytes:
+Decode = Callable[[bytes], DecodedImage]
+
+
+def draw(picture: Picture, objects: tuple[bytes, ...], *, size: int | None, decode: Decode) -> bytes:
     """Return the PNG, its longest side at most `size` px.
 
     Raises:
-        ImageError: an object is no image, or one with a side over `max_side`.
+        ImageError: an object is no image that `decode` takes.
     """
-    return _png(_DRAWN[picture](*(_read(data, size, max_side) for data in objects)))
+    return _png(_DRAWN[picture](*(_read(data, size, decode) for data in objects)))
 
 
 @cache
@@ -72,8 +75,8 @@ class _Pixels(NamedTuple):
         return self.values / np.float32(self.white)
 
 
-def _read(data: bytes, size: int | None, max_side: int) -> _Pixels:
-    image = decode(data, limits=DecodeLimits(min_side=1, max_side=max_side))
+def _read(data: bytes, size: int | None, decode: Decode) -> _Pixels:
+    image = decode(data)
     values, white = image.pixels, float(2**image.bit_depth - 1)
     if size is None or max(values.shape) <= size:
         return _Pixels(values, white)

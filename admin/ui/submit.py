@@ -8,7 +8,11 @@ from admin.ui import uploads
 from admin.ui.forms import MOST_FILES, SyntheticForm, UploadForm
 from shared.errors import UsageError
 from shared.images.formats import IMAGE_EXTENSIONS, READABLE
+from shared.jobs.records import Priority
 from shared.jobs.submission import submit_images, submit_synthetic
+
+# For so few a person waits before the browser, and they go before the batches. More would make others wait.
+_MOST_URGENT = 8
 
 blueprint = Blueprint("submit", __name__, url_prefix="/new")
 
@@ -23,7 +27,13 @@ def synthetic() -> ResponseReturnValue:
         except UsageError as error:
             form.form_errors.append(str(error))
         else:
-            job_id = submit_synthetic(services(), spec, name=form.name.data or "synthetic", submitted_by=_submitter())
+            job_id = submit_synthetic(
+                services(),
+                spec,
+                name=form.name.data or "synthetic",
+                submitted_by=_submitter(),
+                priority=_priority(spec.count),
+            )
             flash(f"Started with {spec.count:,} image{'s' if spec.count > 1 else ''}.")
             return redirect(url_for("jobs.job", job_id=job_id))
     return render_template("new_synthetic.html", form=form), 400 if form.errors else 200
@@ -41,6 +51,7 @@ def upload() -> ResponseReturnValue:
             uploads.sources(files, max_bytes=settings.max_source_bytes),
             name=form.name.data or "upload",
             submitted_by=_submitter(),
+            priority=_priority(len(files)),
         )
         flash(f"{len(files)} image{'s' if len(files) > 1 else ''} uploaded.")
         return redirect(url_for("jobs.job", job_id=job_id))
@@ -53,6 +64,10 @@ def upload() -> ResponseReturnValue:
         settings=settings,
     )
     return page, 400 if form.errors else 200
+
+
+def _priority(images: int) -> Priority:
+    return Priority.HIGH if images <= _MOST_URGENT else Priority.NORMAL
 
 
 def _submitter() -> str:

@@ -26,17 +26,29 @@ def sources(files: Iterable[FileStorage], *, max_bytes: int) -> Iterator[Source]
 def relative_path(name: str) -> str:
     """Return the name that a browser sent as a relative path, with `/`, that leads nowhere else.
 
-    `../../x`, `/x` and `C:\\x` all become `x`; control characters go; parts that are too long for a file system are cut
-    before their extension.
+    `../../x`, `/x` and `C:\\x` all become `x`; characters that cannot be seen or that turn others round go; parts that
+    are too long for a file system are cut before their extension; what names a device on Windows is marked by `_`.
     """
-    visible = "".join(character for character in name if unicodedata.category(character) not in _UNUSABLE)
+    visible = "".join(character for character in name if _is_usable(character))
     parts = (part.strip() for part in visible.replace("\\", "/").split("/"))
-    kept = [_shortened(part) for part in parts if part.strip(". ") and not _is_drive(part)]
+    kept = [_shortened(_no_device(part)) for part in parts if part.strip(". ") and not _is_drive(part)]
     return "/".join(kept[-_MOST_PARTS:]) or _UNNAMED
 
 
 # Control characters, halves of surrogate pairs, line and paragraph separators.
 _UNUSABLE = frozenset({"Cc", "Cs", "Zl", "Zp"})
+# Marks, embeddings, overrides and isolates of the bidirectional algorithm (UAX 9): they show `gnp.exe` as `exe.png`.
+_TURNING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_DEVICES = frozenset({"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in "123456789¹²³")})
+
+
+def _is_usable(character: str) -> bool:
+    return unicodedata.category(character) not in _UNUSABLE and character not in _TURNING
+
+
+def _no_device(part: str) -> str:
+    """Downloads may be unpacked on Windows, where a device's name stays one with any extension."""
+    return f"_{part}" if part.partition(".")[0].rstrip().lower() in _DEVICES else part
 
 
 def _is_drive(part: str) -> bool:

@@ -5,26 +5,53 @@ its token. A worker that was away longer than its lease finds nothing of its own
 discarded: the token fences it off.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+import logging
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Connection, Update, bindparam, case, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Update, bindparam, case, func, or_, select, update
 
+from shared import metrics
 from shared.errors import ItemErrorCode
 from shared.jobs import shards
 from shared.jobs.database import Database, db_now
 from shared.jobs.records import Claim, ClaimedItem, Failure, Outcome, Success
 from shared.jobs.state import ITEM_STEPS, JOB_STEPS, ItemEvent, ItemStatus, JobEvent
-from shared.jobs.tables import ItemRow, JobRow, ShardRow
+from shared.jobs.tables import IS_RUNNING, ItemRow, JobRow, ShardRow
 
-# Back-off of a shard that was released: 2, 4, 8 … seconds.
+log = logging.getLogger(__name__)
+
 _FIRST_BACKOFF_SECONDS = 2.0
 _LONGEST_BACKOFF_SECONDS = 60.0
-_EXPIRED_SHARDS_A_ROUND = 200
+_EXPIRED_ITEMS_A_ROUND = 10_000
 
 _NO_CLAIM: dict[str, Any] = {"token": None, "lease_until": None}
+
+
+@dataclass(frozen=True)
+class _Overdue:
+    """Items of a shard whose lease had run out: those that may be tried again, and those without an attempt left."""
+
+    retried: int
+    failed: int
+
+    @property
+    def total(self) -> int:
+        return self.retried + self.failed
+
+    def report(self, job_id: str, shard_id: str) -> None:
+        """Log and count them, once the transaction is through."""
+        if not self.total:
+            return
+        ids = {"action": "leases_expired", "job": job_id, "shard": shard_id}
+        log.info("leases ran out: %d images are tried again, %d have failed", self.retried, self.failed, extra=ids)
+        metrics.LEASE_EXPIRIES.labels("retried").inc(self.retried)
+        if self.failed:
+            metrics.LEASE_EXPIRIES.labels("failed").inc(self.failed)
+            metrics.IMAGES.labels(ItemStatus.FAILED.value).inc(self.failed)
+            metrics.FAILURES.labels(ItemErrorCode.WORKER_CRASHED.value).inc(self.failed)
 
 
 class Claims:
@@ -44,6 +71,8 @@ class Claims:
     def claim(self, shard_id: str, *, worker: str, suspects: bool = False) -> Claim | None:
         """Take the pending items of a shard; None where there is nothing to take (now).
 
+        Leases that ran out are left to the reconciler, which knows whether they could have been renewed at all.
+
         Items that were running when a worker crashed are suspects: they are taken one at a time, and only with
         `suspects=True`, which a worker asks for when it runs nothing else, so that a poison image fails alone.
         Attempts go up in this transaction, before any work.
@@ -53,9 +82,10 @@ class Claims:
             shard = shards.lock(connection, shard_id)
             if shard is None:
                 return None
-            self._free_overdue(connection, shard_id, shard.job_id)
             taken: Sequence[Any] = ()
-            if shard.not_before <= _now(connection):
+            if _cancel_requested(connection, shard.job_id):
+                _cancel_pending(connection, shard_id)
+            elif shard.not_before <= _now(connection):
                 taken = self._take(connection, shard_id, shard.job_id, token, worker, suspects)
                 if taken:
                     _start_job(connection, shard.job_id)
@@ -75,10 +105,13 @@ class Claims:
 
     def renew(self, tokens: Iterable[str]) -> set[str]:
         """Prolong the leases of these claims; return the tokens that still hold something."""
+        tokens = list(tokens)
         with self.database.write() as connection:
+            # In one order with every other writer: without the locks, renewing and completing meet in a deadlock.
+            shards.lock_held(connection, tokens)
             statement = (
                 update(ItemRow)
-                .where(ItemRow.token.in_(list(tokens)), ItemRow.state == ItemStatus.RUNNING)
+                .where(ItemRow.token.in_(tokens), ItemRow.state == ItemStatus.RUNNING)
                 .values(lease_until=db_now() + self.lease_seconds)
                 .returning(ItemRow.token)
             )
@@ -103,43 +136,78 @@ class Claims:
                 ended = _cancel_held(connection, claim.token)
             else:
                 ended = _end_held(connection, claim.token, outcomes)
-            connection.execute(update(ShardRow).where(ShardRow.id == claim.shard_id).values(releases=0))
-            shards.recount(connection, claim.shard_id)
+            if ended:
+                connection.execute(update(ShardRow).where(ShardRow.id == claim.shard_id).values(releases=0))
+                shards.recount(connection, claim.shard_id)
         return ended
 
-    def release(self, claim: Claim) -> int:
+    def release(self, claim: Claim, *, hungry: Collection[str] = ()) -> int:
         """Give back what a claim still holds because the world is away; no attempt is used up.
 
-        The shard rests for a time that doubles with each release in a row. Returns the number of items given back.
+        Items in `hungry` did not fit in memory: they are suspects from now on, so that they run alone, and their
+        attempt counts. One that had its last fails with `out_of_memory`: it would be given back for ever.
+
+        The shard rests for a time that doubles with each release in a row. Items of a cancelled job end instead.
+        Returns the number of items given back.
         """
         with self.database.write() as connection:
             shard = shards.lock(connection, claim.shard_id)
             if shard is None:
                 return 0
-            owned = ItemRow.token == claim.token
-            result = connection.execute(
-                _move(ItemEvent.RELEASE, owned, attempts=ItemRow.attempts - 1, worker=None, **_NO_CLAIM)
-            )
-            backoff = min(_FIRST_BACKOFF_SECONDS * 2**shard.releases, _LONGEST_BACKOFF_SECONDS)
-            connection.execute(
-                update(ShardRow)
-                .where(ShardRow.id == claim.shard_id)
-                # published_at is emptied so that the dispatcher sends a hint as soon as the rest is over.
-                .values(not_before=db_now() + backoff, releases=shard.releases + 1, published_at=None)
-            )
+            given_back = too_large = 0
+            if _cancel_requested(connection, claim.job_id):
+                _cancel_held(connection, claim.token)
+            else:
+                owned = ItemRow.token == claim.token
+                if hungry:
+                    too_large, given_back = self._set_apart(connection, owned & ItemRow.id.in_(hungry))
+                given_back += connection.execute(
+                    _move(ItemEvent.RELEASE, owned, attempts=ItemRow.attempts - 1, worker=None, **_NO_CLAIM)
+                ).rowcount
+            if given_back:
+                connection.execute(
+                    update(ShardRow)
+                    .where(ShardRow.id == claim.shard_id)
+                    # published_at is emptied so that the dispatcher sends a hint as soon as the rest is over.
+                    .values(
+                        not_before=db_now() + backoff_seconds(shard.releases),
+                        releases=shard.releases + 1,
+                        published_at=None,
+                    )
+                )
             shards.recount(connection, claim.shard_id)
-        return result.rowcount
+        if too_large:
+            metrics.IMAGES.labels(ItemStatus.FAILED.value).inc(too_large)
+            metrics.FAILURES.labels(ItemErrorCode.OUT_OF_MEMORY.value).inc(too_large)
+        return given_back
+
+    def _set_apart(self, connection: Connection, hungry: ColumnElement[bool]) -> tuple[int, int]:
+        """End the items that did not fit in memory with their last attempt, make the others suspects; count both."""
+        failed = connection.execute(
+            _move(
+                ItemEvent.FAIL,
+                hungry & (ItemRow.attempts >= self.max_attempts),
+                error_code=ItemErrorCode.OUT_OF_MEMORY,
+                error=f"too little memory in {self.max_attempts} attempts: give the worker more, or lower BATCH_SIZE",
+                finished_at=db_now(),
+                **_NO_CLAIM,
+            )
+        ).rowcount
+        return failed, connection.execute(
+            _move(ItemEvent.RELEASE, hungry, suspect=True, worker=None, **_NO_CLAIM)
+        ).rowcount
 
     def expire(self) -> int:
         """Free every lease that has run out; return how many items were freed or failed."""
         query = (
             select(ItemRow.shard_id)
-            .where(ItemRow.state == ItemStatus.RUNNING, ItemRow.lease_until < db_now())
-            .distinct()
-            .limit(_EXPIRED_SHARDS_A_ROUND)
+            .where(IS_RUNNING, ItemRow.lease_until < db_now())
+            # In the order of the index of leases; asked for DISTINCT, SQLite goes through that of all shards.
+            .order_by(ItemRow.lease_until)
+            .limit(_EXPIRED_ITEMS_A_ROUND)
         )
         with self.database.read() as connection:
-            overdue = connection.execute(query).scalars().all()
+            overdue = dict.fromkeys(connection.execute(query).scalars())
         freed = 0
         for shard_id in overdue:
             # A transaction for each shard: two reconcilers at work meet at one shard's lock, not at all of them.
@@ -147,14 +215,15 @@ class Claims:
                 shard = shards.lock(connection, shard_id)
                 if shard is None:
                     continue
-                count = self._free_overdue(connection, shard_id, shard.job_id)
-                if count:
+                freed_here = self._free_overdue(connection, shard_id, shard.job_id)
+                if freed_here.total:
                     connection.execute(update(ShardRow).where(ShardRow.id == shard_id).values(published_at=None))
                     shards.recount(connection, shard_id)
-                freed += count
+            freed_here.report(shard.job_id, shard_id)
+            freed += freed_here.total
         return freed
 
-    def _free_overdue(self, connection: Connection, shard_id: str, job_id: str) -> int:
+    def _free_overdue(self, connection: Connection, shard_id: str, job_id: str) -> _Overdue:
         overdue = (ItemRow.shard_id == shard_id) & (ItemRow.lease_until < db_now())
         exhausted = connection.execute(
             _move(
@@ -166,11 +235,12 @@ class Claims:
                 **_NO_CLAIM,
             )
         )
-        expired = connection.execute(_move(ItemEvent.EXPIRE, overdue, suspect=True, worker=None, **_NO_CLAIM))
+        # The attempts are asked again: a lease may have run out since the statement before.
+        again = overdue & (ItemRow.attempts < self.max_attempts)
+        expired = connection.execute(_move(ItemEvent.EXPIRE, again, suspect=True, worker=None, **_NO_CLAIM))
         if _cancel_requested(connection, job_id):
-            pending = (ItemRow.shard_id == shard_id) & (ItemRow.state == ItemStatus.PENDING)
-            connection.execute(_move(ItemEvent.CANCEL, pending, finished_at=db_now()))
-        return exhausted.rowcount + expired.rowcount
+            _cancel_pending(connection, shard_id)
+        return _Overdue(retried=expired.rowcount, failed=exhausted.rowcount)
 
     def _take(
         self, connection: Connection, shard_id: str, job_id: str, token: str, worker: str, suspects: bool
@@ -199,12 +269,23 @@ class Claims:
         ).all()  # fmt: skip
 
 
+def backoff_seconds(releases: int) -> float:
+    """Return how long a shard rests that was released so many times in a row before: 2, 4, 8 … 60 seconds."""
+    # The exponent is bounded too: a store that is away for weeks must not overflow a float.
+    return min(_FIRST_BACKOFF_SECONDS * 2.0 ** min(releases, 16), _LONGEST_BACKOFF_SECONDS)
+
+
 def _move(event: ItemEvent, where: Any, **values: Any) -> Update:
     """Return the compare-and-set of one step of the transition table."""
     step = ITEM_STEPS[event]
     # Not IN, whose list is expanded for each execution, which the many rows of `_end_held` cannot have.
     may_leave = or_(*(ItemRow.state == source for source in step.sources))
     return update(ItemRow).where(may_leave, where).values(state=step.target, **values)
+
+
+def _cancel_pending(connection: Connection, shard_id: str) -> None:
+    pending = (ItemRow.shard_id == shard_id) & (ItemRow.state == ItemStatus.PENDING)
+    connection.execute(_move(ItemEvent.CANCEL, pending, finished_at=db_now()))
 
 
 def _cancel_held(connection: Connection, token: str) -> dict[str, ItemStatus]:

@@ -19,11 +19,16 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.expression import FunctionElement
 from sqlalchemy.types import Double
 
-from shared.errors import ConfigurationError, DatabaseUnavailable
+from shared.errors import ConfigurationError, DatabaseFull, DatabaseUnavailable
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _BUSY_SECONDS = 30  # how long SQLite waits for another writer
 _CONNECT_SECONDS = 5
+# A server that vanishes without a word (a host that loses power, a firewall that forgets) is noticed within half a
+# minute. By default the kernel takes a quarter of an hour, two hours for one that owes an answer, and whoever waits,
+# a reconciler say, hangs as long.
+_LIVENESS = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 30_000}
+_POSTGRES_DISK_FULL = "53100"
 
 
 class db_now(FunctionElement[float]):  # noqa: N801 - reads as the SQL function that it is
@@ -126,7 +131,7 @@ def _engine(url: str, pool_size: int) -> Engine:
                 pool_size=pool_size,
                 max_overflow=pool_size,
                 pool_pre_ping=True,
-                connect_args={"connect_timeout": _CONNECT_SECONDS},
+                connect_args={"connect_timeout": _CONNECT_SECONDS} | _LIVENESS,
             )
         case other:
             raise ConfigurationError(f"DATABASE_URL: {other} is not supported, use postgresql or sqlite")
@@ -168,6 +173,8 @@ def _mapped(error: exc.SQLAlchemyError) -> ConfigurationError | DatabaseUnavaila
         return ConfigurationError("the database has no tables yet: run `admin migrate`")
     if any(sign in reason for sign in ("password authentication failed", "does not exist", "not a database")):
         return ConfigurationError(f"the database cannot be used, check DATABASE_URL: {reason}")
+    if "disk is full" in reason or getattr(getattr(error, "orig", None), "sqlstate", None) == _POSTGRES_DISK_FULL:
+        return DatabaseFull(f"the database has no room: {reason}; free some, and work goes on by itself")
     if isinstance(error, exc.OperationalError | exc.InterfaceError | exc.TimeoutError):
         return DatabaseUnavailable(f"the database does not answer: {reason}")
     return None

@@ -4,7 +4,10 @@ The settings follow from one rule: SQL is the truth and a message is a hint. So 
 (the reconciler sends it again), and whatever makes the broker repeat messages is switched off.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
+from uuid import uuid4
 
 import kombu.exceptions
 import redis
@@ -15,6 +18,11 @@ from shared.jobs.messages import ShardMessage
 
 QUEUE = "delineate.shards"
 PROCESS_SHARD = "delineate.process_shard"
+
+# The turn of one dispatcher; many times longer than filling takes.
+_LOCK = f"{QUEUE}.filling"
+_LOCK_MILLISECONDS = 5_000
+_UNLOCK = "if redis.call('get', KEYS[1]) == ARGV[1] then redis.call('del', KEYS[1]) end"
 
 # What kombu and redis-py raise when Redis does not answer.
 _BROKER_ERRORS = (kombu.exceptions.OperationalError, redis.RedisError, OSError)
@@ -82,6 +90,25 @@ class ShardQueue:
         except _BROKER_ERRORS as error:
             raise BrokerUnavailable(f"the queue took no message: {_first_line(error)}") from error
 
+    @contextmanager
+    def filling(self) -> Iterator[bool]:
+        """Let one at a time fill the queue: yields whether it is the caller's turn.
+
+        Without it those who measure the queue at the same moment would all fill the same gap. It guards nothing else:
+        a lock whose holder died goes by itself, and two who fill at once send some hints too many.
+
+        Raises:
+            BrokerUnavailable: Redis does not answer.
+        """
+        token = uuid4().hex
+        mine = bool(self._with_redis("set", _LOCK, token, nx=True, px=_LOCK_MILLISECONDS))
+        try:
+            yield mine
+        finally:
+            if mine:
+                with suppress(BrokerUnavailable):
+                    self._with_redis("eval", _UNLOCK, 1, _LOCK, token)
+
     def length(self) -> int:
         """Return how many messages wait in Redis; BrokerUnavailable where it does not answer."""
         return int(self._with_redis("llen", QUEUE))
@@ -95,10 +122,10 @@ class ShardQueue:
         """
         self._with_redis("ping")
 
-    def _with_redis(self, command: str, *arguments: str) -> Any:
+    def _with_redis(self, command: str, *arguments: str | int, **options: Any) -> Any:
         try:
             with self.celery.connection_for_write(transport_options=_FAIL_FAST) as connection:
-                return getattr(connection.default_channel.client, command)(*arguments)
+                return getattr(connection.default_channel.client, command)(*arguments, **options)
         except redis.AuthenticationError as error:
             raise ConfigurationError(f"Redis refused the password, check BROKER_URL: {_first_line(error)}") from error
         except (ValueError, KeyError, ImportError) as error:

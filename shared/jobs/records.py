@@ -1,10 +1,19 @@
 """What the repository takes and gives: frozen values, free of SQL."""
 
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Any
 
 from shared.errors import ItemErrorCode
 from shared.jobs.state import ItemCounts, ItemStatus, JobKind, JobStatus
+
+
+class Priority(IntEnum):
+    """Which job goes first: one of higher priority before all others, equals in turns."""
+
+    LOW = -1
+    NORMAL = 0
+    HIGH = 1  # somebody sits before it and waits
 
 
 @dataclass(frozen=True)

@@ -1,23 +1,23 @@
-"""Jobs: creating, filling, sealing, cancelling, retrying, closing and reading them.
+"""Jobs: creating, filling, sealing, cancelling, retrying and closing them.
 
 With `shared.jobs.claims` the only writer of job and item rows.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, fields
-from typing import Any
+from dataclasses import asdict
 
-from sqlalchemy import ColumnElement, Connection, Select, delete, exc, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, delete, exc, func, insert, or_, select, update
+from sqlalchemy.orm import InstrumentedAttribute
 
 from shared.errors import JobNotFound, UsageError
 from shared.jobs import shards
-from shared.jobs.database import Database, db_now
+from shared.jobs.database import db_now
 from shared.jobs.models import active_model
-from shared.jobs.records import Item, Job, NewItem
+from shared.jobs.reading import JobReader, counts_of
+from shared.jobs.records import Job, NewItem
 from shared.jobs.state import (
     ITEM_STEPS,
     JOB_STEPS,
-    ItemCounts,
     ItemEvent,
     ItemStatus,
     JobEvent,
@@ -26,25 +26,22 @@ from shared.jobs.state import (
     after_job_event,
     closing_event,
 )
-from shared.jobs.tables import ItemRow, JobRow, ShardRow, new_id
+from shared.jobs.tables import HAS_PENDING, STAYS, ItemRow, JobRow, ShardRow, new_id
 
 _OPEN_STATES = JOB_STEPS[JobEvent.CANCEL].sources
 
-_COUNT_COLUMNS = [
-    func.coalesce(func.sum(getattr(ShardRow, count.name)), 0).label(count.name) for count in fields(ItemCounts)
-]
-_JOB_COLUMNS = [getattr(JobRow, field.name) for field in fields(Job) if field.name != "counts"]
-_ITEM_COLUMNS = [getattr(ItemRow, field.name) for field in fields(Item)]
-
 # What a retry wipes: the claim, the failure and the clock of the first try.
-_FRESH = {"attempts": 0, "suspect": False, "worker": None, "error_code": None, "error": None, "finished_at": None}
+_FRESH = {
+    "attempts": 0, "suspect": False, "worker": None, "error_code": None, "error": None, "finished_at": None,
+    "seconds": None,
+}  # fmt: skip
+
+# Shards of a job that is cancelled in one transaction: a large job must not keep all other writers waiting.
+_CANCELLED_AT_ONCE = 500
 
 
-class Repository:
-    """The jobs of one database."""
-
-    def __init__(self, database: Database) -> None:
-        self.database = database
+class Repository(JobReader):
+    """The jobs of one database; what it reads of them is `JobReader`'s."""
 
     # -- submitting ------------------------------------------------------------------------------------------
 
@@ -104,9 +101,7 @@ class Repository:
             ).one_or_none()
             if job is None or job.sealed_at is not None or job.cancel_requested_at is not None:
                 raise UsageError(f"job {job_id} takes no more images: it was cancelled or removed meanwhile")
-            number, first = connection.execute(
-                select(func.count(), func.coalesce(func.sum(ShardRow.total), 0)).where(ShardRow.job_id == job_id)
-            ).one()
+            number, first = _next_numbers(connection, job_id)
             counts = {"total": len(items), "pending": len(items) - failed, "failed": failed}
             connection.execute(
                 insert(ShardRow).values(
@@ -145,6 +140,8 @@ class Repository:
     def discard_empty(self, job_id: str) -> None:
         """Remove a job that never got an item, so that a submission that fails at its start leaves nothing."""
         with self.database.write() as connection:
+            # The lock waits for somebody who adds to it, and the next statement sees what was added.
+            connection.execute(select(JobRow.id).where(JobRow.id == job_id).with_for_update()).all()
             has_shards = select(ShardRow.id).where(ShardRow.job_id == job_id).exists()
             connection.execute(delete(JobRow).where(JobRow.id == job_id, ~has_shards))
 
@@ -153,26 +150,41 @@ class Repository:
     def cancel(self, job_id: str) -> Job:
         """Cancel a job: what is pending ends at once, what is running ends without a result.
 
+        The request is committed first. From then on nothing is added, and no claim, result or release leaves anything
+        open; so if this call is interrupted, the reconciler goes on with it (`close_finished`).
+
         Raises:
             JobNotFound: no such job.
             IllegalTransition: the job has ended.
         """
         with self.database.write() as connection:
-            shards.lock_all(connection, job_id)
             after_job_event(_locked_state(connection, job_id), JobEvent.CANCEL)
             connection.execute(
                 update(JobRow)
                 .where(JobRow.id == job_id)
-                .values(cancel_requested_at=db_now(), sealed_at=func.coalesce(JobRow.sealed_at, db_now()))
+                .values(
+                    cancel_requested_at=func.coalesce(JobRow.cancel_requested_at, db_now()),
+                    sealed_at=func.coalesce(JobRow.sealed_at, db_now()),
+                )
             )
-            connection.execute(
-                update(ItemRow)
-                .where(ItemRow.job_id == job_id, ItemRow.state == ItemStatus.PENDING)
-                .values(state=ITEM_STEPS[ItemEvent.CANCEL].target, finished_at=db_now())
-            )
-            shards.recount_all(connection, job_id)
+        self._cancel_pending(job_id)
         self.close_if_finished(job_id)
         return self.job(job_id)
+
+    def _cancel_pending(self, job_id: str) -> None:
+        requested = select(JobRow.cancel_requested_at).where(JobRow.id == job_id)
+        while True:
+            with self.database.write() as connection:
+                some = shards.lock_pending(connection, job_id, limit=_CANCELLED_AT_ONCE)
+                # Asked under the lock: the job may have been closed and retried meanwhile.
+                if not some or connection.execute(requested).scalar_one_or_none() is None:
+                    return
+                connection.execute(
+                    update(ItemRow)
+                    .where(ItemRow.shard_id.in_(some), ItemRow.state == ItemStatus.PENDING)
+                    .values(state=ITEM_STEPS[ItemEvent.CANCEL].target, finished_at=db_now())
+                )
+                shards.recount_some(connection, some)
 
     def retry(self, job_id: str) -> Job:
         """Put what failed or was cancelled back to pending, with all its attempts; items without a source stay failed.
@@ -193,7 +205,9 @@ class Repository:
                 .values(state=retry.target, **_FRESH)
             )
             if not result.rowcount:
-                raise UsageError(f"nothing in job {job_id} can be tried again: its failed files were never uploaded")
+                raise UsageError(
+                    f"nothing in job {job_id} can be tried again: its failed files were never uploaded, or are gone"
+                )
             connection.execute(
                 update(ShardRow).where(ShardRow.job_id == job_id).values(not_before=0.0, releases=0, published_at=None)
             )
@@ -201,12 +215,18 @@ class Repository:
             connection.execute(
                 update(JobRow)
                 .where(JobRow.id == job_id)
-                .values(state=state, finished_at=None, cancel_requested_at=None)
+                .values(
+                    state=state, finished_at=None, cancel_requested_at=None, tidied_at=None, sources_removed_at=None
+                )
             )
         return self.job(job_id)
 
     def close_if_finished(self, job_id: str) -> JobStatus | None:
         """End a sealed job whose items have all ended; return its final state, or None if it goes on."""
+        with self.database.read() as connection:
+            # Workers ask after each claim: for most of a large job's life without a lock, and without its counts.
+            if connection.execute(select(_has_open_items(job_id))).scalar_one():
+                return None
         with self.database.write() as connection:
             job = connection.execute(
                 select(JobRow.sealed_at, JobRow.cancel_requested_at)
@@ -215,7 +235,7 @@ class Repository:
             ).one_or_none()
             if job is None or job.sealed_at is None:
                 return None
-            event = closing_event(_counts(connection, job_id), cancel_requested=job.cancel_requested_at is not None)
+            event = closing_event(counts_of(connection, job_id), cancel_requested=job.cancel_requested_at is not None)
             if event is None:
                 return None
             step = JOB_STEPS[event]
@@ -227,85 +247,51 @@ class Repository:
         return step.target
 
     def close_finished(self) -> int:
-        """End every sealed job whose items have all ended; return how many ended."""
-        open_items = select(ShardRow.id).where(ShardRow.job_id == JobRow.id, ShardRow.pending + ShardRow.running > 0)
-        query = select(JobRow.id).where(
-            JobRow.state.in_(_OPEN_STATES), JobRow.sealed_at.is_not(None), ~open_items.exists()
+        """End every sealed job whose items have all ended, after cancelling what an interrupted cancel left.
+
+        Returns how many ended.
+        """
+        waits = select(ShardRow.id).where(ShardRow.job_id == JobRow.id, HAS_PENDING).exists()
+        half_cancelled = select(JobRow.id).where(
+            JobRow.state.in_(_OPEN_STATES), JobRow.cancel_requested_at.is_not(None), waits
         )
         with self.database.read() as connection:
-            candidates = connection.execute(query).scalars().all()
+            interrupted = connection.execute(half_cancelled).scalars().all()
+        for job_id in interrupted:
+            self._cancel_pending(job_id)
+        ended = select(JobRow.id).where(
+            JobRow.state.in_(_OPEN_STATES), JobRow.sealed_at.is_not(None), ~_has_open_items(JobRow.id)
+        )
+        with self.database.read() as connection:
+            candidates = connection.execute(ended).scalars().all()
         return sum(self.close_if_finished(job_id) is not None for job_id in candidates)
 
-    # -- reading ---------------------------------------------------------------------------------------------
 
-    def job(self, job_id: str) -> Job:
-        """Return a job by its id; JobNotFound where there is none."""
-        with self.database.read() as connection:
-            rows = _jobs(connection, select(*_JOB_COLUMNS).where(JobRow.id == job_id))
-        if not rows:
-            raise JobNotFound(f"there is no job {job_id}: `producer status` lists the jobs")
-        return rows[0]
+def _next_numbers(connection: Connection, job_id: str) -> tuple[int, int]:
+    """Return the number of the next shard of a job and of its first item; they are given without gaps."""
+    shards = select(func.max(ShardRow.number) + 1).where(ShardRow.job_id == job_id).scalar_subquery()
+    items = select(func.max(ItemRow.number) + 1).where(ItemRow.job_id == job_id).scalar_subquery()
+    shard, item = connection.execute(select(func.coalesce(shards, 0), func.coalesce(items, 0))).one()
+    return shard, item
 
-    def jobs(self, *, limit: int, before: str | None = None) -> list[Job]:
-        """Return the newest jobs first; `before` is the last id of the page before."""
-        query = select(*_JOB_COLUMNS).order_by(JobRow.id.desc()).limit(limit)
-        if before is not None:
-            query = query.where(JobRow.id < before)
-        with self.database.read() as connection:
-            return _jobs(connection, query)
 
-    def job_ids_ending(self, ending: str, *, limit: int) -> list[str]:
-        """Return ids that end in this text, the newest first."""
-        query = select(JobRow.id).where(JobRow.id.endswith(ending, autoescape=True)).order_by(JobRow.id.desc())
-        with self.database.read() as connection:
-            return list(connection.execute(query.limit(limit)).scalars())
-
-    def items(self, job_id: str, *, limit: int, after: int = -1, states: Sequence[ItemStatus] = ()) -> list[Item]:
-        """Return items of a job by number, from the one after number `after`."""
-        query = select(*_ITEM_COLUMNS).where(ItemRow.job_id == job_id, ItemRow.number > after)
-        if states:
-            query = query.where(ItemRow.state.in_(states))
-        with self.database.read() as connection:
-            return [_item(row) for row in connection.execute(query.order_by(ItemRow.number).limit(limit))]
-
-    def paths(self, job_id: str, *, limit: int, after: int = -1) -> list[tuple[int, str]]:
-        """Return numbers and paths alone of items of a job by number, from the one after number `after`."""
-        query = select(ItemRow.number, ItemRow.path).where(ItemRow.job_id == job_id, ItemRow.number > after)
-        with self.database.read() as connection:
-            return [(row.number, row.path) for row in connection.execute(query.order_by(ItemRow.number).limit(limit))]
-
-    def item(self, item_id: str) -> Item | None:
-        """Return an item by its id."""
-        with self.database.read() as connection:
-            row = connection.execute(select(*_ITEM_COLUMNS).where(ItemRow.id == item_id)).one_or_none()
-        return None if row is None else _item(row)
+def _has_open_items(job_id: str | InstrumentedAttribute[str]) -> ColumnElement[bool]:
+    # Two looks into the items' index by job, state and number, however many have ended. With EXISTS, PostgreSQL may
+    # read the table instead, in the hope of an early hit that late in a job's life does not come.
+    firsts = (
+        select(ItemRow.number)
+        .where(ItemRow.job_id == job_id, ItemRow.state == state)
+        .order_by(ItemRow.number)
+        .limit(1)
+        .scalar_subquery()
+        for state in (ItemStatus.PENDING, ItemStatus.RUNNING)
+    )
+    return or_(*(first.is_not(None) for first in firsts))
 
 
 def _locked_state(connection: Connection, job_id: str) -> JobStatus:
-    state = connection.execute(select(JobRow.state).where(JobRow.id == job_id).with_for_update()).scalar_one_or_none()
+    query = select(JobRow.state).where(JobRow.id == job_id, STAYS)
+    state = connection.execute(query.with_for_update()).scalar_one_or_none()
     if state is None:
         raise JobNotFound(f"there is no job {job_id}: `producer status` lists the jobs")
     return JobStatus(state)
-
-
-def _counts(connection: Connection, job_id: str) -> ItemCounts:
-    row = connection.execute(select(*_COUNT_COLUMNS).where(ShardRow.job_id == job_id)).one()
-    return ItemCounts(**{name: int(value) for name, value in row._mapping.items()})
-
-
-def _jobs(connection: Connection, query: Select[Any]) -> list[Job]:
-    rows = connection.execute(query).all()
-    of_these: ColumnElement[bool] = ShardRow.job_id.in_([row.id for row in rows])
-    counted = connection.execute(select(ShardRow.job_id, *_COUNT_COLUMNS).where(of_these).group_by(ShardRow.job_id))
-    counts = {row[0]: ItemCounts(*(int(value) for value in row[1:])) for row in counted}
-    return [
-        Job(
-            **dict(row._mapping) | {"kind": JobKind(row.kind), "state": JobStatus(row.state)},
-            counts=counts.get(row.id, ItemCounts()),
-        )
-        for row in rows
-    ]
-
-
-def _item(row: Any) -> Item:
-    return Item(**dict(row._mapping) | {"state": ItemStatus(row.state)})

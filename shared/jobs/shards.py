@@ -1,18 +1,19 @@
 """The lock and the counts of a shard: the two rules that every writer of items keeps.
 
-1. Lock the shard's row before reading or writing any of its items (`lock`, `lock_all`).
+1. Lock the shard's row before reading or writing any of its items (`lock` and its like).
 2. Rewrite the counts before the transaction ends (`recount`).
 
 So the writers of one shard run one after the other, and the counts are true in every committed state. On SQLite
 the whole database is one lock, taken at BEGIN. Locks are taken in the order shards by number, then the job.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Connection, ScalarSelect, bindparam, func, select, update
 
 from shared.jobs.state import ItemStatus
-from shared.jobs.tables import ItemRow, ShardRow
+from shared.jobs.tables import HAS_PENDING, ItemRow, ShardRow
 
 
 class LockedShard(NamedTuple):
@@ -38,6 +39,19 @@ def lock_all(connection: Connection, job_id: str) -> None:
     ).all()
 
 
+def lock_pending(connection: Connection, job_id: str, *, limit: int) -> Sequence[str]:
+    """Lock the first shards of a job that have pending items; return their ids."""
+    query = select(ShardRow.id).where(ShardRow.job_id == job_id, HAS_PENDING).order_by(ShardRow.number).limit(limit)
+    return connection.execute(query.with_for_update()).scalars().all()
+
+
+def lock_held(connection: Connection, tokens: Sequence[str]) -> None:
+    """Lock the shards in which these claims hold something."""
+    held = select(ItemRow.shard_id).where(ItemRow.token.in_(tokens))
+    query = select(ShardRow.id).where(ShardRow.id.in_(held)).order_by(ShardRow.job_id, ShardRow.number)
+    connection.execute(query.with_for_update()).all()
+
+
 def _items_in(state: ItemStatus) -> ScalarSelect[int]:
     return (
         select(func.count())
@@ -55,6 +69,11 @@ _RECOUNT_JOB = _RECOUNT.where(ShardRow.job_id == bindparam("job"))
 def recount(connection: Connection, shard_id: str) -> None:
     """Rewrite the counts of one locked shard."""
     connection.execute(_RECOUNT_ONE, {"shard": shard_id})
+
+
+def recount_some(connection: Connection, shard_ids: Sequence[str]) -> None:
+    """Rewrite the counts of these locked shards."""
+    connection.execute(_RECOUNT.where(ShardRow.id.in_(shard_ids)))
 
 
 def recount_all(connection: Connection, job_id: str) -> None:

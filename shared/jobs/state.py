@@ -61,6 +61,8 @@ class ItemEvent(StrEnum):
     EXHAUST = "exhaust"  # its lease ran out and no attempt is left
     CANCEL = "cancel"  # its job is cancelled
     RETRY = "retry"  # somebody asks for what did not succeed to be done again
+    REDO = "redo"  # a repair found an object of its result gone, and its source there
+    LOSE = "lose"  # a repair found an object of its result gone, and nothing to make it from again
 
 
 class JobEvent(StrEnum):
@@ -72,6 +74,7 @@ class JobEvent(StrEnum):
     PART = "part"  # ended, some failed
     CANCEL = "cancel"  # ended after a request to cancel
     RETRY = "retry"  # what did not succeed is done again
+    REOPEN = "reopen"  # a repair found that its items do not say what it says
 
 
 Status = TypeVar("Status", bound=StrEnum)
@@ -94,6 +97,8 @@ ITEM_STEPS: Mapping[ItemEvent, Step[ItemStatus]] = {
     ItemEvent.EXHAUST: Step((ItemStatus.RUNNING,), ItemStatus.FAILED),
     ItemEvent.CANCEL: Step((ItemStatus.PENDING, ItemStatus.RUNNING), ItemStatus.CANCELLED),
     ItemEvent.RETRY: Step((ItemStatus.FAILED, ItemStatus.CANCELLED), ItemStatus.PENDING),
+    ItemEvent.REDO: Step((ItemStatus.SUCCEEDED,), ItemStatus.PENDING),
+    ItemEvent.LOSE: Step((ItemStatus.SUCCEEDED,), ItemStatus.FAILED),
 }
 
 _OPEN = (JobStatus.QUEUED, JobStatus.RUNNING)
@@ -105,6 +110,9 @@ JOB_STEPS: Mapping[JobEvent, Step[JobStatus]] = {
     JobEvent.PART: Step(_OPEN, JobStatus.PARTIAL),
     JobEvent.CANCEL: Step(_OPEN, JobStatus.CANCELLED),
     JobEvent.RETRY: Step((JobStatus.FAILED, JobStatus.PARTIAL, JobStatus.CANCELLED), JobStatus.QUEUED),
+    JobEvent.REOPEN: Step(
+        (JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.PARTIAL, JobStatus.CANCELLED), JobStatus.QUEUED
+    ),
 }
 
 

@@ -19,7 +19,7 @@ from typing import TypeVar
 import numpy as np
 
 from shared.errors import DelineateError, ItemError, Retryable, UsageError
-from shared.jobs.records import NewItem
+from shared.jobs.records import NewItem, Priority
 from shared.jobs.state import JobKind
 from shared.jobs.tables import new_id
 from shared.services import Services
@@ -33,6 +33,7 @@ T = TypeVar("T")
 # The first shards are small, so that the first results come soon.
 _FIRST_SHARD_ITEMS = 4
 _PAUSE_AFTER_OUTAGE_SECONDS = 10.0
+_SEAL_PAUSES_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0)
 MOST_SYNTHETIC_ITEMS = 1_000_000
 MOST_DOTS = 1_000
 
@@ -108,9 +109,11 @@ class SyntheticSpec:
             )
 
 
-def submit_synthetic(services: Services, spec: SyntheticSpec, *, name: str, submitted_by: str) -> str:
+def submit_synthetic(
+    services: Services, spec: SyntheticSpec, *, name: str, submitted_by: str, priority: Priority = Priority.NORMAL
+) -> str:
     """Make a synthetic job and return its id."""
-    job_id = services.repository.create_job(JobKind.SYNTHETIC, name=name, submitted_by=submitted_by)
+    job_id = services.repository.create_job(JobKind.SYNTHETIC, name=name, submitted_by=submitted_by, priority=priority)
     hints = _Hints(services)
     try:
         for block in _blocks(spec.items(), services.settings.shard_size):
@@ -122,7 +125,7 @@ def submit_synthetic(services: Services, spec: SyntheticSpec, *, name: str, subm
             services.repository.discard_empty(job_id)
             services.repository.cancel(job_id)
         raise
-    services.repository.seal(job_id)
+    _seal(services, job_id)
     return job_id
 
 
@@ -133,6 +136,7 @@ def submit_images(
     name: str,
     submitted_by: str,
     submission_key: str | None = None,
+    priority: Priority = Priority.NORMAL,
     on_start: Callable[[str, bool], None] = lambda job_id, resumed: None,
     on_progress: Callable[[SubmissionProgress], None] = lambda progress: None,
 ) -> str:
@@ -153,7 +157,7 @@ def submit_images(
     resumed = job_id is not None
     if job_id is None:
         job_id = repository.create_job(
-            JobKind.IMAGES, name=name, submitted_by=submitted_by, submission_key=submission_key
+            JobKind.IMAGES, name=name, submitted_by=submitted_by, submission_key=submission_key, priority=priority
         )
     on_start(job_id, resumed)
     try:
@@ -163,8 +167,23 @@ def submit_images(
         with contextlib.suppress(DelineateError):
             repository.discard_empty(job_id)
         raise
-    repository.seal(job_id)
+    _seal(services, job_id)
     return job_id
+
+
+def _seal(services: Services, job_id: str) -> None:
+    """Seal a job, trying again for a while where the database is away.
+
+    Sealing is what ends a submission. If the answer alone were lost, whoever submits again as told would find nothing
+    to go on with and get all of it a second time; sealing again changes nothing.
+    """
+    for pause in _SEAL_PAUSES_SECONDS:
+        try:
+            return services.repository.seal(job_id)
+        except Retryable as error:
+            log.warning("not sealed yet: %s", error, extra={"job": job_id, "action": "seal_postponed"})
+            time.sleep(pause)
+    return services.repository.seal(job_id)
 
 
 class _Upload:

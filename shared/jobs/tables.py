@@ -1,8 +1,9 @@
 """The SQL tables. SQL is the truth about jobs; Redis holds hints and S3 holds bytes.
 
 Every time is a Unix time in seconds (UTC) on the database's own clock, see `shared.jobs.database.db_now`.
-Ids are UUIDv7 in their canonical text form, so that they sort by time. Only `shared.jobs.repository` and
-`shared.jobs.claims` write rows of jobs, shards and items. A change here needs a migration; a test compares the two.
+Ids are UUIDv7 in their canonical text form, so that they sort by time. Only `shared.jobs.repository`,
+`shared.jobs.claims` and, after a job's end, `shared.jobs.retention` write rows of jobs, shards and items. A change
+here needs a migration; a test compares the two.
 """
 
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from sqlalchemy import (
     JSON,
     BigInteger,
+    ColumnElement,
     Double,
     ForeignKey,
     Index,
@@ -18,6 +20,7 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    literal_column,
     text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -67,8 +70,15 @@ class JobRow(Base):
     # The model that was active when the job was made; null: each worker's own. A key, so that no model goes that a
     # job still names.
     model: Mapped[str | None] = mapped_column(String(64), ForeignKey("models.sha256"))
+    # after its end, see shared.jobs.retention
+    tidied_at: Mapped[float | None]  # when objects that no row names had been deleted
+    sources_removed_at: Mapped[float | None]  # from when on its sources go
+    removal_started_at: Mapped[float | None]  # from when on nobody sees it, and all of it goes
 
-    __table_args__ = (Index("ix_jobs_submission_key", "submission_key", postgresql_where=text("sealed_at IS NULL")),)
+    __table_args__ = (
+        Index("ix_jobs_submission_key", "submission_key", postgresql_where=text("sealed_at IS NULL")),
+        Index("ix_jobs_finished_at", "finished_at"),
+    )
 
 
 class ShardRow(Base):
@@ -166,6 +176,13 @@ class ItemRow(Base):
     )
 
 
+# The conditions of the partial indexes. They stand in a query as they stand in the index, not with a parameter in
+# place of the constant: SQLite uses such an index for nothing else.
+HAS_PENDING: ColumnElement[bool] = ShardRow.pending > literal_column("0")
+STAYS: ColumnElement[bool] = JobRow.removal_started_at.is_(None)
+IS_RUNNING: ColumnElement[bool] = ItemRow.state == literal_column("'running'")
+
+
 class WorkerRow(Base):
     """A worker process, as it last said that it lives."""
 
@@ -213,4 +230,32 @@ class UserRow(Base):
 
     name: Mapped[str] = mapped_column(String(64), primary_key=True)
     password_hash: Mapped[str] = mapped_column(Text)  # argon2id
+    role: Mapped[str] = mapped_column(String(16), server_default="viewer")
     created_at: Mapped[float]
+
+
+class TokenRow(Base):
+    """A token of the HTTP API; the token itself is nowhere."""
+
+    __tablename__ = "tokens"
+
+    id: Mapped[str] = mapped_column(UUID_TEXT, primary_key=True)
+    user_name: Mapped[str] = mapped_column(String(64), ForeignKey("users.name", ondelete="CASCADE"))
+    name: Mapped[str] = mapped_column(Text)  # for people, to tell it from others of the same account
+    role: Mapped[str] = mapped_column(String(16))  # the most that it may do; its account's role limits it too
+    token_hash: Mapped[str] = mapped_column(String(64))  # SHA-256 of 256 random bits, which nobody can try out
+    created_at: Mapped[float]
+    expires_at: Mapped[float | None]
+    last_used_at: Mapped[float | None]  # to the minute
+
+    __table_args__ = (UniqueConstraint("token_hash"), UniqueConstraint("user_name", "name"))
+
+
+class LoginFailureRow(Base):
+    """How often logins failed lately: from one address, or for one name."""
+
+    __tablename__ = "login_failures"
+
+    subject: Mapped[str] = mapped_column(String(128), primary_key=True)
+    attempts: Mapped[int]
+    first_at: Mapped[float]  # the count begins anew a while after this

@@ -9,6 +9,7 @@ disk. The directory is not flushed: the file systems in use write the rename to 
 commit of the row.
 """
 
+import errno
 import os
 import secrets
 import time
@@ -16,13 +17,15 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from shared.errors import ConfigurationError, ObjectMissing, StoreUnavailable, UsageError
+from shared.errors import ConfigurationError, ObjectMissing, StoreFull, StoreUnavailable, UsageError
 from shared.store.object_store import (
     ObjectInfo,
     ObjectStore,
     checked_deletion_prefix,
+    checked_folder,
     checked_key,
     checked_prefix,
+    is_key,
 )
 
 # Temporary files lie in one folder of the root, the same file system: deleting a job cannot take one away while it is
@@ -74,12 +77,20 @@ class LocalFolderStore(ObjectStore):
         """The file's size in bytes, or None."""
         with self._failures(f"read {key}"):
             path = self._path(key)
-            return path.stat().st_size if path.is_file() else None
+            if path.is_file():
+                return path.stat().st_size
+            self._require_root()
+            return None
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Walk the folders that `prefix` leads into; what is deleted meanwhile is left out."""
         top = self._top(checked_prefix(prefix))
         return self._walk(top, prefix)
+
+    def folders(self, prefix: str) -> Iterator[str]:
+        """The folders directly below, empty ones too."""
+        self._inside(checked_folder(prefix))
+        return self._folders(prefix)
 
     def delete(self, keys: Iterable[str]) -> None:
         """Unlink the files; their folders stay."""
@@ -169,12 +180,12 @@ class LocalFolderStore(ObjectStore):
         """The objects below `folder` ("" or ending in "/") whose keys start with `prefix`."""
         with (
             self._failures(f"list {prefix}"),
-            suppress(FileNotFoundError, NotADirectoryError),
+            self._missing_is_empty(),
             os.scandir(self._root / folder) as entries,
         ):
             for entry in entries:
                 key = folder + entry.name
-                if key == _TEMPORARY_FOLDER:
+                if not is_key(key):
                     continue
                 if entry.is_dir(follow_symlinks=False):
                     if f"{key}/".startswith(prefix):
@@ -182,6 +193,25 @@ class LocalFolderStore(ObjectStore):
                 elif key.startswith(prefix) and entry.is_file(follow_symlinks=False):
                     with suppress(FileNotFoundError):
                         yield ObjectInfo(key, entry.stat(follow_symlinks=False).st_size)
+
+    def _folders(self, prefix: str) -> Iterator[str]:
+        with (
+            self._failures(f"list {prefix}"),
+            self._missing_is_empty(),
+            os.scandir(self._root / prefix) as entries,
+        ):
+            for entry in entries:
+                key = prefix + entry.name
+                if is_key(key) and entry.is_dir(follow_symlinks=False):
+                    yield f"{key}/"
+
+    @contextmanager
+    def _missing_is_empty(self) -> Iterator[None]:
+        """Take a folder that is not there for an empty one, unless the root is not there either."""
+        try:
+            yield
+        except (FileNotFoundError, NotADirectoryError):
+            self._require_root()
 
     @contextmanager
     def _failures(self, action: str) -> Iterator[None]:
@@ -194,7 +224,11 @@ class LocalFolderStore(ObjectStore):
             ) from error
         except (IsADirectoryError, NotADirectoryError, FileExistsError) as error:
             raise UsageError(f"cannot {action} in {self._root}: a key cannot be another key's folder") from error
-        except OSError as error:  # a full or failing disk, a network folder that is away
+        except OSError as error:  # a failing disk, a network folder that is away
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise StoreFull(
+                    f"cannot {action} in {self._root}: {error.strerror}; free some space, and work goes on by itself"
+                ) from error
             raise StoreUnavailable(f"cannot {action} in {self._root}: {error.strerror}") from error
 
 

@@ -8,6 +8,7 @@ from shared.store.object_store import (
     ObjectInfo,
     ObjectStore,
     checked_deletion_prefix,
+    checked_folder,
     checked_key,
     checked_prefix,
 )
@@ -56,6 +57,12 @@ class MemoryStore(ObjectStore):
         checked_prefix(prefix)
         with self._lock:
             return iter([ObjectInfo(k, len(v)) for k, v in self._objects.items() if k.startswith(prefix)])
+
+    def folders(self, prefix: str) -> Iterator[str]:
+        """Of a snapshot of the moment of the call."""
+        checked_folder(prefix)
+        below = (info.key.removeprefix(prefix).partition("/") for info in self.list(prefix))
+        return iter(dict.fromkeys(f"{prefix}{first}/" for first, slash, _rest in below if slash))
 
     def delete(self, keys: Iterable[str]) -> None:
         """Forget the objects."""

@@ -70,7 +70,18 @@ class ObjectStore(Protocol):
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """The objects whose keys start with `prefix`, in no promised order, a page at a time.
 
+        What somebody else put there under a name that is no key (a desktop's `.DS_Store`, a console's `folder/`) is
+        left out: nobody could get or delete it.
+
         `prefix` is any beginning of a key: `jobs/7/` lists one job, `jobs/7` lists job 70 too.
+        """
+        ...
+
+    def folders(self, prefix: str) -> Iterator[str]:
+        """The distinct prefixes one segment below `prefix`, each ending in a slash, in no promised order.
+
+        `prefix` is empty or ends in a slash: `jobs/` yields `jobs/7/`, `jobs/70/` …, at the cost of those alone.
+        A folder may turn out to be empty: an object of it was deleted meanwhile. Names that no key has are left out.
         """
         ...
 
@@ -84,6 +95,14 @@ class ObjectStore(Protocol):
         An empty prefix is a UsageError: nobody deletes a whole store by an empty variable.
         """
         ...
+
+    def link(self, key: str, *, seconds: int, filename: str, content_type: str) -> str | None:  # noqa: ARG002
+        """A URL under which anybody can download the object for so long; None where the store has no such links.
+
+        Signed without asking whether there is an object.
+        """
+        checked_key(key)
+        return None
 
     def prepare(self) -> None:
         """Create the bucket or the folder if it is not there. Safe to repeat, and to run in several processes."""
@@ -107,6 +126,7 @@ def open_store(
     url: str,
     *,
     endpoint_url: str | None = None,
+    public_url: str | None = None,
     region: str | None = None,
     access_key: str | None = None,
     secret_key: str | None = None,
@@ -114,9 +134,9 @@ def open_store(
 ) -> ObjectStore:
     """Open the store that `url` names, without any round trip: `check` tells whether it works.
 
-    `endpoint_url`, `region`, `access_key` and `secret_key` are for `s3://` alone. No endpoint means AWS; no
-    keys means the AWS SDK's own chain (profile, container role, instance role). ConfigurationError for a URL,
-    or a combination of settings, that cannot work.
+    `public_url` is the same server's address for others; with it `link` gives links. What follows `url` is
+    for `s3://` alone. No endpoint means AWS; no keys means the AWS SDK's own chain (profile, container role, instance
+    role). ConfigurationError for a URL, or a combination of settings, that cannot work.
     """
     # A backend is imported where it is opened: boto3 costs a quarter of a second, and most parts need one backend.
     parts = urlsplit(url)
@@ -133,6 +153,7 @@ def open_store(
             bucket=parts.netloc,
             prefix=prefix,
             endpoint_url=endpoint_url,
+            public_url=public_url,
             region=region,
             access_key=access_key,
             secret_key=secret_key,
@@ -149,9 +170,14 @@ def open_store(
     raise ConfigurationError(f"STORE_URL is {url!r}: write s3://bucket, s3://bucket/prefix or file:///absolute/path")
 
 
+def is_key(name: str) -> bool:
+    """Whether a store takes an object of this name."""
+    return len(name) <= MAX_KEY_LENGTH and _KEY.fullmatch(name) is not None
+
+
 def checked_key(key: str) -> str:
     """`key` itself, or UsageError if no store takes it."""
-    if len(key) > MAX_KEY_LENGTH or not _KEY.fullmatch(key):
+    if not is_key(key):
         raise UsageError(f"not a key that the object store takes: {key[:MAX_KEY_LENGTH]!r}")
     return key
 
@@ -161,6 +187,13 @@ def checked_prefix(prefix: str) -> str:
     if len(prefix) > MAX_KEY_LENGTH or not _PREFIX.fullmatch(prefix):
         raise UsageError(f"no key of the object store starts with {prefix[:MAX_KEY_LENGTH]!r}")
     return prefix
+
+
+def checked_folder(folder: str) -> str:
+    """`folder` itself, or UsageError if it is neither empty nor a prefix that ends in a slash."""
+    if folder and not folder.endswith("/"):
+        raise UsageError(f"not a folder of the object store, which ends in a slash: {folder[:MAX_KEY_LENGTH]!r}")
+    return checked_prefix(folder)
 
 
 def checked_deletion_prefix(prefix: str) -> str:

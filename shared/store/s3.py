@@ -14,8 +14,10 @@ from shared.store.object_store import (
     ObjectInfo,
     ObjectStore,
     checked_deletion_prefix,
+    checked_folder,
     checked_key,
     checked_prefix,
+    is_key,
 )
 from shared.store.s3_errors import MISSING_BUCKET_CODES, Request, code_of, translated
 
@@ -40,6 +42,7 @@ class S3Store(ObjectStore):
         bucket: str,
         prefix: str,
         endpoint_url: str | None,
+        public_url: str | None,
         region: str | None,
         access_key: str | None,
         secret_key: str | None,
@@ -64,20 +67,26 @@ class S3Store(ObjectStore):
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
         )
-        try:
-            # a session of its own: boto3's default session is not safe to create from several threads
-            self._client: S3Client = boto3.session.Session().client(
-                "s3",
-                endpoint_url=endpoint_url,
-                region_name=region,
-                aws_access_key_id=access_key or None,
-                aws_secret_access_key=secret_key or None,
-                config=config,
-            )
-        except (BotoCoreError, ValueError) as error:  # ValueError: an endpoint that is no URL
-            raise ConfigurationError(
-                f"cannot use S3_ENDPOINT_URL {endpoint_url!r} with AWS_REGION {region!r}: {error}"
-            ) from error
+
+        def client(setting: str, address: str | None) -> "S3Client":
+            try:
+                # a session of its own: boto3's default session is not safe to create from several threads
+                return boto3.session.Session().client(
+                    "s3",
+                    endpoint_url=address,
+                    region_name=region,
+                    aws_access_key_id=access_key or None,
+                    aws_secret_access_key=secret_key or None,
+                    config=config,
+                )
+            except (BotoCoreError, ValueError) as error:  # ValueError: an endpoint that is no URL
+                raise ConfigurationError(
+                    f"cannot use {setting} {address!r} with AWS_REGION {region!r}: {error}"
+                ) from error
+
+        self._client = client("S3_ENDPOINT_URL", endpoint_url)
+        # Links are signed for the address that they name, so a client of its own signs them.
+        self._signer = client("S3_PUBLIC_URL", public_url) if public_url else None
 
     @property
     def url(self) -> str:
@@ -112,6 +121,10 @@ class S3Store(ObjectStore):
         checked_prefix(prefix)
         return self._pages(prefix)
 
+    def folders(self, prefix: str) -> Iterator[str]:
+        """One LIST for 1,000 of them, whatever they hold."""
+        return self._common_prefixes(checked_folder(prefix))
+
     def delete(self, keys: Iterable[str]) -> None:
         """Up to 1,000 objects a request."""
         remaining = iter(keys)
@@ -133,6 +146,23 @@ class S3Store(ObjectStore):
             deleted += len(page)
         return deleted
 
+    def link(self, key: str, *, seconds: int, filename: str, content_type: str) -> str | None:
+        """A presigned GET, where the server has an address for others."""
+        name = self._name(key)
+        if self._signer is None:
+            return None
+        with self._failures("sign", key):
+            return self._signer.generate_presigned_url(
+                "get_object",
+                Params={
+                    "Bucket": self._bucket,
+                    "Key": name,
+                    "ResponseContentType": content_type,
+                    "ResponseContentDisposition": f'attachment; filename="{filename}"',
+                },
+                ExpiresIn=seconds,
+            )
+
     def prepare(self) -> None:
         """Create the bucket if it is not there."""
         with self._failures("create the bucket"):
@@ -153,6 +183,8 @@ class S3Store(ObjectStore):
     def close(self) -> None:
         """Close the pooled connections."""
         self._client.close()
+        if self._signer is not None:
+            self._signer.close()
 
     def _name(self, key: str) -> str:
         return self._prefix + checked_key(key)
@@ -164,7 +196,23 @@ class S3Store(ObjectStore):
         with self._failures("list", prefix):
             for page in pages:
                 for entry in page.get("Contents", []):
-                    yield ObjectInfo(entry["Key"].removeprefix(self._prefix), entry["Size"])
+                    key = entry["Key"].removeprefix(self._prefix)
+                    if is_key(key):
+                        yield ObjectInfo(key, entry["Size"])
+
+    def _common_prefixes(self, prefix: str) -> Iterator[str]:
+        pages = self._client.get_paginator("list_objects_v2").paginate(
+            Bucket=self._bucket,
+            Prefix=self._prefix + prefix,
+            Delimiter="/",
+            PaginationConfig={"PageSize": PAGE_SIZE},
+        )
+        with self._failures("list", prefix):
+            for page in pages:
+                for entry in page.get("CommonPrefixes", []):
+                    folder = entry["Prefix"].removeprefix(self._prefix)
+                    if is_key(folder.removesuffix("/")):
+                        yield folder
 
     def _bucket_exists(self) -> bool:
         try:

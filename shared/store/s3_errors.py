@@ -13,7 +13,7 @@ from botocore.exceptions import (
     SSLError,
 )
 
-from shared.errors import ConfigurationError, DelineateError, ObjectMissing, StoreUnavailable
+from shared.errors import ConfigurationError, DelineateError, ObjectMissing, StoreFull, StoreUnavailable
 
 MISSING_BUCKET_CODES = frozenset({"NoSuchBucket", "404"})  # HEAD answers with the bare status
 
@@ -30,6 +30,11 @@ _OVERLOADED_CODES = frozenset(
         "TooManyRequestsException",
     }
 )
+
+# No room: the bucket's quota is used up, or the server's disks are full. In turn: Ceph and others, MinIO's quota,
+# MinIO's disks, WebDAV's word that some gateways pass on.
+_FULL_CODES = frozenset({"QuotaExceeded", "XMinioAdminBucketQuotaExceeded", "XMinioStorageFull", "InsufficientStorage"})
+_INSUFFICIENT_STORAGE = 507
 
 # What the server says → what to do about it. Settings are named as in shared/config.py.
 _ADVICE = {
@@ -88,6 +93,8 @@ def _answered(error: ClientError, request: Request) -> DelineateError:
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if code == "NoSuchKey":
         return ObjectMissing(f"no object {request.key} in bucket {request.bucket} at {request.endpoint}")
+    if status == _INSUFFICIENT_STORAGE or code in _FULL_CODES:
+        return StoreFull(f"{request}: there is no room ({code or status}); free some, and work goes on by itself")
     if status >= 500 or status == 429 or code in _OVERLOADED_CODES:
         return StoreUnavailable(f"{request}: the server is overloaded or failing ({code or status})")
     advice = _ADVICE.get(code)

@@ -3,7 +3,9 @@
 The worker is simulated (real claims and objects, no network), so that the test can hold it still and look.
 """
 
+import json
 import sys
+import urllib.error
 import urllib.request
 import zipfile
 from collections.abc import Iterator
@@ -13,7 +15,8 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 from pydantic import SecretStr
 
-from admin.accounts import ensure_first_account
+from admin import tokens
+from admin.accounts import Role, ensure_first_account
 from admin.ui.pictures import THUMBNAIL
 from shared.config import child_environment, load_settings
 from shared.jobs.models import ModelRegistry
@@ -196,9 +199,30 @@ def test_no_page_is_wider_than_the_screen(page: Page, services: Services, width:
     for _ in zip(range(2), simulated_worker.process_one_by_one(services, job_id), strict=False):
         pass
     item = services.repository.items(job_id, limit=1)[0].id
+    tokens.create(services.database, "ana", "a-name-without-any-place-to-break-" + "x" * 30, Role.OPERATOR)
     registry = ModelRegistry(services.database, services.store)
     registry.publish(b"weights", b"{}", name="a-name-without-any-place-to-break-" * 5, summary={}, by="ana@host")
-    for address in ("/", f"/jobs/{job_id}", f"/items/{item}", "/new/upload", "/new/synthetic", "/models"):
+    for address in ("/", f"/jobs/{job_id}", f"/items/{item}", "/new/upload", "/new/synthetic", "/models", "/tokens"):
         page.goto(address)
         overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert overflow == 0, address
+
+
+def test_a_token_is_made_used_and_revoked(page: Page, address: str) -> None:
+    page.get_by_role("link", name="Tokens").click()
+    page.get_by_label("Name").fill("nightly script")
+    page.get_by_label("May").select_option("operator")
+    page.get_by_label("Valid for").select_option("30 days")
+    page.get_by_role("button", name="Make the token").click()
+    token = page.locator("#token").inner_text()
+    request = urllib.request.Request(f"{address}/api/v1/me", headers={"Authorization": f"Bearer {token}"})
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        assert json.load(answer)["role"] == "operator"
+    page.get_by_role("link", name="Tokens").click()
+    expect(page.get_by_role("rowheader", name="nightly script")).to_be_visible()
+    assert token not in page.content()
+    page.get_by_role("button", name="Revoke nightly script").click()
+    expect(page.get_by_text("Revoked:")).to_be_visible()
+    with pytest.raises(urllib.error.HTTPError, match="401") as refused:
+        urllib.request.urlopen(request, timeout=60)
+    refused.value.close()

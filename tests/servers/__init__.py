@@ -1,9 +1,22 @@
 """Real servers for tests: each a context manager on a free port of 127.0.0.1, its data in a temporary folder."""
 
 from tests.servers.chromium import chromium_executable
-from tests.servers.postgres import postgres_server
-from tests.servers.process import ServerMissing
-from tests.servers.redis import redis_server
-from tests.servers.s3 import S3Endpoint, s3_server
+from tests.servers.postgres import PostgresCluster, make_cluster, postgres_server
+from tests.servers.process import ServerMissing, free_ports
+from tests.servers.redis import redis_command, redis_server
+from tests.servers.s3 import S3Endpoint, S3Process, s3_process, s3_server
 
-__all__ = ["S3Endpoint", "ServerMissing", "chromium_executable", "postgres_server", "redis_server", "s3_server"]
+__all__ = [
+    "PostgresCluster",
+    "S3Endpoint",
+    "S3Process",
+    "ServerMissing",
+    "chromium_executable",
+    "free_ports",
+    "make_cluster",
+    "postgres_server",
+    "redis_command",
+    "redis_server",
+    "s3_process",
+    "s3_server",
+]

@@ -31,50 +31,64 @@ class S3Endpoint:
         )
 
 
+@dataclass(frozen=True)
+class S3Process:
+    """How to run the server, and where it then is."""
+
+    command: list[str]
+    environment: dict[str, str] = field(repr=False)
+    endpoint: S3Endpoint
+
+
 @contextmanager
 def s3_server() -> Iterator[S3Endpoint]:
     """Yields the endpoint and its credentials; there is no bucket yet."""
-    executable = _executable()
+    with TemporaryDirectory(prefix="delineate-s3-") as temporary:
+        server = s3_process(Path(temporary))
+        probe = server.endpoint.open("readiness")
+        try:
+            with running(
+                server.command,
+                folder=Path(temporary),
+                environment=server.environment,
+                wait_until=lambda: (probe.prepare(), probe.check()),
+                stop_signal=signal.SIGKILL,  # asked politely it takes seconds to save what is thrown away
+            ):
+                yield server.endpoint
+        finally:
+            probe.close()
+
+
+def s3_process(folder: Path) -> S3Process:
+    """A server on free ports with its data in `folder`."""
     ports = dict(zip(_PARTS, free_ports(len(_PARTS)), strict=True))
     # Unless told, a part's gRPC port is its own plus 10,000, which may be taken or out of range.
     grpc_ports = dict(zip(_PARTS, free_ports(len(_PARTS)), strict=True))
     endpoint = S3Endpoint(f"http://127.0.0.1:{ports['s3']}", secrets.token_hex(10), secrets.token_hex(20))
-    with TemporaryDirectory(prefix="delineate-s3-") as temporary:
-        command = [
-            executable,
-            "mini",
-            f"-dir={temporary}",
-            "-ip=127.0.0.1",
-            "-ip.bind=127.0.0.1",
-            "-master.telemetry=false",
-            "-admin.ui=false",
-            "-webdav=false",
-            "-s3.port.iceberg=0",
-            "-s3.port.lance=0",
-            "-s3.autoCreateBucket=false",  # as AWS: a wrong bucket is an error
-            f"-s3.localSocket={temporary}/s3.sock",
-            f"-filer.localSocket={temporary}/filer.sock",
-            *(f"-{part}.port={port}" for part, port in ports.items()),
-            *(f"-{part}.port.grpc={port}" for part, port in grpc_ports.items()),
-        ]
-        environment = {
-            "AWS_ACCESS_KEY_ID": endpoint.access_key,
-            "AWS_SECRET_ACCESS_KEY": endpoint.secret_key,
-            "GOMEMLIMIT": "300MiB",
-            "HOME": temporary,
-        }
-        probe = endpoint.open("readiness")
-        try:
-            with running(
-                command,
-                folder=Path(temporary),
-                environment=environment,
-                wait_until=lambda: (probe.prepare(), probe.check()),
-                stop_signal=signal.SIGKILL,  # asked politely it takes seconds to save what is thrown away
-            ):
-                yield endpoint
-        finally:
-            probe.close()
+    command = [
+        str(_executable()),
+        "mini",
+        f"-dir={folder}",
+        "-ip=127.0.0.1",
+        "-ip.bind=127.0.0.1",
+        "-master.telemetry=false",
+        "-admin.ui=false",
+        "-webdav=false",
+        "-s3.port.iceberg=0",
+        "-s3.port.lance=0",
+        "-s3.autoCreateBucket=false",  # as AWS: a wrong bucket is an error
+        f"-s3.localSocket={folder}/s3.sock",
+        f"-filer.localSocket={folder}/filer.sock",
+        *(f"-{part}.port={port}" for part, port in ports.items()),
+        *(f"-{part}.port.grpc={port}" for part, port in grpc_ports.items()),
+    ]
+    environment = {
+        "AWS_ACCESS_KEY_ID": endpoint.access_key,
+        "AWS_SECRET_ACCESS_KEY": endpoint.secret_key,
+        "GOMEMLIMIT": "300MiB",
+        "HOME": str(folder),
+    }
+    return S3Process(command, environment, endpoint)
 
 
 def _executable() -> Path:

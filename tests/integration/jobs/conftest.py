@@ -19,6 +19,7 @@ def settings(database_url: str, broker_url: str, tmp_path: Path) -> Settings:
         shard_size=4,
         publish_window=5,
         upload_threads=3,
+        resend_after=3600,  # a slow machine must not look like a lost hint
     )
 
 

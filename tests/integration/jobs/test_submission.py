@@ -3,7 +3,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from shared.errors import ImageError, ItemErrorCode, StoreUnavailable, UsageError
+from shared.errors import DatabaseUnavailable, ImageError, ItemErrorCode, StoreUnavailable, UsageError
+from shared.jobs import submission
+from shared.jobs.repository import Repository
 from shared.jobs.state import ItemCounts, JobKind, JobStatus
 from shared.jobs.submission import Source, SubmissionProgress, SyntheticSpec, submit_images, submit_synthetic
 from shared.services import Services
@@ -101,6 +103,23 @@ def test_an_interruption_just_after_a_commit_takes_no_source_away(
     items = services.repository.items(job.id, limit=100)
     assert items
     assert {info.key for info in services.store.list("jobs/")} == {item.source_key for item in items}
+
+
+def test_a_lost_answer_to_the_last_step_makes_no_second_job(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = iter([DatabaseUnavailable("the answer was lost"), None])
+
+    def seal(job_id: str) -> None:
+        Repository.seal(services.repository, job_id)
+        if error := next(answers):
+            raise error
+
+    monkeypatch.setattr(services.repository, "seal", seal)
+    monkeypatch.setattr(submission, "_SEAL_PAUSES_SECONDS", (0.0,))
+    job_id = submit(services, sources(5), submission_key="k")
+    assert [job.id for job in services.repository.jobs(limit=10)] == [job_id]
+    assert services.repository.job(job_id).counts.total == 5
 
 
 def test_a_synthetic_job_is_determined_by_its_spec(services: Services) -> None:

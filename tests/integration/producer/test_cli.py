@@ -63,6 +63,15 @@ def test_submit_wait_and_download(worker: None, producer: Producer, folder: Path
     assert [line.split()[0] for line in result.stderr.splitlines()] == ["submitting", "submitted", "results"]
 
 
+def test_a_job_gets_its_priority(services: Services, producer: Producer, folder: Path) -> None:
+    said = [one_json(producer(*command, "--json")) for command in (
+        ("submit", folder), ("submit", folder, "--priority", "low"), ("demo", "--count", "1", "--priority", "HIGH")
+    )]  # fmt: skip
+    assert [job["priority"] for job in said] == [0, -1, 1]
+    assert [services.repository.job(job["job"]).priority for job in said] == [0, -1, 1]
+    assert producer("submit", folder, "--priority", "highest").exit_code == 2
+
+
 def test_some_failed(worker: None, producer: Producer, folder: Path, tmp_path: Path) -> None:
     (folder / "bad.png").write_bytes(b"bad")
     (folder / "out.png").symlink_to("/etc/passwd")

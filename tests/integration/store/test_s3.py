@@ -1,5 +1,9 @@
 """A real S3 server: what `check` says of each wrong setting. The contract is in tests/unit/store."""
 
+import time
+import urllib.error
+import urllib.request
+import uuid
 from dataclasses import replace
 
 import pytest
@@ -77,3 +81,47 @@ def test_the_content_type_is_kept_for_those_who_read_the_bucket(s3_store: Object
     head = client.head_object(Bucket=s3_store.url.removeprefix("s3://"), Key="mask.png")
     assert head["ContentType"] == "image/png"
     client.close()
+
+
+def test_a_link_opens_its_object_alone_and_ends(s3_endpoint: S3Endpoint):
+    bucket = f"test-{uuid.uuid4().hex}"
+    store = open_store(
+        f"s3://{bucket}/prefix",
+        endpoint_url=s3_endpoint.url,
+        public_url=s3_endpoint.url,
+        access_key=s3_endpoint.access_key,
+        secret_key=s3_endpoint.secret_key,
+    )
+    store.prepare()
+    store.put("a/b.png", b"bytes")
+    store.put("a/c.png", b"others")
+    link = store.link("a/b.png", seconds=300, filename="x-mask.png", content_type="image/png")
+    assert link is not None
+    with urllib.request.urlopen(link) as answer:
+        assert answer.read() == b"bytes"
+        assert answer.headers["Content-Type"] == "image/png"
+        assert answer.headers["Content-Disposition"] == 'attachment; filename="x-mask.png"'
+    assert s3_endpoint.secret_key not in link
+    for wrong in (link.replace("b.png", "c.png"), link.replace("X-Amz-Expires=300", "X-Amz-Expires=3000")):
+        assert status(wrong) == 403
+    ending = store.link("a/b.png", seconds=1, filename="x-mask.png", content_type="image/png")
+    assert ending is not None
+    deadline = time.monotonic() + 60
+    while status(ending) != 403:
+        assert time.monotonic() < deadline, "the link does not end"
+        time.sleep(0.1)
+    store.close()
+
+
+def status(link: str) -> int:
+    try:
+        with urllib.request.urlopen(link) as answer:
+            return answer.status
+    except urllib.error.HTTPError as refused:
+        with refused:
+            return refused.code
+
+
+def test_there_are_no_links_unless_others_can_reach_the_server(s3_store: ObjectStore):
+    s3_store.put("a", b"bytes")
+    assert s3_store.link("a", seconds=300, filename="a", content_type="image/png") is None

@@ -9,26 +9,28 @@ import sys
 import time
 from pathlib import Path
 
-import worker.items
+import worker.app
 from shared.config import load_settings
-from shared.images.codec import DecodedImage, DecodeLimits, decode
+from shared.images.decoded import DecodedImage
+from shared.images.isolated import Decoders
 from worker.__main__ import main
 
 CRASH, HOLD = 66, 67
 
 
-def staged_decode(data: bytes, *, limits: DecodeLimits) -> DecodedImage:
-    image = decode(data, limits=limits)
-    if image.width == CRASH:
-        os._exit(139)
-    if image.width == HOLD:
-        home: Path = load_settings().delineate_home
-        (home / "held").touch()
-        while not (home / "release").exists():
-            time.sleep(0.02)
-    return image
+class StagedDecoders(Decoders):
+    def decode(self, data: bytes) -> DecodedImage:
+        image = super().decode(data)
+        if image.width == CRASH:
+            os._exit(139)
+        if image.width == HOLD:
+            home: Path = load_settings().delineate_home
+            (home / "held").touch()
+            while not (home / "release").exists():
+                time.sleep(0.02)
+        return image
 
 
 if __name__ == "__main__":
-    worker.items.decode = staged_decode
+    worker.app.Decoders = StagedDecoders
     sys.exit(main())

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from admin import accounts, cli
+from admin import accounts, cli, tokens
 from shared.config import CHECKOUT, Settings, environment_example, load_settings, settings_table
 from shared.errors import DatabaseUnavailable
 from shared.jobs.database import Database
@@ -133,3 +133,43 @@ def test_the_command_starts_without_the_embedded_stack_and_without_torch():
 def test_errors_of_use_are_not_swallowed():
     assert admin("no-such-command").exit_code == 2
     assert "Traceback" not in admin("migrate", "--wait", "soon").output
+
+
+def test_users_and_tokens_from_the_command_line():
+    admin("migrate")
+    assert admin("users", "add", "op", "--role", "operator", text="words that op knows\n").exit_code == 0
+    assert admin("users", "add", "vic", text="words that vic knows\n").output == "vic can log in, as viewer\n"
+    refused = admin("tokens", "create", "vic", "script", "--role", "operator")
+    assert (refused.exit_code, refused.stderr) == (2, "error: a viewer's tokens are viewers too\n")
+    assert admin("users", "role", "vic", "operator").exit_code == 0
+    made = admin("tokens", "create", "vic", "script", "--role", "operator", "--days", "30")
+    assert made.exit_code == 0
+    database = Database(load_settings().database)
+    assert tokens.bearer(database, made.output.strip())
+    (token,) = tokens.tokens(database)
+    assert "script" in admin("tokens", "list").output
+    assert made.output.strip() not in admin("tokens", "list").output
+    assert admin("tokens", "revoke", token.id).exit_code == 0
+    assert tokens.bearer(database, made.output.strip()) is None
+    assert admin("tokens", "revoke", token.id).exit_code == 2
+    assert admin("users", "remove", "vic").exit_code == 0
+    last = admin("users", "remove", "op")
+    assert (last.exit_code, "only operator" in last.stderr) == (2, True)
+    assert [line.split()[0] for line in admin("users", "list").output.splitlines()] == ["name", "op"]
+    database.close()
+
+
+def test_serve_starts_on_no_public_address_without_secrets(monkeypatch: pytest.MonkeyPatch):
+    admin("migrate")
+    monkeypatch.setenv("ADMIN_HOST", "0.0.0.0")
+    monkeypatch.setenv("ADMIN_PORT", "0")
+    monkeypatch.setenv("ADMIN_PASSWORD", "")
+    cases = {"": "SECRET_KEY needs", "change-me-" * 5: "SECRET_KEY is a placeholder", "0f9c3b7d" * 8: "ADMIN_PASSWORD"}
+    for key, missing in cases.items():
+        monkeypatch.setenv("SECRET_KEY", key)
+        ended = subprocess.run(
+            [sys.executable, "-m", "admin.cli", "serve"], capture_output=True, text=True, cwd=CHECKOUT, timeout=240
+        )
+        assert ended.returncode == 2
+        assert missing in ended.stderr.splitlines()[-1]
+        assert "Traceback" not in ended.stderr

@@ -9,7 +9,7 @@ from shared.jobs.database import Database
 from shared.jobs.records import Claim
 from shared.jobs.repository import Repository
 from shared.jobs.state import ItemCounts, ItemStatus, JobStatus
-from shared.jobs.tables import ShardRow
+from shared.jobs.tables import JobRow, ShardRow
 from tests.unit.jobs.conftest import MakeJob
 from tests.unit.jobs.outcomes import all_succeed, failure, success
 
@@ -105,13 +105,35 @@ def test_a_poison_item_fails_alone_after_three_crashes(
         if claim.items[0].id == poison:
             crashes += 1
             expire_now(claims.database, claim)
+            claims.expire()
         else:
             claims.complete(claim, all_succeed(claim))
     assert crashes == 3
-    claims.expire()
     assert repository.job(job_id).counts == ItemCounts(succeeded=3, failed=1)
     (failed,) = repository.items(job_id, limit=10, states=[ItemStatus.FAILED])
     assert (failed.id, failed.error_code, failed.attempts) == (poison, "worker_crashed", 3)
+
+
+def test_a_claim_leaves_leases_that_ran_out_to_the_reconciler(
+    claims: Claims, impatient: Claims, repository: Repository, make_job: MakeJob
+) -> None:
+    job_id, (shard_id,) = make_job(2)
+    away = claimed(impatient, shard_id)
+    assert claims.claim(shard_id, worker="w") is None
+    assert claims.claim(shard_id, worker="w", suspects=True) is None
+    # The holder could not reach the database for longer than its lease: it loses nothing by that.
+    assert claims.renew([away.token]) == {away.token}
+    assert claims.expire() == 0
+    claims.complete(away, all_succeed(away))
+    assert repository.job(job_id).counts == ItemCounts(succeeded=2)
+
+
+def test_nothing_is_claimed_of_a_cancelled_job(database: Database, claims: Claims, make_job: MakeJob) -> None:
+    job_id, (shard_id,) = make_job(2)
+    with database.write() as connection:  # as where a cancel was interrupted after its request
+        connection.execute(update(JobRow).where(JobRow.id == job_id).values(cancel_requested_at=1.0))
+    assert claims.claim(shard_id, worker="w") is None
+    assert Repository(database).job(job_id).counts == ItemCounts(cancelled=2)
 
 
 def expire_now(database: Database, claim: Claim) -> None:
@@ -160,3 +182,31 @@ def test_what_ran_when_its_worker_died_is_cancelled_with_its_job(
 @pytest.mark.parametrize("suspects", [False, True])
 def test_a_stale_hint_finds_nothing(claims: Claims, suspects: bool) -> None:
     assert claims.claim("01890000-0000-7000-8000-000000000000", worker="w", suspects=suspects) is None
+
+
+def test_what_does_not_fit_in_memory_runs_alone_and_fails_in_the_end(
+    database: Database, claims: Claims, repository: Repository, make_job: MakeJob
+) -> None:
+    job_id, (shard_id,) = make_job(3)
+    ready = update(ShardRow).values(not_before=0.0)
+    claim = claims.claim(shard_id, worker="w")
+    assert claim is not None
+    large = claim.items[1].id
+    assert claims.release(claim, hungry={large}) == 3
+    with database.write() as connection:
+        connection.execute(ready)
+    others = claims.claim(shard_id, worker="w")
+    assert others is not None
+    assert [item.attempts for item in others.items] == [1, 1]
+    claims.complete(others, all_succeed(others))
+    for attempt in (2, 3):
+        alone = claims.claim(shard_id, worker="w", suspects=True)
+        assert alone is not None
+        assert [(item.id, item.attempts) for item in alone.items] == [(large, attempt)]
+        assert claims.release(alone, hungry={large}) == (1 if attempt < 3 else 0)
+        with database.write() as connection:
+            connection.execute(ready)
+    item = repository.item(large)
+    assert item is not None
+    assert (item.state, item.error_code) == (ItemStatus.FAILED, "out_of_memory")
+    assert repository.close_if_finished(job_id) is JobStatus.PARTIAL

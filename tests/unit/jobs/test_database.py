@@ -1,13 +1,16 @@
+import os
+import socket
 import threading
 import time
 from pathlib import Path
 
+import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import insert, select, text
 
-from shared.errors import ConfigurationError, DatabaseUnavailable
+from shared.errors import ConfigurationError, DatabaseFull, DatabaseUnavailable
 from shared.jobs.database import Database, db_now
 from shared.jobs.tables import Base, UserRow
 
@@ -93,3 +96,49 @@ def test_a_broken_file_is_no_traceback(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path / 'x.sqlite3'}")
     with pytest.raises(ConfigurationError, match="not a database"):
         database.check()
+
+
+def test_a_full_sqlite_database_says_so_loses_nothing_and_goes_on(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'test.sqlite3'}", pool_size=1)
+    database.migrate()
+    user = insert(UserRow).values(name="first", password_hash="h", created_at=0.0)
+    with database.write() as connection:
+        connection.execute(user)
+        pages = connection.execute(text("PRAGMA page_count")).scalar_one()
+        connection.execute(text(f"PRAGMA max_page_count = {pages}"))
+
+    def write_much() -> None:
+        with database.write() as connection:
+            connection.execute(insert(UserRow).values(name="second", password_hash="h" * 100_000, created_at=0.0))
+
+    with pytest.raises(DatabaseFull, match=r"no room.*disk is full"):
+        write_much()
+    with database.write() as connection:
+        assert connection.execute(select(UserRow.name)).scalars().all() == ["first"]
+        connection.execute(text(f"PRAGMA max_page_count = {pages + 1000}"))
+    write_much()
+    with database.read() as connection:
+        assert connection.execute(text("PRAGMA integrity_check")).scalar_one() == "ok"
+    database.close()
+
+
+@pytest.mark.integration
+def test_a_full_postgres_disk_is_told_by_its_code(postgres_database_url: str) -> None:
+    database = Database(postgres_database_url)
+    full = text("DO $$ BEGIN RAISE EXCEPTION 'could not extend file' USING ERRCODE = '53100'; END $$")
+    with pytest.raises(DatabaseFull, match="no room: could not extend file"), database.write() as connection:
+        connection.execute(full)
+    database.close()
+
+
+@pytest.mark.integration
+def test_the_kernel_watches_over_connections_to_postgres(postgres_database_url: str) -> None:
+    database = Database(postgres_database_url)
+    with database.read() as connection:
+        driver = connection.connection.dbapi_connection
+        assert isinstance(driver, psycopg.Connection)
+        with socket.socket(fileno=os.dup(driver.fileno())) as watched:
+            assert watched.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+            assert 0 < watched.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) <= 30
+            assert 0 < watched.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) <= 30_000
+    database.close()

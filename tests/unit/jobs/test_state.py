@@ -5,10 +5,12 @@ from pathlib import Path
 import pytest
 
 from shared.errors import IllegalTransition
+from shared.jobs.claims import backoff_seconds
 from shared.jobs.state import (
     ITEM_STEPS,
     JOB_STEPS,
     ItemCounts,
+    ItemEvent,
     ItemStatus,
     JobEvent,
     JobStatus,
@@ -28,9 +30,10 @@ def test_jobs_step_as_the_table_says_and_in_no_other_way(state: JobStatus, event
             after_job_event(state, event)
 
 
-def test_success_is_for_good() -> None:
-    assert all(ItemStatus.SUCCEEDED not in step.sources for step in ITEM_STEPS.values())
-    assert all(JobStatus.SUCCEEDED not in step.sources for step in JOB_STEPS.values())
+def test_success_is_for_good_unless_a_repair_finds_its_objects_gone() -> None:
+    repairs = {ItemEvent.REDO, ItemEvent.LOSE, JobEvent.REOPEN}
+    steps = [*ITEM_STEPS.items(), *JOB_STEPS.items()]
+    assert {event for event, step in steps if "succeeded" in step.sources} == repairs
 
 
 @pytest.mark.parametrize(("status", "steps"), [(ItemStatus, ITEM_STEPS), (JobStatus, JOB_STEPS)])
@@ -44,6 +47,19 @@ def test_the_page_draws_exactly_these_tables() -> None:
     drawn = set(re.findall(r"^ *(\w+) --> (\w+): (\w+)$", STATES_PAGE.read_text(), re.MULTILINE))
     steps = [*ITEM_STEPS.items(), *JOB_STEPS.items()]
     assert drawn == {(str(source), str(step.target), str(event)) for event, step in steps for source in step.sources}
+
+
+def test_the_page_says_of_every_event_of_an_item_what_it_is() -> None:
+    told = re.findall(r"^\| (\w+) \| [^|]+ \|[^|]*\|$", STATES_PAGE.read_text(), re.MULTILINE)
+    assert set(told) - {"event"} == {str(event) for event in ITEM_STEPS}
+
+
+def test_the_page_says_how_long_a_released_shard_rests() -> None:
+    page = STATES_PAGE.read_text()
+    (rests,) = re.findall(r"^\| rest in seconds \|(.+)\|$", page, re.MULTILINE)
+    said = [int(rest) for rest in rests.split("|")]
+    assert said == [backoff_seconds(releases) for releases in range(len(said))]
+    assert {backoff_seconds(releases) for releases in (len(said), 100, 10_000)} == {said[-1]}
 
 
 @pytest.mark.parametrize(

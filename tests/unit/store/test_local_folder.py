@@ -1,12 +1,15 @@
+import errno
 import os
+import secrets
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from shared.errors import ConfigurationError, ObjectMissing, StoreUnavailable, UsageError
+from shared.errors import ConfigurationError, ObjectMissing, StoreFull, StoreUnavailable, UsageError
 from shared.store import ObjectStore, open_store
 
 
@@ -38,7 +41,9 @@ def test_a_name_with_a_space_and_a_percent_sign_survives_the_url(tmp_path: Path)
 @pytest.mark.parametrize(
     ("failure", "error"),
     [
-        (OSError(28, "No space left on device"), StoreUnavailable),
+        (OSError(errno.ENOSPC, "No space left on device"), StoreFull),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), StoreFull),
+        (OSError(errno.EIO, "Input/output error"), StoreUnavailable),
         (PermissionError(13, "Permission denied"), ConfigurationError),
     ],
 )
@@ -145,7 +150,23 @@ def test_a_root_that_is_gone_is_not_made_anew(root: Path):
         store.put("a/b", b"x")
     with pytest.raises(StoreUnavailable, match="not there"):  # not ObjectMissing: the disk may come back
         store.get("a/b")
+    with pytest.raises(StoreUnavailable, match="not there"):
+        store.exists("a/b")
+    for listing in (store.list("a/"), store.folders("a/")):
+        with pytest.raises(StoreUnavailable, match="not there"):
+            next(listing)
     assert not root.exists()
+
+
+def test_what_a_desktop_leaves_in_the_folder_is_no_object(store: ObjectStore, root: Path):
+    store.put("jobs/7/mask", b"x")
+    for name in (".DS_Store", "jobs/.DS_Store", "jobs/7/.DS_Store", "jobs/7/My picture.png", "jobs/.Trash-0/7/mask"):
+        root.joinpath(name).parent.mkdir(exist_ok=True, parents=True)
+        root.joinpath(name).write_bytes(b"y")
+    assert [info.key for info in store.list()] == ["jobs/7/mask"]
+    assert list(store.folders("jobs/")) == ["jobs/7/"]
+    store.delete_prefix("jobs/7/")
+    assert not root.joinpath("jobs/7").exists()
 
 
 def test_a_store_in_a_folder_needs_no_s3_client():
@@ -155,3 +176,32 @@ def test_a_store_in_a_folder_needs_no_s3_client():
     assert (
         subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True).stdout == "False\n"
     )
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of one megabyte; only root may mount one."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], capture_output=True, check=False)
+    if mount.returncode:
+        pytest.skip("no file system can be mounted here")
+    yield disk
+    subprocess.run(["umount", "--lazy", disk], check=True)
+
+
+def test_a_full_disk_harms_nothing_and_work_goes_on_when_there_is_room(small_disk: Path):
+    store = open_store((small_disk / "objects").as_uri())
+    store.prepare()
+    stored: dict[str, bytes] = {}
+    with pytest.raises(StoreFull, match="free some space"):  # noqa: PT012 - one of many writes
+        for number in range(100):
+            data = secrets.token_bytes(50_000)
+            store.put(f"a/{number}", data)
+            stored[f"a/{number}"] = data
+    assert stored
+    assert {info.key: info.size for info in store.list()} == {key: len(data) for key, data in stored.items()}
+    assert all(store.get(key) == data for key, data in stored.items())
+    store.delete(["a/0"])
+    store.put("a/new", stored["a/0"])
+    store.check()

@@ -33,6 +33,15 @@ class TestObjectStore:
             assert object_store.size(key) is None
             assert not object_store.exists(key)
 
+    def test_gives_the_folders_of_a_folder(self, object_store: ObjectStore):
+        for key in ("jobs/7/mask/1", "jobs/7/prob/1", "jobs/70/mask/1", "jobs/note", "models/7"):
+            object_store.put(key, b"x")
+        assert sorted(object_store.folders("jobs/")) == ["jobs/7/", "jobs/70/"]
+        assert sorted(object_store.folders("")) == ["jobs/", "models/"]
+        assert list(object_store.folders("jobs/8/")) == []
+        with pytest.raises(UsageError, match="ends in a slash"):
+            object_store.folders("jobs")
+
     def test_lists_by_any_beginning_of_a_key(self, object_store: ObjectStore):
         for key in ("jobs/7/mask/1", "jobs/7/prob/1", "jobs/70/mask/1", "models/7"):
             object_store.put(key, key.encode())

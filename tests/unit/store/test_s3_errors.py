@@ -7,7 +7,7 @@ from threading import Thread
 
 import pytest
 
-from shared.errors import ConfigurationError, ObjectMissing, Retryable, StoreUnavailable
+from shared.errors import ConfigurationError, ObjectMissing, Retryable, StoreFull, StoreUnavailable
 from shared.store import ObjectStore, open_store
 from tests.servers.process import free_ports
 
@@ -83,6 +83,16 @@ def test_a_failing_server_is_retryable_after_a_few_attempts(store: ObjectStore, 
     assert server.requests == ["PUT"] * 3
 
 
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(403, "QuotaExceeded"), (400, "XMinioAdminBucketQuotaExceeded"), (507, "XMinioStorageFull"), (507, "Odd")],
+)
+def test_a_bucket_without_room_is_retryable_and_says_so(store: ObjectStore, server: FakeS3, status: int, code: str):
+    server.refuse(status, code)
+    with pytest.raises(StoreFull, match=f"no room.*{code}"):
+        store.put("a/b", b"x")
+
+
 def test_every_action_maps_a_server_error(store: ObjectStore, server: FakeS3):
     server.refuse(503, "ServiceUnavailable")
     for action in (
@@ -153,6 +163,18 @@ def test_an_object_that_cannot_be_deleted_is_told(store: ObjectStore, server: Fa
     server.body = b"<DeleteResult><Error><Key>a</Key><Code>InternalError</Code></Error></DeleteResult>"
     with pytest.raises(StoreUnavailable, match="InternalError"):
         store.delete(["a"])
+
+
+def test_what_others_put_into_the_bucket_is_no_object(store: ObjectStore, server: FakeS3):
+    contents = "".join(
+        f"<Contents><Key>{key}</Key><Size>1</Size></Contents>" for key in ("jobs/7/", "jobs/7/a", "jobs/7/my picture")
+    )
+    folders = "".join(
+        f"<CommonPrefixes><Prefix>{folder}</Prefix></CommonPrefixes>" for folder in ("jobs/7/", "jobs//", "jobs/a b/")
+    )
+    server.body = f"<ListBucketResult>{contents}{folders}</ListBucketResult>".encode()
+    assert [info.key for info in store.list("jobs/")] == ["jobs/7/a"]
+    assert list(store.folders("jobs/")) == ["jobs/7/"]
 
 
 def test_nothing_listens(monkeypatch: pytest.MonkeyPatch):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from shared.config import load_settings
-from shared.images.codec import DecodeLimits, encode_grey
+from shared.images.codec import DecodedImage, DecodeLimits, decode, encode_grey
 from shared.jobs.records import Item, NewItem
 from shared.jobs.state import JobKind
 from shared.jobs.tables import new_id
@@ -24,6 +24,10 @@ from worker.pipeline import Pipeline
 from worker.watchdog import Watchdog
 
 LIMITS = DecodeLimits(min_side=16, max_side=4096)
+
+
+def decode_here(data: bytes) -> DecodedImage:
+    return decode(data, limits=LIMITS)
 
 
 @dataclass
@@ -52,6 +56,9 @@ class NoDispatcher:
     def fill(self) -> int:
         self.fills += 1
         return 0
+
+    def more_urgent(self, _shard_id: str) -> str | None:
+        return None
 
 
 @pytest.fixture
@@ -86,6 +93,7 @@ def make_pipeline(services: Services, model: BrightIsForeground) -> Iterator[Cal
         *,
         pixels: int = 10**7,
         tiles_in_flight: int = 8,
+        decode: Callable[[bytes], DecodedImage] = decode_here,
         load_model: Callable[[str], BrightIsForeground] = none_published,
     ) -> Pipeline:
         watchdog = Watchdog(60)
@@ -96,7 +104,11 @@ def make_pipeline(services: Services, model: BrightIsForeground) -> Iterator[Cal
 
         models = Models(ready(model), lambda sha256: ready(load_model(sha256)))
         items = ItemProcessor(
-            services.store, limits=LIMITS, budget=PixelBudget(pixels), io_threads=2, tiles_in_flight=tiles_in_flight
+            services.store,
+            decode=decode,
+            budget=PixelBudget(pixels),
+            io_threads=2,
+            tiles_in_flight=tiles_in_flight,
         )
         identity = WorkerIdentity("test-1", "cpu", model.sha256)
         leases = Leases(services.claims, services.workers, identity=identity, images_finished=lambda: 0)

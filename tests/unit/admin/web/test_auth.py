@@ -1,19 +1,22 @@
+import secrets
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from flask import Flask
 
-from admin import accounts
+from admin import accounts, security, tokens
 from admin.app import create_app
 from admin.auth import PUBLIC, local_target
 from admin.auth_limiter import (
-    MOST_FAILURES_OF_A_NAME,
-    MOST_FAILURES_OF_AN_ADDRESS,
+    MOST_ATTEMPTS_AT_A_NAME,
+    MOST_ATTEMPTS_FROM_AN_ADDRESS,
     WINDOW_SECONDS,
     LoginLimiter,
 )
 from shared.config import Settings
 from shared.errors import ConfigurationError
 from shared.jobs.tables import new_id
-from shared.services import Services
+from shared.services import Services, connect
 from tests.unit.admin.web.conftest import PASSWORD, Browser
 
 NO_JOB = "01890000-0000-7000-8000-000000000000"  # the same in every process, so that tests can be shared out
@@ -26,7 +29,7 @@ def login(browser: Browser, password: str = PASSWORD, name: str = "ana", target:
 def test_every_page_asks_for_an_account(app: Flask, stranger: Browser) -> None:
     asked = 0
     for rule in app.url_map.iter_rules():
-        if rule.endpoint in PUBLIC:
+        if rule.endpoint in PUBLIC or rule.endpoint.startswith("api."):  # see test_api.py
             continue
         address = rule.build({name: "mask" if name == "name" else new_id() for name in rule.arguments})[1]
         for method in rule.methods - {"HEAD", "OPTIONS"}:
@@ -37,8 +40,40 @@ def test_every_page_asks_for_an_account(app: Flask, stranger: Browser) -> None:
     assert asked >= 12
 
 
-def test_public_endpoints_all_exist(app: Flask) -> None:
-    assert {rule.endpoint for rule in app.url_map.iter_rules()} >= PUBLIC
+# Everything that the admin serves, each of it a decision. A new endpoint is decided about here.
+FOR_ANYBODY = {
+    "static", "health.live", "health.ready", "auth.login", "auth.log_in", "api.document",
+    "metrics.show",  # for whoever has METRICS_TOKEN, see test_metrics.py
+}  # fmt: skip
+FOR_VIEWERS = {
+    "auth.logout", "jobs.index", "jobs.live", "jobs.job", "jobs.progress", "jobs.items", "jobs.results", "items.item",
+    "items.picture", "models.index", "tokens.index", "tokens.create", "tokens.revoke", "api.me", "api.jobs", "api.job",
+    "api.job_items", "api.job_results", "api.item", "api.item_file", "api.models",
+}  # fmt: skip
+FOR_OPERATORS = {
+    "submit.synthetic", "submit.upload", "jobs.cancel", "jobs.retry", "models.activate", "models.rollback",
+    "api.submit_generated", "api.submit_uploaded", "api.cancel_job", "api.retry_job",
+}  # fmt: skip
+
+
+def test_each_endpoint_is_for_those_it_is_meant_for(app: Flask, browser: Browser, services: Services) -> None:
+    assert {rule.endpoint for rule in app.url_map.iter_rules()} == FOR_ANYBODY | FOR_VIEWERS | FOR_OPERATORS
+    assert PUBLIC == FOR_ANYBODY
+    accounts.add(services.database, "op", "words that op knows", accounts.Role.OPERATOR)
+    accounts.set_role(services.database, "ana", accounts.Role.VIEWER)
+    token = tokens.create(services.database, "ana", "script", accounts.Role.VIEWER)
+    headers = {"Authorization": f"Bearer {token}"}
+    form = {"csrf_token": browser.token("/tokens")}
+    names = {"name": "mask", "file": "mask", "filename": "admin.css"}
+    # The last one ends the session.
+    for rule in sorted(app.url_map.iter_rules(), key=lambda rule: rule.endpoint == "auth.logout"):
+        address = rule.build({name: names.get(name, NO_JOB) for name in rule.arguments})[1]
+        for method in rule.methods - {"OPTIONS"}:
+            as_whom = {"headers": headers} if rule.endpoint.startswith("api.") else {"data": form}
+            answer = browser.client.open(address, method=method, buffered=True, **as_whom)
+            refused = rule.endpoint in FOR_OPERATORS
+            assert (answer.status_code == 403) is refused, (method, rule)
+            assert answer.status_code != 401 or rule.endpoint == "auth.log_in", (method, rule)
 
 
 def test_login_leads_to_where_one_wanted_to_go(stranger: Browser) -> None:
@@ -110,7 +145,7 @@ def test_a_removed_account_has_no_session(browser: Browser, services: Services) 
     "address",
     [
         "/login", "/logout", "/new/synthetic", "/new/upload", f"/jobs/{NO_JOB}/cancel", f"/jobs/{NO_JOB}/retry",
-        "/models/abcd/activate", "/models/rollback",
+        "/models/abcd/activate", "/models/rollback", "/tokens", f"/tokens/{NO_JOB}/revoke",
     ],
 )  # fmt: skip
 def test_changes_need_the_token_of_the_session(browser: Browser, address: str) -> None:
@@ -122,9 +157,10 @@ def test_changes_need_the_token_of_the_session(browser: Browser, address: str) -
 
 def test_every_changing_route_is_tested_for_its_token(app: Flask) -> None:
     posts = {rule.endpoint for rule in app.url_map.iter_rules() if "POST" in rule.methods}
-    assert posts == {
+    # The API looks at no cookie, so that nobody's browser can be made to change something there.
+    assert {endpoint for endpoint in posts if not endpoint.startswith("api.")} == {
         "auth.log_in", "auth.logout", "submit.synthetic", "submit.upload", "jobs.cancel", "jobs.retry",
-        "models.activate", "models.rollback",
+        "models.activate", "models.rollback", "tokens.create", "tokens.revoke",
     }  # fmt: skip
 
 
@@ -149,7 +185,7 @@ def test_an_open_redirect_goes_home(stranger: Browser) -> None:
 
 
 def test_guessing_is_slowed_down(stranger: Browser) -> None:
-    for _ in range(MOST_FAILURES_OF_AN_ADDRESS):
+    for _ in range(MOST_ATTEMPTS_FROM_AN_ADDRESS):
         assert login(stranger, "wrong password").status_code == 401
     answer = login(stranger)
     assert answer.status_code == 429
@@ -158,39 +194,139 @@ def test_guessing_is_slowed_down(stranger: Browser) -> None:
     assert stranger.get("/").status_code == 302
 
 
-def test_the_limiter_counts_addresses_and_names_apart() -> None:
-    now = [0.0]
-    limiter = LoginLimiter(clock=lambda: now[0])
-    for _ in range(MOST_FAILURES_OF_AN_ADDRESS):
-        assert limiter.wait("192.0.2.1", "ana") == 0
-        limiter.failed("192.0.2.1", "ana")
-    assert limiter.wait("192.0.2.1", "bo") == WINDOW_SECONDS
-    assert limiter.wait("192.0.2.2", "ana") == 0
-    for number in range(MOST_FAILURES_OF_A_NAME):
-        limiter.failed(f"198.51.100.{number}", "ana")
-    assert limiter.wait("192.0.2.2", "ana") > 0
-    assert limiter.wait("192.0.2.2", "bo") == 0
-    now[0] = WINDOW_SECONDS + 1
-    assert limiter.wait("192.0.2.1", "ana") == 0
+def pass_time(services: Services, seconds: float) -> None:
+    with services.database.write() as connection:
+        connection.exec_driver_sql(f"UPDATE login_failures SET first_at = first_at - {seconds}")
 
 
-def test_the_limiter_takes_an_ipv6_network_for_one_client() -> None:
-    limiter = LoginLimiter()
-    for number in range(MOST_FAILURES_OF_AN_ADDRESS):
-        limiter.failed(f"2001:db8::{number}", f"name {number}")
-    assert limiter.wait("2001:db8::ffff", "ana") > 0
-    assert limiter.wait("2001:db8:0:1::1", "ana") == 0
+def test_the_limiter_counts_addresses_and_names_apart(services: Services) -> None:
+    limiter = LoginLimiter(services.database)
+    for _ in range(MOST_ATTEMPTS_FROM_AN_ADDRESS):
+        assert limiter.admit("192.0.2.1", "ana") == 0
+    assert 0 < limiter.admit("192.0.2.1", "bo") <= WINDOW_SECONDS
+    for number in range(MOST_ATTEMPTS_AT_A_NAME - MOST_ATTEMPTS_FROM_AN_ADDRESS):
+        assert limiter.admit(f"198.51.100.{number}", "ana") == 0
+    assert limiter.admit("192.0.2.2", "ana") > 0
+    assert limiter.admit("192.0.2.2", "bo") == 0
+    pass_time(services, WINDOW_SECONDS)
+    assert limiter.admit("192.0.2.1", "ana") == 0
 
 
-def test_a_success_forgets_the_failures() -> None:
-    limiter = LoginLimiter()
-    for _ in range(MOST_FAILURES_OF_AN_ADDRESS):
-        limiter.failed("192.0.2.1", "ana")
-    limiter.succeeded("192.0.2.1", "ana")
-    assert limiter.wait("192.0.2.1", "ana") == 0
+def test_the_limit_holds_across_processes_and_restarts(settings: Settings, services: Services) -> None:
+    first = Browser(create_app(settings, services).test_client())
+    for _ in range(MOST_ATTEMPTS_FROM_AN_ADDRESS):
+        assert login(first, "wrong password").status_code == 401
+    second = connect(settings)
+    assert login(Browser(create_app(settings, second).test_client())).status_code == 429
+    second.close()
+
+
+def test_many_guesses_at_once_are_not_more_guesses(services: Services) -> None:
+    limiter = LoginLimiter(services.database)
+    with ThreadPoolExecutor(4) as pool:
+        waits = list(pool.map(lambda _: limiter.admit("192.0.2.1", "ana"), range(3 * MOST_ATTEMPTS_FROM_AN_ADDRESS)))
+    assert waits.count(0.0) == MOST_ATTEMPTS_FROM_AN_ADDRESS
+
+
+def test_the_limiter_takes_an_ipv6_network_for_one_client(services: Services) -> None:
+    limiter = LoginLimiter(services.database)
+    for number in range(MOST_ATTEMPTS_FROM_AN_ADDRESS):
+        limiter.admit(f"2001:db8::{number}", f"name {number}")
+    assert limiter.admit("2001:db8::ffff", "ana") > 0
+    assert limiter.admit("2001:db8:0:1::1", "ana") == 0
+
+
+def test_an_ipv4_client_in_the_clothes_of_ipv6_is_that_client(services: Services) -> None:
+    limiter = LoginLimiter(services.database)
+    for number in range(MOST_ATTEMPTS_FROM_AN_ADDRESS):
+        limiter.admit("::ffff:192.0.2.1", f"name {number}")
+    assert limiter.admit("192.0.2.1", "ana") > 0
+    assert limiter.admit("::ffff:192.0.2.2", "ana") == 0
+
+
+def test_what_a_client_says_of_its_address_opens_no_new_count(settings: Settings, services: Services) -> None:
+    for proxies, forwarded in ((0, "203.0.113.{}"), (1, "203.0.113.{}, 192.0.2.1")):
+        app = create_app(settings.model_copy(update={"admin_trusted_proxies": proxies}), services)
+        browser = Browser(app.test_client())
+        form = {"csrf_token": browser.token("/login"), "name": "ana", "password": "wrong password"}
+        codes = [
+            browser.client.post("/login", data=form, headers={"X-Forwarded-For": forwarded.format(n)}).status_code
+            for n in range(MOST_ATTEMPTS_FROM_AN_ADDRESS + 1)
+        ]
+        assert codes == [401] * MOST_ATTEMPTS_FROM_AN_ADDRESS + [429]
+
+
+def test_a_success_is_no_failure_and_gives_no_free_guesses(services: Services) -> None:
+    limiter = LoginLimiter(services.database)
+    for _ in range(3 * MOST_ATTEMPTS_FROM_AN_ADDRESS):
+        assert limiter.admit("192.0.2.1", "ana") == 0
+        limiter.succeeded("192.0.2.1", "ana")
+    # Whoever has an account cannot use it to guess at another's: these two alternate.
+    admitted = 0
+    for _ in range(2 * MOST_ATTEMPTS_FROM_AN_ADDRESS):
+        if limiter.admit("192.0.2.1", "bo") == 0:
+            admitted += 1
+        if limiter.admit("192.0.2.1", "ana") == 0:
+            limiter.succeeded("192.0.2.1", "ana")
+    assert admitted == MOST_ATTEMPTS_FROM_AN_ADDRESS
 
 
 def test_the_secret_key_must_be_given_and_long(settings: Settings, services: Services) -> None:
     for update in ({"secret_key": None}, {"secret_key": type(settings.secret_key)("x" * 31)}):
         with pytest.raises(ConfigurationError, match="SECRET_KEY"):
             create_app(settings.model_copy(update=update), services)
+
+
+@pytest.mark.parametrize("key", ["x" * 64, "change-me-" * 5, "my-secret-key-0123456789-0123456789", "01" * 32])
+def test_a_placeholder_for_the_secret_key_is_refused(settings: Settings, services: Services, key: str) -> None:
+    with pytest.raises(ConfigurationError, match="placeholder"):
+        create_app(settings.model_copy(update={"secret_key": type(settings.secret_key)(key)}), services)
+
+
+def test_random_secret_keys_are_accepted() -> None:
+    for _ in range(200):
+        for key in (secrets.token_hex(16), secrets.token_hex(32), secrets.token_urlsafe(48)):
+            assert len(set(key)) >= security._FEWEST_LETTERS
+            assert not security._PLACEHOLDER.search(key)
+
+
+@pytest.mark.parametrize(("host", "warned"), [("0.0.0.0", True), ("::", True), ("127.0.0.1", False), ("::1", False)])
+def test_an_address_that_others_reach_without_https_is_warned_of(
+    settings: Settings, services: Services, caplog: pytest.LogCaptureFixture, host: str, warned: bool
+) -> None:
+    create_app(settings.model_copy(update={"admin_host": host}), services)
+    assert ("not encrypted" in caplog.text) is warned
+
+
+def test_a_viewer_looks_and_changes_nothing(app: Flask, browser: Browser, services: Services) -> None:
+    accounts.add(services.database, "op", "words that op knows", accounts.Role.OPERATOR)
+    accounts.set_role(services.database, "ana", accounts.Role.VIEWER)
+    token = browser.token("/tokens")
+    for rule in app.url_map.iter_rules():
+        if "POST" not in rule.methods or rule.endpoint.startswith("api."):
+            continue
+        address = rule.build(dict.fromkeys(rule.arguments, NO_JOB))[1]
+        if rule.endpoint in ("auth.log_in", "auth.logout", "tokens.create", "tokens.revoke"):
+            continue
+        answer = browser.client.post(address, data={"csrf_token": token})
+        assert answer.status_code == 403, address
+    page = browser.get("/").text
+    assert 'class="button primary" href="/new/' not in page
+    for address in ("/new/upload", "/new/synthetic"):
+        assert browser.get(address).status_code == 403
+    for address in ("/", "/models", "/tokens"):
+        assert browser.get(address).status_code == 200
+
+
+def test_the_log_says_who_asked_for_a_change(
+    browser: Browser, stranger: Browser, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO"):
+        browser.submit(f"/jobs/{NO_JOB}/cancel")
+        browser.client.post("/models/a%0Ab/rollback")
+        stranger.client.post("/models/rollback")
+        login(stranger)
+    said = [record.getMessage() for record in caplog.records if getattr(record, "action", "") == "change_asked"]
+    assert said == [f"POST '/jobs/{NO_JOB}/cancel' by ana: 404", "POST '/models/a\\nb/rollback' by ana: 404"]
+    assert "login of ana from 127.0.0.1" in caplog.text
+    assert PASSWORD not in caplog.text

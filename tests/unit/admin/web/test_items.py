@@ -2,17 +2,22 @@ import io
 
 import numpy as np
 import pytest
+from flask import Flask
 from PIL import Image
 
+from admin.context import DECODERS
 from admin.ui.pictures import FIGURE, THUMBNAIL, placeholder
 from shared.errors import StoreUnavailable
 from shared.images.codec import encode_grey
+from shared.images.decoded import DecodeLimits
 from shared.images.heatmap import CONTOUR_COLOUR
+from shared.images.isolated import Decoders
 from shared.jobs.records import Item
 from shared.jobs.submission import Source, SyntheticSpec, submit_images, submit_synthetic
 from shared.services import Services
 from tests import simulated_worker
 from tests.unit.admin.web.conftest import Browser
+from tests.unit.images import misbehaving_decoder
 
 PICTURES = ("source", "mask", "probability", "overlay", "truth")
 
@@ -105,6 +110,21 @@ def test_a_source_over_the_longest_side_is_not_decoded(browser: Browser, service
     job = submit_images(services, [Source("wide.png", lambda: wide)], name="wide", submitted_by="ana")
     item = services.repository.items(job, limit=1)[0]
     assert browser.get(f"/items/{item.id}/source.png?size=256").data == placeholder()
+
+
+def test_a_source_that_crashes_its_decoder_is_a_placeholder(browser: Browser, app: Flask, services: Services) -> None:
+    app.extensions[DECODERS] = Decoders(
+        DecodeLimits(1, 1024), seconds=60, processes=1, module=misbehaving_decoder.__name__
+    )
+    hostile = encode_grey(np.zeros((20, misbehaving_decoder.SEGFAULT), np.uint8))
+    harmless = encode_grey(np.zeros((20, 40), np.uint8))
+    sources = [Source("hostile.png", lambda: hostile), Source("harmless.png", lambda: harmless)]
+    job = submit_images(services, sources, name="two", submitted_by="ana")
+    pictures = [
+        browser.get(f"/items/{item.id}/source.png?size=256").data for item in services.repository.items(job, limit=2)
+    ]
+    assert pictures[0] == placeholder()
+    assert image(pictures[1]).size == (40, 20)
 
 
 def test_a_store_that_is_away_is_not_a_placeholder(

@@ -3,13 +3,14 @@ import io
 import zipfile
 
 import pytest
+from sqlalchemy import select, update
 
 from admin import queries
 from admin.progress import ProgressMeter
 from shared.jobs.records import Job
 from shared.jobs.state import ItemCounts, JobKind, JobStatus
 from shared.jobs.submission import Source, SyntheticSpec, submit_images, submit_synthetic
-from shared.jobs.tables import new_id
+from shared.jobs.tables import ShardRow, new_id
 from shared.services import Services
 from tests import simulated_worker
 from tests.unit.admin.web.conftest import Browser
@@ -94,6 +95,28 @@ def test_pages_of_items_lead_there_and_back(
     assert "synthetic-000002" not in text
     assert "Previous" in text
     assert "Next" in text
+
+
+def test_what_workers_gave_back_is_said_until_it_goes_on(browser: Browser, services: Services) -> None:
+    job = synthetic(services, 3, done=False)
+    assert "gave" not in browser.get(f"/jobs/{job}").text
+    assert queries.given_back(services.database, job) is None
+    with services.database.read() as connection:
+        shard = connection.execute(select(ShardRow.id).where(ShardRow.job_id == job)).scalar_one()
+    claim = services.claims.claim(shard, worker="w")
+    assert claim is not None
+    services.claims.release(claim)
+    found = queries.given_back(services.database, job)
+    assert found is not None
+    assert found.images == 3
+    assert found.rest <= 2
+    for address in (f"/jobs/{job}", f"/jobs/{job}/progress"):
+        assert "<strong>3 waiting:</strong> a worker gave them back" in browser.get(address).text
+    with services.database.write() as connection:
+        connection.execute(update(ShardRow).values(not_before=0))
+    assert "The next try is due" in browser.get(f"/jobs/{job}").text
+    simulated_worker.process(services, job)
+    assert "gave" not in browser.get(f"/jobs/{job}").text
 
 
 @pytest.mark.parametrize("query", ["state=unknown", "after=-2", "after=99999999999999999999"])

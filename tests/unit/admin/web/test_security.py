@@ -3,7 +3,7 @@ import re
 import pytest
 from flask import Flask
 
-from admin.security import HEADERS
+from admin.security import HEADERS, TRANSPORT_SECURITY
 from shared.config import Settings
 from shared.errors import DatabaseUnavailable, StoreUnavailable
 from shared.jobs.submission import Source, SyntheticSpec, submit_images, submit_synthetic
@@ -16,11 +16,24 @@ NOTHING = "01890000-0000-7000-8000-000000000000"  # an id of nothing
 HOSTILE = "<img src=x onerror=alert(1)>\"'&{{7*7}}"
 
 
-@pytest.mark.parametrize("address", ["/", "/login", "/static/admin.css", "/health/live", "/nope", "/new/upload"])
+@pytest.mark.parametrize(
+    "address", ["/", "/login", "/static/admin.css", "/health/live", "/nope", "/new/upload", "/tokens", "/api/v1/jobs"]
+)
 def test_every_answer_carries_the_headers(browser: Browser, address: str) -> None:
     answer = browser.get(address)
     for name, value in HEADERS.items():
         assert answer.headers[name] == value
+
+
+def test_https_is_kept_to_once_it_was_used(browser: Browser) -> None:
+    assert "Strict-Transport-Security" not in browser.get("/login").headers
+    encrypted = browser.client.get("/login", base_url="https://localhost")
+    assert encrypted.headers["Strict-Transport-Security"] == TRANSPORT_SECURITY
+
+
+def test_only_uploads_may_be_large(stranger: Browser) -> None:
+    answer = stranger.client.post("/login", data={"name": "x" * 2**20, "csrf_token": stranger.token("/login")})
+    assert answer.status_code == 413
 
 
 def test_the_content_policy_lets_nothing_inline_or_foreign_in() -> None:
@@ -28,6 +41,9 @@ def test_the_content_policy_lets_nothing_inline_or_foreign_in() -> None:
     assert "unsafe" not in policy
     assert "http" not in policy
     assert "default-src 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "base-uri 'none'" in policy
+    assert "form-action 'self'" in policy
 
 
 def test_pages_are_not_kept_and_static_files_are(browser: Browser) -> None:
@@ -51,6 +67,7 @@ def test_no_page_has_inline_script_or_style(browser: Browser, services: Services
         "/new/upload",
         "/new/synthetic",
         "/models",
+        "/tokens",
     ):
         page = browser.get(address).text
         assert not re.search(r"\sstyle=|<style|\son\w+=|javascript:", page), address

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from admin.ui import forms
 from admin.ui.uploads import relative_path
 from shared.images.codec import encode_grey
-from shared.jobs.records import Item
+from shared.jobs.records import Item, Priority
 from shared.jobs.results import output_names
 from shared.jobs.state import JobKind
 from shared.services import Services
@@ -31,6 +31,14 @@ def test_a_synthetic_job_is_what_the_form_says(browser: Browser, services: Servi
         (30, 0.01, "speckle")
     }
     assert "Started with 5 images." in browser.get(answer.location).text
+
+
+@pytest.mark.parametrize(("count", "priority"), [("8", Priority.HIGH), ("9", Priority.NORMAL)])
+def test_a_few_images_go_before_the_batches(
+    browser: Browser, services: Services, count: str, priority: Priority
+) -> None:
+    browser.submit("/new/synthetic", VALID | {"count": count, "num_dots": "", "jitter": ""})
+    assert services.repository.jobs(limit=1)[0].priority == priority
 
 
 def test_what_is_left_empty_is_drawn_for_each_image(browser: Browser, services: Services) -> None:
@@ -124,6 +132,16 @@ def test_uploaded_images_are_processed_and_bad_ones_fail_alone(
         ("  spaced .png ", "spaced .png"),
         ("ünï 漢字 🦠.png", "ünï 漢字 🦠.png"),
         ("half\ud800.png", "half.png"),
+        ("not utf-8 \udcff\udcfe.png", "not utf-8 .png"),
+        ("\u202egnp.exe.png", "gnp.exe.png"),
+        ("a\u200eb\u2066c\u2069.png", "abc.png"),
+        ("CON.png", "_CON.png"),
+        ("lpt1", "_lpt1"),
+        ("aux.tar.gz/nul", "_aux.tar.gz/_nul"),
+        ("console.png", "console.png"),
+        ("C:scan.png", "C:scan.png"),
+        ("//server/share/x.png", "server/share/x.png"),
+        ("\\\\?\\C:\\x.png", "?/x.png"),
         ("%2e%2e%2fx.png", "%2e%2e%2fx.png"),
         ("x" * 5000 + ".tiff", "x" * 195 + ".tiff"),
         ("漢" * 100 + ".png", "漢" * 65 + ".png"),

@@ -1,0 +1,9 @@
+"""The HTTP API under `/api/v1`, described by the document that it serves itself.
+
+Every request shows a token (`admin.tokens`); errors are problem details (RFC 9457).
+"""
+
+from admin.api import document, items, jobs, models
+from admin.api.operations import blueprint
+
+__all__ = ["blueprint", "document", "items", "jobs", "models"]

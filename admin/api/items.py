@@ -1,0 +1,52 @@
+"""One image of a job, and its files."""
+
+from uuid import UUID
+
+from flask import abort
+from flask.typing import ResponseReturnValue
+
+from admin.api import schemas
+from admin.api.operations import operation
+from admin.context import services
+from admin.ui.files import files_of, send
+from shared.errors import ObjectMissing
+from shared.jobs.records import Item
+from shared.jobs.state import JobKind
+
+_NO_ITEM = {404: "There is no such image, or it has no such file (yet)."}
+_LINK = {302: "A link to the file in the object store, which holds for some minutes; where S3_PUBLIC_URL is set."}
+
+
+@operation("GET", "/items/<uuid:item_id>", answer=schemas.Item, problems=_NO_ITEM)
+def item(item_id: UUID) -> schemas.Item:
+    """Look at one image of a job."""
+    found, kind = _item(item_id)
+    return schemas.Item.of(found, list(files_of(found, kind)))
+
+
+@operation(
+    "GET",
+    "/items/<uuid:item_id>/files/<any(source, mask, probability, truth):file>",
+    media=("image/png", "application/octet-stream"),
+    problems=_NO_ITEM | _LINK,
+)
+def item_file(item_id: UUID, file: str) -> ResponseReturnValue:
+    """Take home a file of an image: `source`, `mask`, `probability` or `truth`.
+
+    Uploaded sources come as bytes without a type; all others are PNG.
+    """
+    found, kind = _item(item_id)
+    stored = files_of(found, kind).get(file)
+    if stored is None:
+        abort(404)
+    try:
+        return send(services(), found, file, *stored)
+    except ObjectMissing:
+        abort(404)
+
+
+def _item(item_id: UUID) -> tuple[Item, JobKind]:
+    found = services().repository.item(str(item_id))
+    if found is None:
+        abort(404)
+    return found, services().repository.job(found.job_id).kind

@@ -1,0 +1,121 @@
+"""Jobs: list, look, submit, steer, take the results home."""
+
+from uuid import UUID
+
+from flask import Response, current_app, g, request, url_for
+from flask.typing import ResponseReturnValue
+
+from admin.api import schemas
+from admin.api.operations import InvalidRequest, operation
+from admin.context import account, role, services
+from admin.ui import uploads
+from admin.ui.download import results_zip
+from admin.ui.files import files_of
+from admin.ui.forms import MOST_FILES
+from shared.errors import UsageError
+from shared.jobs.submission import SyntheticSpec, submit_images, submit_synthetic
+
+_NO_JOB = {404: "There is no such job."}
+_CONFLICT = _NO_JOB | {409: "The job's state does not allow it."}
+_FILES = "images"
+
+
+@operation("GET", "/me", answer=schemas.Me)
+def me() -> schemas.Me:
+    """Tell whose token this is, and what it may do."""
+    token = g.token
+    return schemas.Me(
+        account=token.user_name, role=role(), token=token.name, expires_at=schemas.time_or_none(token.expires_at)
+    )
+
+
+@operation("GET", "/jobs", answer=schemas.Jobs, query=schemas.JobsPage)
+def jobs(query: schemas.JobsPage) -> schemas.Jobs:
+    """List the jobs, the newest first.
+
+    Pages are cut by key: give `next` of one page as `before` of the following one.
+    """
+    before = str(query.before) if query.before else None
+    found = services().repository.jobs(limit=query.limit + 1, before=before)
+    page = found[: query.limit]
+    return schemas.Jobs(
+        jobs=[schemas.Job.of(job) for job in page], next=page[-1].id if len(found) > query.limit else None
+    )
+
+
+@operation("GET", "/jobs/<uuid:job_id>", answer=schemas.Job, problems=_NO_JOB)
+def job(job_id: UUID) -> schemas.Job:
+    """Look at a job."""
+    return _job(str(job_id))
+
+
+@operation("GET", "/jobs/<uuid:job_id>/items", answer=schemas.Items, query=schemas.ItemsPage, problems=_NO_JOB)
+def job_items(job_id: UUID, query: schemas.ItemsPage) -> schemas.Items:
+    """List the images of a job, of one state or all, by number."""
+    repository = services().repository
+    kind = repository.job(str(job_id)).kind
+    states = [query.state] if query.state else []
+    found = repository.items(str(job_id), limit=query.limit + 1, after=query.after, states=states)
+    page = found[: query.limit]
+    return schemas.Items(
+        items=[schemas.Item.of(item, list(files_of(item, kind))) for item in page],
+        next=page[-1].number if len(found) > query.limit else None,
+    )
+
+
+@operation("GET", "/jobs/<uuid:job_id>/results.zip", media=("application/zip",), problems=_NO_JOB)
+def job_results(job_id: UUID) -> Response:
+    """Take home masks, probability maps and results.csv, as far as they are there."""
+    return results_zip(services(), services().repository.job(str(job_id)))
+
+
+@operation("POST", "/jobs/synthetic", answer=schemas.Job, status=201, body=schemas.Synthetic)
+def submit_generated(body: schemas.Synthetic) -> ResponseReturnValue:
+    """Start a job of generated images."""
+    try:
+        spec = SyntheticSpec(**body.model_dump(exclude={"name"}))
+    except UsageError as error:
+        raise InvalidRequest([schemas.FieldProblem(field="", reason=str(error))]) from error
+    return _started(submit_synthetic(services(), spec, name=body.name, submitted_by=_submitter()))
+
+
+@operation("POST", "/jobs/images", answer=schemas.Job, status=201, body=schemas.Name, files=_FILES)
+def submit_uploaded(body: schemas.Name) -> ResponseReturnValue:
+    """Start a job of uploaded images, each a part `images` of the form.
+
+    At most 500 files in a request. An image that cannot be used becomes a failed item; its name never becomes a path.
+    """
+    files = [file for file in request.files.getlist(_FILES) if file.filename]
+    unknown = sorted(set(request.files) - {_FILES})
+    if unknown or not 1 <= len(files) <= MOST_FILES:
+        reason = f"send 1 to {MOST_FILES} files, each as a part named {_FILES}"
+        raise InvalidRequest([schemas.FieldProblem(field=_FILES, reason=reason)])
+    sources = uploads.sources(files, max_bytes=services().settings.max_source_bytes)
+    return _started(submit_images(services(), sources, name=body.name, submitted_by=_submitter()))
+
+
+@operation("POST", "/jobs/<uuid:job_id>/cancel", answer=schemas.Job, problems=_CONFLICT)
+def cancel_job(job_id: UUID) -> schemas.Job:
+    """Cancel a job; what has succeeded stays."""
+    return schemas.Job.of(services().repository.cancel(str(job_id)))
+
+
+@operation("POST", "/jobs/<uuid:job_id>/retry", answer=schemas.Job, problems=_CONFLICT)
+def retry_job(job_id: UUID) -> schemas.Job:
+    """Try again what failed or was cancelled."""
+    return schemas.Job.of(services().repository.retry(str(job_id)))
+
+
+def _job(job_id: str) -> schemas.Job:
+    return schemas.Job.of(services().repository.job(job_id))
+
+
+def _started(job_id: str) -> ResponseReturnValue:
+    answer = current_app.response_class(_job(job_id).model_dump_json(), 201, mimetype="application/json")
+    answer.headers["Location"] = url_for("api.job", job_id=job_id)
+    return answer
+
+
+def _submitter() -> str:
+    known = account()
+    return f"{known.name} (API)" if known else "API"

@@ -1,0 +1,128 @@
+"""How an operation of the API is declared: what it takes and gives stands once, in its decorator.
+
+The declaration checks the request, makes the answer, and is what `admin.api.document` draws.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import wraps
+from typing import Any
+
+from flask import Blueprint, Response, jsonify, request
+from flask.typing import ResponseReturnValue
+from pydantic import BaseModel, ValidationError
+from werkzeug.exceptions import BadRequest
+
+from admin.api.schemas import FieldProblem, Problem
+
+blueprint = Blueprint("api", __name__, url_prefix="/api/v1")
+
+JSON, FORM = "application/json", "multipart/form-data"
+PROBLEM_TYPE = "application/problem+json"
+_DECLARED: dict[str, "Operation"] = {}
+
+
+@dataclass(frozen=True)
+class Operation:
+    """What an operation takes and gives. `media` is what it gives where that is no JSON."""
+
+    summary: str
+    description: str
+    changes: bool
+    answer: type[BaseModel] | None
+    status: int
+    media: tuple[str, ...]
+    query: type[BaseModel] | None
+    body: type[BaseModel] | None
+    files: str | None  # the name of a form's part for files
+    problems: Mapping[int, str] = field(default_factory=dict)
+
+
+class InvalidRequest(BadRequest):
+    """Values of a request that do not fit; `fields` says which."""
+
+    code = 422
+
+    def __init__(self, fields: list[FieldProblem]) -> None:
+        super().__init__("Some values do not fit: see `fields`.")
+        self.fields = fields
+
+
+def operation(
+    method: str,
+    path: str,
+    *,
+    answer: type[BaseModel] | None = None,
+    status: int = 200,
+    media: tuple[str, ...] = (JSON,),
+    query: type[BaseModel] | None = None,
+    body: type[BaseModel] | None = None,
+    files: str | None = None,
+    problems: Mapping[int, str] | None = None,
+) -> Callable[[Callable[..., Any]], Callable[..., ResponseReturnValue]]:
+    """Add a view to the API. It gets `query` and `body` as keywords and returns `answer`, or a response of its own."""
+
+    def declare(view: Callable[..., Any]) -> Callable[..., ResponseReturnValue]:
+        summary, _, description = (view.__doc__ or "").partition("\n")
+        _DECLARED[view.__name__] = Operation(
+            summary=summary.rstrip("."),
+            description=" ".join(description.split()),
+            changes=method != "GET",
+            answer=answer,
+            status=status,
+            media=media,
+            query=query,
+            body=body,
+            files=files,
+            problems=problems or {},
+        )
+
+        @wraps(view)
+        def answering(**arguments: Any) -> ResponseReturnValue:
+            if query is not None:
+                arguments["query"] = _checked(query, request.args.to_dict())
+            if body is not None:
+                arguments["body"] = _checked(body, request.form.to_dict() if files else _json())
+            result = view(**arguments)
+            if not isinstance(result, BaseModel):
+                return result  # type: ignore[no-any-return]
+            return Response(result.model_dump_json(), status, mimetype=JSON)
+
+        blueprint.add_url_rule(path, view.__name__, answering, methods=[method])
+        return answering
+
+    return declare
+
+
+def declared(endpoint: str) -> Operation | None:
+    """Return the declaration of an endpoint of the API."""
+    return _DECLARED.get(endpoint.removeprefix(f"{blueprint.name}."))
+
+
+def problem(status: int, title: str, detail: str, fields: list[FieldProblem] | None = None) -> Response:
+    """Return an error as the API gives it."""
+    answer = jsonify(Problem(title=title, status=status, detail=detail, fields=fields or []).model_dump())
+    answer.status_code = status
+    answer.mimetype = PROBLEM_TYPE
+    return answer
+
+
+def _json() -> object:
+    if not request.is_json:
+        raise InvalidRequest([FieldProblem(field="", reason=f"send a body of the type {JSON}")])
+    try:
+        return request.get_json()
+    except (BadRequest, RecursionError) as error:  # the latter: brackets within brackets within …
+        raise InvalidRequest([FieldProblem(field="", reason="the body is no JSON")]) from error
+
+
+def _checked(model: type[BaseModel], values: object) -> BaseModel:
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise InvalidRequest(
+            [
+                FieldProblem(field=".".join(map(str, found["loc"])), reason=found["msg"])
+                for found in error.errors(include_url=False, include_input=False)
+            ]
+        ) from error

@@ -1,0 +1,220 @@
+"""What the API takes and gives: the one definition of its JSON, checked at run time and drawn into the document."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Self
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from admin.accounts import Role
+from admin.ui.forms import LARGEST_JITTER, LARGEST_SEED, MOST_IMAGES
+from shared.jobs.models import Model as RegisteredModel
+from shared.jobs.records import Item as ItemRecord
+from shared.jobs.records import Job as JobRecord
+from shared.jobs.state import ItemStatus, JobKind, JobStatus
+from shared.jobs.submission import MOST_DOTS
+
+MOST_ON_A_PAGE = 500
+
+Time = Annotated[datetime, Field(description="In UTC, as RFC 3339 has it.")]
+Share = Annotated[float, Field(ge=0, le=1)]
+# Without control characters: PostgreSQL takes no NUL.
+JobName = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\u0000-\u001f\u007f]*$")]
+
+
+class _Given(BaseModel):
+    """What the API gives."""
+
+    model_config = ConfigDict(frozen=True, json_schema_serialization_defaults_required=True)
+
+
+class _Taken(BaseModel):
+    """What the API takes: a name that it does not know is a mistake, not something to pass over."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class FieldProblem(_Given):
+    """What is wrong with one value of a request."""
+
+    field: str
+    reason: str
+
+
+class Problem(_Given):
+    """An error, as RFC 9457 has it."""
+
+    title: str
+    status: int
+    detail: str = Field(description="What to do about it, in one line.")
+    fields: list[FieldProblem] = Field(default=[], description="The values that do not fit.")
+
+
+class Counts(_Given):
+    """How many images of a job are in which state."""
+
+    total: int
+    pending: int
+    running: int
+    succeeded: int
+    failed: int
+    cancelled: int
+
+
+class Job(_Given):
+    """A job."""
+
+    id: str
+    kind: JobKind
+    name: str
+    state: JobStatus
+    priority: int
+    submitted_by: str
+    created_at: Time
+    started_at: Time | None
+    finished_at: Time | None
+    uploading: bool = Field(description="Whether images may still be added.")
+    cancel_requested: bool
+    model: str | None = Field(description="SHA-256 of the model of its images; null: each worker's own.")
+    counts: Counts
+
+    @classmethod
+    def of(cls, job: JobRecord) -> Self:
+        """Return a job as the API gives it."""
+        return cls(
+            **{
+                name: getattr(job, name)
+                for name in ("id", "kind", "name", "state", "priority", "submitted_by", "model")
+            },
+            created_at=_time(job.created_at),
+            started_at=time_or_none(job.started_at),
+            finished_at=time_or_none(job.finished_at),
+            uploading=job.sealed_at is None and not job.state.is_final,
+            cancel_requested=job.cancel_requested_at is not None,
+            counts=Counts(**{name: getattr(job.counts, name) for name in Counts.model_fields}),
+        )
+
+
+class Item(_Given):
+    """One image of a job. Scores are null until it succeeded, `dice` and `iou` where its truth is not known."""
+
+    id: str
+    job_id: str
+    number: int = Field(description="Its place in the job, from 0.")
+    path: str = Field(description="Relative, as the submitter named it.")
+    state: ItemStatus
+    attempts: int
+    error_code: str | None = Field(description="A stable word, such as `not_an_image`.")
+    error: str | None
+    note: str | None
+    finished_at: Time | None
+    seconds: float | None
+    width: int | None = Field(description="px")
+    height: int | None = Field(description="px")
+    foreground: Share | None = Field(description="Share of the mask's pixels that are set.")
+    confidence: Share | None
+    trust: Share | None = Field(description="The Dice that the network expects of its mask.")
+    dice: Share | None
+    iou: Share | None
+    model: str | None
+    threshold: float | None
+    files: list[str] = Field(description="What `/items/{item_id}/files/{file}` can give.")
+
+    @classmethod
+    def of(cls, item: ItemRecord, files: list[str]) -> Self:
+        """Return an item as the API gives it."""
+        own = cls.model_fields.keys() - {"files", "finished_at"}
+        values = {name: getattr(item, name) for name in own}
+        return cls(**values, finished_at=time_or_none(item.finished_at), files=files)
+
+
+class Jobs(_Given):
+    """A page of jobs, the newest first."""
+
+    jobs: list[Job]
+    next: str | None = Field(description="The `before` of the next page; null on the last.")
+
+
+class Items(_Given):
+    """A page of a job's images, by number."""
+
+    items: list[Item]
+    next: int | None = Field(description="The `after` of the next page; null on the last.")
+
+
+class Model(_Given):
+    """A published model."""
+
+    sha256: str
+    name: str
+    size: int = Field(description="bytes")
+    published_at: Time
+    published_by: str
+    active: bool = Field(description="Whether new jobs get it.")
+
+    @classmethod
+    def of(cls, model: RegisteredModel, active: RegisteredModel | None) -> Self:
+        """Return a model as the API gives it."""
+        return cls(
+            **{name: getattr(model, name) for name in ("sha256", "name", "size", "published_by")},
+            published_at=_time(model.published_at),
+            active=active is not None and active.sha256 == model.sha256,
+        )
+
+
+class Models(_Given):
+    """The published models, the newest first; where none is active, new jobs get each worker's own."""
+
+    models: list[Model]
+
+
+class Me(_Given):
+    """Whose token it is, and what it may do."""
+
+    account: str
+    role: Role
+    token: str
+    expires_at: Time | None
+
+
+class JobsPage(_Taken):
+    """Which page of jobs."""
+
+    limit: int = Field(default=50, ge=1, le=MOST_ON_A_PAGE)
+    before: UUID | None = Field(default=None, description="`next` of the page before.")
+
+
+class ItemsPage(_Taken):
+    """Which page of a job's images."""
+
+    limit: int = Field(default=100, ge=1, le=MOST_ON_A_PAGE)
+    after: int = Field(default=-1, ge=-1, lt=2**31, description="`next` of the page before.")
+    state: ItemStatus | None = None
+
+
+class Name(_Taken):
+    """The name of a new job."""
+
+    name: JobName = "upload"
+
+
+class Synthetic(_Taken):
+    """A job of generated images; what is null is drawn for each of them."""
+
+    name: JobName = "synthetic"
+    count: int = Field(ge=1, le=MOST_IMAGES)
+    seed: int = Field(default=0, ge=0, le=LARGEST_SEED)
+    num_dots: int | None = Field(default=None, ge=1, le=MOST_DOTS)
+    jitter: float | None = Field(default=None, ge=0, le=LARGEST_JITTER)
+    severity_from: Share = 0.0
+    severity_to: Share = 1.0
+    noise: str | None = Field(default=None, max_length=20)
+
+
+def time_or_none(timestamp: float | None) -> datetime | None:
+    """Return a Unix time as the API gives it."""
+    return None if timestamp is None else datetime.fromtimestamp(timestamp, UTC)
+
+
+def _time(timestamp: float) -> datetime:
+    return datetime.fromtimestamp(timestamp, UTC)

@@ -1,0 +1,59 @@
+"""The stored objects of an item, as they are: behind the account's check, or by a link that ends soon.
+
+No key is taken from a request: it names an item and one of its files, and the item's row names the object.
+"""
+
+import threading
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+
+from flask import Response, redirect
+from flask.typing import ResponseReturnValue
+from werkzeug.utils import secure_filename
+
+from shared.errors import ObjectMissing
+from shared.jobs.records import Item
+from shared.jobs.state import JobKind
+from shared.services import Services
+
+LINK_SECONDS = 300
+_PNG = "image/png"
+_BYTES = "application/octet-stream"
+# A source may have hundreds of megabytes, all in memory while it is read: so many at once.
+_READING = threading.BoundedSemaphore(4)
+
+
+def files_of(item: Item, kind: JobKind) -> Mapping[str, tuple[str, str]]:
+    """Return key and content type of what is there of an item: `source`, `mask`, `probability`, `truth`.
+
+    Somebody's upload is never given as an image: a browser would show what may be no image at all.
+    """
+    source_type = _PNG if kind is JobKind.SYNTHETIC else _BYTES
+    keys = {
+        "source": (item.source_key, source_type),
+        "mask": (item.mask_key, _PNG),
+        "probability": (item.probability_key, _PNG),
+        "truth": (item.truth_key, _PNG),
+    }
+    return {name: (key, media) for name, (key, media) in keys.items() if key is not None}
+
+
+def send(services: Services, item: Item, name: str, key: str, media: str) -> ResponseReturnValue:
+    """Answer with the object, or with a link to it that holds for LINK_SECONDS where S3_PUBLIC_URL is set.
+
+    Raises:
+        ObjectMissing: the store has lost it.
+    """
+    stem = secure_filename(PurePosixPath(item.path).stem)[:60] or "image"
+    ending = PurePosixPath(key).suffix
+    filename = f"{stem}{ending}" if name == "source" else f"{stem}-{name}{ending}"
+    link = services.store.link(key, seconds=LINK_SECONDS, filename=filename, content_type=media)
+    if link is not None:
+        if not services.store.exists(key):
+            raise ObjectMissing(f"{key} is gone")
+        return redirect(link, 302)
+    with _READING:
+        data = services.store.get(key)
+    answer = Response(data, mimetype=media)
+    answer.headers.set("Content-Disposition", "attachment", filename=filename)
+    return answer

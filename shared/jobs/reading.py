@@ -1,0 +1,95 @@
+"""Jobs and items as they stand, for status, download and the admin."""
+
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, func, select
+
+from shared.errors import JobNotFound
+from shared.jobs.database import Database
+from shared.jobs.records import Item, Job
+from shared.jobs.state import ItemCounts, ItemStatus, JobKind, JobStatus
+from shared.jobs.tables import STAYS, ItemRow, JobRow, ShardRow
+
+_COUNT_COLUMNS = [
+    func.coalesce(func.sum(getattr(ShardRow, count.name)), 0).label(count.name) for count in fields(ItemCounts)
+]
+_JOB_COLUMNS = [getattr(JobRow, field.name) for field in fields(Job) if field.name != "counts"]
+_ITEM_COLUMNS = [getattr(ItemRow, field.name) for field in fields(Item)]
+
+
+class JobReader:
+    """Reads the jobs of one database; those that are being removed are not there any more."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    def job(self, job_id: str) -> Job:
+        """Return a job by its id; JobNotFound where there is none."""
+        with self.database.read() as connection:
+            rows = _jobs(connection, select(*_JOB_COLUMNS).where(JobRow.id == job_id, STAYS))
+        if not rows:
+            raise JobNotFound(f"there is no job {job_id}: `producer status` lists the jobs")
+        return rows[0]
+
+    def jobs(self, *, limit: int, before: str | None = None) -> list[Job]:
+        """Return the newest jobs first; `before` is the last id of the page before."""
+        query = select(*_JOB_COLUMNS).where(STAYS).order_by(JobRow.id.desc()).limit(limit)
+        if before is not None:
+            query = query.where(JobRow.id < before)
+        with self.database.read() as connection:
+            return _jobs(connection, query)
+
+    def job_ids_ending(self, ending: str, *, limit: int) -> list[str]:
+        """Return ids that end in this text, the newest first."""
+        fits = JobRow.id.endswith(ending, autoescape=True)
+        query = select(JobRow.id).where(fits, STAYS).order_by(JobRow.id.desc())
+        with self.database.read() as connection:
+            return list(connection.execute(query.limit(limit)).scalars())
+
+    def items(self, job_id: str, *, limit: int, after: int = -1, states: Sequence[ItemStatus] = ()) -> list[Item]:
+        """Return items of a job by number, from the one after number `after`."""
+        query = select(*_ITEM_COLUMNS).where(ItemRow.job_id == job_id, ItemRow.number > after)
+        if states:
+            query = query.where(ItemRow.state.in_(states))
+        with self.database.read() as connection:
+            return [_item(row) for row in connection.execute(query.order_by(ItemRow.number).limit(limit))]
+
+    def paths(self, job_id: str, *, limit: int, after: int = -1) -> list[tuple[int, str]]:
+        """Return numbers and paths alone of items of a job by number, from the one after number `after`."""
+        query = select(ItemRow.number, ItemRow.path).where(ItemRow.job_id == job_id, ItemRow.number > after)
+        with self.database.read() as connection:
+            return [(row.number, row.path) for row in connection.execute(query.order_by(ItemRow.number).limit(limit))]
+
+    def item(self, item_id: str) -> Item | None:
+        """Return an item by its id."""
+        with self.database.read() as connection:
+            row = connection.execute(
+                select(*_ITEM_COLUMNS).join(JobRow, JobRow.id == ItemRow.job_id).where(ItemRow.id == item_id, STAYS)
+            ).one_or_none()
+        return None if row is None else _item(row)
+
+
+def counts_of(connection: Connection, job_id: str) -> ItemCounts:
+    """Return the counts of a job, the sums over its shards."""
+    row = connection.execute(select(*_COUNT_COLUMNS).where(ShardRow.job_id == job_id)).one()
+    return ItemCounts(**{name: int(value) for name, value in row._mapping.items()})
+
+
+def _jobs(connection: Connection, query: Select[Any]) -> list[Job]:
+    rows = connection.execute(query).all()
+    of_these: ColumnElement[bool] = ShardRow.job_id.in_([row.id for row in rows])
+    counted = connection.execute(select(ShardRow.job_id, *_COUNT_COLUMNS).where(of_these).group_by(ShardRow.job_id))
+    counts = {row[0]: ItemCounts(*(int(value) for value in row[1:])) for row in counted}
+    return [
+        Job(
+            **dict(row._mapping) | {"kind": JobKind(row.kind), "state": JobStatus(row.state)},
+            counts=counts.get(row.id, ItemCounts()),
+        )
+        for row in rows
+    ]
+
+
+def _item(row: Any) -> Item:
+    return Item(**dict(row._mapping) | {"state": ItemStatus(row.state)})

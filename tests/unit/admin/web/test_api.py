@@ -1,0 +1,276 @@
+"""The HTTP API; every answer in here is held against the document that the API serves."""
+
+import io
+import json
+import math
+import re
+import zipfile
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import validate as validate_document
+from werkzeug.test import TestResponse
+
+from admin import accounts, tokens
+from admin.accounts import Role
+from shared.errors import DatabaseUnavailable
+from shared.jobs.models import ModelRegistry
+from shared.jobs.submission import SyntheticSpec, submit_synthetic
+from shared.services import Services
+from tests import simulated_worker
+from tests.unit.admin.web.conftest import Browser
+
+NOTHING = "01890000-0000-7000-8000-000000000000"
+PNG = simulated_worker.encode_grey(simulated_worker.synthesise(1, size=64).image)
+
+
+class Api:
+    """A client that shows a token and believes no answer that the document does not announce."""
+
+    def __init__(self, client: FlaskClient, document: dict[str, Any], token: str) -> None:
+        self.client = client
+        self.document = document
+        self.headers = {"Authorization": f"Bearer {token}"}
+
+    def get(self, path: str, **options: Any) -> TestResponse:
+        return self.send("GET", path, **options)
+
+    def post(self, path: str, **options: Any) -> TestResponse:
+        return self.send("POST", path, **options)
+
+    def send(self, method: str, path: str, **options: Any) -> TestResponse:
+        answer = self.client.open(
+            f"/api/v1{path}", method=method, headers=self.headers | options.pop("headers", {}), buffered=True, **options
+        )
+        self.hold_against_the_document(answer, method, f"/api/v1{path.partition('?')[0]}")
+        return answer
+
+    def hold_against_the_document(self, answer: TestResponse, method: str, path: str) -> None:
+        patterns = {re.sub(r"\{\w+\}", "[^/]+", template): template for template in self.document["paths"]}
+        # Without a parameter first: /jobs/images is no job.
+        fitting = [template for pattern, template in patterns.items() if re.fullmatch(pattern, path)]
+        template = max(fitting, key=lambda found: "{" not in found)
+        declared = self.document["paths"][template][method.lower()]["responses"]
+        assert str(answer.status_code) in declared, (answer.status_code, answer.text)
+        content = declared[str(answer.status_code)].get("content")
+        if content is None:
+            return
+        assert answer.mimetype in content
+        schema = content[answer.mimetype].get("schema")
+        if schema is not None:
+            schema = schema | {"components": self.document["components"]}
+            Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER).validate(answer.json)
+
+
+@pytest.fixture
+def document(app: Flask) -> dict[str, Any]:
+    return app.test_client().get("/api/v1/openapi.json").json
+
+
+@pytest.fixture
+def operator(app: Flask, services: Services, document: dict[str, Any]) -> Api:
+    token = tokens.create(services.database, "ana", "script", Role.OPERATOR)
+    return Api(app.test_client(), document, token)
+
+
+@pytest.fixture
+def viewer(app: Flask, services: Services, document: dict[str, Any]) -> Api:
+    accounts.add(services.database, "vic", "words that vic knows", Role.VIEWER)
+    return Api(app.test_client(), document, tokens.create(services.database, "vic", "script", Role.VIEWER))
+
+
+@pytest.fixture
+def job(services: Services) -> str:
+    """A synthetic job of five images that succeeded."""
+    job_id = submit_synthetic(services, SyntheticSpec(5), name="job", submitted_by="ana")
+    simulated_worker.process(services, job_id)
+    return job_id
+
+
+def routes(app: Flask) -> Iterator[tuple[str, str]]:
+    for rule in app.url_map.iter_rules():
+        if rule.endpoint.startswith("api.") and rule.endpoint != "api.document":
+            address = rule.build({name: "mask" if name == "file" else NOTHING for name in rule.arguments})[1]
+            for method in rule.methods - {"HEAD", "OPTIONS"}:
+                yield method, address
+
+
+def test_the_document_is_valid_and_names_every_route(app: Flask, document: dict[str, Any]) -> None:
+    validate_document(document)
+    described = {(method, path) for path, found in document["paths"].items() for method in found}
+    served = {
+        (method.lower(), re.sub(r"<(?:[^:>]*:)?(\w+)>", r"{\1}", rule.rule))
+        for rule in app.url_map.iter_rules()
+        if rule.endpoint.startswith("api.") and rule.endpoint != "api.document"
+        for method in rule.methods - {"HEAD", "OPTIONS"}
+    }
+    assert described == served
+    assert len(served) >= 12
+    identifiers = [found["operationId"] for path in document["paths"].values() for found in path.values()]
+    assert len(set(identifiers)) == len(identifiers)
+
+
+def test_every_route_wants_a_token(app: Flask, browser: Browser) -> None:
+    # A session is none; nor is what is no token at all.
+    for method, address in routes(app):
+        for headers in ({}, {"Authorization": "Bearer dln_" + "x" * 43}, {"Authorization": "Basic YW5hOng="}):
+            answer = browser.client.open(address, method=method, headers=headers)
+            assert answer.status_code == 401, (method, address)
+            assert answer.mimetype == "application/problem+json"
+            assert answer.headers["WWW-Authenticate"] == "Bearer"
+            assert "Set-Cookie" not in answer.headers
+
+
+def test_a_token_opens_no_page(operator: Api) -> None:
+    assert operator.client.get("/", headers=operator.headers).status_code == 302
+
+
+def test_a_viewer_changes_nothing(app: Flask, viewer: Api) -> None:
+    refused = 0
+    for method, address in routes(app):
+        answer = viewer.client.open(address, method=method, headers=viewer.headers)
+        assert (answer.status_code == 403) is (method == "POST"), (method, address)
+        refused += answer.status_code == 403
+    assert refused == 4
+    assert viewer.get("/me").json["role"] == "viewer"
+
+
+def test_an_operators_token_can_be_a_viewer(app: Flask, services: Services, document: dict[str, Any]) -> None:
+    api = Api(app.test_client(), document, tokens.create(services.database, "ana", "reads", Role.VIEWER))
+    assert api.get("/me").json == {"account": "ana", "role": "viewer", "token": "reads", "expires_at": None}
+    assert api.post("/jobs/synthetic", json={"count": 1}).status_code == 403
+
+
+def test_jobs_come_in_pages_by_key(operator: Api, services: Services) -> None:
+    made = [submit_synthetic(services, SyntheticSpec(1), name=str(n), submitted_by="ana") for n in range(5)]
+    seen, cursor = [], ""
+    while True:
+        page = operator.get(f"/jobs?limit=2{cursor}").json
+        seen += [job["id"] for job in page["jobs"]]
+        if page["next"] is None:
+            break
+        cursor = f"&before={page['next']}"
+    assert seen == made[::-1]
+
+
+def test_items_come_in_pages_and_by_state(operator: Api, services: Services, job: str) -> None:
+    first = operator.get(f"/jobs/{job}/items?limit=3").json
+    second = operator.get(f"/jobs/{job}/items?limit=3&after={first['next']}").json
+    assert [item["number"] for item in first["items"] + second["items"]] == [0, 1, 2, 3, 4]
+    assert second["next"] is None
+    assert operator.get(f"/jobs/{job}/items?state=failed").json["items"] == []
+    assert operator.get(f"/jobs/{NOTHING}/items").status_code == 404
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=501", "limit=x", "after=-2", "state=done", "unknown=1"])
+def test_a_query_that_does_not_fit_is_named(operator: Api, job: str, query: str) -> None:
+    answer = operator.get(f"/jobs/{job}/items?{query}")
+    assert answer.status_code == 422
+    assert [found["field"] for found in answer.json["fields"]] == [query.partition("=")[0]]
+
+
+def test_an_item_and_its_files(operator: Api, services: Services, job: str) -> None:
+    item = operator.get(f"/jobs/{job}/items?limit=1").json["items"][0]
+    assert operator.get(f"/items/{item['id']}").json == item
+    assert item["files"] == ["source", "mask", "probability", "truth"]
+    stored = services.repository.item(item["id"])
+    assert stored is not None
+    for name, key in (("mask", stored.mask_key), ("source", stored.source_key)):
+        answer = operator.get(f"/items/{item['id']}/files/{name}")
+        assert answer.data == services.store.get(key)
+        assert answer.headers["Content-Disposition"].startswith("attachment; filename=synthetic-000000")
+    assert operator.client.get(f"/api/v1/items/{item['id']}/files/other", headers=operator.headers).status_code == 404
+    services.store.delete([stored.mask_key])
+    assert operator.get(f"/items/{item['id']}/files/mask").status_code == 404
+    assert operator.get(f"/items/{NOTHING}").status_code == 404
+
+
+def test_results_as_a_zip(operator: Api, job: str) -> None:
+    with zipfile.ZipFile(io.BytesIO(operator.get(f"/jobs/{job}/results.zip").data)) as archive:
+        assert "results.csv" in archive.namelist()
+
+
+def test_a_synthetic_job_from_start_to_retry(operator: Api, services: Services) -> None:
+    answer = operator.post("/jobs/synthetic", json={"count": 3, "name": "mine", "noise": "gaussian"})
+    assert answer.status_code == 201
+    made = answer.json
+    assert answer.headers["Location"] == f"/api/v1/jobs/{made['id']}"
+    assert (made["name"], made["submitted_by"], made["counts"]["total"]) == ("mine", "ana (API)", 3)
+    assert operator.post(f"/jobs/{made['id']}/retry").status_code == 409
+    assert operator.post(f"/jobs/{made['id']}/cancel").json["state"] == "cancelled"
+    assert operator.post(f"/jobs/{made['id']}/cancel").status_code == 409
+    assert operator.post(f"/jobs/{made['id']}/retry").json["counts"]["pending"] == 3
+    assert operator.post(f"/jobs/{NOTHING}/cancel").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{}, {"count": 0}, {"count": 1, "more": 1}, {"count": 1, "noise": "pink"}, {"count": 1, "name": "a\0b"}, [],
+     {"count": 1, "jitter": 1e999}, {"count": 1, "jitter": math.nan}, {"count": 1, "severity_to": math.nan},
+     {"count": 1, "severity_from": 0.5, "severity_to": 0.1}],
+)  # fmt: skip
+def test_a_body_that_does_not_fit(operator: Api, body: object) -> None:
+    answer = operator.post("/jobs/synthetic", data=json.dumps(body), content_type="application/json")
+    assert answer.status_code == 422
+    assert answer.json["fields"]
+
+
+def test_a_page_after_what_is_no_id(operator: Api) -> None:
+    for cursor in ("x", "a%00", f"{NOTHING}x"):
+        assert operator.get(f"/jobs?before={cursor}").json["fields"][0]["field"] == "before"
+
+
+def test_a_body_that_is_no_json(operator: Api) -> None:
+    deep = "[" * 100_000
+    sent_as_json = [{"data": data, "content_type": "application/json"} for data in ("{", deep, b"\xff", "1" * 5000)]
+    for sent in (*sent_as_json, {"data": {"count": "1"}}):
+        assert operator.post("/jobs/synthetic", **sent).status_code == 422
+
+
+def test_an_upload_whose_names_lead_nowhere(operator: Api, services: Services) -> None:
+    names = ["../../etc/passwd.png", "/a/b.png", "C:/x/b.png", "b.png"]
+    parts = [(io.BytesIO(PNG), name) for name in names]
+    made = operator.post("/jobs/images", data={"name": "up", "images": parts})
+    assert made.status_code == 201
+    items = operator.get(f"/jobs/{made.json['id']}/items").json["items"]
+    assert [item["path"] for item in items] == ["etc/passwd.png", "a/b.png", "x/b.png", "b.png"]
+    simulated_worker.process(services, made.json["id"])
+    # What somebody uploaded is given back as bytes that no browser shows.
+    assert operator.get(f"/items/{items[0]['id']}/files/source").mimetype == "application/octet-stream"
+
+
+def test_an_upload_without_images_or_with_something_else(operator: Api) -> None:
+    for data in ({"name": "up"}, {"images": "text"}, {"other": (io.BytesIO(PNG), "a.png")}):
+        assert operator.post("/jobs/images", data=data, content_type="multipart/form-data").status_code == 422
+
+
+def test_bodies_are_limited(operator: Api) -> None:
+    assert operator.post("/jobs/synthetic", data=b" " * (2**20 + 1), content_type="application/json").status_code == 413
+    form = "multipart/form-data; boundary=x"
+    assert operator.post("/jobs/images", data=bytes(2**22 + 1), content_type=form).status_code == 413
+
+
+def test_models(operator: Api, services: Services) -> None:
+    registry = ModelRegistry(services.database, services.store)
+    model = registry.publish(b"weights", b"{}", name="m", summary={}, by="ana@host")
+    assert [found["active"] for found in operator.get("/models").json["models"]] == [False]
+    registry.activate(model.sha256, by="ana")
+    assert operator.get("/models").json["models"][0]["active"] is True
+
+
+def test_errors_are_problem_details(operator: Api, services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = operator.client.get("/api/v1/nope", headers=operator.headers)
+    assert (answer.status_code, answer.mimetype, answer.json["status"]) == (404, "application/problem+json", 404)
+    assert operator.client.get("/api/v1/jobs/synthetic", headers=operator.headers).status_code in (404, 405)
+
+    def away(*_arguments: object) -> None:
+        raise DatabaseUnavailable("no answer from db.internal:5432")
+
+    monkeypatch.setattr(type(services.database), "read", away)
+    answer = operator.get("/jobs")
+    assert answer.status_code == 503
+    assert "db.internal" not in answer.text

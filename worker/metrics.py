@@ -1,0 +1,77 @@
+"""The worker's own Prometheus metrics; docs/monitoring.md describes each, and a test compares the two.
+
+What other processes count as well is in `shared.metrics`.
+"""
+
+from collections.abc import Iterator
+
+import torch
+from prometheus_client import Counter, Histogram, Info
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from shared.errors import ItemErrorCode, Retryable
+from shared.jobs.records import Failure, Outcome
+from shared.jobs.state import ItemStatus
+from shared.metrics import FAILURES, IMAGES
+
+WORKER = Info("delineate_worker", "What this worker is.")
+
+# A PUT takes a millisecond, a large image on a CPU a minute.
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+
+_STAGES = Histogram("delineate_stage_seconds", "How long a stage took, failures included.", ["stage"], buckets=_SECONDS)
+FETCH = _STAGES.labels("fetch")  # the source out of the object store
+DECODE = _STAGES.labels("decode")  # bytes to pixels in a process of their own, or the synthesis of an image
+WAIT = _STAGES.labels("wait")  # for memory: other images hold all of the pixel budget
+INFER = _STAGES.labels("infer")  # all tiles of an image through the network, their wait for a batch included
+ENCODE = _STAGES.labels("encode")  # mask and probability map to PNG
+STORE = _STAGES.labels("store")  # each object into the object store
+COMMIT = _STAGES.labels("commit")  # the results of a claim into the database, outages waited out
+
+BATCH_SECONDS = Histogram("delineate_batch_seconds", "How long the network took for a batch.", buckets=_SECONDS)
+BATCH_FILL = Histogram(
+    "delineate_batch_fill_ratio", "How full a batch was, of BATCH_SIZE.", buckets=(0.125, 0.25, 0.5, 0.75, 1.0)
+)
+BATCHES_HALVED = Counter("delineate_batches_halved", "Batches that did not fit in the device's memory.")
+
+RELEASES = Counter("delineate_releases", "Images given back, since something was away, by its error.", ["reason"])
+CLAIMS_LOST = Counter("delineate_claims_lost", "Claims whose lease ran out while this worker was at work on them.")
+RENEWAL_FAILURES = Counter("delineate_lease_renewal_failures", "Rounds in which the leases could not be renewed.")
+for _reason in Retryable.__subclasses__():
+    RELEASES.labels(_reason.__name__)
+
+
+def count_ended(outcomes: list[Outcome], ended: dict[str, ItemStatus]) -> None:
+    """Count the images that a claim brought to an end, in the states that the database says."""
+    for status in ended.values():
+        IMAGES.labels(status.value).inc()
+    for outcome in outcomes:
+        if isinstance(outcome, Failure) and ended.get(outcome.item_id) is ItemStatus.FAILED:
+            FAILURES.labels(ItemErrorCode(outcome.code).value).inc()
+
+
+class DeviceMemory(Collector):
+    """The memory of a CUDA device, by the name that the predictor gives it; no samples for a CPU."""
+
+    def __init__(self, device: str) -> None:
+        self._device = torch.device(device.split()[0]) if device.startswith("cuda") else None
+
+    def describe(self) -> list[Metric]:
+        """Return the one metric, without its values."""
+        return [self._family()]
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield what the network has in use, what torch keeps, what is free for all, and what there is."""
+        family = self._family()
+        if self._device is not None:
+            free, total = torch.cuda.mem_get_info(self._device)
+            family.add_metric(["allocated"], torch.cuda.memory_allocated(self._device))
+            family.add_metric(["reserved"], torch.cuda.memory_reserved(self._device))
+            family.add_metric(["free"], free)
+            family.add_metric(["total"], total)
+        yield family
+
+    @staticmethod
+    def _family() -> GaugeMetricFamily:
+        return GaugeMetricFamily("delineate_gpu_memory_bytes", "Memory of the worker's GPU.", labels=["kind"])
