@@ -47,10 +47,10 @@ test-integration: $(DEV) ## tests on real Redis, PostgreSQL and S3 servers
 test-acceptance: $(DEV) ## tests of the whole stack, as its users meet it
 	$(PYTEST) -m acceptance $(ARGS)
 
-# The seed is printed; ARGS="--seed 7" replays it.
+# The same faults each time, so that a red run is about the change; ARGS="--seed 7" takes others.
 faults: $(DEV) ## kill, stop, starve and flush both stacks for some minutes, then audit what became of every image
-	$(BIN)/python -m tests.faults --short --stack full $(ARGS)
-	$(BIN)/python -m tests.faults --short --stack embedded $(ARGS)
+	$(BIN)/python -m tests.faults --short --seed 1 --stack full $(ARGS)
+	$(BIN)/python -m tests.faults --short --seed 1 --stack embedded $(ARGS)
 
 faults-long: $(DEV) ## the same at length, on one stack: make faults-long ARGS="--seed 7 --minutes 30 --stack embedded"
 	@exec $(BIN)/python -m tests.faults $(ARGS)
