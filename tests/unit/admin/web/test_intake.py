@@ -5,6 +5,7 @@ import io
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -117,8 +118,9 @@ def address(app: Flask, settings: Settings) -> Iterator[tuple[str, int]]:
     running = threading.Thread(target=server.run, daemon=True)
     running.start()
     yield "127.0.0.1", server.port
-    # Its loop ends when nothing is left to listen to.
-    server._server.trigger.pull_trigger(server._server.close)
+    # Its loop ends when nothing is left to listen to. Woken by something else it may have closed before it is woken here.
+    with suppress(OSError):
+        server._server.trigger.pull_trigger(server._server.close)
     running.join(60)
     assert not running.is_alive()
 
