@@ -118,7 +118,7 @@ def address(app: Flask, settings: Settings) -> Iterator[tuple[str, int]]:
     running = threading.Thread(target=server.run, daemon=True)
     running.start()
     yield "127.0.0.1", server.port
-    # Its loop ends when nothing is left to listen to. Woken by something else it may have closed before it is woken here.
+    # Its loop ends when nothing is left to listen to. Woken by something else, it may have closed before this wakes it.
     with suppress(OSError):
         server._server.trigger.pull_trigger(server._server.close)
     running.join(60)
