@@ -66,9 +66,15 @@ def test_models_stand_side_by_side(checkpoint, capsys, tmp_path):
 
 
 def test_arithmetic_is_counted():
-    parameters, gflop = arithmetic(load_checkpoint(DEFAULT).net)
+    parameters, gflop = arithmetic(build("attention_unet", {"base": 16, "levels": 5, "stem": 4}))
     assert parameters == 1_972_968
     assert gflop == pytest.approx(1.626, abs=0.01)
+
+
+def test_the_default_takes_a_hundredth_of_the_reference_s_arithmetic():
+    parameters, gflop = arithmetic(load_checkpoint(DEFAULT).net)
+    assert parameters <= 4_000_000
+    assert gflop <= 393.6 / 100
 
 
 @pytest.mark.parametrize(
