@@ -10,6 +10,7 @@ import socket
 import sys
 import time
 import warnings
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
@@ -51,13 +52,20 @@ EXIT_UNUSABLE = 2  # a setting or the checkpoint cannot work: starting again cha
 PIXELS_IN_FLIGHT = 2 * 4096**2
 _PAUSE_SECONDS = 1.0
 
+Load = Callable[[Path, str], Predictor]
+"""Checkpoint and name of a device → the network on it."""
+
 
 class WorkerProcess:
     """One process with its models, a batcher for each, and the threads around them."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Connect to nothing yet; ConfigurationError for a setting that cannot be one."""
+    def __init__(self, settings: Settings, load: Load = Predictor.load) -> None:
+        """Connect to nothing yet; ConfigurationError for a setting that cannot be one.
+
+        `load` makes a checkpoint ready on the device that is named: benchmarks put other networks in.
+        """
         self.settings = settings
+        self._load = load
         self.name = f"{socket.gethostname()}-{os.getpid()}"
         self.services = connect(settings)
         self._pipeline: Pipeline | None = None
@@ -82,7 +90,7 @@ class WorkerProcess:
             monitoring = MonitoringServer(settings, live=self._is_live, ready=self._parts, registry=registry)
             self._closing.callback(monitoring.close)
         wait_for(self.services, settings.startup_seconds)
-        own = Predictor.load(settings.model_path, settings.worker_device)
+        own = self._load(settings.model_path, settings.worker_device)
         torch.set_num_threads(1)  # on a CPU the batcher has a thread for each core, see there
         log.info(
             "worker %s: model %s on %s, batches of %d", self.name, own.sha256[:12], own.device_name,
@@ -106,7 +114,7 @@ class WorkerProcess:
             return ReadyModel(predictor.sha256, predictor.threshold, batcher)
 
         def load(path: Path) -> Predictor:
-            return Predictor.load(path, settings.worker_device)
+            return self._load(path, settings.worker_device)
 
         checkpoints = RegistryCheckpoints(self.services.store, settings.delineate_home / "models")
         models = Models(ready(own), lambda sha256: ready(checkpoints.load(sha256, load)))
