@@ -1,14 +1,18 @@
 """The table of living workers: for people and for readiness checks, never to decide who owns what."""
 
-from dataclasses import fields
+from dataclasses import asdict, fields
+from typing import Any
 
 from sqlalchemy import delete, insert, select, update
 
 from shared.jobs.database import Database, db_now
-from shared.jobs.records import Worker
+from shared.jobs.records import Performance, Worker
 from shared.jobs.tables import WorkerRow
 
 _FORGOTTEN_AFTER_SECONDS = 24 * 3600.0
+_UNKNOWN = Performance()
+_PERFORMANCE = [field.name for field in fields(Performance)]
+_OWN = [field.name for field in fields(Worker) if field.name not in ("age", "performance")]
 
 
 class Workers:
@@ -17,9 +21,18 @@ class Workers:
     def __init__(self, database: Database) -> None:
         self.database = database
 
-    def report(self, worker_id: str, *, name: str, device: str, model: str, images: int) -> None:
-        """Note that a worker process lives; the first call makes its row."""
-        seen = {"images": images, "seen_at": db_now()}
+    def report(
+        self,
+        worker_id: str,
+        *,
+        name: str,
+        device: str,
+        model: str,
+        images: int,
+        performance: Performance = _UNKNOWN,
+    ) -> None:
+        """Note that a worker process lives, and how fast it runs; the first call makes its row."""
+        seen = {"images": images, "seen_at": db_now(), **asdict(performance)}
         with self.database.write() as connection:
             result = connection.execute(update(WorkerRow).where(WorkerRow.id == worker_id).values(**seen))
             if not result.rowcount:
@@ -35,7 +48,12 @@ class Workers:
     def alive(self, *, within: float) -> list[Worker]:
         """Return the workers that reported within so many seconds, the oldest first."""
         age = (db_now() - WorkerRow.seen_at).label("age")
-        columns = [getattr(WorkerRow, field.name) for field in fields(Worker) if field.name != "age"]
+        columns = [getattr(WorkerRow, name) for name in (*_OWN, *_PERFORMANCE)]
         query = select(*columns, age).where(WorkerRow.seen_at > db_now() - within).order_by(WorkerRow.started_at)
         with self.database.read() as connection:
-            return [Worker(**row._mapping) for row in connection.execute(query)]
+            return [_worker(dict(row._mapping)) for row in connection.execute(query)]
+
+
+def _worker(values: dict[str, Any]) -> Worker:
+    performance = Performance(**{name: values.pop(name) for name in _PERFORMANCE})
+    return Worker(**values, performance=performance)
