@@ -12,11 +12,15 @@ from shared.config import load_settings
 from shared.errors import ConfigurationError
 from shared.jobs.tables import new_id
 from shared.logs import setup_logging
-from worker.app import EXIT_UNUSABLE, create_app
+from shared.net.predictor import Predictor
+from worker.app import EXIT_UNUSABLE, Load, create_app
 
 
-def main() -> int:
-    """Return 0 after a stop that was asked for, 2 where a setting or the checkpoint cannot work."""
+def main(load: Load = Predictor.load) -> int:
+    """Run a worker whose networks `load` makes ready.
+
+    Return 0 after a stop that was asked for, 2 where a setting or the checkpoint cannot work.
+    """
     # Until Celery puts its own handlers there: as process 1 of a container a signal without one is ignored.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     # Celery warns root of pickled messages at length; ours are JSON alone.
@@ -24,7 +28,7 @@ def main() -> int:
     try:
         settings = load_settings()
         setup_logging(settings.log_level)
-        app = create_app(settings)
+        app = create_app(settings, load)
     except ConfigurationError as error:
         print(f"worker: {error}", file=sys.stderr)
         return EXIT_UNUSABLE

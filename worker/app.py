@@ -197,13 +197,13 @@ def wait_for(services: Services, patience: float) -> None:
         time.sleep(_PAUSE_SECONDS)
 
 
-def create_app(settings: Settings) -> Celery:
-    """Return the Celery application of a worker; its model is loaded when Celery's worker starts.
+def create_app(settings: Settings, load: Load = Predictor.load) -> Celery:
+    """Return the Celery application of a worker; its model is loaded, by `load`, when Celery's worker starts.
 
     Raises:
         ConfigurationError: a setting that cannot be one.
     """
-    process = WorkerProcess(settings)
+    process = WorkerProcess(settings, load)
     app = process.services.queue.celery
     app.conf.update(worker_concurrency=settings.worker_concurrency, worker_redirect_stdouts=False)
     register_tasks(app, process.process_shard)
