@@ -1,0 +1,51 @@
+"""The images of all benchmarks: scenes of dotblob-v1 at the middle of the noise, 512×512, as PNG of 8 bits."""
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.images.codec import encode_grey
+from shared.images.normalise import standardise
+from shared.synth import synthesise
+
+DIFFERENT = 32
+_SEVERITY = 0.5
+
+
+def pixels(number: int) -> NDArray[np.uint8]:
+    """H×W of one; after `DIFFERENT` they begin anew."""
+    return _pixels(number % DIFFERENT)
+
+
+def png(number: int) -> bytes:
+    """The same, as it is submitted."""
+    return _png(number % DIFFERENT)
+
+
+def standardised(number: int) -> NDArray[np.float32]:
+    """The same, as the network gets it."""
+    return standardise(pixels(number).astype(np.float32))
+
+
+def tiles(count: int) -> NDArray[np.float32]:
+    """The first `count`, as a batch: B×H×W."""
+    return np.stack([standardised(number) for number in range(count)])
+
+
+def write_folder(folder: Path, count: int) -> None:
+    """Make a folder of `count` of them."""
+    folder.mkdir()
+    for number in range(count):
+        (folder / f"{number:06d}.png").write_bytes(png(number))
+
+
+@cache
+def _pixels(number: int) -> NDArray[np.uint8]:
+    return synthesise(number, severity=_SEVERITY).image
+
+
+@cache
+def _png(number: int) -> bytes:
+    return encode_grey(_pixels(number))
