@@ -9,7 +9,7 @@ from pathlib import Path
 from flask import Flask, url_for
 
 from admin import api, auth, cors, errors, health, metrics, security
-from admin.context import DECODERS, EXTENSION
+from admin.context import DECODERS, EXTENSION, METER
 from admin.progress import ProgressMeter
 from admin.ui import formats, forms, items, jobs, models, submit, tokens
 from shared.config import Settings
@@ -52,7 +52,7 @@ def create_app(settings: Settings, services: Services | None = None) -> Flask:
     app.extensions[DECODERS] = Decoders(
         DecodeLimits(1, settings.max_image_side), seconds=settings.decode_seconds, processes=items.DRAWN_AT_ONCE
     )
-    app.extensions[jobs.METER] = ProgressMeter()
+    app.extensions[METER] = ProgressMeter()
     metrics.init_app(app, services, readiness)
     errors.init_app(app)
     auth.init_app(app)

@@ -5,11 +5,13 @@ from typing import cast
 from flask import current_app, g
 
 from admin.accounts import Account, Role
+from admin.progress import ProgressMeter
 from shared.images.isolated import Decoders
 from shared.services import Services
 
 EXTENSION = "delineate"
 DECODERS = "delineate-decoders"
+METER = "delineate-progress-meter"
 
 
 def services() -> Services:
@@ -20,6 +22,11 @@ def services() -> Services:
 def decoders() -> Decoders:
     """Return the processes that decode images for the app that handles this request."""
     return cast(Decoders, current_app.extensions[DECODERS])
+
+
+def meter() -> ProgressMeter:
+    """Return what tells how fast jobs run, for all requests of the app alike."""
+    return cast(ProgressMeter, current_app.extensions[METER])
 
 
 def account() -> Account | None:

@@ -1,16 +1,21 @@
-"""How far jobs are and how fast they run, for the pages."""
+"""How far jobs are, and how fast they and the workers run, for the pages and the API."""
 
 import threading
 from collections import OrderedDict, deque
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from shared.jobs.records import Job
+from shared.jobs.records import Job, Performance, Worker
 from shared.jobs.state import JOB_STEPS, JobEvent
 
+# The rate is that of the last half minute or, of a job whose images end more seldom, up to the end before.
 _WINDOW_SECONDS = 30.0
 _SHORTEST_SPAN_SECONDS = 3.0
+# A job stands still once nothing has ended for so many times as long as there was between the ends before.
+_PATIENCE = 1.5
 _MOST_JOBS = 500
-_MOST_SAMPLES = 120  # of a job
+_SAMPLES_EVERY_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -48,11 +53,37 @@ class Progress:
         return self.job.state in JOB_STEPS[JobEvent.RETRY].sources
 
 
+@dataclass(frozen=True)
+class Installation:
+    """What all workers do together; None stands for not known."""
+
+    workers: int
+    images_per_second: float | None
+    share: float | None  # of the bare model's speed, over the workers that know both
+
+    @classmethod
+    def of(cls, workers: Sequence[Worker]) -> "Installation":
+        """Return the sum over these workers."""
+        speeds = [worker.performance for worker in workers]
+        rates = [speed.images_per_second for speed in speeds if speed.images_per_second is not None]
+        known = [speed for speed in speeds if speed.share is not None]
+        together = Performance(
+            images_per_second=sum(speed.images_per_second or 0.0 for speed in known),
+            bare_images_per_second=sum(speed.bare_images_per_second or 0.0 for speed in known),
+        )
+        return cls(len(workers), images_per_second=sum(rates) if rates else None, share=together.share)
+
+
+class _Sample(NamedTuple):
+    at: float
+    finished: int
+
+
 class ProgressMeter:
     """Keeps the last counts seen of each running job, in this process's memory."""
 
     def __init__(self) -> None:
-        self._samples: OrderedDict[str, deque[tuple[float, int]]] = OrderedDict()
+        self._samples: OrderedDict[str, deque[_Sample]] = OrderedDict()
         self._lock = threading.Lock()
 
     def read(self, job: Job, now: float) -> Progress:
@@ -65,34 +96,44 @@ class ProgressMeter:
         return Progress(job, age=max(0.0, now - job.created_at), seconds=seconds, rate=rate, seconds_left=left)
 
     def _rate(self, job: Job, now: float) -> float | None:
-        """Images a second: over the last half minute of a running job, over all of one that has ended.
+        """Images a second: lately of a running job, over all of one that has ended.
 
-        A running job that was not watched until now has the mean since its start.
+        A running job that was not watched until now has the mean since its start, one that stands still none.
         """
         finished = job.counts.finished
         if job.started_at is None or not finished:
             return None
         if job.state.is_final:
             return _mean(finished, (job.finished_at or now) - job.started_at)
-        first, before = self._note(job.id, finished, now)
-        if now - first < _SHORTEST_SPAN_SECONDS:
+        first, last = self._note(job.id, _Sample(now, finished))
+        idle = now - last.at if finished == last.finished else 0.0
+        if idle >= max(_WINDOW_SECONDS, _PATIENCE * (last.at - first.at)):
+            return None
+        if finished == first.finished or now - first.at < _SHORTEST_SPAN_SECONDS:
             return _mean(finished, now - job.started_at)
-        return _mean(finished - before, now - first)
+        return _mean(finished - first.finished, now - first.at)
 
-    def _note(self, job_id: str, finished: int, now: float) -> tuple[float, int]:
-        """Add a sample and return the oldest one of the window."""
+    def _note(self, job_id: str, sample: _Sample) -> tuple[_Sample, _Sample]:
+        """Add a sample; return the one that the rate counts from, and the last one of another count or time."""
         with self._lock:
-            samples = self._samples.setdefault(job_id, deque(maxlen=_MOST_SAMPLES))
+            samples = self._samples.setdefault(job_id, deque())
             self._samples.move_to_end(job_id)
             while len(self._samples) > _MOST_JOBS:
                 self._samples.popitem(last=False)
             # Less than before: the job was retried, and starts again.
-            if samples and finished < samples[-1][1]:
+            if samples and sample.finished < samples[-1].finished:
                 samples.clear()
-            samples.append((now, finished))
-            while samples[0][0] < now - _WINDOW_SECONDS:
+            # A claim's images end together: one whose end is not in the window yet makes it longer.
+            while (
+                len(samples) > 1
+                and samples[1].at <= sample.at - _WINDOW_SECONDS
+                and samples[1].finished < sample.finished
+            ):
                 samples.popleft()
-            return samples[0]
+            last = samples[-1] if samples else sample
+            if not samples or (sample.finished > last.finished and sample.at - last.at >= _SAMPLES_EVERY_SECONDS):
+                samples.append(sample)
+            return samples[0], last
 
 
 def _mean(count: int, seconds: float) -> float | None:

@@ -16,6 +16,7 @@ from shared.jobs.tables import HAS_PENDING, STAYS, ItemRow, JobRow, ShardRow
 
 JOBS_A_PAGE = 25
 ITEMS_A_PAGE = 36
+WORKER_SEEN_WITHIN = 60.0  # seconds; a worker reports every few
 
 
 @dataclass(frozen=True)

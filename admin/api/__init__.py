@@ -3,7 +3,7 @@
 Every request shows a token (`admin.tokens`); errors are problem details (RFC 9457).
 """
 
-from admin.api import document, items, jobs, models
+from admin.api import document, items, jobs, models, workers
 from admin.api.operations import blueprint
 
-__all__ = ["blueprint", "document", "items", "jobs", "models"]
+__all__ = ["blueprint", "document", "items", "jobs", "models", "workers"]

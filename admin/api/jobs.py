@@ -1,18 +1,21 @@
 """Jobs: list, look, submit, steer, take the results home."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from flask import Response, current_app, g, request, url_for
 from flask.typing import ResponseReturnValue
 
+from admin import queries
 from admin.api import schemas
 from admin.api.operations import InvalidRequest, operation
-from admin.context import account, role, services
+from admin.context import account, meter, role, services
 from admin.ui import uploads
 from admin.ui.download import results_zip
 from admin.ui.files import files_of
 from admin.ui.forms import MOST_FILES
 from shared.errors import UsageError
+from shared.jobs.records import Job
 from shared.jobs.submission import SyntheticSpec, submit_images, submit_synthetic
 
 _NO_JOB = {404: "There is no such job."}
@@ -38,9 +41,7 @@ def jobs(query: schemas.JobsPage) -> schemas.Jobs:
     before = str(query.before) if query.before else None
     found = services().repository.jobs(limit=query.limit + 1, before=before)
     page = found[: query.limit]
-    return schemas.Jobs(
-        jobs=[schemas.Job.of(job) for job in page], next=page[-1].id if len(found) > query.limit else None
-    )
+    return schemas.Jobs(jobs=_given(page), next=page[-1].id if len(found) > query.limit else None)
 
 
 @operation("GET", "/jobs/<uuid:job_id>", answer=schemas.Job, problems=_NO_JOB)
@@ -97,17 +98,22 @@ def submit_uploaded(body: schemas.Name) -> ResponseReturnValue:
 @operation("POST", "/jobs/<uuid:job_id>/cancel", answer=schemas.Job, problems=_CONFLICT)
 def cancel_job(job_id: UUID) -> schemas.Job:
     """Cancel a job; what has succeeded stays."""
-    return schemas.Job.of(services().repository.cancel(str(job_id)))
+    return _given([services().repository.cancel(str(job_id))])[0]
 
 
 @operation("POST", "/jobs/<uuid:job_id>/retry", answer=schemas.Job, problems=_CONFLICT)
 def retry_job(job_id: UUID) -> schemas.Job:
     """Try again what failed or was cancelled."""
-    return schemas.Job.of(services().repository.retry(str(job_id)))
+    return _given([services().repository.retry(str(job_id))])[0]
 
 
 def _job(job_id: str) -> schemas.Job:
-    return schemas.Job.of(services().repository.job(job_id))
+    return _given([services().repository.job(job_id)])[0]
+
+
+def _given(jobs: Sequence[Job]) -> list[schemas.Job]:
+    now = queries.now(services().database)
+    return [schemas.Job.of(meter().read(job, now)) for job in jobs]
 
 
 def _started(job_id: str) -> ResponseReturnValue:

@@ -1,5 +1,6 @@
 """What the API takes and gives: the one definition of its JSON, checked at run time and drawn into the document."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Self
 from uuid import UUID
@@ -7,10 +8,11 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from admin.accounts import Role
+from admin.progress import Installation, Progress
 from admin.ui.forms import LARGEST_JITTER, LARGEST_SEED, MOST_IMAGES
 from shared.jobs.models import Model as RegisteredModel
 from shared.jobs.records import Item as ItemRecord
-from shared.jobs.records import Job as JobRecord
+from shared.jobs.records import Worker as WorkerRecord
 from shared.jobs.state import ItemStatus, JobKind, JobStatus
 from shared.jobs.submission import MOST_DOTS
 
@@ -77,10 +79,15 @@ class Job(_Given):
     cancel_requested: bool
     model: str | None = Field(description="SHA-256 of the model of its images; null: each worker's own.")
     counts: Counts
+    images_per_second: float | None = Field(
+        description="Finished lately; of a job that has ended, over all of its time. Null: not known."
+    )
+    seconds_left: float | None = Field(description="By the rate of now; null: not known, or nothing to wait for.")
 
     @classmethod
-    def of(cls, job: JobRecord) -> Self:
+    def of(cls, progress: Progress) -> Self:
         """Return a job as the API gives it."""
+        job = progress.job
         return cls(
             **{
                 name: getattr(job, name)
@@ -92,6 +99,8 @@ class Job(_Given):
             uploading=job.sealed_at is None and not job.state.is_final,
             cancel_requested=job.cancel_requested_at is not None,
             counts=Counts(**{name: getattr(job.counts, name) for name in Counts.model_fields}),
+            images_per_second=progress.rate,
+            seconds_left=progress.seconds_left,
         )
 
 
@@ -166,6 +175,52 @@ class Models(_Given):
     """The published models, the newest first; where none is active, new jobs get each worker's own."""
 
     models: list[Model]
+
+
+class Worker(_Given):
+    """A worker process, as it last said that it lives."""
+
+    id: str
+    name: str
+    device: str
+    model: str = Field(description="SHA-256 of its own model.")
+    started_at: Time
+    seen_at: Time
+    images: int = Field(description="Finished since it started.")
+    images_per_second: float | None = Field(description="Finished lately; null: not known.")
+    bare_images_per_second: float | None = Field(description="The model alone on this device, measured at start.")
+    share: float | None = Field(description="Of the bare model's speed.")
+    limiting_stage: str | None = Field(description="What the other stages wait for, such as `infer`.")
+
+    @classmethod
+    def of(cls, worker: WorkerRecord) -> Self:
+        """Return a worker as the API gives it."""
+        own = ("id", "name", "device", "model", "images")
+        measured = ("images_per_second", "bare_images_per_second", "share", "limiting_stage")
+        return cls(
+            **{name: getattr(worker, name) for name in own},
+            **{name: getattr(worker.performance, name) for name in measured},
+            started_at=_time(worker.started_at),
+            seen_at=_time(worker.seen_at),
+        )
+
+
+class Workers(_Given):
+    """The workers that were seen within a minute, the oldest first, and what they do together."""
+
+    workers: list[Worker]
+    images_per_second: float | None = Field(description="The sum; null: of none known.")
+    share: float | None = Field(description="Of the bare models' speeds, over the workers that know both.")
+
+    @classmethod
+    def of(cls, workers: Sequence[WorkerRecord]) -> Self:
+        """Return workers as the API gives them."""
+        together = Installation.of(workers)
+        return cls(
+            workers=[Worker.of(worker) for worker in workers],
+            images_per_second=together.images_per_second,
+            share=together.share,
+        )
 
 
 class Me(_Given):

@@ -46,6 +46,8 @@ def rate(images_a_second: float | None) -> str:
     """`12.3/s`, or `4.5/min` where it takes longer."""
     if images_a_second is None:
         return NOTHING
+    if images_a_second == 0:
+        return "0/s"
     if images_a_second >= 100:
         return f"{images_a_second:,.0f}/s"
     return f"{images_a_second:.1f}/s" if images_a_second >= 1 else f"{images_a_second * 60:.1f}/min"

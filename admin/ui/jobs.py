@@ -1,22 +1,18 @@
 """The pages of jobs: the list, one job, and what can be done with it."""
 
 from collections.abc import Callable
-from typing import cast
 from uuid import UUID
 
-from flask import Blueprint, abort, current_app, flash, make_response, redirect, render_template, request, url_for
+from flask import Blueprint, abort, flash, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from admin import queries
-from admin.context import services
-from admin.progress import Progress, ProgressMeter
+from admin.context import meter, services
+from admin.progress import Installation, Progress
 from admin.ui.download import results_zip
 from shared.errors import IllegalTransition, UsageError
 from shared.jobs.records import Job
 from shared.jobs.state import ItemStatus
-
-METER = "delineate-progress-meter"
-WORKER_SEEN_WITHIN = 60.0  # seconds; a worker reports every few
 
 blueprint = Blueprint("jobs", __name__)
 
@@ -95,12 +91,14 @@ def _jobs_view() -> dict[str, object]:
     before = request.args.get("before", type=UUID)
     page = queries.jobs_page(services().repository, None if before is None else str(before))
     now = queries.now(services().database)
-    rows = [_meter().read(job, now) for job in page.jobs]
+    rows = [meter().read(job, now) for job in page.jobs]
+    workers = services().workers.alive(within=queries.WORKER_SEEN_WITHIN)
     return {
         "page": page,
         "rows": rows,
         "before": before,
-        "workers": services().workers.alive(within=WORKER_SEEN_WITHIN),
+        "workers": workers,
+        "installation": Installation.of(workers),
         # New jobs may come at any time on the first page; older pages only change while something runs.
         "poll_seconds": 1 if any(row.is_open for row in rows) else 5 if before is None else None,
     }
@@ -108,7 +106,7 @@ def _jobs_view() -> dict[str, object]:
 
 def _progress_of(job_id: UUID) -> Progress:
     found = services().repository.job(str(job_id))
-    return _meter().read(found, queries.now(services().database))
+    return meter().read(found, queries.now(services().database))
 
 
 def _given_back(progress: Progress) -> queries.GivenBack | None:
@@ -134,7 +132,3 @@ def _state() -> ItemStatus | None:
         return ItemStatus(wanted)
     except ValueError:
         abort(404)
-
-
-def _meter() -> ProgressMeter:
-    return cast(ProgressMeter, current_app.extensions[METER])

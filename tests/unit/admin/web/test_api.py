@@ -19,7 +19,9 @@ from admin import accounts, tokens
 from admin.accounts import Role
 from shared.errors import DatabaseUnavailable
 from shared.jobs.models import ModelRegistry
+from shared.jobs.records import Performance
 from shared.jobs.submission import SyntheticSpec, submit_synthetic
+from shared.jobs.tables import new_id
 from shared.services import Services
 from tests import simulated_worker
 from tests.unit.admin.web.conftest import Browser
@@ -252,6 +254,28 @@ def test_bodies_are_limited(operator: Api) -> None:
     assert operator.post("/jobs/synthetic", data=b" " * (2**20 + 1), content_type="application/json").status_code == 413
     form = "multipart/form-data; boundary=x"
     assert operator.post("/jobs/images", data=bytes(2**22 + 1), content_type=form).status_code == 413
+
+
+def test_workers_and_how_fast_they_run(viewer: Api, services: Services) -> None:
+    assert viewer.get("/workers").json == {"workers": [], "images_per_second": None, "share": None}
+    services.workers.report(
+        new_id(), name="w", device="cpu", model="ab" * 32, images=7, performance=Performance(60.0, 80.0, "infer")
+    )
+    services.workers.report(new_id(), name="new", device="cpu", model="ab" * 32, images=0)
+    answer = viewer.get("/workers").json
+    assert (answer["images_per_second"], answer["share"]) == (60, 0.75)
+    first, second = answer["workers"]
+    assert (first["name"], first["images"], first["limiting_stage"]) == ("w", 7, "infer")
+    assert (first["images_per_second"], first["bare_images_per_second"], first["share"]) == (60, 80, 0.75)
+    assert second["share"] is second["limiting_stage"] is None
+
+
+def test_a_job_says_how_fast_it_runs(viewer: Api, services: Services, job: str) -> None:
+    ended = viewer.get(f"/jobs/{job}").json
+    assert ended["images_per_second"] > 0
+    assert ended["seconds_left"] is None
+    waiting = submit_synthetic(services, SyntheticSpec(5), name="job", submitted_by="ana")
+    assert viewer.get(f"/jobs/{waiting}").json["images_per_second"] is None
 
 
 def test_models(operator: Api, services: Services) -> None:

@@ -1,14 +1,14 @@
 import csv
 import io
+import re
 import zipfile
 
 import pytest
 from sqlalchemy import select, update
 
 from admin import queries
-from admin.progress import ProgressMeter
-from shared.jobs.records import Job
-from shared.jobs.state import ItemCounts, JobKind, JobStatus
+from shared.jobs.records import Performance
+from shared.jobs.state import JobStatus
 from shared.jobs.submission import Source, SyntheticSpec, submit_images, submit_synthetic
 from shared.jobs.tables import ShardRow, new_id
 from shared.services import Services
@@ -42,6 +42,21 @@ def test_the_list_shows_jobs_and_workers(browser: Browser, services: Services) -
     assert "0 of 3" in page
     assert "NVIDIA H200" in page
     assert "1,234" in page
+    assert "of the bare model" not in page  # whose speed it has not said
+
+
+def test_the_list_shows_how_fast_workers_run_and_what_limits_them(browser: Browser, services: Services) -> None:
+    for name, performance in {
+        "studio:7": Performance(60.0, 80.0, "infer"),
+        "studio:8": Performance(30.0, 40.0, "encode"),
+        "new:1": Performance(),
+    }.items():
+        services.workers.report(new_id(), name=name, device="cpu", model="0" * 64, images=1, performance=performance)
+    page = browser.get("/jobs/live").text
+    assert "<strong>90.0/s</strong> from 3 workers, <strong>75.0 %</strong>" in page
+    assert re.findall(r'data-label="Limited by">(.+?)<', page) == ["infer", "encode", "–"]
+    assert re.findall(r'data-label="Rate">(\S+?)</td>', page) == ["60.0/s", "30.0/s", "–"]
+    assert re.findall(r'data-label="Of the bare model".*?>(.+?)<', page) == ["75.0 %", "75.0 %", "–"]
 
 
 def test_the_list_is_polled_each_second_while_something_runs(browser: Browser, services: Services) -> None:
@@ -232,25 +247,6 @@ def test_the_zip_is_sent_while_it_is_made(browser: Browser, services: Services) 
     next(answer.iter_encoded())
     assert 0 < len(fetched) < 4 * 10
     answer.close()
-
-
-def test_the_rate_of_a_running_job_is_that_of_the_last_half_minute() -> None:
-    meter = ProgressMeter()
-
-    def read(now: float, finished: int) -> float | None:
-        counts = ItemCounts(pending=1000 - finished, succeeded=finished)
-        job = Job(
-            id="j", kind=JobKind.IMAGES, name="", state=JobStatus.RUNNING, priority=0, submitted_by="", created_at=0,
-            started_at=0, finished_at=None, sealed_at=0, cancel_requested_at=None, counts=counts,
-        )  # fmt: skip
-        return meter.read(job, now).rate
-
-    assert read(100, 0) is None
-    assert read(200, 100) == 0.5  # not watched until now: the mean since the start
-    assert read(210, 200) == 10
-    assert read(230, 400) == 10
-    assert read(260, 400) is None  # stands still
-    assert read(261, 10) == pytest.approx(10 / 261)  # retried: starts again
 
 
 def mixed(services: Services) -> str:
