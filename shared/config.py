@@ -65,7 +65,10 @@ class Settings(BaseSettings):
 
     # limits on one image
     min_image_side: int = _setting(16, "Shortest side of an image that is accepted.", unit="px", ge=1)
-    max_image_side: int = _setting(4096, "Longest side of an image that is accepted.", unit="px", ge=16, le=65535)
+    max_image_side: int = _setting(32768, "Longest side of an image that is accepted.", unit="px", ge=16, le=65535)
+    max_image_pixels: int = _setting(
+        128 * 2**20, "Most pixels of an image that is accepted: width times height.", unit="px", ge=256
+    )
     max_source_bytes: int = _setting(256 * 2**20, "Largest source file that is accepted.", unit="bytes", ge=1)
     decode_seconds: float = _setting(
         60.0, "How long decoding one image may take, after which the image fails.", unit="s", ge=0.1

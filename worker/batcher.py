@@ -1,4 +1,8 @@
-"""The thread or threads that run the network, on batches of tiles pooled across images and shards."""
+"""The thread or threads that run the network, on batches of tiles pooled across images and shards.
+
+Tiles have one of a few sizes (`shared.net.tiling`), and those of a batch one size. A large one counts for as many of
+512×512 as its area has.
+"""
 
 import logging
 import time
@@ -13,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.errors import DeviceOutOfMemory
+from shared.net.tiling import TILE_SIZE
 from worker import metrics
 
 log = logging.getLogger(__name__)
@@ -34,7 +39,7 @@ class _Request:
 
 
 class Batcher:
-    """Collects tiles (H×W, all of one shape) into batches and answers each with its own future.
+    """Collects tiles (H×W) into batches of one shape and answers each with its own future.
 
     A GPU has one thread. A CPU has one for each core, every one with batches of its own, instead of one batch that
     all cores work on: those would wait for one another after each layer, and each time for the slowest, which the
@@ -47,7 +52,7 @@ class Batcher:
     Args:
         predict: the network, called from the batcher's threads alone; DeviceOutOfMemory or MemoryError where the
             batch is too large.
-        batch_size: most tiles in one call of `predict`.
+        batch_size: most tiles of 512×512 in one call of `predict`, or as many pixels; a larger one goes by itself.
         threads: calls of `predict` at a time.
         on_batch: called after each batch that went well.
     """
@@ -116,11 +121,24 @@ class Batcher:
                     break
                 self._wait_for_more()
                 # Another thread may have taken all of them meanwhile; then this one waits again.
-                fair_share = -(-len(self._requests) // len(self._threads))
-                batch = [self._requests.popleft() for _ in range(min(fair_share, self._limit))]
+                batch = self._take(-(-len(self._requests) // len(self._threads)))
             if self._requests:
                 self._changed.notify()
             return batch
+
+    def _take(self, most: int) -> list[_Request]:
+        """Take up to `most` requests off the queue, of the shape of the first, as far as they fit into a batch."""
+        if not self._requests:
+            return []
+        shape = self._requests[0].tile.shape
+        most = min(most, max(self._limit // _weight(self._requests[0]), 1))
+        batch: list[_Request] = []
+        others: list[_Request] = []
+        while self._requests and len(batch) < most:
+            request = self._requests.popleft()
+            (batch if request.tile.shape == shape else others).append(request)
+        self._requests.extendleft(reversed(others))
+        return batch
 
     def _wait_for_more(self) -> None:
         """Wait a little for a fuller batch, while more tiles are coming."""
@@ -136,7 +154,7 @@ class Batcher:
         except Exception as error:
             self._answer_in_halves(batch, error)
             return
-        metrics.BATCH_FILL.observe(len(batch) / self._batch_size)
+        metrics.BATCH_FILL.observe(min(len(batch) * _weight(batch[0]) / self._batch_size, 1.0))
         self._on_batch()
         self._grow_again()
         for request, probability in zip(batch, probabilities, strict=True):
@@ -148,7 +166,7 @@ class Batcher:
         if out_of_memory:
             metrics.BATCHES_HALVED.inc()
             with self._changed:
-                self._limit, self._batches_at_limit = max(min(self._limit, half), 1), 0
+                self._limit, self._batches_at_limit = max(min(self._limit, half * _weight(batch[0])), 1), 0
             log.warning("out of memory with %d tiles at once", len(batch), extra={"action": "batch_halved"})
         if not half:
             too_large = DeviceOutOfMemory("not even one tile fits in the device's memory: free some of it")
@@ -164,3 +182,8 @@ class Batcher:
             self._batches_at_limit += 1
             if self._batches_at_limit >= _BATCHES_BEFORE_GROWING:
                 self._limit, self._batches_at_limit = min(2 * self._limit, self._batch_size), 0
+
+
+def _weight(request: _Request) -> int:
+    """How many tiles of 512×512 a request counts for."""
+    return max(request.tile.size // TILE_SIZE**2, 1)

@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 
 from admin import queries
 from admin.context import decoders, services
-from admin.ui.pictures import SIZES, Picture, draw, keys_of, placeholder
+from admin.ui.pictures import SIZES, Picture, draw, is_shown, keys_of, placeholder
 from shared.errors import ImageError, ObjectMissing
 from shared.jobs.records import Item
 
@@ -30,7 +30,8 @@ def item(item_id: UUID) -> ResponseReturnValue:
         "item.html",
         item=found,
         job=services().repository.job(found.job_id),
-        pictures=[picture for picture in Picture if keys_of(found, picture)],
+        pictures=[picture for picture in Picture if keys_of(found, picture)] if is_shown(found) else [],
+        too_large=not is_shown(found),
         before=before,
         after=after,
     )
@@ -55,6 +56,9 @@ def picture(item_id: UUID, name: str) -> ResponseReturnValue:
         answer.cache_control.no_cache = True
     if request.if_none_match.contains(etag):
         answer.status_code = 304
+        return answer
+    if not is_shown(found):
+        answer.data = placeholder()
         return answer
     try:
         answer.data = _drawn(wanted, keys, size)

@@ -20,6 +20,9 @@ from shared.jobs.records import Item
 THUMBNAIL, FIGURE = 256, 1024
 SIZES = (THUMBNAIL, FIGURE)
 """Longest sides in px that can be asked for; without one the picture has the size of its object."""
+SHOWN_PIXELS = 4096**2
+"""Pixels of the largest image that is drawn: its decoding takes some 300 MB."""
+_SHOWN_BYTES = 64 * 2**20
 
 
 class Picture(StrEnum):
@@ -30,6 +33,11 @@ class Picture(StrEnum):
     PROBABILITY = "probability"  # in the colours of `shared.images.heatmap`
     OVERLAY = "overlay"  # the mask's contour over the source
     TRUTH = "truth"
+
+
+def is_shown(item: Item) -> bool:
+    """Whether the item's pictures are small enough to be drawn, as far as its row tells."""
+    return (item.width or 0) * (item.height or 0) <= SHOWN_PIXELS and (item.source_bytes or 0) <= _SHOWN_BYTES
 
 
 def keys_of(item: Item, picture: Picture) -> tuple[str, ...] | None:

@@ -10,10 +10,16 @@ from shared.errors import ImageError, ItemErrorCode
 
 @dataclass(frozen=True)
 class DecodeLimits:
-    """The sides in pixels between which an image is accepted, both included."""
+    """What an image may measure in order to be accepted: sides and area in pixels, bounds included."""
 
     min_side: int
     max_side: int
+    max_pixels: int | None = None  # None: as many as the sides allow
+
+    @property
+    def most_pixels(self) -> int:
+        """The pixels of the largest image accepted."""
+        return self.max_side**2 if self.max_pixels is None else min(self.max_side**2, self.max_pixels)
 
     def check(self, width: int, height: int) -> None:
         """Raise `ImageError` (`too_small`, `too_large`); called with a header's sizes, before any pixel exists."""
@@ -26,6 +32,11 @@ class DecodeLimits:
             raise ImageError(
                 ItemErrorCode.TOO_LARGE,
                 f"{width}×{height} px: the longest side accepted is {self.max_side} px",
+            )
+        if width * height > self.most_pixels:
+            raise ImageError(
+                ItemErrorCode.TOO_LARGE,
+                f"{width}×{height} px: at most {self.most_pixels / 1e6:.1f} megapixels are accepted",
             )
 
 

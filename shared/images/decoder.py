@@ -43,13 +43,13 @@ SLACK_BYTES = 128 * 2**20
 
 def main() -> None:
     """Decode until the parent hangs up. Arguments: descriptors of the connection and the memory, then the limits."""
-    connection_descriptor, memory, min_side, max_side = map(int, sys.argv[1:])
+    connection_descriptor, memory, min_side, max_side, max_pixels = map(int, sys.argv[1:])
     _end_with_parent()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    limits = DecodeLimits(min_side, max_side)
+    limits = DecodeLimits(min_side, max_side, max_pixels)
     _load_libraries()
     logging.disable()  # what libraries say about odd files
-    allowance = _address_space() + SLACK_BYTES + BYTES_PER_PIXEL * max_side**2
+    allowance = _address_space() + SLACK_BYTES + BYTES_PER_PIXEL * limits.most_pixels
     # The parent, killed or done with us, closes its ends.
     with Connection(connection_descriptor) as connection, suppress(EOFError, ConnectionError):
         connection.send_bytes(b"ready")

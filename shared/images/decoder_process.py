@@ -182,7 +182,7 @@ def _nonsense() -> DecoderDeath:
 def _start(module: str, connection: int, memory: int, limits: DecodeLimits) -> "subprocess.Popen[bytes]":
     # -P: a folder named like one of our packages, where the user happens to stand, is not imported.
     command = [sys.executable, "-P", "-W", "ignore", "-m", module]
-    arguments = map(str, (connection, memory, limits.min_side, limits.max_side))
+    arguments = map(str, (connection, memory, limits.min_side, limits.max_side, limits.most_pixels))
     return subprocess.Popen(  # noqa: S603 - our own module
         [*command, *arguments],
         stdin=subprocess.PIPE,  # closes with us, by kill -9 too

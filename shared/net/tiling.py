@@ -1,8 +1,12 @@
-"""Cut an image of any size into overlapping tiles of one size, and blend their results together again.
+"""Cut an image of any size into overlapping tiles, and blend their results together again.
 
-An image smaller than a tile is padded with its mean, equally on both sides: reflections would look like parts of one
-large shape. Tiles are spread evenly, so neighbours overlap by at least the overlap asked for; across it their results
-are cross-faded, which hides the seams that different context would leave.
+What the network says of a pixel depends on some 500 pixels around it. So an image goes through it whole up to 1024
+pixels a side, and a larger one in tiles of that side, each of which sees more than a shape or two: docs/large-images.md
+has the figures. Tiles have one of three sides, so that those of many images share a batch.
+
+An image smaller than its tile is padded with its mean, equally on both sides: reflections would look like parts of one
+large shape. Neighbours overlap by at least the overlap asked for; across it their results are cross-faded, which hides
+the seams that different context would leave.
 """
 
 from collections.abc import Iterable, Iterator
@@ -12,8 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-TILE_SIZE = 512  # px; the size that the shipped network is trained on
-TILE_OVERLAP = 64  # px
+TILE_SIZE = 512  # px; the size that the shipped network is trained on, and the unit of a batch's size
+TILE_SIDES = (TILE_SIZE, 768, 1024)  # px; the first that covers an image's side is taken, else the last
+TILE_OVERLAP = 256  # px; less than half of the largest
 
 
 @dataclass(frozen=True)
@@ -25,7 +30,7 @@ class TilePlan:
 
     height: int
     width: int
-    tile: int
+    tile: tuple[int, int]  # height, width
     overlap: int
     row_padding: tuple[int, int]  # above, below
     column_padding: tuple[int, int]  # left, right
@@ -41,29 +46,34 @@ class TilePlan:
         return self.row_starts[row], self.column_starts[column]
 
 
-def plan_tiles(height: int, width: int, tile: int = TILE_SIZE, overlap: int = TILE_OVERLAP) -> TilePlan:
-    """The fewest evenly spread tile × tile tiles that cover the image and overlap by at least `overlap` pixels.
+def plan_tiles(height: int, width: int, sides: tuple[int, ...] = TILE_SIDES, overlap: int = TILE_OVERLAP) -> TilePlan:
+    """The fewest tiles that cover the image and overlap by at least `overlap` pixels.
+
+    Along each axis a tile's side is the first of `sides` (rising) that covers the image, or the last. All tiles but the
+    last of an axis start at multiples of that side less the overlap, and with both multiples of 64 on the network's
+    own grid.
 
     Raises `ValueError` for an image without pixels or an overlap that leaves no step from tile to tile.
     """
     if height < 1 or width < 1:
         raise ValueError(f"an image of {height}×{width} has no pixels")
-    if not 0 <= overlap < tile:
-        raise ValueError(f"an overlap of {overlap} px: use 0 to {tile - 1}")
+    if not 0 <= overlap < sides[-1]:
+        raise ValueError(f"an overlap of {overlap} px: use 0 to {sides[-1] - 1}")
+    tile = _side(height, sides), _side(width, sides)
     return TilePlan(
         height=height,
         width=width,
         tile=tile,
         overlap=overlap,
-        row_padding=_padding(height, tile),
-        column_padding=_padding(width, tile),
-        row_starts=_starts(max(height, tile), tile, overlap),
-        column_starts=_starts(max(width, tile), tile, overlap),
+        row_padding=_padding(height, tile[0]),
+        column_padding=_padding(width, tile[1]),
+        row_starts=_starts(max(height, tile[0]), tile[0], overlap),
+        column_starts=_starts(max(width, tile[1]), tile[1], overlap),
     )
 
 
 def cut(image: NDArray[Any], plan: TilePlan) -> NDArray[Any]:
-    """The tiles of an image (height, width): (len(plan), tile, tile), in the plan's order."""
+    """The tiles of an image (height, width): (len(plan), *plan.tile), in the plan's order."""
     return np.stack(list(iterate_tiles(image, plan)))
 
 
@@ -74,7 +84,7 @@ def iterate_tiles(image: NDArray[Any], plan: TilePlan) -> Iterator[NDArray[Any]]
     padded = np.pad(image, (plan.row_padding, plan.column_padding), constant_values=image.mean())
     for index in range(len(plan)):
         row, column = plan.start(index)
-        yield padded[row : row + plan.tile, column : column + plan.tile]
+        yield padded[row : row + plan.tile[0], column : column + plan.tile[1]]
 
 
 class Stitcher:
@@ -82,17 +92,17 @@ class Stitcher:
 
     def __init__(self, plan: TilePlan) -> None:
         self.plan = plan
-        self._rows = _weights(plan.row_starts, plan)
-        self._columns = _weights(plan.column_starts, plan)
+        self._rows = weights(plan.row_starts, plan.tile[0])
+        self._columns = weights(plan.column_starts, plan.tile[1])
         shape = (plan.height + sum(plan.row_padding), plan.width + sum(plan.column_padding))
         self._canvas = np.zeros(shape, dtype=np.float32)
 
     def add(self, index: int, tile: NDArray[Any]) -> None:
-        """Add the result (tile, tile) of the index-th tile."""
+        """Add the result, of the plan's tile size, of the index-th tile."""
         tile_row, tile_column = divmod(index, len(self.plan.column_starts))
         row, column = self.plan.start(index)
         weight = np.multiply.outer(self._rows[tile_row], self._columns[tile_column])
-        self._canvas[row : row + self.plan.tile, column : column + self.plan.tile] += weight * tile
+        self._canvas[row : row + self.plan.tile[0], column : column + self.plan.tile[1]] += weight * tile
 
     def result(self) -> NDArray[np.float32]:
         """The blended image, (height, width), once every tile was added."""
@@ -108,21 +118,28 @@ def stitch(tiles: Iterable[NDArray[Any]], plan: TilePlan) -> NDArray[np.float32]
     return stitcher.result()
 
 
+def _side(length: int, sides: tuple[int, ...]) -> int:
+    return next((side for side in sides if side >= length), sides[-1])
+
+
 def _padding(length: int, tile: int) -> tuple[int, int]:
     missing = max(tile - length, 0)
     return missing // 2, missing - missing // 2
 
 
 def _starts(length: int, tile: int, overlap: int) -> tuple[int, ...]:
-    count = 1 + -(-(length - tile) // (tile - overlap))
-    return tuple(int(start) for start in np.linspace(0, length - tile, count).round())
+    if length == tile:
+        return (0,)
+    return (*range(0, length - tile, tile - overlap), length - tile)
 
 
-def _weights(starts: tuple[int, ...], plan: TilePlan) -> NDArray[np.float32]:
-    """Weight of every position of every tile along one axis, (tiles, tile); they add up to 1 at each pixel."""
-    distance = np.minimum(np.arange(1, plan.tile + 1), np.arange(plan.tile, 0, -1))
-    window = np.minimum(distance / (plan.overlap + 1), 1.0)
-    total = np.zeros(starts[-1] + plan.tile)
+def weights(starts: tuple[int, ...], tile: int) -> NDArray[np.float32]:
+    """Weight of every position of every tile along one axis, (tiles, tile); they add up to 1 at each pixel.
+
+    A tile's own weight is a Hann window: most at its centre, which sees most around it.
+    """
+    window = np.sin(np.pi * (np.arange(tile) + 0.5) / tile) ** 2
+    total = np.zeros(starts[-1] + tile)
     for start in starts:
-        total[start : start + plan.tile] += window
-    return np.stack([window / total[start : start + plan.tile] for start in starts]).astype(np.float32)
+        total[start : start + tile] += window
+    return np.stack([window / total[start : start + tile] for start in starts]).astype(np.float32)

@@ -208,3 +208,27 @@ def test_closing_answers_what_is_queued(network):
     assert [float(answer.result(0)[0, 0]) for answer in answers] == [1, 2, 3, 4, 5, 6]
     with pytest.raises(RuntimeError, match="closed"):
         batcher.submit(tile(0))
+
+
+def test_a_batch_has_tiles_of_one_size_and_large_ones_count_by_their_area() -> None:
+    shapes: list[tuple[int, ...]] = []
+    begun, allowed = threading.Event(), threading.Event()
+
+    def predict(tiles: Tiles) -> Levels:
+        begun.set()
+        assert allowed.wait(PATIENCE)
+        shapes.append(tiles.shape)
+        return (tiles + 1).astype(np.uint8)
+
+    batcher = Batcher(predict, batch_size=4)
+    first = batcher.submit(tile(0))
+    assert begun.wait(PATIENCE)
+    sides = [512, 1024, 512, 768, 1024, 512, 768, 768]
+    answers = [batcher.submit(np.full((side, side), side, np.float32)) for side in sides]
+    allowed.set()
+    assert first.result(PATIENCE).shape == (4, 4)
+    for side, answer in zip(sides, answers, strict=True):
+        assert answer.result(PATIENCE).shape == (side, side)
+        assert answer.result(PATIENCE)[0, 0] == (side + 1) % 256
+    batcher.close()
+    assert shapes[1:] == [(3, 512, 512), (1, 1024, 1024), (2, 768, 768), (1, 1024, 1024), (1, 768, 768)]
