@@ -119,7 +119,7 @@ class WorkerProcess:
         checkpoints = RegistryCheckpoints(self.services.store, settings.delineate_home / "models")
         models = Models(ready(own), lambda sha256: ready(checkpoints.load(sha256, load)))
         decoders = Decoders(
-            DecodeLimits(settings.min_image_side, settings.max_image_side),
+            DecodeLimits(settings.min_image_side, settings.max_image_side, 4096**2),
             seconds=settings.decode_seconds,
             processes=min(settings.io_threads, len(os.sched_getaffinity(0))),
         )
