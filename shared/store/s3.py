@@ -1,15 +1,15 @@
-"""An object store in an S3 bucket: AWS, MinIO, SeaweedFS or any other endpoint that speaks S3."""
+"""An object store in an S3 bucket: AWS, MinIO, SeaweedFS or any other endpoint that speaks S3.
+
+PUT and GET, of which every image needs some, go the faster way of `shared.store.s3_clients`; the SDK does the rest.
+"""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from shared.errors import ConfigurationError
 from shared.store.object_store import (
     ObjectInfo,
     ObjectStore,
@@ -19,22 +19,21 @@ from shared.store.object_store import (
     checked_prefix,
     is_key,
 )
+from shared.store.s3_clients import Clients
 from shared.store.s3_errors import MISSING_BUCKET_CODES, Request, code_of, translated
+from shared.store.s3_transfer import LARGEST_PUT_BYTES
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
     from types_boto3_s3.type_defs import ObjectIdentifierTypeDef
 
-CONNECT_TIMEOUT_S = 5
-READ_TIMEOUT_S = 30  # without a single byte, not for the whole object
-MAX_ATTEMPTS = 3  # per request, the first one included, with the SDK's jittered back-off between them
 PAGE_SIZE = 1000  # objects; the most that S3 lists or deletes in one request
 
 _DEFAULT_REGION = "us-east-1"  # the one region whose name S3 does not accept at a bucket's creation
 
 
 class S3Store(ObjectStore):
-    """Objects in `bucket`, under `prefix` where one is given; one client, shared by all threads."""
+    """Objects in `bucket`, under `prefix` where one is given."""
 
     def __init__(
         self,
@@ -48,45 +47,20 @@ class S3Store(ObjectStore):
         secret_key: str | None,
         max_connections: int,
     ) -> None:
-        if bool(access_key) != bool(secret_key):
-            raise ConfigurationError("set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY together, or neither")
         self._bucket = bucket
         self._prefix = f"{prefix}/" if prefix else ""
         self._region = region
         self._endpoint = endpoint_url or "AWS"
-        config = Config(
-            signature_version="s3v4",
-            # bucket.host needs a DNS name for every bucket, which self-hosted endpoints rarely have
-            s3={"addressing_style": "path"},
-            connect_timeout=CONNECT_TIMEOUT_S,
-            read_timeout=READ_TIMEOUT_S,
-            retries={"mode": "standard", "total_max_attempts": MAX_ATTEMPTS},
-            max_pool_connections=max_connections,
-            tcp_keepalive=True,
-            # the SDK's default adds checksum trailers that many S3 servers do not know
-            request_checksum_calculation="when_required",
-            response_checksum_validation="when_required",
+        self._clients = Clients(
+            bucket=bucket,
+            endpoint_url=endpoint_url,
+            public_url=public_url,
+            region=region,
+            access_key=access_key,
+            secret_key=secret_key,
+            max_connections=max_connections,
         )
-
-        def client(setting: str, address: str | None) -> "S3Client":
-            try:
-                # a session of its own: boto3's default session is not safe to create from several threads
-                return boto3.session.Session().client(
-                    "s3",
-                    endpoint_url=address,
-                    region_name=region,
-                    aws_access_key_id=access_key or None,
-                    aws_secret_access_key=secret_key or None,
-                    config=config,
-                )
-            except (BotoCoreError, ValueError) as error:  # ValueError: an endpoint that is no URL
-                raise ConfigurationError(
-                    f"cannot use {setting} {address!r} with AWS_REGION {region!r}: {error}"
-                ) from error
-
-        self._client = client("S3_ENDPOINT_URL", endpoint_url)
-        # Links are signed for the address that they name, so a client of its own signs them.
-        self._signer = client("S3_PUBLIC_URL", public_url) if public_url else None
+        self._client = self._clients.sdk
 
     @property
     def url(self) -> str:
@@ -96,14 +70,24 @@ class S3Store(ObjectStore):
     def put(self, key: str, data: bytes, content_type: str = "application/octet-stream") -> None:
         """One PUT; S3 replaces an object in one step."""
         name = self._name(key)
+
+        def by_sdk(client: "S3Client") -> None:
+            client.put_object(Bucket=self._bucket, Key=name, Body=data, ContentType=content_type)
+
         with self._failures("write", key):
-            self._client.put_object(Bucket=self._bucket, Key=name, Body=data, ContentType=content_type)
+            if len(data) > LARGEST_PUT_BYTES:
+                by_sdk(self._client)
+            else:
+                self._clients.request(lambda transfer: transfer.put(name, data, content_type), by_sdk)
 
     def get(self, key: str) -> bytes:
         """One GET; ObjectMissing where there is no object."""
         name = self._name(key)
         with self._failures("read", key):
-            return self._client.get_object(Bucket=self._bucket, Key=name)["Body"].read()
+            return self._clients.request(
+                lambda transfer: transfer.get(name),
+                lambda client: client.get_object(Bucket=self._bucket, Key=name)["Body"].read(),
+            )
 
     def size(self, key: str) -> int | None:
         """One HEAD: the size in bytes, or None. A missing bucket looks like a missing object here."""
@@ -149,10 +133,11 @@ class S3Store(ObjectStore):
     def link(self, key: str, *, seconds: int, filename: str, content_type: str) -> str | None:
         """A presigned GET, where the server has an address for others."""
         name = self._name(key)
-        if self._signer is None:
+        signer = self._clients.signer
+        if signer is None:
             return None
         with self._failures("sign", key):
-            return self._signer.generate_presigned_url(
+            return signer.generate_presigned_url(
                 "get_object",
                 Params={
                     "Bucket": self._bucket,
@@ -162,6 +147,11 @@ class S3Store(ObjectStore):
                 },
                 ExpiresIn=seconds,
             )
+
+    def check(self) -> None:
+        """As every store, in a way that Ctrl-C ends at once."""
+        with self._clients.interruptible():
+            super().check()
 
     def prepare(self) -> None:
         """Create the bucket if it is not there."""
@@ -182,9 +172,7 @@ class S3Store(ObjectStore):
 
     def close(self) -> None:
         """Close the pooled connections."""
-        self._client.close()
-        if self._signer is not None:
-            self._signer.close()
+        self._clients.close()
 
     def _name(self, key: str) -> str:
         return self._prefix + checked_key(key)

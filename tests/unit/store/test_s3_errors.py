@@ -1,76 +1,12 @@
 """What the S3 store makes of a server that fails: a few lines of HTTP stand in for it."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
-
 import pytest
 
 from shared.errors import ConfigurationError, ObjectMissing, Retryable, StoreFull, StoreUnavailable
 from shared.store import ObjectStore, open_store
 from tests.servers.process import free_ports
-
-SECRET = "wJalrXUtnFEMI"
-
-
-@dataclass
-class FakeS3:
-    """Answers every request with `status` and `body`, and counts them."""
-
-    status: int = 200
-    body: bytes = b""
-    promised_length: int | None = None  # Content-Length, where it is to differ from the body's
-    requests: list[str] = field(default_factory=list)
-    url: str = ""
-
-    def refuse(self, status: int, code: str) -> None:
-        self.status = status
-        self.body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>no</Message></Error>".encode()
-
-
-@pytest.fixture
-def server() -> Iterator[FakeS3]:
-    fake = FakeS3()
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"  # for "100 Continue", without which the SDK waits for a second
-
-        def answer(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            fake.requests.append(self.command)
-            self.send_response(fake.status)
-            self.send_header("Content-Length", str(fake.promised_length or len(fake.body)))
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(fake.body)
-            self.close_connection = fake.promised_length is not None
-
-        do_GET = do_PUT = do_HEAD = do_POST = answer  # noqa: N815  # the names are the base class's
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
-        fake.url = f"http://127.0.0.1:{http.server_port}"
-        thread = Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield fake
-        http.shutdown()
-        thread.join()
-
-
-@pytest.fixture
-def store(server: FakeS3, monkeypatch: pytest.MonkeyPatch) -> Iterator[ObjectStore]:
-    store = opened(server.url, monkeypatch)
-    yield store
-    store.close()
-
-
-def opened(endpoint_url: str, monkeypatch: pytest.MonkeyPatch) -> ObjectStore:
-    # The SDK waits up to a second before it tries again.
-    monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0)
-    return open_store("s3://bucket", endpoint_url=endpoint_url, access_key="AKIA", secret_key=SECRET)
+from tests.unit.store.fake_s3 import FakeS3
+from tests.unit.store.stores import SECRET, opened
 
 
 @pytest.mark.parametrize(
@@ -80,7 +16,9 @@ def test_a_failing_server_is_retryable_after_a_few_attempts(store: ObjectStore, 
     server.refuse(status, code)
     with pytest.raises(StoreUnavailable, match=code):
         store.put("a/b", b"x")
-    assert server.requests == ["PUT"] * 3
+    with pytest.raises(StoreUnavailable, match=code):
+        store.get("a/b")
+    assert server.requests == ["PUT"] * 3 + ["GET"] * 3
 
 
 @pytest.mark.parametrize(
@@ -151,9 +89,23 @@ def test_some_other_web_server(store: ObjectStore, server: FakeS3):
 
 
 def test_an_answer_that_breaks_off_is_retryable(store: ObjectStore, server: FakeS3):
-    server.body, server.promised_length = b"half", 8
-    with pytest.raises(StoreUnavailable):
-        store.get("a")
+    for half in (b"half", bytes(10 * 2**20)):
+        server.serve(half)
+        server.promised_length = 2 * len(half)
+        with pytest.raises(StoreUnavailable):
+            store.get("a")
+
+
+def test_a_server_that_stalls_is_left_in_time(server: FakeS3, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("shared.store.s3_clients.READ_TIMEOUT_S", 0.2)
+    store = opened(server.url, monkeypatch)
+    server.stalls = True
+    for action in (lambda: store.put("a", b"x"), lambda: store.get("a")):
+        server.requests.clear()
+        with pytest.raises(StoreUnavailable, match="no answer"):
+            action()
+        assert len(server.requests) == 3
+    store.close()
 
 
 def test_an_object_that_cannot_be_deleted_is_told(store: ObjectStore, server: FakeS3):
