@@ -1,5 +1,7 @@
 """Which device and which arithmetic the network runs on."""
 
+import os
+
 import torch
 
 from shared.errors import ConfigurationError
@@ -47,6 +49,11 @@ def resolve_precision(name: str, device: torch.device) -> torch.dtype:
     if name == "fp16" and device.type == "cpu":
         raise ConfigurationError("fp16 is slow on a CPU: use auto, fp32 or bf16")
     return PRECISIONS[name]
+
+
+def usable_cores() -> int:
+    """CPU cores that this process may run on."""
+    return len(os.sched_getaffinity(0))
 
 
 def _cpu_has_bf16() -> bool:

@@ -1,45 +1,60 @@
 """Load a checkpoint once; turn standardised tiles, or whole images, into probabilities."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Self
+from typing import Protocol, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from shared.errors import DeviceOutOfMemory
+from shared.errors import ConfigurationError
 from shared.images.normalise import standardise
-from shared.net.architectures import in_channels_last
 from shared.net.checkpoint import LoadedModel, Metadata, load_checkpoint
-from shared.net.device import resolve_device, resolve_precision
+from shared.net.device import resolve_device, resolve_precision, usable_cores
+from shared.net.openvino_backend import OpenVINOBackend
 from shared.net.tiling import TILE_SIZE, Stitcher, cut, plan_tiles
+from shared.net.torch_backend import PROBABILITY_LEVELS, TorchBackend
 
-PROBABILITY_LEVELS = 255
-"""A quantised probability is round(p · PROBABILITY_LEVELS), one byte."""
+__all__ = ["PROBABILITY_LEVELS", "Predictor"]
 
 _IMAGE_BATCH = 8  # tiles at a time in `predict_image`
 
 
-class Predictor:
-    """A network on its device, ready to segment. Threads may call it at once on a CPU; on a GPU they take turns."""
+class Backend(Protocol):
+    """What runs the network; any number of threads may call it at once."""
 
-    def __init__(self, model: LoadedModel, device: torch.device, dtype: torch.dtype) -> None:
-        self._net = in_channels_last(model.net)
-        self._model = model
+    def probabilities(self, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Foreground probabilities, float32 (N, H, W), of standardised tiles (N, H, W)."""
+
+    def levels(self, tiles: NDArray[np.float32]) -> NDArray[np.uint8]:
+        """The same in 255ths."""
+
+
+class Predictor:
+    """A network on its device, ready to segment. Threads may call it at once.
+
+    `backend` is "torch", or "openvino", which is faster on a CPU and leaves a GPU to torch.
+    """
+
+    def __init__(self, model: LoadedModel, device: torch.device, dtype: torch.dtype, backend: str = "torch") -> None:
+        self._metadata = model.metadata
+        self._sha256 = model.sha256
+        self._threshold = model.threshold
         self._device = device
         self._dtype = dtype
+        self._backend = _backend(backend, model, device, dtype)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], device: str = "auto", precision: str = "auto") -> Self:
+    def load(
+        cls, path: str | os.PathLike[str], device: str = "auto", precision: str = "auto", backend: str = "torch"
+    ) -> Self:
         """Load the checkpoint at `path` onto "auto", "cpu", "cuda" or "cuda:N".
 
-        Raises `CheckpointError` for unusable weights, `ConfigurationError` for a GPU that is not there or a
-        precision that does not exist.
+        Raises `CheckpointError` for unusable weights, `ConfigurationError` for a GPU or a backend that is not there
+        or a precision that does not exist.
         """
         where = resolve_device(device)
-        return cls(load_checkpoint(path, where), where, resolve_precision(precision, where))
+        return cls(load_checkpoint(path, where), where, resolve_precision(precision, where), backend)
 
     @property
     def device_name(self) -> str:
@@ -56,17 +71,17 @@ class Predictor:
     @property
     def sha256(self) -> str:
         """Names the weights: the SHA-256 (hex) of model.safetensors."""
-        return self._model.sha256
+        return self._sha256
 
     @property
     def threshold(self) -> float:
         """Foreground is probability >= threshold."""
-        return self._model.threshold
+        return self._threshold
 
     @property
     def metadata(self) -> Metadata:
         """All of model.json: architecture, preprocessing version, training, metrics, versions."""
-        return self._model.metadata
+        return self._metadata
 
     def warm_up(self, batch_size: int) -> None:
         """Run one empty batch, so that the first real one does not pay for lazy initialisation."""
@@ -78,9 +93,7 @@ class Predictor:
         `tiles` is float32 (N, H, W), standardised with the statistics of the whole image that each was cut from.
         The quantising happens on the device: a quarter of the bytes come back. Raises `DeviceOutOfMemory`.
         """
-        with torch.inference_mode():
-            levels = self._probabilities(tiles).mul_(PROBABILITY_LEVELS).round_().to(torch.uint8)
-            return levels.cpu().numpy()
+        return self._backend.levels(tiles)
 
     def predict_image(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
         """Foreground probability, float32 (H, W) in [0, 1], of a finite float32 image (H, W) in any units.
@@ -92,30 +105,15 @@ class Predictor:
         tiles = cut(standardise(image), plan)
         stitcher = Stitcher(plan)
         for first in range(0, len(tiles), _IMAGE_BATCH):
-            batch = self._probabilities(tiles[first : first + _IMAGE_BATCH]).cpu().numpy()
+            batch = self._backend.probabilities(tiles[first : first + _IMAGE_BATCH])
             for offset, probability in enumerate(batch):
                 stitcher.add(first + offset, probability)
         return np.clip(stitcher.result(), 0.0, 1.0)
 
-    def _probabilities(self, tiles: NDArray[np.float32]) -> torch.Tensor:
-        """Float32 (N, H, W) on the device."""
-        autocast = torch.autocast(self._device.type, self._dtype, enabled=self._dtype != torch.float32)
-        with torch.inference_mode(), autocast, _memory_errors(self._device, len(tiles)):
-            batch = torch.from_numpy(tiles)[:, None].to(self._device, memory_format=torch.channels_last)
-            logits: torch.Tensor = self._net(batch)
-            return torch.sigmoid(logits[:, 0].float())
 
-
-@contextmanager
-def _memory_errors(device: torch.device, batch_size: int) -> Iterator[None]:
-    """Turn the device's out-of-memory error into ours, and leave its cache empty for a smaller batch."""
-    try:
-        yield
-    except RuntimeError as error:
-        # On the CPU running out of memory is a plain RuntimeError.
-        if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
-            raise
-        torch.cuda.empty_cache()
-        raise DeviceOutOfMemory(
-            f"a batch of {batch_size} tiles does not fit in the memory of {device}: use a smaller batch"
-        ) from error
+def _backend(name: str, model: LoadedModel, device: torch.device, dtype: torch.dtype) -> Backend:
+    if name == "torch" or (name == "openvino" and device.type != "cpu"):
+        return TorchBackend(model.net, device, dtype)
+    if name == "openvino":
+        return OpenVINOBackend(model.net, dtype, usable_cores())
+    raise ConfigurationError(f"there is no inference backend {name!r}: use torch or openvino")

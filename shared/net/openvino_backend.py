@@ -1,0 +1,103 @@
+"""The network run by OpenVINO, on a CPU (the optional extra `openvino`)."""
+
+import threading
+import warnings
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from shared.errors import ConfigurationError, DeviceOutOfMemory
+from shared.net.inference import for_inference
+from shared.net.tiling import TILE_SIZE
+from shared.net.torch_backend import PROBABILITY_LEVELS
+
+if TYPE_CHECKING:
+    import openvino
+
+_PRECISIONS = {torch.float32: "f32", torch.bfloat16: "bf16"}
+_PROBABILITIES, _LEVELS = 0, 1  # the compiled network's outputs
+
+
+class _WithLevels(nn.Module):
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        probabilities = torch.sigmoid(self.net(image)[:, 0])
+        return probabilities, (probabilities * PROBABILITY_LEVELS).round().to(torch.uint8)
+
+
+class OpenVINOBackend:
+    """Threads may call it at once: each is served by one core, as torch serves the worker's threads.
+
+    Args:
+        net: in float32; it is compiled for tiles of `TILE_SIZE`, any number of them at once.
+        dtype: float32 or bfloat16.
+        threads: calls that run at a time.
+
+    Raises `ConfigurationError` where OpenVINO is not installed.
+    """
+
+    def __init__(self, net: nn.Module, dtype: torch.dtype, threads: int) -> None:
+        try:
+            import openvino
+        except ImportError as error:
+            raise ConfigurationError(
+                "the backend openvino is not installed here: pip install 'delineate[openvino]', or use torch"
+            ) from error
+        model = _convert(_WithLevels(for_inference(net)).eval())
+        model.reshape([-1, 1, TILE_SIZE, TILE_SIZE])
+        self._compiled = openvino.Core().compile_model(
+            model,
+            "CPU",
+            {
+                "INFERENCE_PRECISION_HINT": _PRECISIONS[dtype],
+                "NUM_STREAMS": threads,
+                "INFERENCE_NUM_THREADS": threads,
+            },
+        )
+        self._of_thread = threading.local()
+
+    def probabilities(self, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Foreground probabilities, float32 (N, H, W), of standardised tiles (N, H, W). Raises `DeviceOutOfMemory`."""
+        return cast(NDArray[np.float32], self._infer(tiles, _PROBABILITIES))
+
+    def levels(self, tiles: NDArray[np.float32]) -> NDArray[np.uint8]:
+        """The same in 255ths, uint8."""
+        return cast(NDArray[np.uint8], self._infer(tiles, _LEVELS))
+
+    def _infer(self, tiles: NDArray[np.float32], output: int) -> NDArray[np.generic]:
+        request = getattr(self._of_thread, "request", None)
+        if request is None:
+            request = self._of_thread.request = self._compiled.create_infer_request()
+        try:
+            # The answer lies in the request's own memory, which the next call overwrites: only what is wanted is kept.
+            answers = request.infer([tiles[:, None]], share_inputs=True, share_outputs=True)
+        except RuntimeError as error:
+            if "alloc" not in str(error):
+                raise
+            raise DeviceOutOfMemory(
+                f"a batch of {len(tiles)} tiles does not fit in memory: use a smaller batch"
+            ) from error
+        return np.array(answers[output])
+
+
+def _convert(net: nn.Module) -> "openvino.Model":
+    """The network as an OpenVINO model.
+
+    By the front end itself: the usual `openvino.convert_model` also reports its use to the makers of OpenVINO.
+    """
+    from openvino.frontend import FrontEndManager
+    from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
+
+    with warnings.catch_warnings(), torch.inference_mode():
+        # Tracing takes the check of the sides, which tiles always pass, for a constant, and is deprecated.
+        warnings.simplefilter("ignore")
+        traced = torch.jit.trace(net, torch.zeros(1, 1, TILE_SIZE, TILE_SIZE), check_trace=False)
+    decoder = TorchScriptPythonDecoder(traced)  # has to outlive the conversion, which does not keep it
+    front_end = FrontEndManager().load_by_framework("pytorch")
+    return front_end.convert(front_end.load(decoder))

@@ -1,0 +1,129 @@
+"""Every way to run the network is held to the plain network in float32."""
+
+import copy
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from shared.config import DEFAULT_MODEL
+from shared.errors import ConfigurationError
+from shared.images.normalise import standardise
+from shared.net.architectures import build
+from shared.net.checkpoint import load_checkpoint
+from shared.net.inference import InFloat32, fold_batch_norm, for_inference
+from shared.net.predictor import Predictor
+from shared.synth import synthesise
+from tests.unit.net.conftest import TINY
+
+needs_openvino = pytest.mark.skipif(find_spec("openvino") is None, reason="the extra openvino is not installed")
+
+
+def with_random_statistics(net: nn.Module) -> nn.Module:
+    """As after training: every batch normalisation does something."""
+    generator = torch.Generator().manual_seed(3)
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            for tensor, low, high in (
+                (module.weight, 0.5, 1.5), (module.bias, -0.5, 0.5),
+                (module.running_mean, -0.5, 0.5), (module.running_var, 0.5, 2.0),
+            ):  # fmt: skip
+                tensor.data.uniform_(low, high, generator=generator)
+    return net.eval()
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"), [("attention_unet", TINY), ("unet", {"base": 4, "levels": 3, "dropout": 0.1})]
+)
+def test_without_batch_norm_the_network_says_the_same(name, arguments):
+    torch.manual_seed(0)
+    net = with_random_statistics(build(name, arguments))
+    before = copy.deepcopy(net.state_dict())
+    image = torch.randn(2, 1, 64, 64)
+    folded = for_inference(net)
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in folded.modules())
+    with torch.inference_mode():
+        torch.testing.assert_close(folded(image), net(image), atol=1e-4, rtol=1e-4)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
+
+
+def test_a_layer_used_in_two_places_keeps_its_batch_norm():
+    shared = nn.Conv2d(4, 4, 1)
+    net = nn.Sequential(nn.Sequential(shared, nn.BatchNorm2d(4)), nn.Sequential(shared, nn.BatchNorm2d(4)))
+    with_random_statistics(net)
+    image = torch.randn(1, 4, 8, 8)
+    with torch.inference_mode():
+        torch.testing.assert_close(fold_batch_norm(copy.deepcopy(net))(image), net(image))
+
+
+class DeclaredBackwards(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.last = nn.Conv2d(4, 1, 1)
+        self.first = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4))
+
+    def forward(self, image):
+        return self.last(self.first(image))
+
+
+def test_weights_are_cast_once_but_for_the_first_layer_s_that_runs():
+    net = for_inference(DeclaredBackwards(), torch.bfloat16)
+    assert isinstance(net.first[0], InFloat32)
+    assert net.first[0].layer.weight.dtype == torch.float32
+    assert net.last.weight.dtype == torch.bfloat16
+
+
+@pytest.fixture(scope="module")
+def tiles():
+    images = [synthesise(seed, severity=severity).image for seed, severity in ((1, 0.0), (2, 0.3), (3, 0.6))]
+    return np.stack([standardise(image.astype(np.float32)) for image in images])
+
+
+@pytest.fixture(scope="module")
+def reference(tiles):
+    """Probabilities of the shipped weights, by the network as it was trained, in float32."""
+    with torch.inference_mode():
+        logits = load_checkpoint(DEFAULT_MODEL).net(torch.from_numpy(tiles)[:, None])
+        return torch.sigmoid(logits[:, 0]).numpy()
+
+
+@pytest.mark.parametrize(
+    ("backend", "precision", "within"),
+    [
+        ("torch", "fp32", 1),
+        ("torch", "bf16", 3),
+        pytest.param("openvino", "fp32", 1, marks=needs_openvino),
+        pytest.param("openvino", "bf16", 3, marks=needs_openvino),
+    ],
+)
+def test_every_backend_agrees_with_the_reference(tiles, reference, backend, precision, within):
+    predictor = Predictor.load(DEFAULT_MODEL, "cpu", precision, backend)
+    levels = predictor.predict_tiles(tiles)
+    assert levels.dtype == np.uint8
+    assert np.abs(levels / 255 - reference).max() <= (within + 0.5) / 255  # and half a level for the rounding to levels
+    threshold = predictor.threshold
+    assert ((levels / 255 >= threshold) == (reference >= threshold)).mean() >= 0.999
+
+
+@needs_openvino
+def test_openvino_takes_batches_of_any_size_and_gives_unquantised_probabilities(tiles, reference):
+    predictor = Predictor.load(DEFAULT_MODEL, "cpu", "fp32", "openvino")
+    alone = predictor.predict_tiles(tiles[:1])
+    kept = alone.copy()
+    np.testing.assert_allclose(predictor.predict_tiles(tiles[1:]) / 255, reference[1:], atol=1 / 255)
+    np.testing.assert_array_equal(alone, kept)  # the answer to one batch is not overwritten by the next
+    image = synthesise(1, severity=0.0).image.astype(np.float32)
+    np.testing.assert_allclose(predictor.predict_image(image), reference[0], atol=1e-4)
+
+
+def test_openvino_that_is_not_installed_says_what_to_do(checkpoint, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "openvino", None)
+    with pytest.raises(ConfigurationError, match=r"delineate\[openvino\]"):
+        Predictor.load(checkpoint, "cpu", backend="openvino")
+
+
+def test_a_backend_that_there_is_not(checkpoint):
+    with pytest.raises(ConfigurationError, match="use torch or openvino"):
+        Predictor.load(checkpoint, "cpu", backend="tensorrt")
