@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     import openvino
 
 _PRECISIONS = {torch.float32: "f32", torch.bfloat16: "bf16"}
+Shape = tuple[int, int]
+"""Height and width of tiles."""
+
 _PROBABILITIES, _LEVELS = 0, 1  # the compiled network's outputs
 
 
@@ -35,7 +38,7 @@ class OpenVINOBackend:
     """Threads may call it at once: each is served by one core, as torch serves the worker's threads.
 
     Args:
-        net: in float32; it is compiled for tiles of `TILE_SIZE`, any number of them at once.
+        net: in float32; it is compiled for each shape of tiles when the first of them comes.
         dtype: float32 or bfloat16.
         threads: calls that run at a time.
 
@@ -49,17 +52,15 @@ class OpenVINOBackend:
             raise ConfigurationError(
                 "the backend openvino is not installed here: pip install 'delineate[openvino]', or use torch"
             ) from error
-        model = _convert(_WithLevels(for_inference(net)).eval())
-        model.reshape([-1, 1, TILE_SIZE, TILE_SIZE])
-        self._compiled = openvino.Core().compile_model(
-            model,
-            "CPU",
-            {
-                "INFERENCE_PRECISION_HINT": _PRECISIONS[dtype],
-                "NUM_STREAMS": threads,
-                "INFERENCE_NUM_THREADS": threads,
-            },
-        )
+        self._core = openvino.Core()
+        self._model = _convert(_WithLevels(for_inference(net)).eval())
+        self._options = {
+            "INFERENCE_PRECISION_HINT": _PRECISIONS[dtype],
+            "NUM_STREAMS": threads,
+            "INFERENCE_NUM_THREADS": threads,
+        }
+        self._compiling = threading.Lock()
+        self._compiled: dict[Shape, openvino.CompiledModel] = {}
         self._of_thread = threading.local()
 
     def probabilities(self, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -71,10 +72,8 @@ class OpenVINOBackend:
         return cast(NDArray[np.uint8], self._infer(tiles, _LEVELS))
 
     def _infer(self, tiles: NDArray[np.float32], output: int) -> NDArray[np.generic]:
-        request = getattr(self._of_thread, "request", None)
-        if request is None:
-            request = self._of_thread.request = self._compiled.create_infer_request()
         try:
+            request = self._request((tiles.shape[1], tiles.shape[2]))
             # The answer lies in the request's own memory, which the next call overwrites: only what is wanted is kept.
             answers = request.infer([tiles[:, None]], share_inputs=True, share_outputs=True)
         except RuntimeError as error:
@@ -84,6 +83,18 @@ class OpenVINOBackend:
                 f"a batch of {len(tiles)} tiles does not fit in memory: use a smaller batch"
             ) from error
         return np.array(answers[output])
+
+    def _request(self, shape: Shape) -> "openvino.InferRequest":
+        """This thread's own request for tiles of this shape, in batches of any size."""
+        requests: dict[Shape, openvino.InferRequest] = self._of_thread.__dict__.setdefault("requests", {})
+        if shape not in requests:
+            with self._compiling:
+                if shape not in self._compiled:
+                    model = self._model.clone()
+                    model.reshape([-1, 1, *shape])
+                    self._compiled[shape] = self._core.compile_model(model, "CPU", self._options)
+            requests[shape] = self._compiled[shape].create_infer_request()
+        return requests[shape]
 
 
 def _convert(net: nn.Module) -> "openvino.Model":
@@ -97,7 +108,7 @@ def _convert(net: nn.Module) -> "openvino.Model":
     with warnings.catch_warnings(), torch.inference_mode():
         # Tracing takes the check of the sides, which tiles always pass, for a constant, and is deprecated.
         warnings.simplefilter("ignore")
-        traced = torch.jit.trace(net, torch.zeros(1, 1, TILE_SIZE, TILE_SIZE), check_trace=False)
+        traced = torch.jit.trace(net, torch.zeros(1, 1, TILE_SIZE, TILE_SIZE), check_trace=False)  # type: ignore[no-untyped-call]
     decoder = TorchScriptPythonDecoder(traced)  # has to outlive the conversion, which does not keep it
     front_end = FrontEndManager().load_by_framework("pytorch")
     return front_end.convert(front_end.load(decoder))

@@ -66,25 +66,26 @@ class Lane:
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
-        self._stream = torch.cuda.Stream(device)
+        self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         # Waited for without spinning: the core is wanted by decoders and encoders.
-        self._done = torch.cuda.Event(blocking=True)
+        self._done = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
         self._sent = self._received = torch.empty(0)
 
     def levels(self, tiles: NDArray[np.float32], run: Callable[[Tensor], Tensor]) -> NDArray[np.uint8]:
         """Copy the tiles to the device, `run` them there, and return what came back."""
-        count = len(tiles)
-        if len(self._sent) < count or self._sent.shape[1:] != tiles.shape[1:]:
-            self._sent = torch.empty(tiles.shape, dtype=torch.float32, pin_memory=True)
-            self._received = torch.empty(tiles.shape, dtype=torch.uint8, pin_memory=True)
-        self._sent[:count].copy_(torch.from_numpy(tiles))
+        size = tiles.size
+        if len(self._sent) < size:
+            self._sent = torch.empty(size, dtype=torch.float32, pin_memory=True)
+            self._received = torch.empty(size, dtype=torch.uint8, pin_memory=True)
+        sent, received = self._sent[:size].view(tiles.shape), self._received[:size].view(tiles.shape)
+        sent.copy_(torch.from_numpy(tiles))
         with torch.cuda.stream(self._stream):
-            batch = self._sent[:count].to(self._device, non_blocking=True)
-            self._received[:count].copy_(run(batch), non_blocking=True)
+            batch = sent.to(self._device, non_blocking=True)
+            received.copy_(run(batch), non_blocking=True)
             self._done.record(self._stream)
         # Before the buffers are read, or written by the next batch.
         self._done.synchronize()
-        return self._received[:count].numpy().copy()
+        return received.numpy().copy()
 
 
 def _quantise(probabilities: Tensor) -> Tensor:

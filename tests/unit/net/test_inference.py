@@ -108,12 +108,15 @@ def test_every_backend_agrees_with_the_reference(tiles, reference, backend, prec
 
 
 @needs_openvino
-def test_openvino_takes_batches_of_any_size_and_gives_unquantised_probabilities(tiles, reference):
+def test_openvino_takes_batches_and_tiles_of_any_size_and_gives_unquantised_probabilities(tiles, reference):
     predictor = Predictor.load(DEFAULT_MODEL, "cpu", "fp32", "openvino")
     alone = predictor.predict_tiles(tiles[:1])
     kept = alone.copy()
     np.testing.assert_allclose(predictor.predict_tiles(tiles[1:]) / 255, reference[1:], atol=1 / 255)
     np.testing.assert_array_equal(alone, kept)  # the answer to one batch is not overwritten by the next
+    wide = np.tile(tiles[:1], (1, 1, 2))[:, :, :768]
+    plain = Predictor.load(DEFAULT_MODEL, "cpu", "fp32").predict_tiles(wide)
+    assert np.abs(predictor.predict_tiles(wide).astype(int) - plain).max() <= 1
     image = synthesise(1, severity=0.0).image.astype(np.float32)
     np.testing.assert_allclose(predictor.predict_image(image), reference[0], atol=1e-4)
 
