@@ -1,0 +1,124 @@
+"""Images too large to be held: decoded into a file on disk, and read from there in windows.
+
+What the decoder process says is not believed: the file holds so many pixels of a known kind, or the image fails.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.errors import DecoderUnavailable, ImageError, ImageOutOfMemory, ItemErrorCode
+from shared.images import large_decoder as child
+from shared.images import scratch
+from shared.images.decoded import PIXEL_TYPES, DecodeLimits
+from shared.images.decoder_process import DecoderDeath, DecoderProcess, line
+
+BAND_ROWS = 256
+
+
+class PixelFile:
+    """H×W pixels of one grey image in a file, row by row; closes the file on leaving. Safe in threads."""
+
+    def __init__(self, descriptor: int, start: int, shape: tuple[int, int], dtype: np.dtype[Any]) -> None:
+        """Take over `descriptor`; the pixels begin at byte `start`."""
+        self.height, self.width = shape
+        self._descriptor = descriptor
+        self._start = start
+        self._dtype = dtype
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        os.close(self._descriptor)
+
+    @classmethod
+    def of(cls, bands: Iterator[NDArray[np.float32]], shape: tuple[int, int]) -> Self:
+        """A new file of these bands of rows. DecoderUnavailable where the disk is full."""
+        descriptor = scratch.create_on_disk()
+        try:
+            at = 0
+            for band in bands:
+                scratch.write(descriptor, np.ascontiguousarray(band).data, at)
+                at += band.nbytes
+        except OSError as error:
+            os.close(descriptor)
+            raise _no_room(error) from error
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return cls(descriptor, 0, shape, np.dtype(np.float32))
+
+    def window(self, row: int, column: int, height: int, width: int) -> NDArray[np.float32]:
+        """Those pixels, as float32. ImageError where the file ends before, or a pixel is NaN or infinite."""
+        pixels = np.empty((height, width), dtype=self._dtype)
+        stride, size = self.width * self._dtype.itemsize, self._dtype.itemsize
+        at = self._start + row * stride + column * size
+        if width == self.width:
+            self._read(pixels, at)
+        else:
+            for offset in range(height):
+                self._read(pixels[offset], at + offset * stride)
+        if self._dtype.kind == "f" and not np.isfinite(pixels).all():
+            raise ImageError(ItemErrorCode.NOT_FINITE, "some intensities are NaN or infinite")
+        return pixels.astype(np.float32, copy=False)
+
+    def bands(self) -> Iterator[NDArray[np.float32]]:
+        """All rows from the top, some at a time."""
+        for row in range(0, self.height, BAND_ROWS):
+            yield self.window(row, 0, min(BAND_ROWS, self.height - row), self.width)
+
+    def _read(self, pixels: NDArray[Any], at: int) -> None:
+        rest = pixels.data.cast("B")
+        while rest:
+            count = os.preadv(self._descriptor, [rest], at)
+            if not count:
+                raise ImageError(ItemErrorCode.DECODER_CRASHED, "decoding gave fewer pixels than it announced")
+            rest, at = rest[count:], at + count
+
+
+def decode_to_file(
+    source: Callable[[int], int], *, limits: DecodeLimits, seconds: float, module: str = child.__name__
+) -> tuple[PixelFile, str | None]:
+    """Decode one image, in a process of its own, into a file; return that, and what is to be noted of the image.
+
+    `source` writes the file's bytes at the beginning of an open file, by its descriptor, and returns their number.
+
+    Raises:
+        ImageError, ImageOutOfMemory, DecoderUnavailable: as `shared.images.isolated.Decoders.decode`.
+    """
+    try:
+        descriptor = scratch.create_on_disk()
+    except OSError as error:
+        raise _no_room(error) from error
+    process = DecoderProcess(module, limits, seconds, memory=descriptor)
+    try:
+        try:
+            length = source(descriptor)
+        except OSError as error:
+            raise _no_room(error) from error
+
+        def understand(fields: dict[str, Any]) -> tuple[PixelFile, str | None]:
+            shape = int(fields["height"]), int(fields["width"])
+            limits.check(shape[1], shape[0])
+            note = None if fields["note"] is None else line(fields["note"])
+            dtype = PIXEL_TYPES[fields["dtype"]]
+            return PixelFile(os.dup(descriptor), child.pixels_at(length), shape, dtype), note
+
+        return process.answer(length, understand)
+    except DecoderDeath as death:
+        if death.code is None:
+            raise ImageOutOfMemory(str(death)) from death
+        raise ImageError(death.code, str(death)) from death
+    finally:
+        process.end()
+
+
+def _no_room(error: OSError) -> DecoderUnavailable:
+    return DecoderUnavailable(f"no room for a large image in the folder for temporary files (TMPDIR): {error.strerror}")

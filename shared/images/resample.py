@@ -1,0 +1,66 @@
+"""Other resolutions, for images whose shapes are larger or smaller than those that the network knows.
+
+Bilinear, and where pixels get fewer over as many of the old ones as make up a new one, so that none is passed over.
+By bands of rows the result is that of the whole at once, up to rounding.
+"""
+
+from collections.abc import Iterable, Iterator
+from math import ceil, floor
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from shared.errors import UsageError
+
+SMALLEST_SCALE, LARGEST_SCALE = 0.1, 4.0
+
+_BAND_ROWS = 256
+
+
+def checked_scale(scale: float) -> float:
+    """Return `scale`, or raise UsageError where no image is resampled by it."""
+    if not SMALLEST_SCALE <= scale <= LARGEST_SCALE:  # NaN neither
+        raise UsageError(
+            f"scale is {scale:g}: give {SMALLEST_SCALE:g} to {LARGEST_SCALE:g}, 1 to leave images as they are"
+        )
+    return scale
+
+
+def scaled(shape: tuple[int, int], scale: float) -> tuple[int, int]:
+    """Height and width of an image of this shape after resampling by `scale`, a pixel at least."""
+    height, width = shape
+    return max(round(height * scale), 1), max(round(width * scale), 1)
+
+
+def resample(image: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
+    """An H×W image, in this height and width."""
+    if image.shape == shape:
+        return image
+    return np.concatenate(list(resample_bands([image], image.shape, shape)))
+
+
+def resample_bands(
+    bands: Iterable[NDArray[np.float32]], shape: tuple[int, ...], target: tuple[int, int]
+) -> Iterator[NDArray[np.float32]]:
+    """Bands of rows of an image of this shape, to those of the image in the target's height and width."""
+    (height, width), (target_height, target_width) = shape, target
+    reach = max(height / target_height, 1.0)  # of the filter, in old rows to either side
+    incoming = iter(bands)
+    kept, first = np.empty((0, width), dtype=np.float32), 0
+    for top in range(0, target_height, _BAND_ROWS):
+        bottom = min(top + _BAND_ROWS, target_height)
+        low, high = top * height / target_height, bottom * height / target_height
+        from_row, to_row = max(floor(low - reach) - 1, 0), min(ceil(high + reach) + 1, height)
+        parts = [kept[from_row - first :]] if from_row < first + len(kept) else []
+        end = first + len(kept)
+        while end < to_row:
+            band = next(incoming)
+            parts.append(band[max(from_row - end, 0) :])
+            end += len(band)
+        kept, first = np.concatenate(parts) if len(parts) > 1 else parts[0], from_row
+        box = (0, low - first, width, min(high - first, len(kept)))
+        piece = Image.fromarray(kept[: to_row - first]).resize(
+            (target_width, bottom - top), Image.Resampling.BILINEAR, box=box
+        )
+        yield np.asarray(piece)

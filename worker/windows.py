@@ -1,0 +1,147 @@
+"""Images too large to be held: read, segmented and written in windows, with memory that depends on the width alone.
+
+The decoder process leaves the pixels in a file on disk. From there tiles are read one by one and cross-faded in a
+canvas of one row of tiles; its rows, once finished, go into both PNGs and into the counts that the measurements come
+from. What is held of the image as a whole are its encoded bytes: the source's until it lies in the file, the results'
+until they are stored.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from contextlib import ExitStack
+from dataclasses import dataclass
+from io import BytesIO
+from threading import BoundedSemaphore
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.images import scratch
+from shared.images.decoded import DecodeLimits
+from shared.images.large import PixelFile, decode_to_file
+from shared.images.moments import Moments
+from shared.images.png_stream import PngStream
+from shared.images.resample import resample_bands, scaled
+from shared.net.bands import BandStitcher
+from shared.net.tiling import TILE_SIZE, TilePlan, plan_tiles
+from worker import metrics
+from worker.batcher import Batcher, Levels
+
+WHOLE_PIXELS = 2048**2
+"""Pixels of the largest image that is held as a whole instead, before or after scaling."""
+
+PROBABILITY_LEVELS = 255  # the network gives probabilities in 255ths
+_AT_ONCE = 2  # so that one is decoded while the network has the other
+_BAND_ROWS = 128
+
+
+@dataclass(frozen=True, eq=False)
+class WindowedResult:
+    """Mask and probability map of one image as PNG, and what was measured of them on the way."""
+
+    height: int
+    width: int
+    mask_png: bytes
+    probability_png: bytes
+    counts: NDArray[np.int64]  # how many pixels have each of the 256 levels
+    note: str | None
+
+
+class Windows:
+    """Segments large images, two at a time; further callers wait.
+
+    Args:
+        limits: of all images.
+        decode_seconds: wall-clock time for decoding one.
+        tiles_in_flight: tiles of 512×512 of an image, or as many pixels, that wait for the network or are in it.
+    """
+
+    def __init__(self, *, limits: DecodeLimits, decode_seconds: float, tiles_in_flight: int) -> None:
+        self._limits = limits
+        self._decode_seconds = decode_seconds
+        self._pixels_in_flight = tiles_in_flight * TILE_SIZE**2
+        self._slots = BoundedSemaphore(_AT_ONCE)
+
+    def segment(
+        self,
+        take: Callable[[], bytes],
+        *,
+        scale: float,
+        batcher: Batcher,
+        threshold: float,
+        check: Callable[[], None],
+    ) -> WindowedResult:
+        """Segment one image at `scale` times its resolution; the result has its own.
+
+        `take` gives the file's bytes and lets go of them; `check` is called between tiles, and raises once nobody wants
+        the result any more. Raises what it raises, and what `shared.images.large.decode_to_file` does.
+        """
+
+        def source(descriptor: int) -> int:
+            data = take()
+            scratch.write(descriptor, data)
+            return len(data)
+
+        with self._slots, ExitStack() as files:
+            check()
+            with metrics.DECODE.time():
+                pixels, note = decode_to_file(source, limits=self._limits, seconds=self._decode_seconds)
+                files.enter_context(pixels)
+                shape = pixels.height, pixels.width
+                if scale != 1.0:
+                    bands = resample_bands(pixels.bands(), shape, scaled(shape, scale))
+                    pixels = files.enter_context(PixelFile.of(bands, scaled(shape, scale)))
+                moments = Moments.of(pixels.bands())
+            with metrics.INFER.time():
+                rows = self._segmented(pixels, moments, batcher, check)
+                if scale != 1.0:
+                    rows = resample_bands(rows, (pixels.height, pixels.width), shape)
+                return _encoded(rows, shape, threshold, note)
+
+    def _segmented(
+        self, pixels: PixelFile, moments: Moments, batcher: Batcher, check: Callable[[], None]
+    ) -> Iterator[NDArray[np.float32]]:
+        """Yield the blended levels of all rows from the top, some at a time."""
+        plan = plan_tiles(pixels.height, pixels.width)
+        stitcher = BandStitcher(plan)
+        most_in_flight = max(self._pixels_in_flight // (plan.tile[0] * plan.tile[1]), 1)
+        in_flight: deque[Future[Levels]] = deque()
+        for index in range(len(plan)):
+            if len(in_flight) == most_in_flight:
+                yield from _cut(stitcher.add(in_flight.popleft().result()))
+                check()
+            in_flight.append(batcher.submit(_tile(pixels, moments, plan, index)))
+        while in_flight:
+            yield from _cut(stitcher.add(in_flight.popleft().result()))
+
+
+def _tile(pixels: PixelFile, moments: Moments, plan: TilePlan, index: int) -> NDArray[np.float32]:
+    """The index-th tile, standardised; where it is larger than the image, amid the mean."""
+    row, column = plan.start(index)
+    height, width = min(plan.tile[0], plan.height), min(plan.tile[1], plan.width)
+    window = moments.standardise(pixels.window(row, column, height, width))
+    return np.pad(window, (plan.row_padding, plan.column_padding)) if window.shape != plan.tile else window
+
+
+def _cut(rows: NDArray[np.float32] | None) -> Iterator[NDArray[np.float32]]:
+    if rows is not None:
+        for row in range(0, len(rows), _BAND_ROWS):
+            yield rows[row : row + _BAND_ROWS].copy()  # the canvas is used again
+
+
+def _encoded(
+    bands: Iterable[NDArray[np.float32]], shape: tuple[int, int], threshold: float, note: str | None
+) -> WindowedResult:
+    height, width = shape
+    is_foreground = np.arange(256) * np.float32(1 / PROBABILITY_LEVELS) >= threshold
+    counts = np.zeros(256, dtype=np.int64)
+    mask_png, probability_png = BytesIO(), BytesIO()
+    mask = PngStream(mask_png.write, height=height, width=width, bits=1)
+    probability = PngStream(probability_png.write, height=height, width=width, bits=8)
+    for band in bands:
+        levels = np.rint(band).astype(np.uint8)
+        counts += np.bincount(levels.ravel(), minlength=256)
+        mask.add(is_foreground[levels])
+        probability.add(levels)
+    return WindowedResult(height, width, mask_png.getvalue(), probability_png.getvalue(), counts, note)
