@@ -1,16 +1,14 @@
 """What decoding in a process of its own costs, in CPU time per image: `shared.images.isolated` against the codec.
 
-    python benchmarks/decoding.py
-    python benchmarks/decoding.py --sides 512 --count 500
+    python -m benchmarks.decoding
 
 CPU time, not wall-clock time, so that what else the machine does counts least; it has that of the kernel in it, and
-that of the decoder process less its start. Repeats alternate, and the best of each counts.
+that of the decoder process less its start.
 """
 
-import argparse
 import resource
-import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 
@@ -21,11 +19,13 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
+from benchmarks.measure import Effort, Row, alternate, command, own_cpu_ms
 from shared.images.codec import DecodeLimits, decode, encode_grey
 from shared.images.isolated import Decoders
 from shared.synth import synthesise
 
 LIMITS = DecodeLimits(min_side=16, max_side=4096)
+_UNIT = "ms CPU per image"
 
 
 def sources(side: int) -> Iterator[tuple[str, bytes]]:
@@ -49,24 +49,21 @@ def _tiff(grey: NDArray[np.uint8]) -> bytes:
     return buffer.getvalue()
 
 
-def per_image(work: Callable[[bytes], object], data: bytes, count: int) -> tuple[float, float]:
-    """CPU and wall-clock milliseconds of this process per image."""
-    cpu, wall = time.process_time(), time.perf_counter()
-    for _ in range(count):
-        work(data)
-    return (time.process_time() - cpu) * 1000 / count, (time.perf_counter() - wall) * 1000 / count
+def per_image(work: Callable[[bytes], object], data: bytes, count: int) -> float:
+    """CPU milliseconds of this process per image."""
+    return own_cpu_ms(lambda: work(data), count)
 
 
-def isolated(data: bytes, count: int) -> tuple[float, float, float]:
-    """CPU milliseconds per image of this process and of the decoder, and wall-clock milliseconds."""
+def isolated(data: bytes, count: int) -> float:
+    """CPU milliseconds per image of this process and of the decoder."""
     decoders = Decoders(LIMITS, seconds=600, processes=1)
     per_image(decoders.decode, data, 3)
     [child] = psutil.Process().children()
     before = _spent(child)
-    here, wall = per_image(decoders.decode, data, count)
+    here = per_image(decoders.decode, data, count)
     there = (_spent(child) - before) * 1000 / count
     decoders.close()
-    return here, there, wall
+    return here + there
 
 
 def _spent(process: psutil.Process) -> float:
@@ -95,30 +92,25 @@ def memory() -> float:
     return float(own)
 
 
-def main() -> None:
-    """Print a Markdown table."""
-    parser = argparse.ArgumentParser(description="CPU time per image of decoding, here and in a process of its own.")
-    parser.add_argument("--sides", type=int, nargs="+", default=[512, 2048])
-    parser.add_argument("--count", type=int, default=200, help="images of 512×512, fewer of larger ones")
-    parser.add_argument("--repeats", type=int, default=5)
-    options = parser.parse_args()
-    print("| CPU ms per image | codec, in the process | isolated: here | isolated: decoder | more in all | more time |")
-    print("|---|---|---|---|---|---|")
-    for side in options.sides:
-        count = max(5, options.count * 512**2 // side**2)
+def rows(effort: Effort) -> list[Row]:
+    """For each encoding and side: the codec in this process, the same with a decoder process, and what that adds."""
+    found: list[Row] = []
+    for side in (512,) if effort.quick else (512, 2048):
+        count = effort.of(max(5, 200 * 512**2 // side**2), 5)
         for name, data in sources(side):
-            bare, apart = (float("inf"),) * 2, (float("inf"),) * 3
-            for _ in range(options.repeats):
-                bare = min(bare, per_image(lambda data: decode(data, limits=LIMITS), data, count))
-                apart = min(apart, isolated(data, count), key=lambda times: times[0] + times[1])
-            here, there, wall = apart
-            print(
-                f"| {side}×{side} {name} | {bare[0]:.2f} | {here:.2f} | {there:.2f} | {here + there - bare[0]:+.2f} "
-                f"| {wall - bare[1]:+.2f} |",
-                flush=True,
-            )
-    print(f"\nStart of a decoder: {start_cost():.2f} s of CPU. Memory of its own: {memory():.0f} MiB.")
+            sides: dict[str, Callable[[], float]] = {
+                "in the process": partial(per_image, partial(decode, limits=LIMITS), data, count),
+                "apart": partial(isolated, data, count),
+            }
+            samples = alternate(sides, effort.rounds)
+            more = [apart - bare for apart, bare in zip(samples["apart"], samples["in the process"], strict=True)]
+            found += [
+                *(Row.of(f"{side}×{side} {name}, {where}", _UNIT, each) for where, each in samples.items()),
+                Row.of(f"{side}×{side} {name}, more for being apart", _UNIT, more),
+            ]
+    found.append(Row.of("start of a decoder", "s CPU", [start_cost(1) for _ in range(effort.rounds)]))
+    return [*found, Row.of("memory of a decoder's own", "MiB", [memory()])]
 
 
 if __name__ == "__main__":
-    main()
+    command(__doc__, rows)

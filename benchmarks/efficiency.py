@@ -55,7 +55,7 @@ def _efficiency(
 
     with stack.worker(*worker), bare_loop(stack.environment, milliseconds=milliseconds) as loop:
         stack.seconds_of_job(keys[: effort.of(128, 16)])
-        found = alternate({"job": job, "bare": lambda: loop.images_per_second(images)}, effort.rounds)
+        found = alternate({"job": job, "bare": lambda: loop.ask(images)}, effort.rounds)
     return [
         Row.of(f"efficiency, {name}", "ratio", ratios(found["job"], found["bare"]), at_least=at_least),
         Row.of(f"whole job, {name}", "images/s", found["job"]),

@@ -37,7 +37,9 @@ class Fixed(Predictor):
                 self._answer = super().predict_tiles(standardised(0)[None])[0]
             if self.milliseconds:
                 time.sleep(len(tiles) * self.milliseconds / 1000)
-        return np.broadcast_to(self._answer, tiles.shape)
+            if self._answer.shape != tiles.shape[1:]:
+                self._answer = np.resize(self._answer, tiles.shape[1:])
+            return np.broadcast_to(self._answer, tiles.shape)
 
     @property
     def device_name(self) -> str:

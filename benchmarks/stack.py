@@ -23,7 +23,7 @@ from sqlalchemy import select
 from benchmarks import images
 from benchmarks.processes import answers, running, wait
 from shared.config import CHECKOUT, load_settings
-from shared.jobs.records import Job, NewItem, Priority
+from shared.jobs.records import Job, NewItem
 from shared.jobs.state import JobKind, JobStatus
 from shared.jobs.tables import JobRow, new_id
 from shared.services import Services, connect
@@ -81,19 +81,17 @@ class Stack:
             self._sources.append(key)
         return self._sources[:count]
 
-    def submit(self, keys: Sequence[str], *, priority: Priority = Priority.NORMAL) -> str:
+    def submit(self, keys: Sequence[str], *, shard: int = SHARD) -> str:
         """Make a job of sources that are in the store already, and let it begin once all of its rows are there."""
         repository, dispatcher = self.services.repository, self.services.dispatcher
         while True:
             with self.services.queue.filling() as mine:  # nobody else hints at a shard meanwhile
                 if mine:
-                    job_id = repository.create_job(
-                        JobKind.IMAGES, name="benchmark", submitted_by="benchmark", priority=priority
-                    )
-                    for first in range(0, len(keys), SHARD):
+                    job_id = repository.create_job(JobKind.IMAGES, name="benchmark", submitted_by="benchmark")
+                    for first in range(0, len(keys), shard):
                         block = [
                             NewItem(id=new_id(), path=f"{first + offset:06d}.png", source_key=key)
-                            for offset, key in enumerate(keys[first : first + SHARD])
+                            for offset, key in enumerate(keys[first : first + shard])
                         ]
                         repository.add_shard(job_id, block)
                     repository.seal(job_id)
@@ -111,9 +109,9 @@ class Stack:
             raise RuntimeError(f"a job of a benchmark ended as {job.state}: see the logs in {self.folder}")
         return job
 
-    def seconds_of_job(self, keys: Sequence[str]) -> float:
+    def seconds_of_job(self, keys: Sequence[str], *, shard: int = SHARD) -> float:
         """How long a job of these sources takes from its first hint to its end, on the database's clock."""
-        job_id = self.submit(keys)
+        job_id = self.submit(keys, shard=shard)
         started = time.time()
         job = self.wait_for_end(job_id)
         if job.finished_at is None:

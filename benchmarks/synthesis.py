@@ -1,64 +1,61 @@
 """How many samples a second the synthesis makes: torch in batches against the numpy reference one by one.
 
-    python benchmarks/synthesis.py
-    python benchmarks/synthesis.py --device cuda --batches 32 128
+    python -m benchmarks.synthesis
 
-A sample is a 512×512 image of the val distribution, standardised, and its mask. Every repeat makes the
-same samples and the best counts, so that what else the machine does counts least.
+A sample is a 512×512 image of the val distribution, standardised, and its mask; every round makes the same ones. On a
+GPU where there is one, else on one thread of the CPU.
 """
 
-import argparse
 import time
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
 
+from benchmarks.measure import Effort, Row, alternate, command, ratios
 from shared.images.normalise import standardise
 from shared.net.device import resolve_device
 from shared.synth import synthesise
 from training.synthesis import training_pairs
 
 
-def rate(make: Callable[[range], object], count: int, repeats: int, device: torch.device) -> float:
+def rows(effort: Effort) -> list[Row]:
+    """Both rates for some sizes of a batch, and their ratio."""
+    device = resolve_device("auto")
+    torch.set_num_threads(1)
+    found: list[Row] = []
+    for count in (2,) if effort.quick else (8, 32):
+        sides: dict[str, Callable[[], float]] = {
+            "numpy": partial(rate, _in_numpy, count, device),
+            "torch": partial(rate, partial(training_pairs, device=device), count, device),
+        }
+        for warm_up in sides.values():
+            warm_up()
+        samples = alternate(sides, effort.rounds)
+        found += [
+            Row.of(
+                f"torch on {device.type} ÷ numpy, batches of {count}",
+                "ratio",
+                ratios(samples["torch"], samples["numpy"]),
+            ),
+            *(Row.of(f"{name}, batches of {count}", "samples/s", each) for name, each in samples.items()),
+        ]
+    return found
+
+
+def rate(make: Callable[[range], object], count: int, device: torch.device) -> float:
     """Samples per second, of `count` samples at a time."""
+    start = time.perf_counter()
     make(range(count))
-    best = float("inf")
-    for _ in range(repeats):
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        start = time.perf_counter()
-        make(range(count))
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        best = min(best, time.perf_counter() - start)
-    return count / best
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return count / (time.perf_counter() - start)
 
 
-def main() -> None:
-    """Print a Markdown table."""
-    parser = argparse.ArgumentParser(description="Samples per second of the synthesis.")
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--batches", type=int, nargs="+", default=[8, 16, 32])
-    parser.add_argument("--threads", type=int, default=1, help="of torch on a CPU (default: 1)")
-    parser.add_argument("--repeats", type=int, default=10)
-    options = parser.parse_args()
-    device = resolve_device(options.device)
-    torch.set_num_threads(options.threads)
-
-    def in_numpy(seeds: range) -> object:
-        return [standardise(synthesise(seed, severity=1.0).image.astype(np.float32)) for seed in seeds]
-
-    def in_torch(seeds: range) -> object:
-        return training_pairs(seeds, device)
-
-    print(f"| samples per second | numpy, one thread | torch, {device}, {options.threads} threads | ratio |")
-    print("|---|---|---|---|")
-    for count in options.batches:
-        reference = rate(in_numpy, count, options.repeats, torch.device("cpu"))
-        found = rate(in_torch, count, options.repeats, device)
-        print(f"| batches of {count} | {reference:.0f} | {found:.0f} | {found / reference:.1f} |", flush=True)
+def _in_numpy(seeds: range) -> object:
+    return [standardise(synthesise(seed, severity=1.0).image.astype(np.float32)) for seed in seeds]
 
 
 if __name__ == "__main__":
-    main()
+    command(__doc__, rows)

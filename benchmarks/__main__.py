@@ -1,0 +1,76 @@
+"""Run the benchmarks, and write what they found into benchmarks/results/latest.json and docs/performance.md.
+
+make bench
+make bench ARGS="--only efficiency,latency"
+make bench ARGS="--quick"                      # a minute or two to see that they run; writes nothing
+"""
+
+import argparse
+import importlib
+import json
+import shlex
+import sys
+import time
+
+from benchmarks.machine import described
+from benchmarks.measure import Effort, Row, markdown
+from benchmarks.report import chart, document, insert, merged
+from shared.config import CHECKOUT
+
+# Module → its heading in docs/performance.md.
+BENCHMARKS = {
+    "efficiency": "Efficiency: whole jobs against the bare network",
+    "comparison": "Against what one would do instead",
+    "scale": "Workers, folders, memory",
+    "latency": "One image",
+    "decoding": "Decoding, in the process and apart",
+    "synthesis": "Synthesis for training",
+}
+
+RESULTS = CHECKOUT / "benchmarks" / "results" / "latest.json"
+DOCUMENT = CHECKOUT / "docs" / "performance.md"
+CHART = CHECKOUT / "docs" / "images" / "stages.png"
+
+
+def main() -> int:
+    """Return 0, or 1 where a benchmark failed; the others' figures are written all the same."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--only", metavar="NAMES", default=",".join(BENCHMARKS), help=f"some of {', '.join(BENCHMARKS)}"
+    )
+    parser.add_argument("--quick", action="store_true", help="only show that they run; the figures mean nothing")
+    options = parser.parse_args()
+    names = options.only.split(",")
+    if unknown := sorted(set(names) - BENCHMARKS.keys()):
+        parser.error(f"there is no benchmark {', '.join(unknown)}: take some of {', '.join(BENCHMARKS)}")
+
+    about = described() | {"command": shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]])}
+    found: dict[str, list[Row]] = {}
+    runs: dict[str, dict[str, object]] = {}
+    for name in names:
+        print(f"\n{BENCHMARKS[name]} (python -m benchmarks.{name})\n", flush=True)
+        start = time.monotonic()
+        try:
+            found[name] = importlib.import_module(f"benchmarks.{name}").rows(Effort(quick=options.quick))
+        except Exception as error:
+            print(f"{name} failed: {error}", file=sys.stderr)
+            if options.quick:
+                raise
+            continue
+        runs[name] = {"date": about["date"], "commit": about["commit"], "seconds": round(time.monotonic() - start)}
+        print(markdown(found[name]), flush=True)
+        if not options.quick:
+            _write(about, runs, found)
+    return 0 if found.keys() == set(names) else 1
+
+
+def _write(about: dict[str, object], runs: dict[str, dict[str, object]], found: dict[str, list[Row]]) -> None:
+    results = merged(RESULTS, about, runs, found)
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    insert(DOCUMENT, document(results, BENCHMARKS))
+    chart(results, CHART)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""What a user would do instead of Delineate, each a program; `benchmarks.comparison` runs them."""
