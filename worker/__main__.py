@@ -12,12 +12,11 @@ from shared.config import load_settings
 from shared.errors import ConfigurationError
 from shared.jobs.tables import new_id
 from shared.logs import setup_logging
-from shared.net.predictor import Predictor
 from worker.app import EXIT_UNUSABLE, Load, create_app
 
 
-def main(load: Load = Predictor.load) -> int:
-    """Run a worker whose networks `load` makes ready.
+def main(load: Load | None = None) -> int:
+    """Run a worker whose networks `load` makes ready, in place of the backend of the settings.
 
     Return 0 after a stop that was asked for, 2 where a setting or the checkpoint cannot work.
     """

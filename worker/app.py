@@ -12,6 +12,7 @@ import time
 import warnings
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 
 import celery.apps.worker
@@ -30,6 +31,7 @@ from shared.jobs.database import Database
 from shared.jobs.workers import Workers
 from shared.logs import json_line, log_process_ids, log_uncaught, setup_logging
 from shared.monitoring import MonitoringServer
+from shared.net.device import usable_cores
 from shared.net.predictor import Predictor
 from shared.services import Services, connect
 from shared.version import code_version
@@ -40,6 +42,7 @@ from worker.leases import Leases, WorkerIdentity
 from worker.memory import PixelBudget
 from worker.models import Models, ReadyModel, RegistryCheckpoints
 from worker.pipeline import Pipeline
+from worker.speed import Speed, bare_rate, best_batch_size, stages_in
 from worker.tasks import register_tasks
 from worker.watchdog import Watchdog
 
@@ -52,6 +55,11 @@ EXIT_UNUSABLE = 2  # a setting or the checkpoint cannot work: starting again cha
 PIXELS_IN_FLIGHT = 2 * 4096**2
 _PAUSE_SECONDS = 1.0
 
+# While one batch is in work, the other is copied to the GPU or back.
+_BATCHES_ON_GPU = 2
+# How far BATCH_SIZE=0 goes up; on a CPU memory is dearer, and larger batches bring little.
+_LARGEST_BATCH_ON_CPU, _LARGEST_BATCH_ON_GPU = 8, 128
+
 Load = Callable[[Path, str], Predictor]
 """Checkpoint and name of a device → the network on it."""
 
@@ -59,13 +67,13 @@ Load = Callable[[Path, str], Predictor]
 class WorkerProcess:
     """One process with its models, a batcher for each, and the threads around them."""
 
-    def __init__(self, settings: Settings, load: Load = Predictor.load) -> None:
+    def __init__(self, settings: Settings, load: Load | None = None) -> None:
         """Connect to nothing yet; ConfigurationError for a setting that cannot be one.
 
         `load` makes a checkpoint ready on the device that is named: benchmarks put other networks in.
         """
         self.settings = settings
-        self._load = load
+        self._load: Load = load or partial(Predictor.load, backend=settings.inference_backend)
         self.name = f"{socket.gethostname()}-{os.getpid()}"
         self.services = connect(settings)
         self._pipeline: Pipeline | None = None
@@ -92,23 +100,30 @@ class WorkerProcess:
         wait_for(self.services, settings.startup_seconds)
         own = self._load(settings.model_path, settings.worker_device)
         torch.set_num_threads(1)  # on a CPU the batcher has a thread for each core, see there
+        on_cpu = own.device_name == "cpu"
+        threads = usable_cores() if on_cpu else _BATCHES_ON_GPU
+        batch_size = settings.batch_size or best_batch_size(
+            own.predict_tiles, threads=threads, most=_LARGEST_BATCH_ON_CPU if on_cpu else _LARGEST_BATCH_ON_GPU
+        )
+        own.warm_up(batch_size)
+        bare = bare_rate(own.predict_tiles, batch_size=batch_size, threads=threads)
         log.info(
-            "worker %s: model %s on %s, batches of %d", self.name, own.sha256[:12], own.device_name,
-            settings.batch_size, extra={"action": "worker_starts"},
+            "worker %s: model %s on %s, batches of %d, %.1f images/s by itself", self.name, own.sha256[:12],
+            own.device_name, batch_size, bare, extra={"action": "worker_starts"},
         )  # fmt: skip
-        own.warm_up(settings.batch_size)
         registry.register(metrics.DeviceMemory(own.device_name))
         metrics.WORKER.info(
             {"worker": self.name, "device": own.device_name, "model": own.sha256, "code_version": code_version()}
         )
+        metrics.BARE_IMAGES_PER_SECOND.set(bare)
 
         watchdog = Watchdog(settings.watchdog_seconds)
 
         def ready(predictor: Predictor) -> ReadyModel:
             batcher = Batcher(
                 predictor.predict_tiles,
-                batch_size=settings.batch_size,
-                threads=len(os.sched_getaffinity(0)) if predictor.device_name == "cpu" else 1,
+                batch_size=batch_size,
+                threads=threads,
                 on_batch=watchdog.progress,
             )
             return ReadyModel(predictor.sha256, predictor.threshold, batcher)
@@ -121,14 +136,23 @@ class WorkerProcess:
         decoders = Decoders(
             DecodeLimits(settings.min_image_side, settings.max_image_side, 4096**2),
             seconds=settings.decode_seconds,
-            processes=min(settings.io_threads, len(os.sched_getaffinity(0))),
+            processes=min(settings.io_threads, usable_cores()),
         )
         items = ItemProcessor(
             self.services.store,
             decode=decoders.decode,
             budget=PixelBudget(PIXELS_IN_FLIGHT),
             io_threads=settings.io_threads,
-            tiles_in_flight=2 * settings.batch_size,
+            tiles_in_flight=2 * batch_size,
+        )
+        speed = Speed(
+            bare,
+            stages_in(
+                loading=settings.io_threads,
+                storing=settings.io_threads,
+                network=threads,
+                committing=settings.worker_concurrency,
+            ),
         )
         own_database = Database(settings.database, pool_size=1)
         leases = Leases(
@@ -136,6 +160,7 @@ class WorkerProcess:
             Workers(own_database),
             identity=WorkerIdentity(self.name, own.device_name, own.sha256),
             images_finished=lambda: pipeline.images_finished,
+            performance=speed.performance,
         )
         pipeline = Pipeline(
             self.services,
@@ -143,8 +168,9 @@ class WorkerProcess:
             models,
             leases,
             watchdog,
+            speed,
             # Those that load, those that store, and two batches that wait for the network or are in it.
-            threads=2 * settings.io_threads + 2 * settings.batch_size,
+            threads=2 * settings.io_threads + 2 * batch_size,
             worker=self.name,
         )
         leases.start()
@@ -197,7 +223,7 @@ def wait_for(services: Services, patience: float) -> None:
         time.sleep(_PAUSE_SECONDS)
 
 
-def create_app(settings: Settings, load: Load = Predictor.load) -> Celery:
+def create_app(settings: Settings, load: Load | None = None) -> Celery:
     """Return the Celery application of a worker; its model is loaded, by `load`, when Celery's worker starts.
 
     Raises:

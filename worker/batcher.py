@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from threading import Condition, Thread
+from threading import Condition, Thread, local
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,17 +41,17 @@ class _Request:
 class Batcher:
     """Collects tiles (H×W) into batches of one shape and answers each with its own future.
 
-    A GPU has one thread. A CPU has one for each core, every one with batches of its own, instead of one batch that
-    all cores work on: those would wait for one another after each layer, and each time for the slowest, which the
-    other work of the process has pushed aside.
+    A GPU has two threads: while one batch is in work, the other is copied there or back. A CPU has one for each core,
+    every one with batches of its own, instead of one batch that all cores work on: those would wait for one another
+    after each layer, and each time for the slowest, which the other work of the process has pushed aside.
 
     A batch that does not fit in memory is halved and tried again, and later batches are that small too, until
     enough of them went well. A batch that fails otherwise is halved as well, down to the tile at fault, so that an
     error reaches nobody else.
 
     Args:
-        predict: the network, called from the batcher's threads alone; DeviceOutOfMemory or MemoryError where the
-            batch is too large.
+        predict: the network, called from the batcher's threads alone; the tiles are its own until it returns.
+            DeviceOutOfMemory or MemoryError where the batch is too large.
         batch_size: most tiles of 512×512 in one call of `predict`, or as many pixels; a larger one goes by itself.
         threads: calls of `predict` at a time.
         on_batch: called after each batch that went well.
@@ -74,6 +74,7 @@ class Batcher:
         self._requests: deque[_Request] = deque()
         self._coming = 0
         self._closed = False
+        self._of_thread = local()
         self._threads = [Thread(target=self._run, name=f"batcher-{n}", daemon=True) for n in range(threads)]
         for thread in self._threads:
             thread.start()
@@ -149,8 +150,8 @@ class Batcher:
 
     def _answer(self, batch: Sequence[_Request]) -> None:
         try:
-            with metrics.BATCH_SECONDS.time():
-                probabilities = self._predict(np.stack([request.tile for request in batch]))
+            with metrics.NETWORK.time():
+                probabilities = self._predict(self._gather(batch))
         except Exception as error:
             self._answer_in_halves(batch, error)
             return
@@ -159,6 +160,15 @@ class Batcher:
         self._grow_again()
         for request, probability in zip(batch, probabilities, strict=True):
             request.answer.set_result(probability)
+
+    def _gather(self, batch: Sequence[_Request]) -> Tiles:
+        """The batch's tiles in memory that this thread uses again and again: fresh memory costs a fault a page."""
+        shape = batch[0].tile.shape
+        size = len(batch) * shape[0] * shape[1]
+        buffer: NDArray[np.float32] | None = getattr(self._of_thread, "buffer", None)
+        if buffer is None or len(buffer) < size:
+            buffer = self._of_thread.buffer = np.empty(size, dtype=np.float32)
+        return np.stack([request.tile for request in batch], out=buffer[:size].reshape(len(batch), *shape))
 
     def _answer_in_halves(self, batch: Sequence[_Request], error: Exception) -> None:
         out_of_memory = isinstance(error, DeviceOutOfMemory | MemoryError)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from shared.errors import ConfigurationError, DatabaseUnavailable
 from shared.jobs.claims import Claims
-from shared.jobs.records import Claim
+from shared.jobs.records import Claim, Performance
 from shared.jobs.tables import new_id
 from shared.jobs.workers import Workers
 from worker import metrics
@@ -58,15 +58,23 @@ class Leases:
         claims: over a database of this thread's own, so that no other work's transaction holds a renewal up.
         workers: where the worker reports, likewise.
         images_finished: gives how many images this process has finished.
+        performance: gives how fast it is.
     """
 
     def __init__(
-        self, claims: Claims, workers: Workers, *, identity: WorkerIdentity, images_finished: Callable[[], int]
+        self,
+        claims: Claims,
+        workers: Workers,
+        *,
+        identity: WorkerIdentity,
+        images_finished: Callable[[], int],
+        performance: Callable[[], Performance] = Performance,
     ) -> None:
         self._claims = claims
         self._workers = workers
         self._identity = identity
         self._images_finished = images_finished
+        self._performance = performance
         self._held: dict[str, HeldClaim] = {}
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -110,9 +118,11 @@ class Leases:
         try:
             self._renew()
             identity = self._identity
+            performance = self._performance()
+            metrics.show(performance)
             self._workers.report(
                 identity.id, name=identity.name, device=identity.device, model=identity.model,
-                images=self._images_finished(),
+                images=self._images_finished(), performance=performance,
             )  # fmt: skip
         except (DatabaseUnavailable, ConfigurationError) as error:
             metrics.RENEWAL_FAILURES.inc()

@@ -3,15 +3,18 @@
 What other processes count as well is in `shared.metrics`.
 """
 
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Lock
 
 import torch
-from prometheus_client import Counter, Histogram, Info
+from prometheus_client import Counter, Gauge, Histogram, Info
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from shared.errors import ItemErrorCode, Retryable
-from shared.jobs.records import Failure, Outcome
+from shared.jobs.records import Failure, Outcome, Performance
 from shared.jobs.state import ItemStatus
 from shared.metrics import FAILURES, IMAGES
 
@@ -21,15 +24,55 @@ WORKER = Info("delineate_worker", "What this worker is.")
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
 _STAGES = Histogram("delineate_stage_seconds", "How long a stage took, failures included.", ["stage"], buckets=_SECONDS)
-FETCH = _STAGES.labels("fetch")  # the source out of the object store
-DECODE = _STAGES.labels("decode")  # bytes to pixels in a process of their own, or the synthesis of an image
-WAIT = _STAGES.labels("wait")  # for memory: other images hold all of the pixel budget
-INFER = _STAGES.labels("infer")  # all tiles of an image through the network, their wait for a batch included
-ENCODE = _STAGES.labels("encode")  # mask and probability map to PNG
-STORE = _STAGES.labels("store")  # each object into the object store
-COMMIT = _STAGES.labels("commit")  # the results of a claim into the database, outages waited out
-
+_STAGE_CPU = Counter("delineate_stage_cpu_seconds", "CPU time of the threads in a stage.", ["stage"])
 BATCH_SECONDS = Histogram("delineate_batch_seconds", "How long the network took for a batch.", buckets=_SECONDS)
+
+
+class Stage:
+    """What is timed of a part of the work: how long it took, and the CPU time of its thread meanwhile."""
+
+    def __init__(self, name: str, seconds: Histogram | None = None) -> None:
+        self.name = name
+        self._seconds = seconds or _STAGES.labels(name)
+        self._cpu = _STAGE_CPU.labels(name)
+        self._lock = Lock()
+        self._busy_seconds = 0.0
+
+    @property
+    def busy_seconds(self) -> float:
+        """Time spent in it so far, by all threads together."""
+        return self._busy_seconds
+
+    @contextmanager
+    def time(self) -> Iterator[None]:
+        """Be in the stage; failures count as well."""
+        started, cpu = time.perf_counter(), time.thread_time()
+        try:
+            yield
+        finally:
+            self._cpu.inc(time.thread_time() - cpu)
+            seconds = time.perf_counter() - started
+            self._seconds.observe(seconds)
+            with self._lock:
+                self._busy_seconds += seconds
+
+
+FETCH = Stage("fetch")  # the source out of the object store
+DECODE = Stage("decode")  # bytes to pixels in a process of their own, or the synthesis of an image
+WAIT = Stage("wait")  # for memory: other images hold all of the pixel budget
+INFER = Stage("infer")  # all tiles of an image through the network, their wait for a batch included
+ENCODE = Stage("encode")  # mask and probability map to PNG
+STORE = Stage("store")  # each object into the object store
+COMMIT = Stage("commit")  # the results of a claim into the database, outages waited out
+NETWORK = Stage("network", BATCH_SECONDS)  # one batch, in a thread of the batcher
+
+_IMAGES_PER_SECOND = Gauge("delineate_images_per_second", "Images that ended in a second of work, lately.")
+BARE_IMAGES_PER_SECOND = Gauge("delineate_bare_images_per_second", "The network alone, measured at the start.")
+_LIMITING_STAGE = Gauge("delineate_limiting_stage", "1 for the stage that the others wait for.", ["stage"])
+LIMITING = (FETCH, DECODE, NETWORK, ENCODE, STORE, COMMIT)
+for _stage in LIMITING:
+    _LIMITING_STAGE.labels(_stage.name)
+
 BATCH_FILL = Histogram(
     "delineate_batch_fill_ratio", "How full a batch was, of BATCH_SIZE.", buckets=(0.125, 0.25, 0.5, 0.75, 1.0)
 )
@@ -49,6 +92,13 @@ def count_ended(outcomes: list[Outcome], ended: dict[str, ItemStatus]) -> None:
     for outcome in outcomes:
         if isinstance(outcome, Failure) and ended.get(outcome.item_id) is ItemStatus.FAILED:
             FAILURES.labels(ItemErrorCode(outcome.code).value).inc()
+
+
+def show(performance: Performance) -> None:
+    """Publish how fast the worker runs."""
+    _IMAGES_PER_SECOND.set(performance.images_per_second or 0.0)
+    for stage in LIMITING:
+        _LIMITING_STAGE.labels(stage.name).set(stage.name == performance.limiting_stage)
 
 
 class DeviceMemory(Collector):

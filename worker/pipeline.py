@@ -24,6 +24,7 @@ from worker.gate import Gate
 from worker.items import ItemProcessor, result_keys
 from worker.leases import ClaimOver, HeldClaim, Leases
 from worker.models import Models, ReadyModel
+from worker.speed import Speed
 from worker.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
@@ -45,6 +46,7 @@ class Pipeline:
         models: gives the model of a claim's job.
         leases: keeps the claims alive.
         watchdog: is told of claims in hand, and of items that end.
+        speed: likewise.
         threads: items that can be in flight at once, those included that wait for the network.
         worker: name of this process in the items' rows.
     """
@@ -56,6 +58,7 @@ class Pipeline:
         models: Models,
         leases: Leases,
         watchdog: Watchdog,
+        speed: Speed,
         *,
         threads: int,
         worker: str,
@@ -65,6 +68,7 @@ class Pipeline:
         self._models = models
         self._leases = leases
         self._watchdog = watchdog
+        self._speed = speed
         self._worker = worker
         self._gate = Gate()
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="item")
@@ -136,7 +140,7 @@ class Pipeline:
 
     def _run_claim(self, claim: Claim) -> None:
         started = time.monotonic()
-        with self._watchdog.watching(), self._leases.hold(claim) as held:
+        with self._speed.working(), self._watchdog.watching(), self._leases.hold(claim) as held:
             hungry: set[str] = set()
             outcomes, away = self._process(held, hungry)
             # One transaction for the claim. Without outcomes too: the job may have been cancelled.
@@ -183,6 +187,7 @@ class Pipeline:
             self._watchdog.progress()
             try:
                 outcomes.append(future.result())
+                self._speed.image_ended()
             except ClaimOver:
                 continue
             except (Retryable, ConfigurationError) as error:

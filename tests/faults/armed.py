@@ -51,19 +51,15 @@ def _after(owner: type, method: str, action: Callable[..., None]) -> None:
 
 def _arm_worker(points: Points, journal: Journal) -> None:
     from shared.jobs.claims import Claims
-    from shared.net.predictor import Predictor
     from shared.store.local_folder import LocalFolderStore
     from shared.store.s3 import S3Store
+    from worker.batcher import Batcher
     from worker.items import ItemProcessor
 
     def begin(_processor: object, item: Any, *_arguments: object) -> None:
         journal.began(item.id)
         if POISON in item.path:
             ctypes.string_at(0)
-
-    def predict(_predictor: object, tiles: Any) -> None:
-        if tiles.any():  # not while it warms up
-            points.reach(Point.IN_BATCH)
 
     def put(_result: None, _store: object, key: str, *_arguments: object) -> None:
         if "/prob/" in key:  # the second of an item's two objects
@@ -75,7 +71,8 @@ def _arm_worker(points: Points, journal: Journal) -> None:
             journal.ended(item_id, state)
 
     _before(ItemProcessor, "process", begin)
-    _before(Predictor, "predict_tiles", predict)
+    # Not in the network itself, which warms up and is measured at the start.
+    _before(Batcher, "_answer", lambda *_: points.reach(Point.IN_BATCH))
     for store in (LocalFolderStore, S3Store):
         _after(store, "put", put)
     _before(Claims, "claim", lambda *_, **__: points.reach(Point.BEFORE_CLAIM))

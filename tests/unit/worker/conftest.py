@@ -21,6 +21,7 @@ from worker.leases import Leases, WorkerIdentity
 from worker.memory import PixelBudget
 from worker.models import Models, ReadyModel
 from worker.pipeline import Pipeline
+from worker.speed import Speed, stages_in
 from worker.watchdog import Watchdog
 
 LIMITS = DecodeLimits(min_side=16, max_side=4096)
@@ -112,7 +113,8 @@ def make_pipeline(services: Services, model: BrightIsForeground) -> Iterator[Cal
         )
         identity = WorkerIdentity("test-1", "cpu", model.sha256)
         leases = Leases(services.claims, services.workers, identity=identity, images_finished=lambda: 0)
-        pipeline = Pipeline(services, items, models, leases, watchdog, threads=8, worker="test-1")
+        speed = Speed(100.0, stages_in(loading=2, storing=2, network=1, committing=1))
+        pipeline = Pipeline(services, items, models, leases, watchdog, speed, threads=8, worker="test-1")
         leases.start()
         watchdog.start()
         closing.extend((pipeline.close, models.close, leases.stop, watchdog.stop))

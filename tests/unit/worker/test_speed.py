@@ -1,0 +1,174 @@
+import threading
+import time
+
+import numpy as np
+import pytest
+from prometheus_client import REGISTRY
+
+from shared.errors import DeviceOutOfMemory
+from shared.jobs.records import Performance
+from worker import metrics
+from worker.metrics import Stage
+from worker.speed import Speed, Threads, bare_rate, best_batch_size
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Busy:
+    """A stage of which the test says how long it was busy."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.busy_seconds = 0.0
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def stages() -> dict[str, Busy]:
+    return {name: Busy(name) for name in ("fetch", "decode", "network")}
+
+
+@pytest.fixture
+def speed(clock: Clock, stages: dict[str, Busy]) -> Speed:
+    loading = Threads(4, (stages["fetch"], stages["decode"]))  # type: ignore[arg-type]
+    return Speed(100.0, [loading, Threads(2, (stages["network"],))], clock=clock)  # type: ignore[arg-type]
+
+
+def work(speed: Speed, clock: Clock, *, seconds: float, images: int) -> None:
+    with speed.working():
+        for _ in range(images):
+            speed.image_ended()
+        clock.now += seconds
+
+
+def test_before_there_was_work_only_the_bare_rate_is_known(speed, clock):
+    clock.now += 10
+    assert speed.performance() == Performance(None, 100.0, None)
+
+
+def test_time_without_work_does_not_count(speed, clock):
+    work(speed, clock, seconds=4, images=200)
+    clock.now += 10
+    assert speed.performance().images_per_second == 50
+
+
+def test_claims_that_overlap_count_once(speed, clock):
+    with speed.working():
+        work(speed, clock, seconds=2, images=60)
+        work(speed, clock, seconds=1, images=30)
+    assert speed.performance().images_per_second == 30
+
+
+def test_what_is_longer_ago_than_half_a_minute_is_forgotten(speed, clock):
+    for rate in (10, 80, 80, 80, 80):
+        work(speed, clock, seconds=10, images=10 * rate)
+        performance = speed.performance()
+    assert performance.images_per_second == 80
+    clock.now += 31
+    speed.performance()
+    clock.now += 31
+    assert speed.performance() == Performance(None, 100.0, None)
+
+
+@pytest.mark.parametrize(
+    ("busy", "limiting"),
+    [
+        ({"network": 19, "fetch": 10, "decode": 20}, "network"),  # 0.95 of two threads, 0.75 of four
+        ({"network": 12, "fetch": 10, "decode": 29}, "decode"),  # 0.6 and 0.975, most of it decoding
+        ({"network": 12, "fetch": 29, "decode": 10}, "fetch"),
+    ],
+)
+def test_the_busiest_threads_limit(speed, clock, stages, busy, limiting):
+    work(speed, clock, seconds=10, images=1)
+    for name, seconds in busy.items():
+        stages[name].busy_seconds += seconds
+    assert speed.performance().limiting_stage == limiting
+
+
+def test_the_bare_rate_is_that_of_all_threads_together():
+    together = threading.Barrier(2, timeout=60)
+    sizes = set()
+
+    def network(tiles):
+        together.wait()
+        sizes.add(len(tiles))
+        return tiles
+
+    assert bare_rate(network, batch_size=3, threads=2, seconds=0.0) > 0
+    assert sizes == {3}
+
+
+def device(fits: int, seconds_a_call: float, seconds_a_tile: float):
+    def predict(tiles):
+        if len(tiles) > fits:
+            raise DeviceOutOfMemory("too many")
+        time.sleep(seconds_a_call + len(tiles) * seconds_a_tile)
+        return tiles
+
+    return predict
+
+
+def test_a_batch_grows_while_that_pays_and_fits(monkeypatch):
+    monkeypatch.setattr("worker.speed._TRIAL_SECONDS", 0.0)
+    assert best_batch_size(device(4, 0.5, 0.0), threads=1, most=64) == 4
+    assert best_batch_size(device(64, 0.5, 0.0), threads=1, most=2) == 2
+    assert best_batch_size(device(64, 0.0, 0.1), threads=1, most=64) == 1
+    with pytest.raises(DeviceOutOfMemory, match="not even one"):
+        best_batch_size(device(0, 0.0, 0.0), threads=1, most=64)
+
+
+def cpu_seconds(name: str) -> float:
+    return REGISTRY.get_sample_value("delineate_stage_cpu_seconds_total", {"stage": name}) or 0.0
+
+
+def compute_and_fail() -> None:
+    end = time.thread_time() + 0.2
+    while time.thread_time() < end:
+        np.sort(np.arange(1000))
+    raise ValueError("failed")
+
+
+def test_a_stage_tells_waiting_from_computing():
+    stage = Stage("fetch")
+    before = cpu_seconds("fetch")
+    with stage.time():
+        time.sleep(0.2)
+    assert stage.busy_seconds >= 0.2
+    waited = cpu_seconds("fetch") - before
+    assert waited < 0.2
+    with pytest.raises(ValueError, match="failed"), stage.time():
+        compute_and_fail()
+    assert cpu_seconds("fetch") - before - waited >= 0.2
+
+
+def test_prometheus_is_told_of_one_limiting_stage():
+    def shown(stage: str) -> float | None:
+        return REGISTRY.get_sample_value("delineate_limiting_stage", {"stage": stage})
+
+    metrics.show(Performance(40.0, 90.0, "network"))
+    assert REGISTRY.get_sample_value("delineate_images_per_second") == 40
+    assert [stage.name for stage in metrics.LIMITING if shown(stage.name)] == ["network"]
+    metrics.show(Performance(None, 90.0, None))
+    assert REGISTRY.get_sample_value("delineate_images_per_second") == 0
+    assert not any(shown(stage.name) for stage in metrics.LIMITING)
+
+
+def test_a_pipeline_says_how_fast_it_was(make_pipeline, submit):
+    from tests.unit.worker.conftest import png
+
+    pipeline = make_pipeline()
+    pipeline.process_shard(submit({f"{n}.png": png(64, 64) for n in range(3)}).id)
+    performance = pipeline._speed.performance()
+    assert performance.images_per_second is not None
+    assert performance.images_per_second > 0
+    assert performance.limiting_stage in {stage.name for stage in metrics.LIMITING}
