@@ -12,12 +12,13 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --qui
 PYTEST := $(BIN)/python -m pytest
 RUNTIME := .venv/.runtime-stamp
 DEV := .venv/.dev-stamp
+BENCH := .venv/.bench-stamp
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 .PHONY: help demo up test check test-unit test-integration test-acceptance faults faults-long fuzz test-servers compose-env \
-        format lock train-smoke weights-check audit-dependencies clean
+        bench format lock train-smoke weights-check audit-dependencies clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +58,10 @@ faults-long: $(DEV) ## the same at length, on one stack: make faults-long ARGS="
 
 fuzz: $(DEV) ## decode broken images by the thousand: make fuzz ARGS="--count 20000 --seed 7"
 	@exec $(BIN)/python -m tests.fuzz $(ARGS)
+
+# On a machine that does nothing else: ARGS="--only efficiency,latency" for some of it, ARGS="--quick" to see it run.
+bench: $(BENCH) ## measure everything in docs/performance.md, and write its tables
+	@exec $(BIN)/python -m benchmarks $(ARGS)
 
 compose-env: ## write .env with fresh secrets, for docker compose
 	@scripts/compose-env
@@ -101,4 +106,9 @@ $(RUNTIME): .venv/.created requirements/build.lock requirements/runtime.lock req
 $(DEV): $(RUNTIME) requirements/dev.lock
 	@echo "Installing the tools for development into .venv"
 	@$(PIP) --require-hashes -r requirements/dev.lock
+	@touch $@
+
+$(BENCH): $(DEV) requirements/bench.lock
+	@echo "Installing what the benchmarks measure against"
+	@$(PIP) --require-hashes -r requirements/bench.lock
 	@touch $@

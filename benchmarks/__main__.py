@@ -13,7 +13,7 @@ import sys
 import time
 
 from benchmarks.machine import described
-from benchmarks.measure import Effort, Row, markdown
+from benchmarks.measure import Effort, Row, end_cleanly, markdown
 from benchmarks.report import chart, document, insert, merged
 from shared.config import CHECKOUT
 
@@ -23,6 +23,8 @@ BENCHMARKS = {
     "comparison": "Against what one would do instead",
     "scale": "Workers, folders, memory",
     "latency": "One image",
+    "million_items": "A million images in SQL",
+    "object_store": "CPU of an object's way to and from S3",
     "decoding": "Decoding, in the process and apart",
     "synthesis": "Synthesis for training",
 }
@@ -44,6 +46,7 @@ def main() -> int:
     if unknown := sorted(set(names) - BENCHMARKS.keys()):
         parser.error(f"there is no benchmark {', '.join(unknown)}: take some of {', '.join(BENCHMARKS)}")
 
+    end_cleanly()
     about = described() | {"command": shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]])}
     found: dict[str, list[Row]] = {}
     runs: dict[str, dict[str, object]] = {}

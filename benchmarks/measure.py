@@ -11,6 +11,8 @@ the median of the rounds' own ratios (`ratios`).
 """
 
 import argparse
+import signal
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -172,4 +174,12 @@ def command(description: str | None, rows: Callable[[Effort], list[Row]]) -> Non
     """A benchmark as a command of its own: print its table."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="only show that it runs: the figures mean nothing")
-    print(markdown(rows(Effort(quick=parser.parse_args().quick))), end="")
+    options = parser.parse_args()
+    end_cleanly()
+    print(markdown(rows(Effort(quick=options.quick))), end="")
+
+
+def end_cleanly() -> None:
+    """Let SIGTERM end this process as Ctrl-C does: every server is stopped, every folder removed."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # also where a shell started it in the background
