@@ -12,10 +12,12 @@ from shared.jobs.database import Database, db_now
 from shared.jobs.records import Item, Job
 from shared.jobs.repository import Repository
 from shared.jobs.state import ItemStatus
-from shared.jobs.tables import HAS_PENDING, STAYS, ItemRow, JobRow, ShardRow
+from shared.jobs.tables import HAS_FAILED, HAS_PENDING, STAYS, ItemRow, JobRow, ShardRow
 
 JOBS_A_PAGE = 25
 ITEMS_A_PAGE = 36
+MOST_COUNTED = 10_000
+"""Failures of one code that are counted one by one."""
 WORKER_SEEN_WITHIN = 60.0  # seconds; a worker reports every few
 
 
@@ -39,11 +41,12 @@ class ItemsPage:
 
 @dataclass(frozen=True)
 class FailureReason:
-    """How many items failed with an error code, with the reason of one of them."""
+    """How many items failed with an error code (`more`: or more than that), with the reason of one of them."""
 
     code: str
     count: int
     example: str
+    more: bool = False
 
 
 @dataclass(frozen=True)
@@ -90,17 +93,33 @@ def neighbours(database: Database, item: Item) -> tuple[str | None, str | None]:
         return connection.execute(before).scalar_one_or_none(), connection.execute(after).scalar_one_or_none()
 
 
-def failure_reasons(database: Database, job_id: str) -> list[FailureReason]:
-    """Return why items of a job failed, the most frequent code first."""
-    count = func.count().label("count")
-    query = (
-        select(ItemRow.error_code, count, func.min(ItemRow.error))
-        .where(ItemRow.job_id == job_id, ItemRow.state == ItemStatus.FAILED)
-        .group_by(ItemRow.error_code)
-        .order_by(count.desc(), ItemRow.error_code)
-    )
+def failure_reasons(database: Database, job: Job) -> list[FailureReason]:
+    """Return why items of a job failed, the most frequent code first.
+
+    No more than MOST_COUNTED are counted of a code. Where that is too few for one code alone, its count is what the
+    job's own count of failures leaves for it.
+    """
+    failed = (ItemRow.job_id == job.id, HAS_FAILED)
+    smallest = select(func.min(ItemRow.error_code).label("code")).where(*failed)
+    codes = smallest.cte("codes", recursive=True)
+    following = smallest.where(ItemRow.error_code > codes.c.code).correlate(codes).scalar_subquery()
+    codes = codes.union_all(select(following).where(codes.c.code.is_not(None)))
+    of_code = select(ItemRow.number).where(*failed, ItemRow.error_code == codes.c.code).correlate(codes)
+    counted = select(func.count()).select_from(of_code.limit(MOST_COUNTED + 1).subquery()).scalar_subquery()
+    example = of_code.with_only_columns(ItemRow.error).order_by(ItemRow.number).limit(1).scalar_subquery()
     with database.read() as connection:
-        return [FailureReason(code or "", number, example or "") for code, number, example in connection.execute(query)]
+        rows = connection.execute(select(codes.c.code, counted, example).where(codes.c.code.is_not(None))).all()
+    many = [code for code, count, _ in rows if count > MOST_COUNTED]
+    rest = job.counts.failed - sum(count for _, count, _ in rows if count <= MOST_COUNTED)
+    reasons = [
+        FailureReason(code, count, example or "")
+        if count <= MOST_COUNTED
+        else FailureReason(code, max(rest, count), example or "")
+        if len(many) == 1
+        else FailureReason(code, MOST_COUNTED, example or "", more=True)
+        for code, count, example in rows
+    ]
+    return sorted(reasons, key=lambda reason: (-reason.count, reason.code))
 
 
 def given_back(database: Database, job_id: str) -> GivenBack | None:

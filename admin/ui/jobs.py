@@ -35,7 +35,7 @@ def job(job_id: UUID) -> ResponseReturnValue:
     progress, view = _progress_of(job_id), _items_view(job_id)
     reasons = []
     if progress.job.counts.failed and view["state"] in (None, ItemStatus.FAILED):
-        reasons = queries.failure_reasons(services().database, str(job_id))
+        reasons = queries.failure_reasons(services().database, progress.job)
     waiting = _given_back(progress)
     return render_template("job.html", progress=progress, given_back=waiting, reasons=reasons, **view)
 

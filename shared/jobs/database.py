@@ -4,11 +4,14 @@ SQLite (the embedded stack) and PostgreSQL run the same statements. The two diff
 writing transaction takes its lock, and how the clock is read.
 """
 
+import math
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
@@ -16,6 +19,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, exc, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.sql.expression import FunctionElement
 from sqlalchemy.types import Double
 
@@ -28,6 +32,8 @@ _CONNECT_SECONDS = 5
 # minute. By default the kernel takes a quarter of an hour, two hours for one that owes an answer, and whoever waits,
 # a reconciler say, hangs as long.
 _LIVENESS = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 30_000}
+# A connection that was used a moment ago is taken to live; an older one is asked, since the server may have restarted.
+_PING_AFTER_IDLE_SECONDS = 1.0
 _POSTGRES_DISK_FULL = "53100"
 
 
@@ -60,6 +66,10 @@ class Database:
             ConfigurationError: `url` is no SQLAlchemy URL of PostgreSQL or SQLite.
         """
         self.engine = _engine(url, pool_size)
+        postgresql = self.engine.dialect.name == "postgresql"
+        self._reading: dict[str, Any] = (
+            {"isolation_level": "AUTOCOMMIT"} if postgresql else {"delineate_read_only": True}
+        )
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -69,8 +79,12 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """Yield a connection in a transaction that only reads; on SQLite it waits for no writer."""
-        with _mapped_errors(), self.engine.connect().execution_options(delineate_read_only=True) as connection:
+        """Yield a connection that only reads.
+
+        On SQLite all is read as it was at one moment, and waits for no writer. On PostgreSQL each statement reads for
+        itself, as it does in a transaction at the level of READ COMMITTED, which would cost two round trips more.
+        """
+        with _mapped_errors(), self.engine.connect().execution_options(**self._reading) as connection:
             yield connection
 
     def migrate(self) -> None:
@@ -78,8 +92,14 @@ class Database:
         path = self.engine.url.database
         if self.engine.dialect.name == "sqlite" and path:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
-        with self.write() as connection:
-            config = _alembic_config()
+        config = _alembic_config()
+        if self.engine.dialect.name == "sqlite":
+            with self.write() as connection:
+                config.attributes["connection"] = connection
+                command.upgrade(config, "head")
+            return
+        # Without a transaction of ours: each migration has its own, and some steps of it have none.
+        with _mapped_errors(), self.engine.connect() as connection:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
 
@@ -126,15 +146,33 @@ def _engine(url: str, pool_size: int) -> Engine:
             event.listen(engine, "begin", _begin_sqlite)
             return engine
         case "postgresql":
-            return create_engine(
+            engine = create_engine(
                 parsed,
                 pool_size=pool_size,
                 max_overflow=pool_size,
-                pool_pre_ping=True,
+                pool_use_lifo=True,  # the connection that was used last needs no question whether it lives
                 connect_args={"connect_timeout": _CONNECT_SECONDS} | _LIVENESS,
             )
+            event.listen(engine, "checkin", _note_use)
+            event.listen(engine, "checkout", _ping_if_idle)
+            return engine
         case other:
             raise ConfigurationError(f"DATABASE_URL: {other} is not supported, use postgresql or sqlite")
+
+
+def _note_use(_connection: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:
+    record.info["used"] = time.monotonic()
+
+
+def _ping_if_idle(connection: DBAPIConnection, record: ConnectionPoolEntry, _fairy: object) -> None:
+    # The pool's own ping asks before every transaction, which costs as much as a statement.
+    if time.monotonic() - record.info.get("used", math.inf) < _PING_AFTER_IDLE_SECONDS:
+        return
+    try:
+        connection.cursor().execute("")
+        connection.rollback()
+    except psycopg.Error as error:
+        raise exc.DisconnectionError from error  # the pool opens another one
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _record: object) -> None:

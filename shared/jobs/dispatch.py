@@ -58,7 +58,7 @@ class Dispatcher:
         """
         with self.queue.filling() as mine:
             free = self.window - self.queue.length() if mine else 0
-            return sum(self._send(shard) for shard in self._next(free)) if free > 0 else 0
+            return sum(self._send(shard) for shard in self.next_shards(free)) if free > 0 else 0
 
     def more_urgent(self, shard_id: str) -> str | None:
         """Return a shard that has to go before this one: ready for a claim, and of a job of higher priority."""
@@ -79,7 +79,7 @@ class Dispatcher:
         with self.database.read() as connection:
             return next((shard for shard in connection.execute(query).scalars() if shard is not None), None)
 
-    def _next(self, limit: int) -> list[WaitingShard]:
+    def next_shards(self, limit: int) -> list[WaitingShard]:
         """Return the shards to hint at next.
 
         Jobs of higher priority first. Among equals the job with the fewest hints out, so that a large job does not

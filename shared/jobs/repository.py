@@ -3,6 +3,7 @@
 With `shared.jobs.claims` the only writer of job and item rows.
 """
 
+import time
 from collections.abc import Sequence
 from dataclasses import asdict
 
@@ -26,7 +27,7 @@ from shared.jobs.state import (
     after_job_event,
     closing_event,
 )
-from shared.jobs.tables import HAS_PENDING, STAYS, ItemRow, JobRow, ShardRow, new_id
+from shared.jobs.tables import HAS_PENDING, IS_OPEN, STAYS, ItemRow, JobRow, ShardRow, new_id
 
 _OPEN_STATES = JOB_STEPS[JobEvent.CANCEL].sources
 
@@ -36,8 +37,10 @@ _FRESH = {
     "seconds": None,
 }  # fmt: skip
 
-# Shards of a job that is cancelled in one transaction: a large job must not keep all other writers waiting.
-_CANCELLED_AT_ONCE = 500
+# Shards of a job that is cancelled in one transaction, and how long one call goes on with it: a large job must not
+# keep all other writers waiting, nor who asked for it, nor the reconciler, which goes on with the rest.
+_CANCELLED_AT_ONCE = 200
+_CANCEL_SECONDS = 2.0
 
 
 class Repository(JobReader):
@@ -150,6 +153,7 @@ class Repository(JobReader):
     def cancel(self, job_id: str) -> Job:
         """Cancel a job: what is pending ends at once, what is running ends without a result.
 
+        Of a very large job some of it ends at once, and the rest in the reconciler's rounds.
         The request is committed first. From then on nothing is added, and no claim, result or release leaves anything
         open; so if this call is interrupted, the reconciler goes on with it (`close_finished`).
 
@@ -167,13 +171,14 @@ class Repository(JobReader):
                     sealed_at=func.coalesce(JobRow.sealed_at, db_now()),
                 )
             )
-        self._cancel_pending(job_id)
+        self._cancel_pending(job_id, until=time.monotonic() + _CANCEL_SECONDS)
         self.close_if_finished(job_id)
         return self.job(job_id)
 
-    def _cancel_pending(self, job_id: str) -> None:
+    def _cancel_pending(self, job_id: str, *, until: float) -> None:
         requested = select(JobRow.cancel_requested_at).where(JobRow.id == job_id)
-        while True:
+        some: Sequence[str] = ()
+        while not some or time.monotonic() < until:
             with self.database.write() as connection:
                 some = shards.lock_pending(connection, job_id, limit=_CANCELLED_AT_ONCE)
                 # Asked under the lock: the job may have been closed and retried meanwhile.
@@ -253,14 +258,16 @@ class Repository(JobReader):
         """
         waits = select(ShardRow.id).where(ShardRow.job_id == JobRow.id, HAS_PENDING).exists()
         half_cancelled = select(JobRow.id).where(
-            JobRow.state.in_(_OPEN_STATES), JobRow.cancel_requested_at.is_not(None), waits
+            IS_OPEN, JobRow.state.in_(_OPEN_STATES), JobRow.cancel_requested_at.is_not(None), waits
         )
         with self.database.read() as connection:
             interrupted = connection.execute(half_cancelled).scalars().all()
+        until = time.monotonic() + _CANCEL_SECONDS
         for job_id in interrupted:
-            self._cancel_pending(job_id)
+            if time.monotonic() < until:
+                self._cancel_pending(job_id, until=until)
         ended = select(JobRow.id).where(
-            JobRow.state.in_(_OPEN_STATES), JobRow.sealed_at.is_not(None), ~_has_open_items(JobRow.id)
+            IS_OPEN, JobRow.state.in_(_OPEN_STATES), JobRow.sealed_at.is_not(None), ~_has_open_items(JobRow.id)
         )
         with self.database.read() as connection:
             candidates = connection.execute(ended).scalars().all()

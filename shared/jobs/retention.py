@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, delete, select, update
+from sqlalchemy import ColumnElement, Connection, delete, func, select, update
 
 from shared.jobs.database import Database, db_now
 from shared.jobs.ownership import owned
@@ -51,7 +51,9 @@ class Retention:
         self._database = database
         self._store = store
         self._rules = rules
-        self._listings: dict[str, Iterator[ObjectInfo]] = {}  # of the one job that is being tidied
+        # of the one job that is being tidied
+        self._listings: dict[str, Iterator[ObjectInfo]] = {}
+        self._forgotten: dict[tuple[str, float], int] = {}  # up to which shard, by the time that its sources went
 
     def step(self) -> bool:
         """Do a bounded piece of what is due; return whether there was any. Retryable where a service is away."""
@@ -59,6 +61,7 @@ class Retention:
             return self._remove() or self._forget_sources() or self._tidy()
         except BaseException:
             self._listings.clear()  # a listing that broke off looks like one that came to its end
+            self._forgotten.clear()
             raise
 
     def due(self, *, sources_only: bool = False) -> list[str]:
@@ -106,20 +109,19 @@ class Retention:
         due = _ended_before(self._rules.remove_sources_after) & JobRow.sources_removed_at.is_(None)
         return self._mark(due, sources_removed_at=db_now(), tidied_at=None)
 
-    def _forget_some(self, job_id: str) -> bool:
+    def _forget_some(self, job_id: str, since: float) -> bool:
+        """Forget the sources of some shards, by number; False once none is left."""
+        last = self._forgotten.get((job_id, since), -1)
+        has_source = ItemRow.source_key.is_not(None)
         with self._database.write() as connection:
-            shards = self._shards(
-                connection,
-                ShardRow.id.in_(
-                    select(ItemRow.shard_id)
-                    .where(ItemRow.job_id == job_id, ItemRow.source_key.is_not(None))
-                    .distinct()
-                    .limit(_SHARDS_A_STEP)
-                ),
-            )
+            remains = select(ItemRow.id).where(ItemRow.shard_id == ShardRow.id, has_source).exists()
+            shards = self._shards(connection, (ShardRow.job_id == job_id) & (ShardRow.number > last) & remains)
             if not shards or not self._lock(connection, job_id, JobRow.sources_removed_at.is_not(None)):
+                self._forgotten.clear()
                 return False
-            connection.execute(update(ItemRow).where(ItemRow.shard_id.in_(shards)).values(source_key=None))
+            connection.execute(update(ItemRow).where(ItemRow.shard_id.in_(shards), has_source).values(source_key=None))
+            passed = select(func.max(ShardRow.number)).where(ShardRow.id.in_(shards))
+            self._forgotten = {(job_id, since): connection.execute(passed).scalar_one()}
         return True
 
     # -- tidying ---------------------------------------------------------------------------------------------
@@ -135,7 +137,7 @@ class Retention:
                 forgets = connection.execute(
                     select(JobRow.sources_removed_at).where(JobRow.id == job_id)
                 ).scalar_one_or_none()
-            if forgets is not None and self._forget_some(job_id):
+            if forgets is not None and self._forget_some(job_id, forgets):
                 return True
             self._listings = {job_id: self._store.list(keys.job_prefix(job_id))}
         page = list(islice(self._listings[job_id], _OBJECTS_A_STEP))
@@ -191,4 +193,5 @@ class Retention:
 
 
 def _ended_before(seconds: float) -> ColumnElement[bool]:
-    return JobRow.finished_at < db_now() - seconds
+    # As a subquery the clock is read once, so that the index is; on its own PostgreSQL asks it for each row.
+    return JobRow.finished_at < select(db_now() - seconds).scalar_subquery()

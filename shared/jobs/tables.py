@@ -50,6 +50,11 @@ class Base(DeclarativeBase):
     type_annotation_map = {float: Double(), int: Integer(), dict[str, Any]: JSON(none_as_null=True)}  # noqa: RUF012
 
 
+def _partial(name: str, *columns: str, where: str) -> Index:
+    """Return an index of the rows that fulfil a condition."""
+    return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
+
+
 class JobRow(Base):
     """A job: one folder, upload or synthetic request."""
 
@@ -78,6 +83,11 @@ class JobRow(Base):
     __table_args__ = (
         Index("ix_jobs_submission_key", "submission_key", postgresql_where=text("sealed_at IS NULL")),
         Index("ix_jobs_finished_at", "finished_at"),
+        # What the reconciler asks again and again; a history of ended jobs costs it nothing.
+        _partial("ix_jobs_open", "id", where="finished_at IS NULL"),
+        _partial("ix_jobs_untidied", "finished_at", where="tidied_at IS NULL"),
+        _partial("ix_jobs_with_sources", "finished_at", where="sources_removed_at IS NULL"),
+        _partial("ix_jobs_being_removed", "id", where="removal_started_at IS NOT NULL"),
     )
 
 
@@ -105,9 +115,7 @@ class ShardRow(Base):
 
     __table_args__ = (
         UniqueConstraint("job_id", "number"),
-        Index(
-            "ix_shards_open", "job_id", "number", sqlite_where=text("pending > 0"), postgresql_where=text("pending > 0")
-        ),
+        _partial("ix_shards_open", "job_id", "number", where="pending > 0"),
     )
 
 
@@ -161,26 +169,19 @@ class ItemRow(Base):
         UniqueConstraint("job_id", "path"),
         Index("ix_items_shard_id_state", "shard_id", "state"),
         Index("ix_items_job_id_state_number", "job_id", "state", "number"),
-        Index(
-            "ix_items_token",
-            "token",
-            sqlite_where=text("token IS NOT NULL"),
-            postgresql_where=text("token IS NOT NULL"),
-        ),
-        Index(
-            "ix_items_lease_until",
-            "lease_until",
-            sqlite_where=text("state = 'running'"),
-            postgresql_where=text("state = 'running'"),
-        ),
+        _partial("ix_items_token", "token", where="token IS NOT NULL"),
+        _partial("ix_items_lease_until", "lease_until", where="state = 'running'"),
+        _partial("ix_items_failures", "job_id", "error_code", "number", where="state = 'failed'"),
     )
 
 
 # The conditions of the partial indexes. They stand in a query as they stand in the index, not with a parameter in
 # place of the constant: SQLite uses such an index for nothing else.
 HAS_PENDING: ColumnElement[bool] = ShardRow.pending > literal_column("0")
+IS_OPEN: ColumnElement[bool] = JobRow.finished_at.is_(None)
 STAYS: ColumnElement[bool] = JobRow.removal_started_at.is_(None)
 IS_RUNNING: ColumnElement[bool] = ItemRow.state == literal_column("'running'")
+HAS_FAILED: ColumnElement[bool] = ItemRow.state == literal_column("'failed'")
 
 
 class WorkerRow(Base):

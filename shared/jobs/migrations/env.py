@@ -8,6 +8,7 @@ context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=Base.metadata,
     render_as_batch=True,  # SQLite alters a table by copying it
+    transaction_per_migration=True,
 )
 with context.begin_transaction():
     context.run_migrations()

@@ -87,7 +87,7 @@ def test_a_failed_publish_is_made_good_at_once(services: Services, monkeypatch: 
 def test_a_round_of_the_reconciler_frees_closes_and_sends(services: Services) -> None:
     crashed, cancelled = make_job(services, 1), make_job(services, 1)
     impatient = Claims(services.database, lease_seconds=-1, max_attempts=3)
-    shard = services.dispatcher._next(10)[0]
+    shard = services.dispatcher.next_shards(10)[0]
     assert impatient.claim(shard.id, worker="w") is not None
     services.repository.cancel(cancelled)
     done = services.reconciler().round()

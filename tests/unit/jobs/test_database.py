@@ -6,10 +6,13 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import insert, select, text
+from sqlalchemy import event, insert, select, text
 
+import shared.jobs
 from shared.errors import ConfigurationError, DatabaseFull, DatabaseUnavailable
 from shared.jobs.database import Database, db_now
 from shared.jobs.tables import Base, UserRow
@@ -141,4 +144,30 @@ def test_the_kernel_watches_over_connections_to_postgres(postgres_database_url: 
             assert watched.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
             assert 0 < watched.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) <= 30
             assert 0 < watched.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) <= 30_000
+    database.close()
+
+
+@pytest.mark.integration
+def test_the_index_of_a_large_table_is_made_while_others_write_and_again_after_an_interruption(
+    postgres_database_url: str,
+) -> None:
+    database = Database(postgres_database_url)
+    with database.engine.connect() as connection:
+        config = Config()
+        config.set_main_option("script_location", str(Path(shared.jobs.__file__).parent / "migrations"))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0004")
+    with database.write() as connection:  # what an interrupted attempt left
+        connection.execute(text("CREATE INDEX ix_items_failures ON items (job_id)"))
+    statements: list[str] = []
+    event.listen(database.engine, "before_cursor_execute", lambda _c, _u, statement, *_: statements.append(statement))
+    database.migrate()
+    made = [statement for statement in statements if "CREATE INDEX" in statement and "ON items" in statement]
+    assert len(made) == 1
+    assert "CONCURRENTLY" in made[0]
+    with database.write() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+        valid = "SELECT indisvalid FROM pg_index WHERE indexrelid = 'ix_items_failures'::regclass"
+        assert connection.execute(text(valid)).scalar_one()
+    database.check()
     database.close()

@@ -109,6 +109,21 @@ def test_a_cancelled_job_can_be_retried(claims: Claims, repository: Repository, 
     assert repository.close_if_finished(job_id) is JobStatus.SUCCEEDED
 
 
+def test_a_cancel_of_a_large_job_ends_in_the_reconcilers_rounds(
+    repository: Repository, claims: Claims, make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.jobs.repository._CANCELLED_AT_ONCE", 2)
+    monkeypatch.setattr("shared.jobs.repository._CANCEL_SECONDS", 0.0)
+    job_id, shard_ids = make_job(1, 1, 1, 1, 1)
+    job = repository.cancel(job_id)
+    assert (job.state, job.counts) == (JobStatus.QUEUED, ItemCounts(pending=3, cancelled=2))
+    assert claims.claim(shard_ids[-1], worker="w") is None  # which ends what it would have taken
+    monkeypatch.setattr("shared.jobs.repository._CANCEL_SECONDS", 60.0)
+    assert repository.close_finished() == 1
+    job = repository.job(job_id)
+    assert (job.state, job.counts) == (JobStatus.CANCELLED, ItemCounts(cancelled=5))
+
+
 def test_illegal_steps_are_refused(claims: Claims, repository: Repository, make_job: MakeJob) -> None:
     job_id, (shard_id,) = make_job(1)
     with pytest.raises(IllegalTransition, match="cannot retry a queued job"):

@@ -122,6 +122,17 @@ def test_sources_go_first(database: Database, repository: Repository, store: Obj
         repository.retry(old)
 
 
+def test_forgetting_sources_goes_on_where_another_process_left_off(
+    database: Database, repository: Repository, store: ObjectStore, ended: MakeEnded
+) -> None:
+    old = ended(days=31)
+    left = []
+    while Retention(database, store, FORGET).step() and len(left) < 20:
+        left.append(sum(item.source_key is not None for item in repository.items(old, limit=9)))
+    assert left[:3] == [4, 2, 0]  # marked, then a shard a step
+    assert audit(database, store, grace=-1.0).is_clean
+
+
 def test_leftovers_go_a_while_after_the_end(
     database: Database, repository: Repository, store: ObjectStore, ended: MakeEnded
 ) -> None:

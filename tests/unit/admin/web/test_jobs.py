@@ -150,9 +150,24 @@ def test_a_filter_shows_its_items_alone(browser: Browser, services: Services) ->
 
 
 def test_failures_are_counted_by_code(services: Services) -> None:
-    reasons = queries.failure_reasons(services.database, mixed(services))
+    reasons = queries.failure_reasons(services.database, services.repository.job(mixed(services)))
     assert [(reason.code, reason.count) for reason in reasons] == [("empty_file", 2), ("not_an_image", 1)]
     assert reasons[0].example == "the file has no bytes"
+
+
+def test_the_count_of_the_one_frequent_reason_is_what_the_others_leave(
+    browser: Browser, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queries, "MOST_COUNTED", 1)
+    job = services.repository.job(mixed(services))
+    reasons = queries.failure_reasons(services.database, job)
+    assert [(reason.code, reason.count, reason.more) for reason in reasons] == [
+        ("empty_file", 2, False), ("not_an_image", 1, False)
+    ]  # fmt: skip
+    monkeypatch.setattr(queries, "MOST_COUNTED", 0)
+    reasons = queries.failure_reasons(services.database, job)
+    assert [(reason.count, reason.more) for reason in reasons] == [(0, True)] * 2
+    assert "over 0" in browser.get(f"/jobs/{job.id}").text
 
 
 def test_polling_stops_with_the_job(browser: Browser, services: Services) -> None:
