@@ -1,6 +1,5 @@
 """The network alone, in a process of its own: tiles in memory, the worker's precision, batch and threads."""
 
-import os
 import sys
 import threading
 import time
@@ -13,10 +12,10 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.images import tiles
-from benchmarks.predictors import load
+from benchmarks.predictors import load, shipped
 from benchmarks.processes import Answering, answer_lines, answering
 from shared.config import DEFAULT_MODEL, load_settings
-from shared.net.predictor import Predictor
+from shared.net.device import usable_cores
 
 
 @contextmanager
@@ -60,9 +59,9 @@ def main() -> None:
     """Answer each line with a rate."""
     settings = load_settings()
     model, milliseconds = Path(sys.argv[1]), float(sys.argv[2])
-    predictor = load(milliseconds, model, "cpu") if milliseconds else Predictor.load(model, settings.worker_device)
+    predictor = load(milliseconds, model, "cpu") if milliseconds else shipped(model)
     torch.set_num_threads(1)
-    threads = len(os.sched_getaffinity(0)) if predictor.device_name == "cpu" else 1
+    threads = usable_cores() if predictor.device_name == "cpu" else 2
     batch = tiles(settings.batch_size)
     answer_lines(lambda line: rate(predictor.predict_tiles, batch, int(line), threads))
 

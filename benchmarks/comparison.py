@@ -21,14 +21,12 @@ import psycopg
 from benchmarks import images
 from benchmarks.alternatives.plain_celery import TABLE, app, segment_one
 from benchmarks.measure import Effort, Row, alternate, command, ratios
+from benchmarks.predictors import save_seed_network
 from benchmarks.processes import PATIENCE_SECONDS, answering, answers, running, wait
 from benchmarks.stack import Stack, full_stack
 from shared.config import DEFAULT_MODEL
-from shared.net.architectures import build
-from shared.net.checkpoint import Metadata, save_checkpoint
 from tests.servers import free_ports
 
-_SEED = {"base": 64, "levels": 5, "stem": 1}
 _CLIENTS = 4
 # What each has to be beaten by.
 _TARGETS = {"Celery task per image": 2.0, "Ray Data": 1.2}
@@ -94,8 +92,7 @@ def _better(found: dict[str, list[float]], prefix: str) -> list[float]:
 
 def _seed_network(stack: Stack, effort: Effort) -> list[Row]:
     """The network that ours replaced, with random weights: in a server, and in our pipeline."""
-    model, count = stack.folder / "seed-network", effort.of(6, 1)
-    save_checkpoint(model, build("attention_unet", _SEED), Metadata("attention_unet", _SEED))
+    model, count = save_seed_network(stack.folder / "seed-network"), effort.of(6, 1)
     keys = stack.sources(effort.of(512, 32))
     with _flask_server(stack, model, "fp32") as server, stack.worker():
         server(1)

@@ -17,10 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.images import standardised
-from shared.config import DEFAULT_MODEL
+from shared.config import DEFAULT_MODEL, load_settings
+from shared.net.architectures import build
+from shared.net.checkpoint import Metadata, save_checkpoint
 from shared.net.predictor import Predictor
 
-KINDS = ("none", "sleeps")
+_SEED = {"base": 64, "levels": 5, "stem": 1}
 
 
 class Fixed(Predictor):
@@ -45,6 +47,18 @@ class Fixed(Predictor):
     def device_name(self) -> str:
         """No CPU, so that one thread serves it, as with a GPU."""
         return "simulated"
+
+
+def shipped(model: Path = DEFAULT_MODEL) -> Predictor:
+    """The network as the settings have it, device and backend included; that of another folder in its place."""
+    settings = load_settings()
+    return Predictor.load(model, settings.worker_device, backend=settings.inference_backend)
+
+
+def save_seed_network(folder: Path) -> Path:
+    """The attention U-Net of 31.5 million parameters that the project began with, its weights random."""
+    save_checkpoint(folder, build("attention_unet", _SEED), Metadata("attention_unet", _SEED))
+    return folder
 
 
 def load(milliseconds: float, _path: Path, _device: str) -> Predictor:

@@ -14,6 +14,7 @@ import waitress
 from flask import Flask, Response, jsonify, request
 
 from benchmarks.alternatives.one_image import segment
+from shared.config import load_settings
 from shared.net.predictor import Predictor
 
 
@@ -38,7 +39,8 @@ def create_app(predictor: Predictor) -> Flask:
 def main() -> None:
     """Serve until SIGTERM."""
     port, model, precision = int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
-    waitress.serve(create_app(Predictor.load(model, "cpu", precision)), host="127.0.0.1", port=port, threads=4)
+    predictor = Predictor.load(model, load_settings().worker_device, precision)
+    waitress.serve(create_app(predictor), host="127.0.0.1", port=port, threads=4)
 
 
 if __name__ == "__main__":

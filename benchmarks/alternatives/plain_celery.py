@@ -15,8 +15,8 @@ import torch
 from celery import Celery, signals
 
 from benchmarks.alternatives.one_image import segment
-from shared.config import DEFAULT_MODEL, load_settings
-from shared.net.predictor import Predictor
+from benchmarks.predictors import shipped
+from shared.config import load_settings
 
 BUCKET = "benchmark"
 TABLE = "CREATE TABLE IF NOT EXISTS plain_celery (key text, mask text, probability text, finished_at timestamptz)"
@@ -37,7 +37,7 @@ def prepare(**_: object) -> None:
     key, secret = settings.aws_access_key_id, settings.aws_secret_access_key
     if key is None or secret is None:
         raise RuntimeError("no keys for S3")
-    _process["predictor"] = Predictor.load(DEFAULT_MODEL, "cpu")
+    _process["predictor"] = shipped()
     _process["s3"] = boto3.client(
         "s3", endpoint_url=settings.s3_endpoint_url, region_name=settings.aws_region,
         aws_access_key_id=key.get_secret_value(), aws_secret_access_key=secret.get_secret_value(),

@@ -21,9 +21,9 @@ import torch
 
 from benchmarks.alternatives.one_image import read, written
 from benchmarks.images import tiles
+from benchmarks.predictors import shipped
 from benchmarks.processes import answer_lines
-from shared.config import DEFAULT_MODEL, load_settings
-from shared.net.predictor import Predictor
+from shared.config import load_settings
 
 BUCKET = "benchmark"
 TABLE = "CREATE TABLE IF NOT EXISTS ray_data (key text, begun_at double precision, finished_at double precision)"
@@ -76,7 +76,7 @@ class Network:
 
     def __init__(self) -> None:
         torch.set_num_threads(1)
-        self.predictor = Predictor.load(DEFAULT_MODEL, "cpu")
+        self.predictor = shipped()
         self.predictor.predict_tiles(tiles(1))
 
     def __call__(self, batch: Batch) -> Batch:

@@ -8,16 +8,15 @@ import time
 from pathlib import Path
 
 from benchmarks.alternatives.one_image import segment
+from benchmarks.predictors import shipped
 from benchmarks.processes import answer_lines
-from shared.config import DEFAULT_MODEL
-from shared.net.predictor import Predictor
 
 
 def main() -> None:
     """Answer a number of images with images per second."""
     folder, output = Path(sys.argv[1]), Path(sys.argv[2])
     output.mkdir(exist_ok=True)
-    predictor = Predictor.load(DEFAULT_MODEL, "cpu")
+    predictor = shipped()
 
     def run(images: int) -> float:
         start = time.perf_counter()
