@@ -18,6 +18,7 @@ from producer.summary import Summary, summarise
 from producer.watch import watch as watch_job
 from shared.config import load_settings
 from shared.errors import Retryable, UsageError
+from shared.images.scale import checked_scale
 from shared.jobs.lookup import find_job
 from shared.jobs.records import Job, Priority
 from shared.jobs.submission import SyntheticSpec
@@ -70,12 +71,22 @@ def main() -> None:
 )
 @click.option("--recursive/--no-recursive", "-r", default=False, help="Take the images of subfolders too.")
 @click.option("--name", help="Name of the job. Without it: the folder's name.")
+@click.option(
+    "--scale",
+    type=float,
+    default=1.0,
+    show_default=True,
+    metavar="S",
+    callback=lambda _context, _option, scale: checked_scale(scale),
+    help="Resample by S for the network, 0.1 to 4: 0.5 where dots are twice as large as usual. Results keep their size.",
+)
 @_priority_option
 @_waiting_options
 def submit(
     paths: tuple[Path, ...],
     recursive: bool,
     name: str | None,
+    scale: float,
     priority: Priority,
     wait: bool,
     folder: Path | None,
@@ -90,7 +101,7 @@ def submit(
     with _services() as services:
         with on_interrupt("interrupted; the same command goes on where it was"):
             submission = submit_paths(
-                services, paths, recursive=recursive, name=name, priority=priority, display=display
+                services, paths, recursive=recursive, name=name, priority=priority, scale=scale, display=display
             )
         _conclude(services, submission.job_id, display, str(submission), wait=wait, folder=folder, as_json=as_json)
 

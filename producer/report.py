@@ -27,6 +27,7 @@ def job_json(job: Job) -> dict[str, Any]:
         "kind": job.kind.value,
         "state": job.state.value,
         "priority": job.priority,
+        "scale": job.scale,
         "counts": {
             "total": counts.total,
             "pending": counts.pending,

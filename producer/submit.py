@@ -40,6 +40,7 @@ def submit_paths(
     recursive: bool,
     name: str | None,
     priority: Priority,
+    scale: float = 1.0,
     display: Display,
 ) -> Submission:
     """Submit files and folders as one job; an interrupted submission of the same arguments goes on as it was begun.
@@ -74,15 +75,16 @@ def submit_paths(
             sources,
             name=job_name,
             submitted_by=user_at_host(),
-            submission_key=_submission_key(job_name, sources),
+            submission_key=_submission_key(job_name, sources, scale),
             priority=priority,
+            scale=scale,
             on_start=started,
             on_progress=advanced,
         )
     return Submission(job_id, last, time.monotonic() - begun)
 
 
-def _submission_key(name: str, sources: Sources) -> str:
+def _submission_key(name: str, sources: Sources, scale: float) -> str:
     """Return the key under which an interrupted submission is found again: the same command on the same machine."""
-    identity = [user_at_host(), name, [os.fsencode(path).hex() for path in sources.arguments], sources.recursive]
+    identity = [user_at_host(), name, [os.fsencode(path).hex() for path in sources.arguments], sources.recursive, scale]
     return hashlib.sha256(json.dumps(identity).encode()).hexdigest()

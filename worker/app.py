@@ -12,6 +12,7 @@ import time
 import warnings
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -45,14 +46,14 @@ from worker.pipeline import Pipeline
 from worker.speed import Speed, bare_rate, best_batch_size, stages_in
 from worker.tasks import register_tasks
 from worker.watchdog import Watchdog
+from worker.windows import WHOLE_PIXELS, Windows
 
 log = logging.getLogger(__name__)
 
 EXIT_UNUSABLE = 2  # a setting or the checkpoint cannot work: starting again changes nothing
 
-# Two of the largest images by default, at up to 30 bytes a pixel. With what the loaders behind them have decoded
-# already, 4096×4096 images take about 1.3 GB in all, however many there are.
-PIXELS_IN_FLIGHT = 2 * 4096**2
+# Eight of the largest images that are held as a whole, at up to 30 bytes a pixel.
+PIXELS_IN_FLIGHT = 8 * WHOLE_PIXELS
 _PAUSE_SECONDS = 1.0
 
 # While one batch is in work, the other is copied to the GPU or back.
@@ -133,15 +134,20 @@ class WorkerProcess:
 
         checkpoints = RegistryCheckpoints(self.services.store, settings.delineate_home / "models")
         models = Models(ready(own), lambda sha256: ready(checkpoints.load(sha256, load)))
+        limits = DecodeLimits(settings.min_image_side, settings.max_image_side, settings.max_image_pixels)
         decoders = Decoders(
-            DecodeLimits(settings.min_image_side, settings.max_image_side, 4096**2),
+            replace(limits, max_pixels=min(limits.most_pixels, WHOLE_PIXELS)),
             seconds=settings.decode_seconds,
             processes=min(settings.io_threads, usable_cores()),
         )
+        budget = PixelBudget(PIXELS_IN_FLIGHT)
         items = ItemProcessor(
             self.services.store,
             decode=decoders.decode,
-            budget=PixelBudget(PIXELS_IN_FLIGHT),
+            budget=budget,
+            windows=Windows(
+                budget, limits=limits, decode_seconds=settings.decode_seconds, tiles_in_flight=2 * batch_size
+            ),
             io_threads=settings.io_threads,
             tiles_in_flight=2 * batch_size,
         )

@@ -6,18 +6,27 @@ import traceback
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import ExitStack
-from dataclasses import dataclass
+from contextlib import ExitStack, suppress
+from dataclasses import asdict, dataclass
 from threading import Semaphore
 
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.errors import ConfigurationError, ImageOutOfMemory, ItemError, ItemErrorCode, ObjectMissing, Retryable
+from shared.errors import (
+    ConfigurationError,
+    ImageError,
+    ImageOutOfMemory,
+    ItemError,
+    ItemErrorCode,
+    ObjectMissing,
+    Retryable,
+)
 from shared.images.codec import encode_grey, encode_mask, encode_probability
-from shared.images.decoded import DecodedImage
-from shared.images.metrics import dice, expected_dice, iou
+from shared.images.decoded import DecodedImage, Pixels
+from shared.images.metrics import dice, iou
 from shared.images.normalise import PREPROCESSING_VERSION, standardise
+from shared.images.resample import resample, scaled
 from shared.jobs.records import ClaimedItem, Failure, Outcome, Success
 from shared.logs import log_ids
 from shared.net.tiling import Stitcher, iterate_tiles, plan_tiles
@@ -27,23 +36,28 @@ from shared.version import code_version
 from worker import metrics
 from worker.batcher import Batcher
 from worker.leases import ClaimOver, HeldClaim
+from worker.levels import Measured, count_levels, foreground_levels
 from worker.memory import PixelBudget
 from worker.models import ReadyModel
+from worker.windows import WHOLE_PIXELS, Windows
 
 log = logging.getLogger(__name__)
 
 PNG = "image/png"
-PROBABILITY_LEVELS = 255  # the network gives probabilities in 255ths
 
 
 @dataclass(frozen=True, eq=False)
 class _Source:
     """A decoded or generated image."""
 
-    pixels: NDArray[np.float32]  # H×W, any units
+    pixels: Pixels
     note: str | None = None
     generated: NDArray[np.uint8] | None = None  # the image itself, where it is synthetic
     truth: NDArray[np.bool_] | None = None
+
+
+class _TooLarge(Exception):
+    """The image is not to be held as a whole."""
 
 
 class ItemProcessor:
@@ -59,12 +73,14 @@ class ItemProcessor:
         *,
         decode: Callable[[bytes], DecodedImage],
         budget: PixelBudget,
+        windows: Windows,
         io_threads: int,
         tiles_in_flight: int,
     ) -> None:
         self._store = store
         self._decode = decode
         self._budget = budget
+        self._windows = windows
         self._tiles_in_flight = tiles_in_flight
         self._loading = Semaphore(io_threads)
         self._storing = Semaphore(io_threads)
@@ -102,35 +118,79 @@ class ItemProcessor:
         return Failure(item.id, code, reason, seconds=time.monotonic() - started)
 
     def _segment(self, item: ClaimedItem, held: HeldClaim, model: ReadyModel, started: float) -> Success:
+        with suppress(_TooLarge):
+            return self._segment_whole(item, held, model, started)
+        # Nothing of it is held any more: it may have to wait for others as large.
+        return self._segment_in_windows(item, held, model, started)
+
+    def _segment_whole(self, item: ClaimedItem, held: HeldClaim, model: ReadyModel, started: float) -> Success:
+        scale = held.claim.scale
         with ExitStack() as memory:
             with self._loading, model.batcher.expecting():
                 held.check()
-                source = self._load(item)
+                source = self._load(item, scale)
                 # Waited for while holding the place of a loader: no further image is decoded until there is room.
                 with metrics.WAIT.time():
                     memory.enter_context(self._budget.reserve(source.pixels.size))
-                image = standardise(source.pixels)
+                shape = source.pixels.shape
+                image = standardise(source.pixels if scale == 1.0 else resample(source.pixels, scaled(shape, scale)))
             with metrics.INFER.time():
-                levels = self._predict(image, held, model.batcher)
+                levels = np.rint(resample(self._predict(image, held, model.batcher), shape)).astype(np.uint8)
             with self._storing:
                 held.check()
-                return self._store_result(item, source, levels, model, started)
+                return self._store_result(item, source, levels, model, scale, started)
 
-    def _load(self, item: ClaimedItem) -> _Source:
+    def _segment_in_windows(self, item: ClaimedItem, held: HeldClaim, model: ReadyModel, started: float) -> Success:
+        key = item.source_key or ""
+        scale, threshold = held.claim.scale, model.threshold
+        result = self._windows.segment(
+            lambda: self._fetch(key), scale=scale, batcher=model.batcher, threshold=threshold, check=held.check
+        )
+        mask_key, probability_key = keys.mask(item.job_id, item.id), keys.probability(item.job_id, item.id)
+        with self._storing:
+            held.check()
+            self._put(mask_key, result.mask_png)
+            self._put(probability_key, result.probability_png)
+        return Success(
+            item_id=item.id,
+            width=result.width,
+            height=result.height,
+            mask_key=mask_key,
+            probability_key=probability_key,
+            **asdict(result.measured),
+            model=model.sha256,
+            threshold=threshold,
+            preprocessing=_preprocessing(scale),
+            code_version=code_version(),
+            note=result.note,
+            seconds=time.monotonic() - started,
+        )
+
+    def _load(self, item: ClaimedItem, scale: float) -> _Source:
         if item.synthesis is not None:
             with metrics.DECODE.time():
                 sample = synthesise(**item.synthesis)
             return _Source(sample.image.astype(np.float32), generated=sample.image, truth=sample.mask)
         if item.source_key is None:
             raise ItemError(ItemErrorCode.SOURCE_MISSING, "the item has no source")
-        with metrics.FETCH.time():
-            data = self._store.get(item.source_key)
+        data = self._fetch(item.source_key)
         with metrics.DECODE.time():
-            decoded = self._decode(data)
+            try:
+                decoded = self._decode(data)
+            except ImageError as error:
+                if error.code is ItemErrorCode.TOO_LARGE:
+                    raise _TooLarge from error
+                raise
+        if decoded.pixels.size * scale**2 > WHOLE_PIXELS:
+            raise _TooLarge
         return _Source(decoded.pixels, note=decoded.note)
 
-    def _predict(self, image: NDArray[np.float32], held: HeldClaim, batcher: Batcher) -> NDArray[np.uint8]:
-        """H×W probability levels of a standardised image, a bounded number of its tiles in flight at a time."""
+    def _fetch(self, key: str) -> bytes:
+        with metrics.FETCH.time():
+            return self._store.get(key)
+
+    def _predict(self, image: NDArray[np.float32], held: HeldClaim, batcher: Batcher) -> NDArray[np.float32]:
+        """H×W blended probability levels of a standardised image, a bounded number of its tiles in flight at a time."""
         plan = plan_tiles(*image.shape)
         stitcher = Stitcher(plan)
         in_flight: deque[tuple[int, Future[NDArray[np.uint8]]]] = deque()
@@ -146,15 +206,21 @@ class ItemProcessor:
             in_flight.append((index, batcher.submit(tile)))
         while in_flight:
             add_first()
-        return np.rint(stitcher.result()).astype(np.uint8)
+        return stitcher.result()
 
     def _store_result(
-        self, item: ClaimedItem, source: _Source, levels: NDArray[np.uint8], model: ReadyModel, started: float
+        self,
+        item: ClaimedItem,
+        source: _Source,
+        levels: NDArray[np.uint8],
+        model: ReadyModel,
+        scale: float,
+        started: float,
     ) -> Success:
         # Mask and measurements come from the levels that are stored, so that whoever reads them finds the same.
-        probability = levels * np.float32(1 / PROBABILITY_LEVELS)
         job, threshold = item.job_id, model.threshold
-        mask = probability >= threshold
+        mask = foreground_levels(threshold)[levels]
+        measured = Measured.of(count_levels(levels), threshold)
         mask_key, probability_key = keys.mask(job, item.id), keys.probability(job, item.id)
         with metrics.ENCODE.time():
             mask_png, probability_png = encode_mask(mask), encode_probability(levels)
@@ -172,12 +238,10 @@ class ItemProcessor:
             height=height,
             mask_key=mask_key,
             probability_key=probability_key,
-            foreground=float(mask.mean()),
-            confidence=float(np.maximum(probability, 1 - probability).mean(dtype=np.float64)),
-            trust=expected_dice(probability, mask),
+            **asdict(measured),
             model=model.sha256,
             threshold=threshold,
-            preprocessing=PREPROCESSING_VERSION,
+            preprocessing=_preprocessing(scale),
             code_version=code_version(),
             note=source.note,
             source_key=source_key,
@@ -190,6 +254,10 @@ class ItemProcessor:
     def _put(self, key: str, data: bytes) -> None:
         with metrics.STORE.time():
             self._store.put(key, data, PNG)
+
+
+def _preprocessing(scale: float) -> str:
+    return PREPROCESSING_VERSION if scale == 1.0 else f"scale {scale:g}, {PREPROCESSING_VERSION}"
 
 
 def result_keys(item: ClaimedItem) -> list[str]:

@@ -27,13 +27,15 @@ from shared.net.bands import BandStitcher
 from shared.net.tiling import TILE_SIZE, TilePlan, plan_tiles
 from worker import metrics
 from worker.batcher import Batcher, Levels
+from worker.levels import LEVELS, Measured, count_levels, foreground_levels
+from worker.memory import PixelBudget
 
 WHOLE_PIXELS = 2048**2
 """Pixels of the largest image that is held as a whole instead, before or after scaling."""
 
-PROBABILITY_LEVELS = 255  # the network gives probabilities in 255ths
 _AT_ONCE = 2  # so that one is decoded while the network has the other
 _BAND_ROWS = 128
+_CANVAS_SHARE = 4  # of the memory that the budget counts for a pixel, its place in the canvas takes one in so many
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +46,7 @@ class WindowedResult:
     width: int
     mask_png: bytes
     probability_png: bytes
-    counts: NDArray[np.int64]  # how many pixels have each of the 256 levels
+    measured: Measured
     note: str | None
 
 
@@ -52,12 +54,16 @@ class Windows:
     """Segments large images, two at a time; further callers wait.
 
     Args:
+        budget: what is held of an image is reserved in it.
         limits: of all images.
         decode_seconds: wall-clock time for decoding one.
         tiles_in_flight: tiles of 512×512 of an image, or as many pixels, that wait for the network or are in it.
     """
 
-    def __init__(self, *, limits: DecodeLimits, decode_seconds: float, tiles_in_flight: int) -> None:
+    def __init__(
+        self, budget: PixelBudget, *, limits: DecodeLimits, decode_seconds: float, tiles_in_flight: int
+    ) -> None:
+        self._budget = budget
         self._limits = limits
         self._decode_seconds = decode_seconds
         self._pixels_in_flight = tiles_in_flight * TILE_SIZE**2
@@ -65,7 +71,7 @@ class Windows:
 
     def segment(
         self,
-        take: Callable[[], bytes],
+        fetch: Callable[[], bytes],
         *,
         scale: float,
         batcher: Batcher,
@@ -74,12 +80,13 @@ class Windows:
     ) -> WindowedResult:
         """Segment one image at `scale` times its resolution; the result has its own.
 
-        `take` gives the file's bytes and lets go of them; `check` is called between tiles, and raises once nobody wants
-        the result any more. Raises what it raises, and what `shared.images.large.decode_to_file` does.
+        `fetch` gets the file's bytes, which are let go of as soon as they are in a file; `check` is called between
+        tiles, and raises once nobody wants the result any more. Raises what these do, and what
+        `shared.images.large.decode_to_file` does.
         """
 
         def source(descriptor: int) -> int:
-            data = take()
+            data = fetch()
             scratch.write(descriptor, data)
             return len(data)
 
@@ -93,17 +100,19 @@ class Windows:
                     bands = resample_bands(pixels.bands(), shape, scaled(shape, scale))
                     pixels = files.enter_context(PixelFile.of(bands, scaled(shape, scale)))
                 moments = Moments.of(pixels.bands())
+            plan = plan_tiles(pixels.height, pixels.width)
+            with metrics.WAIT.time():
+                files.enter_context(self._budget.reserve(plan.tile[0] * pixels.width // _CANVAS_SHARE))
             with metrics.INFER.time():
-                rows = self._segmented(pixels, moments, batcher, check)
+                rows = self._segmented(pixels, plan, moments, batcher, check)
                 if scale != 1.0:
                     rows = resample_bands(rows, (pixels.height, pixels.width), shape)
                 return _encoded(rows, shape, threshold, note)
 
     def _segmented(
-        self, pixels: PixelFile, moments: Moments, batcher: Batcher, check: Callable[[], None]
+        self, pixels: PixelFile, plan: TilePlan, moments: Moments, batcher: Batcher, check: Callable[[], None]
     ) -> Iterator[NDArray[np.float32]]:
         """Yield the blended levels of all rows from the top, some at a time."""
-        plan = plan_tiles(pixels.height, pixels.width)
         stitcher = BandStitcher(plan)
         most_in_flight = max(self._pixels_in_flight // (plan.tile[0] * plan.tile[1]), 1)
         in_flight: deque[Future[Levels]] = deque()
@@ -134,14 +143,15 @@ def _encoded(
     bands: Iterable[NDArray[np.float32]], shape: tuple[int, int], threshold: float, note: str | None
 ) -> WindowedResult:
     height, width = shape
-    is_foreground = np.arange(256) * np.float32(1 / PROBABILITY_LEVELS) >= threshold
-    counts = np.zeros(256, dtype=np.int64)
+    is_foreground = foreground_levels(threshold)
+    counts = np.zeros(LEVELS, dtype=np.int64)
     mask_png, probability_png = BytesIO(), BytesIO()
     mask = PngStream(mask_png.write, height=height, width=width, bits=1)
     probability = PngStream(probability_png.write, height=height, width=width, bits=8)
     for band in bands:
         levels = np.rint(band).astype(np.uint8)
-        counts += np.bincount(levels.ravel(), minlength=256)
+        counts += count_levels(levels)
         mask.add(is_foreground[levels])
         probability.add(levels)
-    return WindowedResult(height, width, mask_png.getvalue(), probability_png.getvalue(), counts, note)
+    measured = Measured.of(counts, threshold)
+    return WindowedResult(height, width, mask_png.getvalue(), probability_png.getvalue(), measured, note)

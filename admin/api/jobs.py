@@ -80,8 +80,8 @@ def submit_generated(body: schemas.Synthetic) -> ResponseReturnValue:
     return _started(submit_synthetic(services(), spec, name=body.name, submitted_by=_submitter()))
 
 
-@operation("POST", "/jobs/images", answer=schemas.Job, status=201, body=schemas.Name, files=_FILES)
-def submit_uploaded(body: schemas.Name) -> ResponseReturnValue:
+@operation("POST", "/jobs/images", answer=schemas.Job, status=201, body=schemas.Upload, files=_FILES)
+def submit_uploaded(body: schemas.Upload) -> ResponseReturnValue:
     """Start a job of uploaded images, each a part `images` of the form.
 
     At most 500 files in a request. An image that cannot be used becomes a failed item; its name never becomes a path.
@@ -92,7 +92,7 @@ def submit_uploaded(body: schemas.Name) -> ResponseReturnValue:
         reason = f"send 1 to {MOST_FILES} files, each as a part named {_FILES}"
         raise InvalidRequest([schemas.FieldProblem(field=_FILES, reason=reason)])
     sources = uploads.sources(files, max_bytes=services().settings.max_source_bytes)
-    return _started(submit_images(services(), sources, name=body.name, submitted_by=_submitter()))
+    return _started(submit_images(services(), sources, name=body.name, submitted_by=_submitter(), scale=body.scale))
 
 
 @operation("POST", "/jobs/<uuid:job_id>/cancel", answer=schemas.Job, problems=_CONFLICT)

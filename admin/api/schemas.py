@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from admin.accounts import Role
 from admin.progress import Installation, Progress
 from admin.ui.forms import LARGEST_JITTER, LARGEST_SEED, MOST_IMAGES
+from shared.images.scale import LARGEST_SCALE, SMALLEST_SCALE
 from shared.jobs.models import Model as RegisteredModel
 from shared.jobs.records import Item as ItemRecord
 from shared.jobs.records import Worker as WorkerRecord
@@ -78,6 +79,7 @@ class Job(_Given):
     uploading: bool = Field(description="Whether images may still be added.")
     cancel_requested: bool
     model: str | None = Field(description="SHA-256 of the model of its images; null: each worker's own.")
+    scale: float = Field(description="By which its images are resampled for the network.")
     counts: Counts
     images_per_second: float | None = Field(
         description="Finished lately; of a job that has ended, over all of its time. Null: not known."
@@ -91,7 +93,7 @@ class Job(_Given):
         return cls(
             **{
                 name: getattr(job, name)
-                for name in ("id", "kind", "name", "state", "priority", "submitted_by", "model")
+                for name in ("id", "kind", "name", "state", "priority", "submitted_by", "model", "scale")
             },
             created_at=_time(job.created_at),
             started_at=time_or_none(job.started_at),
@@ -251,6 +253,18 @@ class Name(_Taken):
     """The name of a new job."""
 
     name: JobName = "upload"
+
+
+class Upload(Name):
+    """A job of uploaded images."""
+
+    scale: float = Field(
+        default=1.0,
+        ge=SMALLEST_SCALE,
+        le=LARGEST_SCALE,
+        description="Resamples the images for the network: 0.5 where dots are twice as large as usual. "
+        "Results have the images' own size.",
+    )
 
 
 class Synthetic(_Taken):

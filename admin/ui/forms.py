@@ -8,6 +8,7 @@ from flask_wtf.file import MultipleFileField
 from wtforms import FloatField, IntegerField, SelectChoice, SelectField, StringField
 from wtforms.validators import InputRequired, Length, NumberRange, Optional, ValidationError
 
+from shared.images.scale import LARGEST_SCALE, SMALLEST_SCALE
 from shared.jobs.submission import MOST_DOTS, SyntheticSpec
 from shared.synth import NOISE_KINDS
 
@@ -97,6 +98,10 @@ class UploadForm(FlaskForm):  # type: ignore[misc]
     """Some images of the user's own."""
 
     name = _name_field("upload")
+    scale = _number(
+        FloatField, "Scale", SMALLEST_SCALE, LARGEST_SCALE, "Resamples the images for the network: 0.5 where dots are "
+        "twice as large as usual (2 to 6 px in radius). Masks keep the images’ size.", default=1, step="any",
+    )  # fmt: skip
     images = MultipleFileField("Images")
 
     def validate_images(self, field: Any) -> None:

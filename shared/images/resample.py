@@ -6,38 +6,26 @@ By bands of rows the result is that of the whole at once, up to rounding.
 
 from collections.abc import Iterable, Iterator
 from math import ceil, floor
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from shared.errors import UsageError
-
-SMALLEST_SCALE, LARGEST_SCALE = 0.1, 4.0
-
 _BAND_ROWS = 256
 
 
-def checked_scale(scale: float) -> float:
-    """Return `scale`, or raise UsageError where no image is resampled by it."""
-    if not SMALLEST_SCALE <= scale <= LARGEST_SCALE:  # NaN neither
-        raise UsageError(
-            f"scale is {scale:g}: give {SMALLEST_SCALE:g} to {LARGEST_SCALE:g}, 1 to leave images as they are"
-        )
-    return scale
-
-
-def scaled(shape: tuple[int, int], scale: float) -> tuple[int, int]:
+def scaled(shape: tuple[int, ...], scale: float) -> tuple[int, int]:
     """Height and width of an image of this shape after resampling by `scale`, a pixel at least."""
     height, width = shape
     return max(round(height * scale), 1), max(round(width * scale), 1)
 
 
-def resample(image: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
-    """An H×W image, in this height and width."""
+def resample(image: NDArray[Any], shape: tuple[int, int]) -> NDArray[Any]:
+    """An H×W image, in this height and width, as float32; itself where it has them."""
     if image.shape == shape:
         return image
-    return np.concatenate(list(resample_bands([image], image.shape, shape)))
+    return np.concatenate(list(resample_bands([image.astype(np.float32, copy=False)], image.shape, shape)))
 
 
 def resample_bands(

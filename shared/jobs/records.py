@@ -33,6 +33,7 @@ class Job:
     cancel_requested_at: float | None
     counts: ItemCounts
     model: str | None = None  # sha256 of the model that its images get; None: the worker's own
+    scale: float = 1.0  # by which its images are resampled for the network; results have the images' own size
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ class Claim:
     shard_id: str
     job_id: str
     model: str | None  # the job's, see `Job.model`
+    scale: float  # likewise
     items: tuple[ClaimedItem, ...]
 
 

@@ -49,7 +49,14 @@ class Repository(JobReader):
     # -- submitting ------------------------------------------------------------------------------------------
 
     def create_job(
-        self, kind: JobKind, *, name: str, submitted_by: str, submission_key: str | None = None, priority: int = 0
+        self,
+        kind: JobKind,
+        *,
+        name: str,
+        submitted_by: str,
+        submission_key: str | None = None,
+        priority: int = 0,
+        scale: float = 1.0,
     ) -> str:
         """Create an empty, unsealed job and return its id. It keeps the model that is active now to its end."""
         job_id = new_id()
@@ -64,6 +71,7 @@ class Repository(JobReader):
                     created_at=db_now(),
                     submission_key=submission_key,
                     submitted_by=submitted_by,
+                    scale=scale,
                     model=active_model().scalar_subquery(),
                 )
             )

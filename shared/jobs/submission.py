@@ -19,6 +19,7 @@ from typing import TypeVar
 import numpy as np
 
 from shared.errors import DelineateError, ItemError, Retryable, UsageError
+from shared.images.scale import checked_scale
 from shared.jobs.records import NewItem, Priority
 from shared.jobs.state import JobKind
 from shared.jobs.tables import new_id
@@ -137,17 +138,20 @@ def submit_images(
     submitted_by: str,
     submission_key: str | None = None,
     priority: Priority = Priority.NORMAL,
+    scale: float = 1.0,
     on_start: Callable[[str, bool], None] = lambda job_id, resumed: None,
     on_progress: Callable[[SubmissionProgress], None] = lambda progress: None,
 ) -> str:
     """Make a job of these sources, or go on with an interrupted one of the same `submission_key`; return its id.
 
-    `on_start` gets the job's id and whether it is an interrupted one that goes on.
+    The images are resampled by `scale` for the network; their results have their own size. `on_start` gets the job's id
+    and whether it is an interrupted one that goes on.
 
     Raises:
-        UsageError: there are no sources, or another submission with this key is going on.
+        UsageError: there are no sources, the scale is out of range, or another submission with this key is going on.
         Retryable: a service went away. The job stays unsealed, and the same call goes on where this one was.
     """
+    checked_scale(scale)
     iterator = iter(sources)
     first = next(iterator, None)
     if first is None:
@@ -157,7 +161,12 @@ def submit_images(
     resumed = job_id is not None
     if job_id is None:
         job_id = repository.create_job(
-            JobKind.IMAGES, name=name, submitted_by=submitted_by, submission_key=submission_key, priority=priority
+            JobKind.IMAGES,
+            name=name,
+            submitted_by=submitted_by,
+            submission_key=submission_key,
+            priority=priority,
+            scale=scale,
         )
     on_start(job_id, resumed)
     try:

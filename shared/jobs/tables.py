@@ -75,6 +75,7 @@ class JobRow(Base):
     # The model that was active when the job was made; null: each worker's own. A key, so that no model goes that a
     # job still names.
     model: Mapped[str | None] = mapped_column(String(64), ForeignKey("models.sha256"))
+    scale: Mapped[float] = mapped_column(default=1.0, server_default="1")  # its images are resampled by this
     # after its end, see shared.jobs.retention
     tidied_at: Mapped[float | None]  # when objects that no row names had been deleted
     sources_removed_at: Mapped[float | None]  # from when on its sources go

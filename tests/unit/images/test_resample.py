@@ -3,7 +3,8 @@ import pytest
 from PIL import Image
 
 from shared.errors import UsageError
-from shared.images.resample import checked_scale, resample, resample_bands, scaled
+from shared.images.resample import resample, resample_bands, scaled
+from shared.images.scale import checked_scale
 
 
 def bands(image, rows):

@@ -23,8 +23,10 @@ from worker.models import Models, ReadyModel
 from worker.pipeline import Pipeline
 from worker.speed import Speed, stages_in
 from worker.watchdog import Watchdog
+from worker.windows import Windows
 
 LIMITS = DecodeLimits(min_side=16, max_side=4096)
+LARGE_LIMITS = DecodeLimits(min_side=16, max_side=6000, max_pixels=30_000_000)
 
 
 def decode_here(data: bytes) -> DecodedImage:
@@ -104,10 +106,12 @@ def make_pipeline(services: Services, model: BrightIsForeground) -> Iterator[Cal
             return ReadyModel(model.sha256, model.threshold, batcher)
 
         models = Models(ready(model), lambda sha256: ready(load_model(sha256)))
+        budget = PixelBudget(pixels)
         items = ItemProcessor(
             services.store,
             decode=decode,
-            budget=PixelBudget(pixels),
+            budget=budget,
+            windows=Windows(budget, limits=LARGE_LIMITS, decode_seconds=60, tiles_in_flight=tiles_in_flight),
             io_threads=2,
             tiles_in_flight=tiles_in_flight,
         )

@@ -1,0 +1,132 @@
+"""Large images: in windows they become what they would as a whole."""
+
+from collections.abc import Callable
+from io import BytesIO
+
+import numpy as np
+import pytest
+import tifffile
+from numpy.typing import NDArray
+
+from shared.images.codec import decode_mask, decode_probability, encode_grey
+from shared.jobs.records import Item, NewItem
+from shared.jobs.state import ItemStatus, JobKind
+from shared.jobs.tables import new_id
+from shared.services import Services
+from shared.store import keys
+from tests.unit.worker.conftest import BrightIsForeground, Submit
+from worker import items
+from worker.batcher import Levels, Tiles
+from worker.pipeline import Pipeline
+
+Make = Callable[..., Pipeline]
+
+
+class Blurred(BrightIsForeground):
+    """Probabilities that change from pixel to pixel, and with a tile's size a little, as a network's do."""
+
+    def predict(self, tiles: Tiles) -> Levels:
+        self.batches.append(len(tiles))
+        return np.clip(128 + 40 * tiles + tiles.shape[-1] / 512, 0, 255).astype(np.uint8)
+
+
+@pytest.fixture
+def model() -> BrightIsForeground:
+    return Blurred()
+
+
+def tiff(pixels: NDArray[np.uint8], tile: tuple[int, int] | None) -> bytes:
+    buffer = BytesIO()
+    tifffile.imwrite(buffer, pixels, compression="zlib", tile=tile, rowsperstrip=None if tile else 100)
+    return buffer.getvalue()
+
+
+def noise(height: int, width: int) -> NDArray[np.uint8]:
+    return np.random.default_rng(0).integers(0, 256, (height, width), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("shape", [(1300, 300), (200, 2500), (1100, 1100), (90, 80)])
+@pytest.mark.parametrize("encode", [encode_grey, lambda image: tiff(image, (64, 128)), lambda image: tiff(image, None)])
+def test_in_windows_an_image_becomes_what_it_does_as_a_whole(
+    make_pipeline: Make,
+    services: Services,
+    submit: Submit,
+    monkeypatch: pytest.MonkeyPatch,
+    shape: tuple[int, int],
+    encode: Callable[[NDArray[np.uint8]], bytes],
+) -> None:
+    data = encode(noise(*shape))
+    pipeline = make_pipeline()
+    whole = submit({"a.tif": data})
+    pipeline.process_shard(whole.id)
+    monkeypatch.setattr(items, "WHOLE_PIXELS", 50 * 50)
+    windowed = submit({"a.tif": data})
+    pipeline.process_shard(windowed.id)
+    first, second = whole.items["a.tif"], windowed.items["a.tif"]
+    assert second.state is ItemStatus.SUCCEEDED
+    assert (second.height, second.width) == shape
+    for name in ("foreground", "confidence", "trust"):
+        assert getattr(second, name) == pytest.approx(getattr(first, name), abs=1e-4)
+    (mask, levels), (other_mask, other_levels) = _results(services, first), _results(services, second)
+    assert np.abs(levels - other_levels).max() <= 1.01 / 255
+    assert (mask == other_mask).mean() > 0.9999
+    assert other_levels.std() > 0.1
+
+
+@pytest.mark.parametrize("scale", [0.5, 1.7])
+@pytest.mark.parametrize("whole_pixels", [2048**2, 100])
+def test_a_scaled_image_gets_results_of_its_own_size(
+    make_pipeline: Make,
+    services: Services,
+    monkeypatch: pytest.MonkeyPatch,
+    scale: float,
+    whole_pixels: int,
+) -> None:
+    monkeypatch.setattr(items, "WHOLE_PIXELS", whole_pixels)
+    row, column = np.indices((300, 420))
+    image = (127 + 100 * np.sin(row / 30) * np.sin(column / 40)).astype(np.uint8)
+    job_id, shard_id = _scaled_job(services, encode_grey(image), scale)
+    make_pipeline().process_shard(shard_id)
+    (item,) = services.repository.items(job_id, limit=2)
+    assert (item.height, item.width) == image.shape
+    assert item.preprocessing == f"scale {scale:g}, standardise-v1"
+    mask, probability = _results(services, item)
+    assert mask.shape == probability.shape == image.shape
+    standardised = (image - image.mean()) / image.std()
+    assert np.abs(probability - np.clip(128 + 40 * standardised, 0, 255) / 255).max() < 0.05
+
+
+def test_thirty_megapixels_go_through(make_pipeline: Make, services: Services, submit: Submit) -> None:
+    image = np.tile(noise(500, 750), (10, 8))
+    shard = submit({"large.tif": tiff(image, (512, 512))})
+    make_pipeline().process_shard(shard.id)
+    item = shard.items["large.tif"]
+    assert (item.state, item.error) == (ItemStatus.SUCCEEDED, None)
+    assert (item.height, item.width) == (5000, 6000)
+    mask, probability = _results(services, item)
+    assert mask.shape == (5000, 6000)
+    assert item.foreground == pytest.approx(mask.mean(), abs=1e-6)
+    # A function of the pixel alone, but for a level by the tile's size: no seam, no shift, nothing left out.
+    assert np.abs(probability[:500, :750] - probability[2000:2500, 3000:3750]).max() <= 1.01 / 255
+
+
+def test_one_over_the_limits_fails_with_the_reason(make_pipeline: Make, submit: Submit) -> None:
+    shard = submit({"wide.png": encode_grey(noise(20, 7000))})
+    make_pipeline().process_shard(shard.id)
+    assert shard.items["wide.png"].error_code == "too_large"
+    assert "the longest side accepted is 6000 px" in (shard.items["wide.png"].error or "")
+
+
+def _results(services: Services, item: Item) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
+    mask, probability = (services.store.get(key or "") for key in (item.mask_key, item.probability_key))
+    return decode_mask(mask), decode_probability(probability)
+
+
+def _scaled_job(services: Services, data: bytes, scale: float) -> tuple[str, str]:
+    job_id = services.repository.create_job(JobKind.IMAGES, name="test", submitted_by="test", scale=scale)
+    item_id = new_id()
+    key = keys.source(job_id, item_id, ".png")
+    services.store.put(key, data)
+    shard_id = services.repository.add_shard(job_id, [NewItem(id=item_id, path="a.png", source_key=key)])
+    services.repository.seal(job_id)
+    return job_id, shard_id
