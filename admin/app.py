@@ -12,6 +12,7 @@ from admin import api, auth, cors, errors, health, metrics, security
 from admin.context import DECODERS, EXTENSION, METER
 from admin.progress import ProgressMeter
 from admin.ui import formats, forms, items, jobs, models, submit, tokens
+from admin.ui.pictures import SHOWN_PIXELS
 from shared.config import Settings
 from shared.health import Readiness
 from shared.images.decoded import DecodeLimits
@@ -50,7 +51,9 @@ def create_app(settings: Settings, services: Services | None = None) -> Flask:
     app.extensions[health.READINESS] = readiness = Readiness(services)
     # Nothing is started before the first picture is asked for.
     app.extensions[DECODERS] = Decoders(
-        DecodeLimits(1, settings.max_image_side), seconds=settings.decode_seconds, processes=items.DRAWN_AT_ONCE
+        DecodeLimits(1, settings.max_image_side, SHOWN_PIXELS),
+        seconds=settings.decode_seconds,
+        processes=items.DRAWN_AT_ONCE,
     )
     app.extensions[METER] = ProgressMeter()
     metrics.init_app(app, services, readiness)
