@@ -38,8 +38,6 @@ R = TypeVar("R")
 
 # Deep enough to keep the threads busy, short enough to keep memory flat.
 _WINDOW_A_THREAD = 8
-# A mask is all but empty, so zlib's better levels cost half a millisecond and halve the file.
-_MASK_LEVEL = 6
 _BILEVEL_KINDS = (keys.KeyKind.MASK, keys.KeyKind.TRUTH)
 
 
@@ -109,7 +107,7 @@ def _fetch(store: ObjectStore, target: TargetFolder, wanted: _Wanted) -> _Fetche
 
 def _as_0_and_255(png: bytes) -> bytes:
     """Turn the stored PNG of 1 bit into one of 8: numpy and most other readers give booleans for 1 bit."""
-    return encode_grey(decode_mask(png).astype(np.uint8) * np.uint8(255), _MASK_LEVEL)
+    return encode_grey(decode_mask(png).astype(np.uint8) * np.uint8(255))
 
 
 def _in_parallel(function: Callable[[T], R], values: Iterable[T], threads: int) -> Iterator[R]:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from shared.errors import ImageError, UsageError
 from shared.images.codec import DecodeLimits, decode
+from shared.images.decoded import Pixels
 from shared.images.formats import IMAGE_EXTENSIONS
 from shared.images.normalise import standardise
 from training.data_config import DataConfig
@@ -24,8 +25,6 @@ from training.data_source import Batch, NoiseLevel
 _LIMITS = DecodeLimits(min_side=16, max_side=16384)
 _THREADS = 4  # that decode
 _SPLIT_STREAM, _EPOCH_STREAM = 11, 12
-
-Pixels = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -127,14 +126,14 @@ class FolderData:
             pairs = self.held_out[first : first + self.batch_size]
             yield self._batch([_cut(*read_pair(pair), self.config.size, (0.5, 0.5)) for pair in pairs])
 
-    def _augmented(self, epoch: int, index: int, pair: int) -> tuple[Pixels, NDArray[np.bool_]]:
+    def _augmented(self, epoch: int, index: int, pair: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         rng = np.random.default_rng((self.seed, epoch, index, _EPOCH_STREAM))
         image, mask = _cut(*read_pair(self.training[pair]), self.config.size, (rng.random(), rng.random()))
         turns, is_flipped = int(rng.integers(4)), bool(rng.integers(2))
         image, mask = np.rot90(image, turns), np.rot90(mask, turns)
         return (image[:, ::-1], mask[:, ::-1]) if is_flipped else (image, mask)
 
-    def _batch(self, samples: Sequence[tuple[Pixels, NDArray[np.bool_]]]) -> Batch:
+    def _batch(self, samples: Sequence[tuple[NDArray[np.float32], NDArray[np.bool_]]]) -> Batch:
         images = torch.from_numpy(np.stack([image for image, _ in samples]))
         masks = torch.from_numpy(np.stack([mask for _, mask in samples]))
         return Batch(images[:, None].to(self.device), masks[:, None].to(self.device).float())
@@ -150,17 +149,17 @@ class _HeldOut(Iterable[Batch]):
 
 def _cut(
     image: Pixels, mask: NDArray[np.bool_], size: int, place: tuple[float, float]
-) -> tuple[Pixels, NDArray[np.bool_]]:
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """A square of the training size at `place`, 0 to 1 from the top left; a smaller image is padded with its mean.
 
     Standardised as a whole before it is cut, as the worker does.
     """
-    image = standardise(image)
     missing = [max(size - side, 0) for side in image.shape]
     padding = [(m // 2, m - m // 2) for m in missing]
-    image, mask = np.pad(image, padding), np.pad(mask, padding)  # the mean of a standardised image is 0
-    row, column = (round(share * (side - size)) for share, side in zip(place, image.shape, strict=True))
-    return image[row : row + size, column : column + size], mask[row : row + size, column : column + size]
+    # The mean of a standardised image is 0.
+    padded, mask = np.pad(standardise(image), padding), np.pad(mask, padding)
+    row, column = (round(share * (side - size)) for share, side in zip(place, padded.shape, strict=True))
+    return padded[row : row + size, column : column + size], mask[row : row + size, column : column + size]
 
 
 def _by_name(folder: Path) -> dict[str, Path]:

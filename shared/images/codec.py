@@ -1,6 +1,6 @@
 """Bytes ↔ arrays: sources of any supported format in, masks and probability maps out. Safe in threads.
 
-    decode                                  PNG, JPEG, TIFF, BMP, WebP → grey float32
+    decode                                  PNG, JPEG, TIFF, BMP, WebP → grey, in the type of the file's samples
     encode_mask, decode_mask                bool ↔ PNG of 1 bit that reads as 0 and 255
     encode_probability, decode_probability  uint8 ↔ PNG of 8 bits; float32 in [0, 1] on reading
     encode_grey                             uint8 → PNG of 8 bits
@@ -17,6 +17,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngImageFile
 
 from shared.errors import ImageError, ItemErrorCode
+from shared.images import png
 from shared.images.decoded import DecodedImage, DecodeLimits
 from shared.images.formats import READABLE, identify
 from shared.images.readers import raster
@@ -34,7 +35,7 @@ __all__ = [
 
 
 def decode(data: bytes, *, limits: DecodeLimits) -> DecodedImage:
-    """Read one image as grey float32, in the units of its file.
+    """Read one image as grey, in the units of its file: uint8 or uint16 as stored where it is that, else float32.
 
     Sides are checked against `limits` as soon as the header is read, before memory for pixels is taken.
 
@@ -61,7 +62,8 @@ def decode(data: bytes, *, limits: DecodeLimits) -> DecodedImage:
         raise
     except Exception as error:  # the libraries raise whatever damaged bytes lead them to
         raise ImageError(ItemErrorCode.TRUNCATED, f"the {format_name} ends early or is damaged") from error
-    if not np.isfinite(image.pixels).all():
+    # Whole numbers are finite.
+    if image.pixels.dtype.kind == "f" and not np.isfinite(image.pixels).all():
         raise ImageError(ItemErrorCode.NOT_FINITE, "some intensities are NaN or infinite")
     return image
 
@@ -84,9 +86,7 @@ def _read(format_name: str, data: bytes, limits: DecodeLimits) -> DecodedImage:
 
 def encode_mask(mask: NDArray[np.bool_]) -> bytes:
     """H×W bool to a PNG of 1 bit a pixel; image viewers and readers show it as 0 and 255."""
-    height, width = mask.shape
-    packed = np.packbits(mask, axis=1)
-    return _png(Image.frombytes("1", (width, height), packed.tobytes()), level=6)
+    return png.encode(np.packbits(mask, axis=1), mask.shape[1], bit_depth=1)
 
 
 def decode_mask(data: bytes) -> NDArray[np.bool_]:
@@ -94,9 +94,9 @@ def decode_mask(data: bytes) -> NDArray[np.bool_]:
     return np.asarray(_open_png(data).convert("L")) > 127
 
 
-def encode_probability(probability: NDArray[np.uint8], level: int = 1) -> bytes:
-    """H×W uint8, 255 for probability 1, to a PNG of 8 bits. `level` is zlib's, from 0 (none) to 9 (smallest)."""
-    return _png(Image.fromarray(probability, "L"), level)
+def encode_probability(probability: NDArray[np.uint8]) -> bytes:
+    """H×W uint8, 255 for probability 1, to a PNG of 8 bits."""
+    return png.encode(probability, probability.shape[1], bit_depth=8, row_filter=png.Filter.UP)
 
 
 def decode_probability(data: bytes) -> NDArray[np.float32]:
@@ -104,15 +104,9 @@ def decode_probability(data: bytes) -> NDArray[np.float32]:
     return np.asarray(_open_png(data).convert("L"), dtype=np.float32) / np.float32(255)
 
 
-def encode_grey(image: NDArray[np.uint8], level: int = 1) -> bytes:
+def encode_grey(image: NDArray[np.uint8]) -> bytes:
     """H×W uint8 to a PNG of 8 bits."""
-    return _png(Image.fromarray(image, "L"), level)
-
-
-def _png(image: Image.Image, level: int) -> bytes:
-    buffer = BytesIO()
-    image.save(buffer, "PNG", compress_level=level)
-    return buffer.getvalue()
+    return png.encode(image, image.shape[1], bit_depth=8)
 
 
 def _open_png(data: bytes) -> Image.Image:

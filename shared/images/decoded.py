@@ -1,11 +1,31 @@
 """What decoding gives, and the limits it works under."""
 
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shared.errors import ImageError, ItemErrorCode
+
+Pixels: TypeAlias = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32]
+"""H×W grey, in the file's own units: 0..255, 0..65535, or whatever its floats mean."""
+
+PIXEL_TYPES = {dtype.name: dtype for dtype in map(np.dtype, (np.uint8, np.uint16, np.float32))}
+"""The types that pixels can have, by name. Samples of no other bit depth or sign are kept as they are."""
+
+
+def in_pixel_type(samples: NDArray[Any]) -> Pixels:
+    """`samples` in a type of pixels: whole numbers without a sign as they are, anything else as float32.
+
+    A float64 beyond float32's range becomes infinite.
+    """
+    if samples.dtype == np.bool_:
+        return samples.astype(np.uint8)
+    # The byte order of a file may be another than the machine's.
+    native = PIXEL_TYPES.get(samples.dtype.name, np.dtype(np.float32))
+    with np.errstate(over="ignore"):
+        return samples.astype(native, copy=False)
 
 
 @dataclass(frozen=True)
@@ -44,7 +64,7 @@ class DecodeLimits:
 class DecodedImage:
     """One grey image, as stored in its file: neither rotated nor rescaled."""
 
-    pixels: NDArray[np.float32]  # H×W, in the file's own units: 0..255, 0..65535, or whatever its floats mean
+    pixels: Pixels  # uint8 or uint16 where the file holds grey of that, float32 of colour and of anything else
     format: str  # one of shared.images.formats.READABLE
     mode: str  # what the file holds: "grey", "RGB", "palette", "CMYK" …; "+alpha" where alpha was left out
     bit_depth: int  # bits a sample

@@ -5,7 +5,8 @@ what it can use up: no secrets in its environment, no connection but the one to 
 that follows from the limits on pixels. Its parent bounds the time.
 
 For each image the parent writes the file's bytes into the memory they share, sends their number, and reads an
-answer: one JSON object, with the pixels (float32, row by row) in the same memory. No pickle goes either way.
+answer: one JSON object, with the pixels (of the type that it names, row by row) in the same memory. No pickle goes
+either way.
 """
 
 import fcntl
@@ -15,7 +16,9 @@ import os
 import resource
 import signal
 import sys
+from collections.abc import Callable
 from contextlib import suppress
+from functools import wraps
 from importlib import import_module
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -41,22 +44,31 @@ SLACK_BYTES = 128 * 2**20
 """… and for allocators, and for libraries that are loaded on first use."""
 
 
+Answer = Callable[[int, int, DecodeLimits], dict[str, Any]]
+"""What answers for the image whose bytes, so many, lie in the scratch file of that descriptor."""
+
+
 def main() -> None:
-    """Decode until the parent hangs up. Arguments: descriptors of the connection and the memory, then the limits."""
+    """Decode one image after the other."""
+    serve(_answer, BYTES_PER_PIXEL)
+
+
+def serve(answer: Answer, bytes_per_pixel: int) -> None:
+    """Answer until the parent hangs up. Arguments: descriptors of the connection and the memory, then the limits."""
     connection_descriptor, memory, min_side, max_side, max_pixels = map(int, sys.argv[1:])
     _end_with_parent()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     limits = DecodeLimits(min_side, max_side, max_pixels)
     _load_libraries()
     logging.disable()  # what libraries say about odd files
-    allowance = _address_space() + SLACK_BYTES + BYTES_PER_PIXEL * limits.most_pixels
+    allowance = _address_space() + SLACK_BYTES + bytes_per_pixel * limits.most_pixels
     # The parent, killed or done with us, closes its ends.
     with Connection(connection_descriptor) as connection, suppress(EOFError, ConnectionError):
         connection.send_bytes(b"ready")
         while True:
             length = int.from_bytes(connection.recv_bytes(), "big")
             _bound_memory(allowance + BYTES_PER_SOURCE_BYTE * length)
-            connection.send_bytes(json.dumps(_answer(memory, length, limits)).encode())
+            connection.send_bytes(json.dumps(answer(memory, length, limits)).encode())
 
 
 def _end_with_parent() -> None:
@@ -94,20 +106,32 @@ def _bound_memory(size: int) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (size, resource.getrlimit(resource.RLIMIT_AS)[1]))
 
 
+def refusals(answer: Answer) -> Answer:
+    """Turn what `answer` raises for an image into an answer too."""
+
+    @wraps(answer)
+    def guarded(memory: int, length: int, limits: DecodeLimits) -> dict[str, Any]:
+        try:
+            return answer(memory, length, limits)
+        except ImageError as error:
+            return {"code": error.code, "reason": str(error)}
+        except MemoryError:
+            return {
+                "code": ItemErrorCode.DECODE_MEMORY,
+                "reason": "the file needs more memory than the largest image accepted: convert it to plain 8-bit grey",
+            }
+
+    return guarded
+
+
+@refusals
 def _answer(memory: int, length: int, limits: DecodeLimits) -> dict[str, Any]:
-    try:
-        image = decode(scratch.read(memory, length), limits=limits)
-        scratch.write(memory, np.ascontiguousarray(image.pixels).data)
-    except ImageError as error:
-        return {"code": error.code, "reason": str(error)}
-    except MemoryError:
-        return {
-            "code": ItemErrorCode.DECODE_MEMORY,
-            "reason": "the file needs more memory than the largest image accepted: convert it to plain 8-bit grey",
-        }
+    image = decode(scratch.read(memory, length), limits=limits)
+    scratch.write(memory, np.ascontiguousarray(image.pixels).data)
     return {
         "height": image.height,
         "width": image.width,
+        "dtype": image.pixels.dtype.name,
         "format": image.format,
         "mode": image.mode,
         "bit_depth": image.bit_depth,

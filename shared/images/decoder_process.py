@@ -8,14 +8,18 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from multiprocessing import Pipe
+from typing import Any, TypeVar
 
 from shared.config import bare_environment
 from shared.errors import DecoderUnavailable, ImageError, ItemErrorCode
 from shared.images import decoder as child
 from shared.images import scratch
-from shared.images.decoded import DecodedImage, DecodeLimits
+from shared.images.decoded import PIXEL_TYPES, DecodedImage, DecodeLimits
+
+T = TypeVar("T")
 
 _START_SECONDS = 120.0  # of a start that takes 0.3 s on a machine with nothing else to do
 _END_SECONDS = 10.0
@@ -45,15 +49,18 @@ class DecoderDeath(Exception):
 class DecoderProcess:
     """One process, with the memory and the connection to it."""
 
-    def __init__(self, module: str, limits: DecodeLimits, seconds: float) -> None:
-        """Start it, without waiting until it is ready. DecoderUnavailable where the system has no process for us."""
+    def __init__(self, module: str, limits: DecodeLimits, seconds: float, *, memory: int | None = None) -> None:
+        """Start it, without waiting until it is ready. DecoderUnavailable where the system has no process for us.
+
+        `memory` is the scratch file's descriptor, the process's own from here on; without it one is made.
+        """
         self.is_new = True  # has not been given an image
         self._ready = False
         self._limits = limits
         self._seconds = seconds
         with ExitStack() as closing:
             try:
-                self._memory = scratch.create()
+                self._memory = scratch.create() if memory is None else memory
                 closing.callback(os.close, self._memory)
                 self._connection, theirs = Pipe()
                 closing.enter_context(self._connection)
@@ -88,9 +95,27 @@ class DecoderProcess:
         except OSError as error:
             raise DecoderUnavailable(f"no memory for decoding an image: {error.strerror}") from error
         try:
-            return self._image(self._ask(len(data)))
+            return self.answer(len(data), self._image)
         finally:
             scratch.shrink(self._memory, _KEPT_BYTES)
+
+    def answer(self, length: int, understand: Callable[[dict[str, Any]], T]) -> T:
+        """Have the image decoded whose bytes, so many, are in the scratch file; return what is understood from it.
+
+        `understand` raises what a dictionary of anything may lead it to. Raises as `decode`.
+        """
+        self._become_ready()
+        answer = self._ask(length)
+        try:
+            fields = json.loads(answer)
+            if "code" in fields:
+                code, reason = ItemErrorCode(fields["code"]), line(fields["reason"])
+                if code is ItemErrorCode.DECODE_MEMORY:
+                    raise DecoderDeath(code, reason)
+                raise ImageError(code, reason)
+            return understand(fields)
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
+            raise _nonsense() from error
 
     def end(self) -> None:
         """End the process, whatever it does."""
@@ -140,28 +165,19 @@ class DecoderProcess:
             f"decoding crashed ({how}), the file is damaged or made to do that: convert it to a plain PNG",
         )
 
-    def _image(self, answer: bytes) -> DecodedImage:
-        try:
-            fields = json.loads(answer)
-            if "code" in fields:
-                code, reason = ItemErrorCode(fields["code"]), _line(fields["reason"])
-                if code is ItemErrorCode.DECODE_MEMORY:
-                    raise DecoderDeath(code, reason)
-                raise ImageError(code, reason)
-            shape = int(fields["height"]), int(fields["width"])
-            self._limits.check(shape[1], shape[0])
-            return DecodedImage(
-                pixels=scratch.read_pixels(self._memory, shape),
-                format=_line(fields["format"]),
-                mode=_line(fields["mode"]),
-                bit_depth=_depth(fields["bit_depth"]),
-                note=None if fields["note"] is None else _line(fields["note"]),
-            )
-        except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
-            raise _nonsense() from error
+    def _image(self, fields: dict[str, Any]) -> DecodedImage:
+        shape = int(fields["height"]), int(fields["width"])
+        self._limits.check(shape[1], shape[0])
+        return DecodedImage(
+            pixels=scratch.read_pixels(self._memory, shape, PIXEL_TYPES[fields["dtype"]]),
+            format=line(fields["format"]),
+            mode=line(fields["mode"]),
+            bit_depth=_depth(fields["bit_depth"]),
+            note=None if fields["note"] is None else line(fields["note"]),
+        )
 
 
-def _line(text: str) -> str:
+def line(text: str) -> str:
     """Return text that a database, a log and a page take as it is; ValueError for any other."""
     if not text.isprintable():
         raise ValueError("control characters or halves of others")

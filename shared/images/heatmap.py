@@ -6,6 +6,7 @@ Plain numpy, H×W in, H×W or H×W×3 uint8 out.
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.images.decoded import Pixels
 from shared.images.metrics import boundary
 
 # magma, perceptually uniform and readable in greyscale and by the colour-blind, sampled at 11 equal steps.
@@ -41,7 +42,7 @@ def heatmap(probability: NDArray[np.float32]) -> NDArray[np.uint8]:
     return colours
 
 
-def display_grey(pixels: NDArray[np.float32]) -> NDArray[np.uint8]:
+def display_grey(pixels: Pixels) -> NDArray[np.uint8]:
     """H×W uint8 for showing H×W intensities of any unit, stretched between SHOWN_PERCENTILES.
 
     A constant image becomes black.

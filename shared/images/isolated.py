@@ -38,7 +38,7 @@ class Decoders:
         self._closed = False
 
     def decode(self, data: bytes) -> DecodedImage:
-        """Read one image as grey float32, in the units of its file.
+        """Read one image as grey, in the units of its file, of one of the three types of pixels.
 
         Raises:
             ImageError: as `codec.decode`; and `decode_timeout`, `decode_memory` or `decoder_crashed`.

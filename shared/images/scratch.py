@@ -6,6 +6,7 @@ where a mapping would end the process that looks at it.
 
 import os
 import tempfile
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,16 +16,21 @@ def create() -> int:
     """Return the descriptor of an empty file without a name, in memory where the system has that."""
     if hasattr(os, "memfd_create"):
         return os.memfd_create("delineate-scratch")
+    return create_on_disk()
+
+
+def create_on_disk() -> int:
+    """Return the descriptor of an empty file without a name, in the folder for temporary files (TMPDIR)."""
     with tempfile.TemporaryFile() as file:
         return os.dup(file.fileno())
 
 
-def write(descriptor: int, data: bytes | memoryview) -> None:
-    """Put `data` at the beginning."""
+def write(descriptor: int, data: bytes | memoryview, at: int = 0) -> None:
+    """Put `data` there."""
     rest = memoryview(data).cast("B")
-    offset = 0
-    while offset < len(rest):
-        offset += os.pwrite(descriptor, rest[offset:], offset)
+    written = 0
+    while written < len(rest):
+        written += os.pwrite(descriptor, rest[written:], at + written)
 
 
 def read(descriptor: int, length: int) -> bytes:
@@ -37,9 +43,9 @@ def read(descriptor: int, length: int) -> bytes:
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def read_pixels(descriptor: int, shape: tuple[int, int]) -> NDArray[np.float32]:
-    """Return the H×W float32 at the beginning; ValueError where the file ends before."""
-    pixels = np.empty(shape, dtype=np.float32)
+def read_pixels(descriptor: int, shape: tuple[int, int], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return the H×W pixels at the beginning; ValueError where the file ends before."""
+    pixels = np.empty(shape, dtype=dtype)
     rest = pixels.data.cast("B")
     offset = 0
     while offset < len(rest):

@@ -14,7 +14,7 @@ import numpy as np
 import psutil
 
 from shared.errors import ImageError
-from shared.images.decoded import DecodeLimits
+from shared.images.decoded import PIXEL_TYPES, DecodeLimits
 from shared.images.isolated import Decoders
 from tests.fuzz.mutations import bases, draw, mutate
 
@@ -49,7 +49,7 @@ def outcome(decoders: Decoders, data: bytes) -> str:
         reason, code = str(error), error.code
         assert reason.isprintable(), reason
         return code
-    assert image.pixels.dtype == np.float32
+    assert image.pixels.dtype in PIXEL_TYPES.values()
     assert LIMITS.min_side <= min(image.pixels.shape) <= max(image.pixels.shape) <= LIMITS.max_side
     assert np.isfinite(image.pixels).all()
     return PIXELS

@@ -8,8 +8,15 @@ any bytes: what cannot be followed is passed on as it is, for the decoder to ref
 import zlib
 from dataclasses import dataclass
 
+from isal import isal_zlib
+from isal.igzip_lib import IsalError
+
+from shared.images.png import chunk
+
 _PNG_SIGNATURE_BYTES = 8
 _PNG_PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"IDAT", b"IEND")
+_PNG_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # a pixel, by colour type
+_INFLATED_BYTES = 64 * 2**20  # at most, since there will be several copies
 
 
 @dataclass(frozen=True)
@@ -35,11 +42,41 @@ def parse_png(data: bytes) -> Png:
         if kind in _PNG_PIXEL_CHUNKS:
             kept.append(data[at:end])
             checksum = int.from_bytes(data[end - 4 : end])
-            intact &= end <= len(data) and zlib.crc32(memoryview(data)[at + 4 : end - 4]) == checksum
+            intact &= end <= len(data) and isal_zlib.crc32(memoryview(data)[at + 4 : end - 4]) == checksum
         elif kind == b"acTL":
             frames = int.from_bytes(data[at + 8 : at + 12])
         at = end
     return Png(b"".join(kept), bit_depth=data[24], frames=frames, intact=intact)
+
+
+def inflated(png: Png) -> bytes | None:
+    """The same PNG with its pixels stored rather than compressed: ISA-L inflates twice as fast as the readers' zlib.
+
+    None where that cannot be, or where anything about the stream is unusual: a reader may know what to make of it.
+    """
+    data = png.data
+    pixels, around = [], [data[:_PNG_SIGNATURE_BYTES], b""]
+    at = _PNG_SIGNATURE_BYTES
+    while at < len(data):
+        end = at + 12 + int.from_bytes(data[at : at + 4])
+        if data[at + 4 : at + 8] == b"IDAT":
+            pixels.append(memoryview(data)[at + 8 : end - 4])
+        else:
+            around[bool(pixels)] += data[at:end]
+        at = end
+    width, height = (int.from_bytes(data[at : at + 4]) for at in (16, 20))
+    bits = data[24] * _PNG_SAMPLES.get(data[25], 0)
+    size = height * (1 + -(-width * bits // 8))
+    if data[28] or not bits or size > _INFLATED_BYTES:  # interlaced rows are of many lengths
+        return None
+    stream = isal_zlib.decompressobj()
+    try:
+        rows = stream.decompress(b"".join(pixels), size)
+    except IsalError:  # type: ignore[misc]  # its stub has an instance for the class
+        return None
+    if len(rows) != size or not stream.eof or stream.unused_data:
+        return None
+    return around[0] + chunk(b"IDAT", zlib.compress(rows, level=0)) + around[1]
 
 
 def without_exif(jpeg: bytes) -> bytes:

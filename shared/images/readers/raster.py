@@ -8,6 +8,8 @@ the header is read, and pixels are decoded after that.
 from io import BytesIO
 
 import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.GifImagePlugin import GifImageFile
 from PIL.ImageFile import ImageFile
@@ -16,10 +18,11 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from shared.errors import ImageError, ItemErrorCode
-from shared.images.decoded import DecodedImage, DecodeLimits
+from shared.images.decoded import DecodedImage, DecodeLimits, in_pixel_type
 from shared.images.grey import luma, luma_of_cmyk
-from shared.images.readers.containers import parse_png, parse_webp_header, without_exif
+from shared.images.readers.containers import inflated, parse_png, parse_webp_header, without_exif
 
+_BAND_ROWS = 1024
 # Pillow's mode → ours.
 _MODES = {
     "1": "grey",
@@ -41,9 +44,10 @@ def read_png(data: bytes, limits: DecodeLimits) -> DecodedImage:
         raise ImageError(ItemErrorCode.ANIMATED, f"an animated PNG of {png.frames} frames: submit single images")
     if not png.intact:  # Pillow skips the checksums of pixels
         raise ValueError("a chunk is cut short or its checksum is wrong")
+    quick = inflated(png)
     if png.bit_depth == 16:
-        return _read_png_of_16_bits(png.data)
-    return _load(image, "PNG", png.bit_depth)
+        return _read_png_of_16_bits(quick or png.data)
+    return _load(PngImageFile(BytesIO(quick)) if quick else image, "PNG", png.bit_depth)
 
 
 def read_jpeg(data: bytes, limits: DecodeLimits) -> DecodedImage:
@@ -91,14 +95,20 @@ def gif_is_animated(data: bytes) -> bool:
 def _load(image: ImageFile, format_name: str, bit_depth: int) -> DecodedImage:
     mode = _MODES[image.mode]
     # WebP and BMP headers announce an alpha channel that may be nothing but opaque; it is ignored anyway.
-    channels = np.asarray(image.convert("RGB") if image.mode == "P" else image)
-    if image.mode == "CMYK":
-        pixels = luma_of_cmyk(channels, full_ink=255)
-    elif image.mode in ("P", "RGB", "RGBA"):
-        pixels = luma(channels)
-    else:
-        pixels = (channels[..., 0] if image.mode == "LA" else channels).astype(np.float32)
+    image.load()
+    if image.mode in ("1", "L", "LA"):
+        return DecodedImage(in_pixel_type(np.asarray(image.getchannel(0))), format_name, mode, bit_depth)
+    width, height = image.size
+    pixels = np.empty((height, width), dtype=np.float32)
+    for row in range(0, height, _BAND_ROWS):  # what is needed on the way is small beside the image
+        last = min(row + _BAND_ROWS, height)
+        pixels[row:last] = _luma(image.crop((0, row, width, last)))
     return DecodedImage(pixels, format_name, mode, bit_depth)
+
+
+def _luma(image: Image.Image) -> NDArray[np.float32]:
+    channels = np.asarray(image.convert("RGB") if image.mode == "P" else image)
+    return luma_of_cmyk(channels, full_ink=255) if image.mode == "CMYK" else luma(channels)
 
 
 def _read_png_of_16_bits(data: bytes) -> DecodedImage:
@@ -109,4 +119,4 @@ def _read_png_of_16_bits(data: bytes) -> DecodedImage:
     if samples >= 3:
         return DecodedImage(luma(channels), "PNG", "RGB" if samples == 3 else "RGB+alpha", 16)
     grey = channels[..., 0] if samples == 2 else channels
-    return DecodedImage(grey.astype(np.float32), "PNG", "grey" if samples == 1 else "grey+alpha", 16)
+    return DecodedImage(in_pixel_type(grey), "PNG", "grey" if samples == 1 else "grey+alpha", 16)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tifffile import COMPRESSION, PHOTOMETRIC, TiffFile, TiffPage
 
 from shared.errors import ImageError, ItemErrorCode
-from shared.images.decoded import DecodedImage, DecodeLimits
+from shared.images.decoded import DecodedImage, DecodeLimits, Pixels, in_pixel_type
 from shared.images.grey import luma, luma_of_cmyk
 from shared.images.readers.tiff_segments import require_sound_jpeg, require_sound_lzw
 
@@ -56,34 +56,54 @@ _COMPRESSIONS = (
 def read(data: bytes, limits: DecodeLimits) -> DecodedImage:
     """The first page: grey, palette, RGB, YCbCr or CMYK of 1 to 64 bits a sample, integer or float."""
     with TiffFile(BytesIO(data)) as tiff:
-        page = tiff.pages.first
-        if not isinstance(page, TiffPage):
-            raise TypeError("the first page has no tags of its own")
-        limits.check(page.imagewidth, page.imagelength)
-        _require_supported(page)
-        _require_sound_segments(page, data)
-        stored = page.asarray(squeeze=False, maxworkers=1)  # planes × depth × H × W × samples
-        pages = len(tiff.pages)
-        channels = np.moveaxis(stored[:, 0], 0, -1)[..., 0, :] if stored.shape[0] > 1 else stored[0, 0]
-        photometric = PHOTOMETRIC(page.photometric)
-        alpha = "+alpha" if page.samplesperpixel > _SAMPLES_NEEDED[photometric] else ""
+        page = first_page(tiff, data, limits)
         return DecodedImage(
-            pixels=_grey(page, channels),
+            pixels=grey(page, channels(page)),
             format="TIFF",
-            mode=_MODES[photometric] + alpha,
+            mode=mode(page),
             bit_depth=page.bitspersample,
-            note=f"first of {pages} pages" if pages > 1 else None,
+            note=note(tiff),
         )
 
 
-def _grey(page: TiffPage, channels: NDArray[Any]) -> NDArray[np.float32]:
+def first_page(tiff: TiffFile, data: bytes, limits: DecodeLimits) -> TiffPage:
+    """The first page, once everything about it was looked at that decoding its strips or tiles relies on."""
+    page = tiff.pages.first
+    if not isinstance(page, TiffPage):
+        raise TypeError("the first page has no tags of its own")
+    limits.check(page.imagewidth, page.imagelength)
+    _require_supported(page)
+    _require_sound_segments(page, data)
+    return page
+
+
+def mode(page: TiffPage) -> str:
+    """What the page holds, see `DecodedImage`."""
+    photometric = PHOTOMETRIC(page.photometric)
+    return _MODES[photometric] + ("+alpha" if page.samplesperpixel > _SAMPLES_NEEDED[photometric] else "")
+
+
+def note(tiff: TiffFile) -> str | None:
+    """What the reader of the result should know."""
+    pages = len(tiff.pages)
+    return f"first of {pages} pages" if pages > 1 else None
+
+
+def channels(page: TiffPage) -> NDArray[Any]:
+    """H×W×C as stored."""
+    stored = page.asarray(squeeze=False, maxworkers=1)  # planes × depth × H × W × samples
+    return np.moveaxis(stored[:, 0], 0, -1)[..., 0, :] if stored.shape[0] > 1 else stored[0, 0]
+
+
+def grey(page: TiffPage, channels: NDArray[Any]) -> Pixels:
     """H×W×C as stored to H×W grey."""
     largest = 2**page.bitspersample - 1 if channels.dtype.kind in "bu" else 0
     # A float64 beyond float32's range becomes infinite here, and is refused as such by the caller.
     with np.errstate(over="ignore"):
         match page.photometric:
             case PHOTOMETRIC.MINISWHITE:
-                return np.float32(largest) - channels[..., 0].astype(np.float32)
+                samples = in_pixel_type(channels[..., 0])
+                return samples.dtype.type(largest) - samples
             case PHOTOMETRIC.RGB:
                 return luma(channels)
             case PHOTOMETRIC.PALETTE:
@@ -95,7 +115,7 @@ def _grey(page: TiffPage, channels: NDArray[Any]) -> NDArray[np.float32]:
             case PHOTOMETRIC.YCBCR if page.compression == COMPRESSION.JPEG:
                 return luma(channels)
             case _:  # grey, or the Y of YCbCr, which is the luma wanted
-                return channels[..., 0].astype(np.float32)
+                return in_pixel_type(channels[..., 0])
 
 
 def _colormap(page: TiffPage) -> NDArray[np.uint16]:

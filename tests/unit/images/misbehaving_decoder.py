@@ -11,7 +11,7 @@ import numpy as np
 import shared.images.decoder
 from shared.images.codec import DecodedImage, DecodeLimits, decode
 
-SEGFAULT, EXIT, HANG, MEMORY, KILLED, NONSENSE, HARMED, UNPRINTABLE, INFINITE, DEEP = range(101, 111)
+SEGFAULT, EXIT, HANG, MEMORY, KILLED, NONSENSE, HARMED, UNPRINTABLE, INFINITE, DEEP, WIDE = range(101, 112)
 
 images = 0
 
@@ -50,6 +50,8 @@ def misbehave(data: bytes, *, limits: DecodeLimits) -> DecodedImage:
             return replace(image, bit_depth=float("inf"))  # type: ignore[arg-type]
         case 110:
             return replace(image, bit_depth=10**9)
+        case 111:
+            return replace(image, pixels=image.pixels.astype(np.complex128))  # type: ignore[arg-type]
     return image
 
 

@@ -2,10 +2,10 @@
 
 from io import BytesIO
 
+import imagecodecs
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image
 
@@ -33,10 +33,10 @@ def test_masks_come_back(mask):
     assert np.array_equal(decode_mask(encode_mask(mask)), mask)
 
 
-@given(arrays(np.uint8, shapes), st.integers(0, 9))
+@given(arrays(np.uint8, shapes))
 @settings(max_examples=100, deadline=None)
-def test_probabilities_come_back(levels, compression):
-    probability = decode_probability(encode_probability(levels, compression))
+def test_probabilities_come_back(levels):
+    probability = decode_probability(encode_probability(levels))
     assert probability.dtype == np.float32
     assert np.array_equal(probability, levels / np.float32(255))
 
@@ -62,6 +62,22 @@ def test_the_ends_of_probability_are_exact():
 def test_a_grey_image_comes_back():
     image = np.random.default_rng(0).integers(0, 256, (33, 21), dtype=np.uint8)
     assert np.array_equal(np.asarray(opened(encode_grey(image))), image)
+
+
+@given(arrays(np.uint8, shapes))
+@settings(max_examples=100, deadline=None)
+def test_libpng_reads_what_is_written(levels):
+    assert np.array_equal(imagecodecs.png_decode(encode_probability(levels)), levels)
+    assert np.array_equal(imagecodecs.png_decode(encode_grey(levels)), levels)
+    shown = imagecodecs.png_decode(encode_mask(levels > 127))
+    assert np.array_equal(shown.astype(bool), levels > 127)
+
+
+@pytest.mark.parametrize("view", [np.s_[::2, ::3], np.s_[::-1], np.s_[5:20, 7:30]])
+def test_parts_of_arrays_are_written_as_they_are(view):
+    levels = np.random.default_rng(0).integers(0, 256, (33, 45), dtype=np.uint8)
+    assert np.array_equal(np.asarray(opened(encode_probability(levels[view]))), levels[view])
+    assert np.array_equal(decode_mask(encode_mask(levels[view] > 127)), levels[view] > 127)
 
 
 @pytest.mark.parametrize("read", [decode_mask, decode_probability])
