@@ -91,7 +91,7 @@ def _submit(stack: Stack, folder: Path) -> tuple[float, float]:
     """Seconds from the start of `producer submit` to the first result, and the producer's peak memory in MiB."""
     start = time.time()
     process = subprocess.Popen(  # noqa: S603 - our own module
-        [sys.executable, "-m", "producer.cli", "submit", str(folder)],
+        [sys.executable, "-c", "from producer.cli import main; main()", "submit", str(folder)],
         cwd=CHECKOUT,
         env=stack.environment,
         stdin=subprocess.DEVNULL,

@@ -147,7 +147,13 @@ def run(way: str, keys: list[str], batch_size: int) -> float:
 
 def main() -> None:
     """Answer "one stage 256" or "three stages 256" with images per second."""
-    ray.init(_temp_dir=sys.argv[1], num_cpus=len(os.sched_getaffinity(0)), include_dashboard=False, log_to_driver=False)
+    ray.init(
+        _temp_dir=sys.argv[1],
+        _node_ip_address="127.0.0.1",
+        num_cpus=len(os.sched_getaffinity(0)),
+        include_dashboard=False,
+        log_to_driver=False,
+    )
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     batch_size = load_settings().batch_size
