@@ -9,6 +9,7 @@ from flask.typing import ResponseReturnValue
 
 from admin import queries
 from admin.context import decoders, services
+from admin.ui.picture_cache import PictureCache
 from admin.ui.pictures import SIZES, Picture, draw, is_shown, keys_of, placeholder
 from shared.errors import ImageError, ObjectMissing
 from shared.jobs.records import Item
@@ -17,6 +18,8 @@ _A_DAY = 86400  # seconds
 # An image of the largest size takes some 300 MB while it is drawn: so many at once.
 DRAWN_AT_ONCE = 2
 _drawing = threading.BoundedSemaphore(DRAWN_AT_ONCE)
+# A thumbnail has some 60 kB: those of the last thousand images.
+_kept = PictureCache(64 * 2**20)
 
 blueprint = Blueprint("items", __name__, url_prefix="/items")
 
@@ -52,6 +55,7 @@ def picture(item_id: UUID, name: str) -> ResponseReturnValue:
     answer.cache_control.private = True
     if request.args.get("v") == version(found):
         answer.cache_control.max_age = _A_DAY
+        answer.cache_control.immutable = True
     else:
         answer.cache_control.no_cache = True
     if request.if_none_match.contains(etag):
@@ -61,7 +65,7 @@ def picture(item_id: UUID, name: str) -> ResponseReturnValue:
         answer.data = placeholder()
         return answer
     try:
-        answer.data = _drawn(wanted, keys, size)
+        answer.data = _drawn(wanted, keys, size, name=f"{found.id} {etag}")
     except (ImageError, ObjectMissing) as error:
         current_app.logger.info("no picture %s of item %s: %s", wanted, found.id, error, extra={"action": "no_picture"})
         return Response(placeholder(), mimetype="image/png", headers={"Cache-Control": "private, no-store"})
@@ -80,7 +84,16 @@ def _item(item_id: UUID) -> Item:
     return found
 
 
-def _drawn(wanted: Picture, keys: tuple[str, ...], size: int | None) -> bytes:
+def _drawn(wanted: Picture, keys: tuple[str, ...], size: int | None, *, name: str) -> bytes:
+    """Return a picture as it was kept, or draw it; those of whole images are not kept."""
+    if (kept := _kept.get(name)) is not None:
+        return kept
     with _drawing:
+        # Somebody who asked for it first may have drawn it meanwhile.
+        if (kept := _kept.get(name)) is not None:
+            return kept
         objects = tuple(services().store.get(key) for key in keys)
-        return draw(wanted, objects, size=size, decode=decoders().decode)
+        picture = draw(wanted, objects, size=size, decode=decoders().decode)
+    if size is not None:
+        _kept.put(name, picture)
+    return picture

@@ -1,12 +1,14 @@
 import io
+from typing import Any
 
 import numpy as np
 import pytest
 from flask import Flask
 from PIL import Image
+from sqlalchemy import update
 
 from admin.context import DECODERS
-from admin.ui.pictures import FIGURE, THUMBNAIL, placeholder
+from admin.ui.pictures import FIGURE, THUMBNAIL, Picture, draw, placeholder
 from shared.errors import StoreUnavailable
 from shared.images.codec import encode_grey
 from shared.images.decoded import DecodeLimits
@@ -14,6 +16,7 @@ from shared.images.heatmap import CONTOUR_COLOUR
 from shared.images.isolated import Decoders
 from shared.jobs.records import Item
 from shared.jobs.submission import Source, SyntheticSpec, submit_images, submit_synthetic
+from shared.jobs.tables import ItemRow
 from shared.services import Services
 from tests import simulated_worker
 from tests.unit.admin.web.conftest import Browser
@@ -78,6 +81,7 @@ def test_a_picture_is_kept_by_this_browser_alone_until_its_item_changes(browser:
     current = browser.get(f"{address}?v={version}")
     assert current.cache_control.private
     assert current.cache_control.max_age > 0
+    assert current.cache_control.immutable
     for stale in (address, f"{address}?v=0123456789ab"):
         assert browser.get(stale).cache_control.no_cache
     etag = current.headers["ETag"]
@@ -86,6 +90,36 @@ def test_a_picture_is_kept_by_this_browser_alone_until_its_item_changes(browser:
     assert again.data == b""
     other = browser.get(f"/items/{items[0].id}/truth.png", headers={"If-None-Match": etag})
     assert other.status_code == 200
+
+
+def test_a_thumbnail_is_drawn_once_for_all_who_look(
+    browser: Browser, stranger: Browser, items: list[Item], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = []
+
+    def counting(wanted: Picture, *arguments: Any, **options: Any) -> bytes:
+        drawn.append(wanted)
+        return draw(wanted, *arguments, **options)
+
+    monkeypatch.setattr("admin.ui.items.draw", counting)
+    page = f"/items/{items[0].id}"
+    thumbnails = [browser.get(f"{page}/overlay.png?size={THUMBNAIL}").data for _ in range(3)]
+    assert len(set(thumbnails)) == 1
+    assert image(thumbnails[0]).size == (256, 256)
+    assert drawn == ["overlay"]
+    assert stranger.get(f"{page}/overlay.png?size={THUMBNAIL}").status_code == 302  # to the login: kept for no stranger
+    for _ in range(2):
+        browser.get(f"{page}/overlay.png")  # the whole of it takes too much memory to be kept
+    browser.get(f"{page}/mask.png?size={THUMBNAIL}")
+    assert drawn == ["overlay", "overlay", "overlay", "mask"]
+
+
+def test_a_thumbnail_goes_with_its_source(browser: Browser, services: Services, items: list[Item]) -> None:
+    address = f"/items/{items[0].id}/source.png?size={THUMBNAIL}"
+    assert browser.get(address).status_code == 200
+    with services.database.write() as connection:
+        connection.execute(update(ItemRow).values(source_key=None))
+    assert browser.get(address).status_code == 404
 
 
 @pytest.mark.parametrize("damage", [b"not a PNG", b"", None])
