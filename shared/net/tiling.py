@@ -81,7 +81,9 @@ def iterate_tiles(image: NDArray[Any], plan: TilePlan) -> Iterator[NDArray[Any]]
     """Yield the tiles of an image (height, width) one by one, in the plan's order, without copying them."""
     if image.shape != (plan.height, plan.width):
         raise ValueError(f"the plan is for {plan.height}×{plan.width}, the image has shape {image.shape}")
-    padded = np.pad(image, (plan.row_padding, plan.column_padding), constant_values=image.mean())
+    padded = image
+    if padded.shape != (max(plan.height, plan.tile[0]), max(plan.width, plan.tile[1])):
+        padded = np.pad(image, (plan.row_padding, plan.column_padding), constant_values=image.mean())
     for index in range(len(plan)):
         row, column = plan.start(index)
         yield padded[row : row + plan.tile[0], column : column + plan.tile[1]]
@@ -95,17 +97,20 @@ class Stitcher:
         self._rows = weights(plan.row_starts, plan.tile[0])
         self._columns = weights(plan.column_starts, plan.tile[1])
         shape = (plan.height + sum(plan.row_padding), plan.width + sum(plan.column_padding))
-        self._canvas = np.zeros(shape, dtype=np.float32)
+        self._canvas: NDArray[Any] = np.zeros(shape if len(plan) > 1 else 0, dtype=np.float32)
 
     def add(self, index: int, tile: NDArray[Any]) -> None:
         """Add the result, of the plan's tile size, of the index-th tile."""
+        if len(self.plan) == 1:  # most images: there is nothing to blend
+            self._canvas = tile
+            return
         tile_row, tile_column = divmod(index, len(self.plan.column_starts))
         row, column = self.plan.start(index)
         weight = np.multiply.outer(self._rows[tile_row], self._columns[tile_column])
         self._canvas[row : row + self.plan.tile[0], column : column + self.plan.tile[1]] += weight * tile
 
-    def result(self) -> NDArray[np.float32]:
-        """The blended image, (height, width), once every tile was added."""
+    def result(self) -> NDArray[Any]:
+        """The blended image, (height, width), once every tile was added: float32, or the type of the only tile."""
         top, left = self.plan.row_padding[0], self.plan.column_padding[0]
         return self._canvas[top : top + self.plan.height, left : left + self.plan.width]
 

@@ -108,23 +108,39 @@ def test_the_bare_rate_is_that_of_all_threads_together():
     assert sizes == {3}
 
 
-def device(fits: int, seconds_a_call: float, seconds_a_tile: float):
-    def predict(tiles):
-        if len(tiles) > fits:
-            raise DeviceOutOfMemory("too many")
-        time.sleep(seconds_a_call + len(tiles) * seconds_a_tile)
-        return tiles
+@pytest.fixture
+def device(monkeypatch):
+    """A device of these speeds by batch size, the first batch of each left out; others do not fit."""
 
-    return predict
+    def make(rates: dict[int, float]):
+        def rate(_predict, *, batch_size, threads, seconds):
+            if batch_size not in rates:
+                raise DeviceOutOfMemory("too many")
+            return rates[batch_size] if seconds else 1e-3
+
+        monkeypatch.setattr("worker.speed.bare_rate", rate)
+
+    return make
 
 
-def test_a_batch_grows_while_that_pays_and_fits(monkeypatch):
-    monkeypatch.setattr("worker.speed._TRIAL_SECONDS", 0.0)
-    assert best_batch_size(device(4, 0.5, 0.0), threads=1, most=64) == 4
-    assert best_batch_size(device(64, 0.5, 0.0), threads=1, most=2) == 2
-    assert best_batch_size(device(64, 0.0, 0.1), threads=1, most=64) == 1
+@pytest.mark.parametrize(
+    ("rates", "most", "best"),
+    [
+        ({1: 10, 2: 20, 4: 40}, 64, 4),  # eight do not fit
+        ({1: 10, 2: 20, 4: 40, 8: 41, 16: 80}, 64, 4),
+        ({1: 10, 2: 20, 4: 40}, 2, 2),
+        ({1: 10, 2: 9}, 64, 1),
+    ],
+)
+def test_a_batch_grows_while_that_pays_and_fits(device, rates, most, best):
+    device(rates)
+    assert best_batch_size(lambda tiles: tiles, threads=1, most=most) == best
+
+
+def test_a_device_that_takes_no_tile_at_all(device):
+    device({})
     with pytest.raises(DeviceOutOfMemory, match="not even one"):
-        best_batch_size(device(0, 0.0, 0.0), threads=1, most=64)
+        best_batch_size(lambda tiles: tiles, threads=1, most=64)
 
 
 def cpu_seconds(name: str) -> float:
