@@ -24,6 +24,7 @@ BENCHMARKS = {
     "scale": "Workers, folders, memory",
     "latency": "One image",
     "million_items": "A million images in SQL",
+    "submission": "Submitting a folder",
     "object_store": "CPU of an object's way to and from S3",
     "decoding": "Decoding, in the process and apart",
     "synthesis": "Synthesis for training",

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from shared.net.checkpoint import WEIGHTS_NAME
 from shared.net.weights_file import file_sha256
 
 _PACKAGES = ("torch", "numpy", "pillow", "celery", "obstore", "boto3", "ray")
+_VERSION = re.compile(r"\b\d+\.\d+(\.\d+)?\b")
 
 
 def described() -> dict[str, object]:
@@ -30,7 +32,7 @@ def described() -> dict[str, object]:
         "cores": len(os.sched_getaffinity(0)),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-        "system": platform.platform(),
+        "system": _system(),
         "python": platform.python_version(),
         "versions": _packages() | _servers(),
     }
@@ -39,6 +41,13 @@ def described() -> dict[str, object]:
 def _cpu() -> str:
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def _system() -> str:
+    kernel = f"{platform.system()} {platform.release().partition('-')[0]}"
+    with suppress(OSError):
+        return f"{platform.freedesktop_os_release()['PRETTY_NAME']}, {kernel}"
+    return kernel
 
 
 def _commit() -> str:
@@ -61,7 +70,7 @@ def _packages() -> dict[str, str]:
 
 
 def _servers() -> dict[str, str]:
-    """The first line that each says of itself, as far as it is installed."""
+    """The version that each says of itself, as far as it is installed."""
     commands = {
         "PostgreSQL": [*_postgres(), "--version"],
         "Redis": [shutil.which("redis-server") or "valkey-server", "--version"],
@@ -69,8 +78,9 @@ def _servers() -> dict[str, str]:
     }
     found = {}
     for name, words in commands.items():
-        with suppress(OSError, subprocess.CalledProcessError, IndexError):
-            found[name] = _said(*words).splitlines()[0]
+        with suppress(OSError, subprocess.CalledProcessError):
+            if version := _VERSION.search(_said(*words)):
+                found[name] = version.group()
     return found
 
 

@@ -48,7 +48,7 @@ def _workers(stack: Stack, effort: Effort) -> list[Row]:
             for _ in range(count - before):
                 running.enter_context(stack.worker(*simulated, BATCH_SIZE="4"))
             keys = stack.sources(count * effort.of(40, 8))
-            rates[count] = [len(keys) / stack.seconds_of_job(keys, shard=_SMALL_SHARD) for _ in range(effort.of(3, 1))]
+            rates[count] = [len(keys) / stack.seconds_of_job(keys, shard=_SMALL_SHARD) for _ in range(effort.of(2, 1))]
     alone = sorted(rates[1])[len(rates[1]) // 2]
     return [Row.of(f"rate of {count} workers", "images/s", rates[count]) for count in counts] + [
         Row.of(f"share of {count} times one worker", "ratio", [rate / (count * alone) for rate in rates[count]])
