@@ -39,7 +39,7 @@ _FRESH = {
 
 # Shards of a job that is cancelled in one transaction, and how long one call goes on with it: a large job must not
 # keep all other writers waiting, nor who asked for it, nor the reconciler, which goes on with the rest.
-_CANCELLED_AT_ONCE = 200
+_CANCELLED_AT_ONCE = 50
 _CANCEL_SECONDS = 2.0
 
 
