@@ -49,4 +49,4 @@ def _item(item_id: UUID) -> tuple[Item, JobKind]:
     found = services().repository.item(str(item_id))
     if found is None:
         abort(404)
-    return found, services().repository.job(found.job_id).kind
+    return found, services().repository.kind(found.job_id)

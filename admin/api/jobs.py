@@ -54,7 +54,7 @@ def job(job_id: UUID) -> schemas.Job:
 def job_items(job_id: UUID, query: schemas.ItemsPage) -> schemas.Items:
     """List the images of a job, of one state or all, by number."""
     repository = services().repository
-    kind = repository.job(str(job_id)).kind
+    kind = repository.kind(str(job_id))
     states = [query.state] if query.state else []
     found = repository.items(str(job_id), limit=query.limit + 1, after=query.after, states=states)
     page = found[: query.limit]

@@ -30,8 +30,16 @@ class JobReader:
         with self.database.read() as connection:
             rows = _jobs(connection, select(*_JOB_COLUMNS).where(JobRow.id == job_id, STAYS))
         if not rows:
-            raise JobNotFound(f"there is no job {job_id}: `producer status` lists the jobs")
+            raise _not_found(job_id)
         return rows[0]
+
+    def kind(self, job_id: str) -> JobKind:
+        """Return a job's kind alone, without counting its items; JobNotFound where there is no such job."""
+        with self.database.read() as connection:
+            kind = connection.execute(select(JobRow.kind).where(JobRow.id == job_id, STAYS)).scalar_one_or_none()
+        if kind is None:
+            raise _not_found(job_id)
+        return JobKind(kind)
 
     def jobs(self, *, limit: int, before: str | None = None) -> list[Job]:
         """Return the newest jobs first; `before` is the last id of the page before."""
@@ -89,6 +97,10 @@ def _jobs(connection: Connection, query: Select[Any]) -> list[Job]:
         )
         for row in rows
     ]
+
+
+def _not_found(job_id: str) -> JobNotFound:
+    return JobNotFound(f"there is no job {job_id}: `producer status` lists the jobs")
 
 
 def _item(row: Any) -> Item:

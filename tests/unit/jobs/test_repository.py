@@ -136,6 +136,12 @@ def test_illegal_steps_are_refused(claims: Claims, repository: Repository, make_
         repository.cancel(new_id())
 
 
+def test_the_kind_of_a_job(repository: Repository, make_job: MakeJob) -> None:
+    assert repository.kind(make_job(1)[0]) is JobKind.IMAGES
+    with pytest.raises(JobNotFound, match="producer status"):
+        repository.kind(new_id())
+
+
 def test_jobs_are_paged_newest_first(repository: Repository, make_job: MakeJob) -> None:
     made = [make_job(1)[0] for _ in range(5)]
     first = repository.jobs(limit=3)
