@@ -65,7 +65,7 @@ class Services:
     def close(self) -> None:
         """Close all connections."""
         self.store.close()
-        self.queue.celery.close()
+        self.queue.close()
         self.database.close()
 
 

@@ -7,18 +7,20 @@ discarded: the token fences it off.
 
 import logging
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Connection, Update, bindparam, case, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Double, Select, bindparam, select, update
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from shared import metrics
 from shared.errors import ItemErrorCode
-from shared.jobs import shards
+from shared.jobs import shards, steps
 from shared.jobs.database import Database, db_now
-from shared.jobs.records import Claim, ClaimedItem, Failure, Outcome, Success
-from shared.jobs.state import ITEM_STEPS, JOB_STEPS, ItemEvent, ItemStatus, JobEvent
+from shared.jobs.records import Claim, ClaimedItem, Outcome
+from shared.jobs.state import JOB_STEPS, ItemEvent, ItemStatus, JobEvent
+from shared.jobs.steps import NO_CLAIM, NOT_CANCELLED, move
 from shared.jobs.tables import IS_RUNNING, ItemRow, JobRow, ShardRow
 
 log = logging.getLogger(__name__)
@@ -26,8 +28,6 @@ log = logging.getLogger(__name__)
 _FIRST_BACKOFF_SECONDS = 2.0
 _LONGEST_BACKOFF_SECONDS = 60.0
 _EXPIRED_ITEMS_A_ROUND = 10_000
-
-_NO_CLAIM: dict[str, Any] = {"token": None, "lease_until": None}
 
 
 @dataclass(frozen=True)
@@ -80,20 +80,31 @@ class Claims:
         token = str(uuid4())
         with self.database.write() as connection:
             shard = shards.lock(connection, shard_id)
-            if shard is None:
+            if shard is None or not shard.pending:
                 return None
             taken: Sequence[Any] = ()
-            if _cancel_requested(connection, shard.job_id):
-                _cancel_pending(connection, shard_id)
-            elif shard.not_before <= _now(connection):
+            if shard.not_before <= shard.now:
                 taken = self._take(connection, shard_id, shard.job_id, token, worker, suspects)
-                if taken:
-                    _start_job(connection, shard.job_id)
+            if taken:
+                # It cannot end or be put back to its start while this shard is locked.
+                if taken[0].job_state in JOB_STEPS[JobEvent.START].sources:
+                    steps.start_job(connection, shard.job_id)
+            elif steps.cancel_requested(connection, shard.job_id):
+                steps.cancel_pending(connection, shard_id)
+            else:
+                return None
             shards.recount(connection, shard_id)
         if not taken:
             return None
-        items = sorted((ClaimedItem(*item) for *item, _model in taken), key=lambda item: item.id)
-        return Claim(token=token, shard_id=shard_id, job_id=shard.job_id, model=taken[0].job_model, items=tuple(items))
+        items = sorted((ClaimedItem(*item) for *item, _model, _scale, _state in taken), key=lambda item: item.id)
+        return Claim(
+            token=token,
+            shard_id=shard_id,
+            job_id=shard.job_id,
+            model=taken[0].job_model,
+            scale=taken[0].job_scale,
+            items=tuple(items),
+        )
 
     def has_suspects(self, shard_id: str) -> bool:
         """Whether pending items of the shard wait to be run alone."""
@@ -132,13 +143,9 @@ class Claims:
         with self.database.write() as connection:
             if shards.lock(connection, claim.shard_id) is None:
                 return {}
-            if _cancel_requested(connection, claim.job_id):
-                ended = _cancel_held(connection, claim.token)
-            else:
-                ended = _end_held(connection, claim.token, outcomes)
+            ended = steps.end_held(connection, claim.token, claim.job_id, outcomes)
             if ended:
-                connection.execute(update(ShardRow).where(ShardRow.id == claim.shard_id).values(releases=0))
-                shards.recount(connection, claim.shard_id)
+                shards.recount(connection, claim.shard_id, progress=True)
         return ended
 
     def release(self, claim: Claim, *, hungry: Collection[str] = ()) -> int:
@@ -155,14 +162,14 @@ class Claims:
             if shard is None:
                 return 0
             given_back = too_large = 0
-            if _cancel_requested(connection, claim.job_id):
-                _cancel_held(connection, claim.token)
+            if steps.cancel_requested(connection, claim.job_id):
+                steps.cancel_held(connection, claim.token)
             else:
                 owned = ItemRow.token == claim.token
                 if hungry:
                     too_large, given_back = self._set_apart(connection, owned & ItemRow.id.in_(hungry))
                 given_back += connection.execute(
-                    _move(ItemEvent.RELEASE, owned, attempts=ItemRow.attempts - 1, worker=None, **_NO_CLAIM)
+                    move(ItemEvent.RELEASE, owned, attempts=ItemRow.attempts - 1, worker=None, **NO_CLAIM)
                 ).rowcount
             if given_back:
                 connection.execute(
@@ -184,24 +191,25 @@ class Claims:
     def _set_apart(self, connection: Connection, hungry: ColumnElement[bool]) -> tuple[int, int]:
         """End the items that did not fit in memory with their last attempt, make the others suspects; count both."""
         failed = connection.execute(
-            _move(
+            move(
                 ItemEvent.FAIL,
                 hungry & (ItemRow.attempts >= self.max_attempts),
                 error_code=ItemErrorCode.OUT_OF_MEMORY,
                 error=f"too little memory in {self.max_attempts} attempts: give the worker more, or lower BATCH_SIZE",
                 finished_at=db_now(),
-                **_NO_CLAIM,
+                **NO_CLAIM,
             )
         ).rowcount
         return failed, connection.execute(
-            _move(ItemEvent.RELEASE, hungry, suspect=True, worker=None, **_NO_CLAIM)
+            move(ItemEvent.RELEASE, hungry, suspect=True, worker=None, **NO_CLAIM)
         ).rowcount
 
     def expire(self) -> int:
         """Free every lease that has run out; return how many items were freed or failed."""
         query = (
             select(ItemRow.shard_id)
-            .where(IS_RUNNING, ItemRow.lease_until < db_now())
+            # The clock as a subquery, see shared.jobs.retention: only the leases that ran out are looked at.
+            .where(IS_RUNNING, ItemRow.lease_until < select(db_now()).scalar_subquery())
             # In the order of the index of leases; asked for DISTINCT, SQLite goes through that of all shards.
             .order_by(ItemRow.lease_until)
             .limit(_EXPIRED_ITEMS_A_ROUND)
@@ -226,47 +234,33 @@ class Claims:
     def _free_overdue(self, connection: Connection, shard_id: str, job_id: str) -> _Overdue:
         overdue = (ItemRow.shard_id == shard_id) & (ItemRow.lease_until < db_now())
         exhausted = connection.execute(
-            _move(
+            move(
                 ItemEvent.EXHAUST,
                 overdue & (ItemRow.attempts >= self.max_attempts),
                 error_code=ItemErrorCode.WORKER_CRASHED,
                 error=f"the worker ended {self.max_attempts} times while it worked on this image",
                 finished_at=db_now(),
-                **_NO_CLAIM,
+                **NO_CLAIM,
             )
         )
         # The attempts are asked again: a lease may have run out since the statement before.
         again = overdue & (ItemRow.attempts < self.max_attempts)
-        expired = connection.execute(_move(ItemEvent.EXPIRE, again, suspect=True, worker=None, **_NO_CLAIM))
-        if _cancel_requested(connection, job_id):
-            _cancel_pending(connection, shard_id)
+        expired = connection.execute(move(ItemEvent.EXPIRE, again, suspect=True, worker=None, **NO_CLAIM))
+        if steps.cancel_requested(connection, job_id):
+            steps.cancel_pending(connection, shard_id)
         return _Overdue(retried=expired.rowcount, failed=exhausted.rowcount)
 
     def _take(
         self, connection: Connection, shard_id: str, job_id: str, token: str, worker: str, suspects: bool
     ) -> Sequence[Any]:
-        free = select(ItemRow.id).where(
-            ItemRow.shard_id == shard_id, ItemRow.state == ItemStatus.PENDING, ItemRow.suspect.is_(suspects)
-        )
-        if suspects:
-            # Those with the fewest attempts first: the poison one, which keeps its attempts, comes last.
-            free = free.order_by(ItemRow.attempts, ItemRow.number).limit(1)
-        statement = _move(
-            ItemEvent.CLAIM,
-            ItemRow.id.in_(free),
-            attempts=ItemRow.attempts + 1,
-            token=token,
-            lease_until=db_now() + self.lease_seconds,
-            worker=worker,
-        )
-        # It refers to no column of the row, so the database looks it up once, and it costs no round trip.
-        model = select(JobRow.model).where(JobRow.id == job_id).scalar_subquery()
-        return connection.execute(
-            statement.returning(
-                ItemRow.id, ItemRow.job_id, ItemRow.path, ItemRow.source_key, ItemRow.synthesis, ItemRow.attempts,
-                model.label("job_model"),
-            )
-        ).all()  # fmt: skip
+        values = {
+            "shard": shard_id,
+            "job": job_id,
+            "holder": token,
+            "lease": self.lease_seconds,
+            "by": worker,
+        }
+        return connection.execute(_TAKE_SUSPECT if suspects else _TAKE, values).all()
 
 
 def backoff_seconds(releases: int) -> float:
@@ -275,71 +269,31 @@ def backoff_seconds(releases: int) -> float:
     return min(_FIRST_BACKOFF_SECONDS * 2.0 ** min(releases, 16), _LONGEST_BACKOFF_SECONDS)
 
 
-def _move(event: ItemEvent, where: Any, **values: Any) -> Update:
-    """Return the compare-and-set of one step of the transition table."""
-    step = ITEM_STEPS[event]
-    # Not IN, whose list is expanded for each execution, which the many rows of `_end_held` cannot have.
-    may_leave = or_(*(ItemRow.state == source for source in step.sources))
-    return update(ItemRow).where(may_leave, where).values(state=step.target, **values)
+def _taking(free: Select[str]) -> ReturningUpdate[Any]:
+    statement = move(
+        ItemEvent.CLAIM,
+        ItemRow.id.in_(free) & NOT_CANCELLED,
+        attempts=ItemRow.attempts + 1,
+        token=bindparam("holder"),
+        lease_until=db_now() + bindparam("lease", type_=Double()),
+        worker=bindparam("by"),
+    )
+    # They refer to no column of the row, so the database looks them up once, and they cost no round trip.
+    job = select(JobRow).where(JobRow.id == bindparam("job"))
+    return statement.returning(
+        ItemRow.id, ItemRow.job_id, ItemRow.path, ItemRow.source_key, ItemRow.synthesis, ItemRow.attempts,
+        job.with_only_columns(JobRow.model).scalar_subquery().label("job_model"),
+        job.with_only_columns(JobRow.scale).scalar_subquery().label("job_scale"),
+        job.with_only_columns(JobRow.state).scalar_subquery().label("job_state"),
+    )  # fmt: skip
 
 
-def _cancel_pending(connection: Connection, shard_id: str) -> None:
-    pending = (ItemRow.shard_id == shard_id) & (ItemRow.state == ItemStatus.PENDING)
-    connection.execute(_move(ItemEvent.CANCEL, pending, finished_at=db_now()))
-
-
-def _cancel_held(connection: Connection, token: str) -> dict[str, ItemStatus]:
-    cancel = _move(ItemEvent.CANCEL, ItemRow.token == token, **_NO_CLAIM, finished_at=db_now())
-    return dict.fromkeys(connection.execute(cancel.returning(ItemRow.id)).scalars(), ItemStatus.CANCELLED)
-
-
-def _end_held(connection: Connection, token: str, outcomes: Sequence[Outcome]) -> dict[str, ItemStatus]:
-    # The shard is locked, so what is held now is held until the commit.
-    query = select(ItemRow.id).where(ItemRow.token == token, ItemRow.state == ItemStatus.RUNNING)
-    held = set(connection.execute(query).scalars())
-    successes = [_success_values(outcome) for outcome in outcomes if isinstance(outcome, Success)]
-    failures = [_failure_values(outcome) for outcome in outcomes if isinstance(outcome, Failure)]
-    ended: dict[str, ItemStatus] = {}
-    for event, values in ((ItemEvent.COMPLETE, successes), (ItemEvent.FAIL, failures)):
-        mine = [row for row in values if row["item"] in held]
-        if mine:
-            owned = (ItemRow.id == bindparam("item")) & (ItemRow.token == token)
-            # One statement for all rows: what is not in `values` comes from each row's keys.
-            connection.execute(_move(event, owned, **_NO_CLAIM, finished_at=db_now()), mine)
-            ended |= dict.fromkeys((row["item"] for row in mine), ITEM_STEPS[event].target)
-    return ended
-
-
-def _success_values(outcome: Success) -> dict[str, Any]:
-    values = asdict(outcome)
-    if outcome.source_key is None:
-        del values["source_key"]  # the submitter's key stays
-    # A retried item loses the reason of its earlier failure.
-    return values | {"item": values.pop("item_id"), "error_code": None, "error": None}
-
-
-def _failure_values(outcome: Failure) -> dict[str, Any]:
-    return {
-        "item": outcome.item_id,
-        "error_code": outcome.code,
-        "error": outcome.reason,
-        "seconds": outcome.seconds,
-    }
-
-
-def _cancel_requested(connection: Connection, job_id: str) -> bool:
-    query = select(JobRow.cancel_requested_at).where(JobRow.id == job_id)
-    return connection.execute(query).scalar_one_or_none() is not None
-
-
-def _start_job(connection: Connection, job_id: str) -> None:
-    step = JOB_STEPS[JobEvent.START]
-    connection.execute(
-        update(JobRow)
-        .where(JobRow.id == job_id, JobRow.state.in_(step.sources))
-        .values(state=step.target, started_at=case((JobRow.started_at.is_(None), db_now()), else_=JobRow.started_at))
+def _free(*, suspects: bool) -> Select[str]:
+    return select(ItemRow.id).where(
+        ItemRow.shard_id == bindparam("shard"), ItemRow.state == ItemStatus.PENDING, ItemRow.suspect.is_(suspects)
     )
 
 
-def _now(connection: Connection) -> float:
-    return float(connection.execute(select(func.coalesce(db_now(), 0.0))).scalar_one())
+_TAKE = _taking(_free(suspects=False))
+# Those with the fewest attempts first: the poison one, which keeps its attempts, comes last.
+_TAKE_SUSPECT = _taking(_free(suspects=True).order_by(ItemRow.attempts, ItemRow.number).limit(1))

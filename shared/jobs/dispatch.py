@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from typing import Any
 
-from sqlalchemy import CTE, ColumnElement, Connection, Select, and_, func, or_, select, update
+from sqlalchemy import CTE, ColumnElement, Connection, Double, Select, and_, bindparam, func, or_, select, update
 from sqlalchemy.orm import InstrumentedAttribute
 
 from shared.errors import BrokerUnavailable
@@ -62,22 +62,9 @@ class Dispatcher:
 
     def more_urgent(self, shard_id: str) -> str | None:
         """Return a shard that has to go before this one: ready for a claim, and of a job of higher priority."""
-        jobs = _jobs_with_pending()
-        own = (
-            select(JobRow.priority)
-            .join(ShardRow, ShardRow.job_id == JobRow.id)
-            .where(ShardRow.id == shard_id)
-            .scalar_subquery()
-        )
-        ready = _first(ShardRow.id, jobs.c.id, ShardRow.not_before <= db_now()).scalar_subquery()
-        query = (
-            select(ready)
-            .select_from(jobs.join(JobRow, JobRow.id == jobs.c.id))
-            .where(JobRow.priority > own)
-            .order_by(JobRow.priority.desc(), JobRow.id)
-        )
         with self.database.read() as connection:
-            return next((shard for shard in connection.execute(query).scalars() if shard is not None), None)
+            urgent = connection.execute(_MORE_URGENT, {"shard": shard_id}).scalars()
+            return next((shard for shard in urgent if shard is not None), None)
 
     def next_shards(self, limit: int) -> list[WaitingShard]:
         """Return the shards to hint at next.
@@ -101,39 +88,19 @@ class Dispatcher:
 
     def _turns(self, connection: Connection) -> list[tuple[int, int, int, str]]:
         """Return a heap of (−priority, hints out, number of its first waiting shard, id) of the jobs that wait."""
-        jobs = _jobs_with_pending()
-        # Hints go out by number, so they are out for shards at a job's front.
-        front = (
-            select(ShardRow.published_at)
-            .where(ShardRow.job_id == jobs.c.id, HAS_PENDING)
-            .order_by(ShardRow.number)
-            .limit(2 * self.window)
-            .correlate(jobs)
-            .subquery()
-        )
-        hinted = select(func.count(front.c.published_at)).scalar_subquery()
-        first = _first(ShardRow.number, jobs.c.id, self._waits()).scalar_subquery()
-        query = select(JobRow.priority, hinted, first, JobRow.id).join(jobs, jobs.c.id == JobRow.id)
         turns = [
             (-priority, count, number, job_id)
-            for priority, count, number, job_id in connection.execute(query)
+            for priority, count, number, job_id in connection.execute(
+                _TURNS, {"front": 2 * self.window, "resend_after": self.resend_after}
+            )
             if number is not None
         ]
         heapify(turns)
         return turns
 
     def _line(self, connection: Connection, job_id: str, limit: int) -> deque[WaitingShard]:
-        query = (
-            select(ShardRow.id, ShardRow.job_id, ShardRow.number, ShardRow.published_at)
-            .where(ShardRow.job_id == job_id, HAS_PENDING, self._waits())
-            .order_by(ShardRow.number)
-            .limit(limit)
-        )
-        return deque(WaitingShard(*row) for row in connection.execute(query))
-
-    def _waits(self) -> ColumnElement[bool]:
-        lost = ShardRow.published_at < db_now() - self.resend_after
-        return and_(ShardRow.not_before <= db_now(), or_(ShardRow.published_at.is_(None), lost))
+        values = {"job": job_id, "most": limit, "resend_after": self.resend_after}
+        return deque(WaitingShard(*row) for row in connection.execute(_LINE, values))
 
     def _send(self, shard: WaitingShard) -> bool:
         if not self._mark(shard):
@@ -178,3 +145,52 @@ def _first(
 ) -> Select[Any]:
     """Return the column of the first shard with pending items of a job that fulfils the condition."""
     return select(column).where(ShardRow.job_id == job_id, HAS_PENDING, condition).order_by(ShardRow.number).limit(1)
+
+
+def _more_urgent() -> Select[Any]:
+    jobs = _jobs_with_pending()
+    own = (
+        select(JobRow.priority)
+        .join(ShardRow, ShardRow.job_id == JobRow.id)
+        .where(ShardRow.id == bindparam("shard"))
+        .scalar_subquery()
+    )
+    ready = _first(ShardRow.id, jobs.c.id, ShardRow.not_before <= db_now()).scalar_subquery()
+    return (
+        select(ready)
+        .select_from(jobs.join(JobRow, JobRow.id == jobs.c.id))
+        .where(JobRow.priority > own)
+        .order_by(JobRow.priority.desc(), JobRow.id)
+    )
+
+
+def _waits() -> ColumnElement[bool]:
+    lost = ShardRow.published_at < db_now() - bindparam("resend_after", type_=Double())
+    return and_(ShardRow.not_before <= db_now(), or_(ShardRow.published_at.is_(None), lost))
+
+
+def _turns() -> Select[Any]:
+    jobs = _jobs_with_pending()
+    # Hints go out by number, so they are out for shards at a job's front.
+    front = (
+        select(ShardRow.published_at)
+        .where(ShardRow.job_id == jobs.c.id, HAS_PENDING)
+        .order_by(ShardRow.number)
+        .limit(bindparam("front"))
+        .correlate(jobs)
+        .subquery()
+    )
+    hinted = select(func.count(front.c.published_at)).scalar_subquery()
+    first = _first(ShardRow.number, jobs.c.id, _waits()).scalar_subquery()
+    return select(JobRow.priority, hinted, first, JobRow.id).join(jobs, jobs.c.id == JobRow.id)
+
+
+# Built once: after every claim they are asked again, and building one costs more than its answer.
+_MORE_URGENT = _more_urgent()
+_TURNS = _turns()
+_LINE = (
+    select(ShardRow.id, ShardRow.job_id, ShardRow.number, ShardRow.published_at)
+    .where(ShardRow.job_id == bindparam("job"), HAS_PENDING, _waits())
+    .order_by(ShardRow.number)
+    .limit(bindparam("most"))
+)

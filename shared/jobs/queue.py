@@ -4,6 +4,7 @@ The settings follow from one rule: SQL is the truth and a message is a hint. So 
 (the reconciler sends it again), and whatever makes the broker repeat messages is switched off.
 """
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -78,6 +79,8 @@ class ShardQueue:
 
     def __init__(self, broker_url: str) -> None:
         self.celery = make_celery(broker_url)
+        self._lock = threading.Lock()
+        self._connection: Any = None  # kombu's
 
     def publish(self, message: ShardMessage) -> None:
         """Send a hint, failing fast: what was not sent, the next round of the reconciler sends.
@@ -122,10 +125,36 @@ class ShardQueue:
         """
         self._with_redis("ping")
 
+    def close(self) -> None:
+        """Close all connections."""
+        self._drop_client()
+        self.celery.close()
+
+    def _client(self) -> redis.Redis:
+        """Redis, as Celery connects to it; kept open, since to connect costs forty times as much as to ask."""
+        with self._lock:
+            if self._connection is None:
+                self._connection = self.celery.connection_for_write(transport_options=_FAIL_FAST)
+            client: redis.Redis = self._connection.default_channel.client
+            return client
+
+    def _drop_client(self) -> None:
+        with self._lock:
+            connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(*_BROKER_ERRORS):
+                connection.release()
+
     def _with_redis(self, command: str, *arguments: str | int, **options: Any) -> Any:
         try:
-            with self.celery.connection_for_write(transport_options=_FAIL_FAST) as connection:
-                return getattr(connection.default_channel.client, command)(*arguments, **options)
+            try:
+                return getattr(self._client(), command)(*arguments, **options)
+            except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
+                self._drop_client()
+                if isinstance(error, redis.AuthenticationError):
+                    raise
+                # The connection may be from before a restart of the server.
+                return getattr(self._client(), command)(*arguments, **options)
         except redis.AuthenticationError as error:
             raise ConfigurationError(f"Redis refused the password, check BROKER_URL: {_first_line(error)}") from error
         except (ValueError, KeyError, ImportError) as error:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, ScalarSelect, bindparam, func, select, update
 
+from shared.jobs.database import db_now
 from shared.jobs.state import ItemStatus
 from shared.jobs.tables import HAS_PENDING, ItemRow, ShardRow
 
@@ -20,15 +21,22 @@ class LockedShard(NamedTuple):
     """What a writer needs to know of the shard that it has locked."""
 
     job_id: str
+    pending: int
     not_before: float
     releases: int
+    now: float  # on the database's clock
+
+
+_LOCK = (
+    select(ShardRow.job_id, ShardRow.pending, ShardRow.not_before, ShardRow.releases, db_now().label("now"))
+    .where(ShardRow.id == bindparam("shard"))
+    .with_for_update()
+)
 
 
 def lock(connection: Connection, shard_id: str) -> LockedShard | None:
     """Lock a shard; None where there is none (any more)."""
-    row = connection.execute(
-        select(ShardRow.job_id, ShardRow.not_before, ShardRow.releases).where(ShardRow.id == shard_id).with_for_update()
-    ).one_or_none()
+    row = connection.execute(_LOCK, {"shard": shard_id}).one_or_none()
     return None if row is None else LockedShard(*row)
 
 
@@ -63,12 +71,13 @@ def _items_in(state: ItemStatus) -> ScalarSelect[int]:
 
 _RECOUNT = update(ShardRow).values({state.value: _items_in(state) for state in ItemStatus})
 _RECOUNT_ONE = _RECOUNT.where(ShardRow.id == bindparam("shard"))
+_RECOUNT_PROGRESS = _RECOUNT_ONE.values(releases=0)
 _RECOUNT_JOB = _RECOUNT.where(ShardRow.job_id == bindparam("job"))
 
 
-def recount(connection: Connection, shard_id: str) -> None:
-    """Rewrite the counts of one locked shard."""
-    connection.execute(_RECOUNT_ONE, {"shard": shard_id})
+def recount(connection: Connection, shard_id: str, *, progress: bool = False) -> None:
+    """Rewrite the counts of one locked shard; with `progress`, the releases before it count no more."""
+    connection.execute(_RECOUNT_PROGRESS if progress else _RECOUNT_ONE, {"shard": shard_id})
 
 
 def recount_some(connection: Connection, shard_ids: Sequence[str]) -> None:

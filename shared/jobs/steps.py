@@ -1,0 +1,99 @@
+"""The steps of items that workers and the reconciler take, each a conditional write in a shard that is locked.
+
+Every write names the states that it leaves (`shared.jobs.state.ITEM_STEPS`) and, for the holder of a claim, its token.
+Statements that every claim runs are built once: building one costs more than running it.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Update, bindparam, case, or_, select, update
+
+from shared.jobs.database import db_now
+from shared.jobs.records import Failure, Outcome, Success
+from shared.jobs.state import ITEM_STEPS, JOB_STEPS, ItemEvent, ItemStatus, JobEvent
+from shared.jobs.tables import ItemRow, JobRow
+
+NO_CLAIM: dict[str, Any] = {"token": None, "lease_until": None}
+
+
+def move(event: ItemEvent, where: Any, **values: Any) -> Update:
+    """Return the compare-and-set of one step of the transition table."""
+    step = ITEM_STEPS[event]
+    # Not IN, whose list is expanded for each execution, which the many rows of `end_held` cannot have.
+    may_leave = or_(*(ItemRow.state == source for source in step.sources))
+    return update(ItemRow).where(may_leave, where).values(state=step.target, **values)
+
+
+# The job's request to cancel, for a statement of its own or a part of one; null without one.
+_CANCEL_REQUESTED = select(JobRow.cancel_requested_at).where(JobRow.id == bindparam("job"))
+NOT_CANCELLED = _CANCEL_REQUESTED.scalar_subquery().is_(None)
+_HELD = select(ItemRow.id, NOT_CANCELLED.label("wanted")).where(
+    ItemRow.token == bindparam("holder"), ItemRow.state == ItemStatus.RUNNING
+)
+_OWNED = (ItemRow.id == bindparam("item")) & (ItemRow.token == bindparam("holder"))
+# One statement for all rows: what is not named here comes from each row's keys.
+_END = {event: move(event, _OWNED, **NO_CLAIM, finished_at=db_now()) for event in (ItemEvent.COMPLETE, ItemEvent.FAIL)}
+
+
+def cancel_requested(connection: Connection, job_id: str) -> bool:
+    """Whether somebody asked to cancel the job."""
+    return connection.execute(_CANCEL_REQUESTED, {"job": job_id}).scalar_one_or_none() is not None
+
+
+def start_job(connection: Connection, job_id: str) -> None:
+    """Take a queued job to running."""
+    step = JOB_STEPS[JobEvent.START]
+    connection.execute(
+        update(JobRow)
+        .where(JobRow.id == job_id, JobRow.state.in_(step.sources))
+        .values(state=step.target, started_at=case((JobRow.started_at.is_(None), db_now()), else_=JobRow.started_at))
+    )
+
+
+def cancel_pending(connection: Connection, shard_id: str) -> None:
+    """End what nobody has begun."""
+    pending = (ItemRow.shard_id == shard_id) & (ItemRow.state == ItemStatus.PENDING)
+    connection.execute(move(ItemEvent.CANCEL, pending, finished_at=db_now()))
+
+
+def cancel_held(connection: Connection, token: str) -> dict[str, ItemStatus]:
+    """End all that a claim holds, without results; return it."""
+    cancel = move(ItemEvent.CANCEL, ItemRow.token == token, **NO_CLAIM, finished_at=db_now())
+    return dict.fromkeys(connection.execute(cancel.returning(ItemRow.id)).scalars(), ItemStatus.CANCELLED)
+
+
+def end_held(connection: Connection, token: str, job_id: str, outcomes: Sequence[Outcome]) -> dict[str, ItemStatus]:
+    """Write the outcomes of what a claim holds; return the states of what ended: cancelled, if the job is."""
+    # The shard is locked, so what is held now is held until the commit.
+    rows = connection.execute(_HELD, {"holder": token, "job": job_id}).all()
+    if any(not row.wanted for row in rows):
+        return cancel_held(connection, token)
+    held = {row.id for row in rows}
+    successes = [_success_values(outcome) for outcome in outcomes if isinstance(outcome, Success)]
+    failures = [_failure_values(outcome) for outcome in outcomes if isinstance(outcome, Failure)]
+    ended: dict[str, ItemStatus] = {}
+    for event, values in ((ItemEvent.COMPLETE, successes), (ItemEvent.FAIL, failures)):
+        mine = [row | {"holder": token} for row in values if row["item"] in held]
+        if mine:
+            connection.execute(_END[event], mine)
+            ended |= dict.fromkeys((row["item"] for row in mine), ITEM_STEPS[event].target)
+    return ended
+
+
+def _success_values(outcome: Success) -> dict[str, Any]:
+    # A retried item loses the reason of its earlier failure.
+    values = vars(outcome) | {"item": outcome.item_id, "error_code": None, "error": None}
+    del values["item_id"]
+    if outcome.source_key is None:
+        del values["source_key"]  # the submitter's key stays
+    return values
+
+
+def _failure_values(outcome: Failure) -> dict[str, Any]:
+    return {
+        "item": outcome.item_id,
+        "error_code": outcome.code,
+        "error": outcome.reason,
+        "seconds": outcome.seconds,
+    }
