@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from threading import Semaphore
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +37,7 @@ from shared.version import code_version
 from worker import metrics
 from worker.batcher import Batcher
 from worker.leases import ClaimOver, HeldClaim
-from worker.levels import Measured, count_levels, foreground_levels
+from worker.levels import Measured, count_levels, foreground_from
 from worker.memory import PixelBudget
 from worker.models import ReadyModel
 from worker.windows import WHOLE_PIXELS, Windows
@@ -135,7 +136,9 @@ class ItemProcessor:
                 shape = source.pixels.shape
                 image = standardise(source.pixels if scale == 1.0 else resample(source.pixels, scaled(shape, scale)))
             with metrics.INFER.time():
-                levels = np.rint(resample(self._predict(image, held, model.batcher), shape)).astype(np.uint8)
+                levels = resample(self._predict(image, held, model.batcher), shape)
+            if levels.dtype != np.uint8:  # blended or resampled
+                levels = np.rint(levels).astype(np.uint8)
             with self._storing:
                 held.check()
                 return self._store_result(item, source, levels, model, scale, started)
@@ -170,7 +173,7 @@ class ItemProcessor:
         if item.synthesis is not None:
             with metrics.DECODE.time():
                 sample = synthesise(**item.synthesis)
-            return _Source(sample.image.astype(np.float32), generated=sample.image, truth=sample.mask)
+            return _Source(sample.image, generated=sample.image, truth=sample.mask)
         if item.source_key is None:
             raise ItemError(ItemErrorCode.SOURCE_MISSING, "the item has no source")
         data = self._fetch(item.source_key)
@@ -189,8 +192,11 @@ class ItemProcessor:
         with metrics.FETCH.time():
             return self._store.get(key)
 
-    def _predict(self, image: NDArray[np.float32], held: HeldClaim, batcher: Batcher) -> NDArray[np.float32]:
-        """H×W blended probability levels of a standardised image, a bounded number of its tiles in flight at a time."""
+    def _predict(self, image: NDArray[np.float32], held: HeldClaim, batcher: Batcher) -> NDArray[Any]:
+        """H×W probability levels of a standardised image, a bounded number of its tiles in flight at a time.
+
+        Of one tile they are uint8 as they come from the network, of several blended to float32.
+        """
         plan = plan_tiles(*image.shape)
         stitcher = Stitcher(plan)
         in_flight: deque[tuple[int, Future[NDArray[np.uint8]]]] = deque()
@@ -219,7 +225,7 @@ class ItemProcessor:
     ) -> Success:
         # Mask and measurements come from the levels that are stored, so that whoever reads them finds the same.
         job, threshold = item.job_id, model.threshold
-        mask = foreground_levels(threshold)[levels]
+        mask = levels >= foreground_from(threshold)
         measured = Measured.of(count_levels(levels), threshold)
         mask_key, probability_key = keys.mask(job, item.id), keys.probability(job, item.id)
         with metrics.ENCODE.time():

@@ -5,19 +5,21 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 LEVELS = 256
 _PROBABILITIES = np.arange(LEVELS) * np.float32(1 / (LEVELS - 1))
 
 
-def foreground_levels(threshold: float) -> NDArray[np.bool_]:
-    """For each level whether it is foreground: its probability, level / 255, is `threshold` or more."""
-    return np.greater_equal(_PROBABILITIES, threshold)
+def foreground_from(threshold: float) -> int:
+    """The first level that is foreground: its probability, level / 255, is `threshold` or more. 256 where none is."""
+    return int(np.count_nonzero(threshold > _PROBABILITIES))
 
 
 def count_levels(levels: NDArray[np.uint8]) -> NDArray[np.int64]:
     """How many of the values are 0, 1 … 255."""
-    return np.bincount(levels.ravel(), minlength=LEVELS)
+    # Pillow counts bytes as bytes: in less than half of the time of np.bincount, which makes them 8 times as wide.
+    return np.array(Image.fromarray(levels).histogram())
 
 
 @dataclass(frozen=True)
@@ -32,11 +34,11 @@ class Measured:
     def of(cls, counts: NDArray[np.int64], threshold: float) -> Self:
         """Those of a map with so many pixels of each level, one pixel at least, and of its mask."""
         probability = _PROBABILITIES.astype(np.float64)
-        mask = foreground_levels(threshold)
-        total, inside = int(counts.sum()), int(counts[mask].sum())
+        first = foreground_from(threshold)
+        total, inside = int(counts.sum()), int(counts[first:].sum())
         # As shared.images.metrics.expected_dice has it.
         sizes = float(probability @ counts) + inside
-        overlap = 2 * float(probability[mask] @ counts[mask])
+        overlap = 2 * float(probability[first:] @ counts[first:])
         return cls(
             foreground=inside / total,
             confidence=float(np.maximum(probability, 1 - probability) @ counts) / total,

@@ -27,7 +27,7 @@ from shared.net.bands import BandStitcher
 from shared.net.tiling import TILE_SIZE, TilePlan, plan_tiles
 from worker import metrics
 from worker.batcher import Batcher, Levels
-from worker.levels import LEVELS, Measured, count_levels, foreground_levels
+from worker.levels import LEVELS, Measured, count_levels, foreground_from
 from worker.memory import PixelBudget
 
 WHOLE_PIXELS = 2048**2
@@ -143,7 +143,7 @@ def _encoded(
     bands: Iterable[NDArray[np.float32]], shape: tuple[int, int], threshold: float, note: str | None
 ) -> WindowedResult:
     height, width = shape
-    is_foreground = foreground_levels(threshold)
+    first_foreground = foreground_from(threshold)
     counts = np.zeros(LEVELS, dtype=np.int64)
     mask_png, probability_png = BytesIO(), BytesIO()
     mask = PngStream(mask_png.write, height=height, width=width, bits=1)
@@ -151,7 +151,7 @@ def _encoded(
     for band in bands:
         levels = np.rint(band).astype(np.uint8)
         counts += count_levels(levels)
-        mask.add(is_foreground[levels])
+        mask.add(levels >= first_foreground)
         probability.add(levels)
     measured = Measured.of(counts, threshold)
     return WindowedResult(height, width, mask_png.getvalue(), probability_png.getvalue(), measured, note)

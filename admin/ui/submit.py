@@ -52,7 +52,7 @@ def upload() -> ResponseReturnValue:
             name=form.name.data or "upload",
             submitted_by=_submitter(),
             priority=_priority(len(files)),
-            scale=form.scale.data,
+            scale=1.0 if form.scale.data is None else form.scale.data,
         )
         flash(f"{len(files)} image{'s' if len(files) > 1 else ''} uploaded.")
         return redirect(url_for("jobs.job", job_id=job_id))

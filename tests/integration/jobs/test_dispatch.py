@@ -109,3 +109,14 @@ def test_nothing_listening_is_one_line() -> None:
 def test_a_wrong_address_is_named(url: str) -> None:
     with pytest.raises(ConfigurationError, match="BROKER_URL"):
         ShardQueue(url).check()
+
+
+def test_a_connection_that_redis_closed_is_opened_again(services: Services, broker_url: str) -> None:
+    assert services.queue.length() == 0
+    with Redis.from_url(broker_url) as client:
+        for connection in client.client_list():
+            if connection["cmd"] == "llen":
+                client.client_kill(connection["addr"])
+    assert services.queue.length() == 0
+    with services.queue.filling() as mine:
+        assert mine

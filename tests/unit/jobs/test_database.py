@@ -171,3 +171,17 @@ def test_the_index_of_a_large_table_is_made_while_others_write_and_again_after_a
         assert connection.execute(text(valid)).scalar_one()
     database.check()
     database.close()
+
+
+def test_connections_from_before_a_restart_are_replaced(
+    database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if database.engine.dialect.name != "postgresql":
+        pytest.skip("SQLite has no server")
+    monkeypatch.setattr("shared.jobs.database._PING_AFTER_IDLE_SECONDS", 0.0)
+    with database.read() as connection:
+        before = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
+    with psycopg.connect(database_url.replace("+psycopg", ""), autocommit=True) as other:
+        other.execute("SELECT pg_terminate_backend(%s, 10000)", [before])
+    with database.write() as connection:
+        assert connection.execute(text("SELECT pg_backend_pid()")).scalar_one() != before
