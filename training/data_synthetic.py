@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,13 +64,16 @@ class Orders(Dataset[Batch], Iterable[Batch]):
         """In order; on a CPU by processes of low priority, while the one that trains computes."""
         if self.device.type == "cpu" and self.config.workers and self.orders:
             workers = min(self.config.workers, len(self.orders))
-            yield from DataLoader(
+            loader = DataLoader(
                 self,
                 batch_size=None,
                 num_workers=workers,
                 prefetch_factor=_PREFETCH,
                 worker_init_fn=_yield_to_training,
             )
+            with _stop_signals_blocked():
+                batches = iter(loader)
+            yield from batches
         else:
             yield from (self[index] for index in range(len(self.orders)))
 
@@ -127,9 +131,20 @@ class SyntheticData:
         return tuple(training_seed(self.seed, first + i) for i in range(self.batch_size))
 
 
+@contextmanager
+def _stop_signals_blocked() -> Iterator[None]:
+    """Processes started meanwhile never take SIGTERM or SIGINT.
+
+    A signal to the whole group (Ctrl-C, a supervisor) is for the process that trains: it ends them in order. That they
+    ignore it is not enough, it may come before they have said so.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _yield_to_training(_worker: int) -> None:
-    # A signal to the whole group (Ctrl-C, a supervisor) is for the process that trains: it ends this one in order.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_IGN)
     os.nice(_NICENESS)
     torch.set_num_threads(1)

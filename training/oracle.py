@@ -19,7 +19,7 @@ from shared.images.metrics import dice
 from shared.synth import Sample
 from shared.synth.blobs import fill_polygon
 from training.scoring import generate
-from training.sets import ORACLE_SEEDS, Case, clean_cases
+from training.sets import ORACLE_SEEDS, Case, clean_cases, shapes_cases
 
 Mask = NDArray[np.bool_]
 Centres = NDArray[np.float64]  # (N, 2) of (x, y) in pixels
@@ -65,10 +65,11 @@ ESTIMATORS: dict[str, Callable[[Centres, int], Estimates]] = {
 
 @dataclass(frozen=True)
 class OracleScore:
-    """An estimator's best parameters on the scenes to choose on, and its Dice on the others."""
+    """An estimator's best parameters on the scenes to choose on, and its Dice on the others and on the shapes."""
 
     parameters: str
     dice: float
+    shapes: float
     images: int
 
     def to_dict(self) -> dict[str, Any]:
@@ -77,14 +78,18 @@ class OracleScore:
 
 
 def oracle_scores(count: int, choosing: int) -> dict[str, OracleScore]:
-    """Every estimator's mean Dice on the first `count` val scenes, its parameters chosen on `choosing` others."""
+    """Every estimator's mean Dice on the first `count` val scenes and on silhouettes that no blob generator makes.
+
+    Its parameters are chosen on `choosing` other scenes.
+    """
     chosen_on = [generate(Case(seed, "none")) for seed in ORACLE_SEEDS[:choosing]]
     scored = [generate(case) for case in clean_cases(count)]
+    shapes = [generate(case) for case in shapes_cases(count)]
     result = {}
     for name, estimate in ESTIMATORS.items():
         tried = _mean_dice(estimate, chosen_on)
         best = max(tried, key=tried.__getitem__)
-        result[name] = OracleScore(best, _mean_dice(estimate, scored)[best], count)
+        result[name] = OracleScore(best, _mean_dice(estimate, scored)[best], _mean_dice(estimate, shapes)[best], count)
     return result
 
 

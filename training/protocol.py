@@ -40,8 +40,15 @@ Truth = NDArray[np.bool_]
 
 
 def score_set(predictor: Predictor, name: str, count: int | None) -> Scores:
-    """All metrics on the first `count` scenes of one of `FULL_SETS`."""
-    return _score_cases(predictor, FULL_SETS[name](count or VAL_SCENES), full_scores)
+    """All metrics on the first `count` scenes of one of `FULL_SETS`; `ece` is that of all their pixels together."""
+    calibration = metrics.Calibration()
+
+    def score(probability: Probability, truth: Truth, threshold: float) -> Scores:
+        calibration.add(probability, truth)
+        return full_scores(probability, truth, threshold)
+
+    scores = _score_cases(predictor, FULL_SETS[name](count or VAL_SCENES), score)
+    return scores | {"ece": calibration.error()}
 
 
 def score_strata(predictor: Predictor, count: int | None) -> dict[str, Any]:

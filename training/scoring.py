@@ -32,7 +32,7 @@ def full_scores(probability: Probability, truth: NDArray[np.bool_], threshold: f
         "recall": metrics.recall(prediction, truth),
         "boundary_f1": metrics.boundary_f1(prediction, truth),
         "hausdorff95": metrics.hausdorff95(prediction, truth),
-        "ece": metrics.expected_calibration_error(probability, truth),
+        "ece_by_image": metrics.expected_calibration_error(probability, truth),
     }
 
 

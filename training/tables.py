@@ -17,6 +17,7 @@ _COLUMNS = {
     "boundary F1": "boundary_f1",
     "Hausdorff95 (px)": "hausdorff95",
     "ECE": "ece",
+    "ECE by image": "ece_by_image",
     "images": "images",
 }
 
@@ -123,8 +124,9 @@ def _oracle(found: Mapping[str, Mapping[str, Any]] | None) -> str:
     if not found:
         return ""
     images = next(iter(found.values()))["images"]
-    rows = [[name, row["parameters"], f"{row['dice']:.3f}"] for name, row in found.items()]
-    return _table(["given the exact dots", "parameters, in dot spacings", f"clean Dice of {images} images"], rows)
+    rows = [[name, row["parameters"], f"{row['dice']:.3f}", f"{row['shapes']:.3f}"] for name, row in found.items()]
+    head = ["given the exact dots", "parameters, in dot spacings", f"Dice of {images} clean images", "of the shapes"]
+    return _table(head, rows)
 
 
 def _figure(value: float, key: str) -> str:

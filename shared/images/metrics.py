@@ -77,18 +77,40 @@ def hausdorff95(prediction: Mask, truth: Mask) -> float:
     return max(float(np.percentile(distances, 95)) for distances in directed)
 
 
-def expected_calibration_error(probability: Probability, truth: Mask, bins: int = 15) -> float:
-    """Expected calibration error of the foreground probability over all pixels, in [0, 1].
+class Calibration:
+    """Expected calibration error of the foreground probability over the pixels of all images added, in [0, 1].
 
     Σ_b n_b/N · |mean p in b − share of true pixels in b| over `bins` bins of equal width (Naeini et al.,
     AAAI 2015, for the foreground class rather than for the winning one).
     """
-    _require_probability(probability, truth)
-    p = probability.ravel().astype(np.float64)
-    index = np.minimum((p * bins).astype(np.intp), bins - 1)
-    expected = np.bincount(index, weights=p, minlength=bins)
-    observed = np.bincount(index, weights=truth.ravel(), minlength=bins)
-    return float(np.abs(expected - observed).sum() / p.size)
+
+    def __init__(self, bins: int = 15) -> None:
+        self._bins = bins
+        self._pixels = 0
+        self._expected = np.zeros(bins)
+        self._observed = np.zeros(bins)
+
+    def add(self, probability: Probability, truth: Mask) -> None:
+        """Count the pixels of an image, H×W both."""
+        _require_probability(probability, truth)
+        p = probability.ravel().astype(np.float64)
+        index = np.minimum((p * self._bins).astype(np.intp), self._bins - 1)
+        self._pixels += p.size
+        self._expected += np.bincount(index, weights=p, minlength=self._bins)
+        self._observed += np.bincount(index, weights=truth.ravel(), minlength=self._bins)
+
+    def error(self) -> float:
+        """The error so far. Raises `ValueError` before any image was added."""
+        if not self._pixels:
+            raise ValueError("no image was added")
+        return float(np.abs(self._expected - self._observed).sum() / self._pixels)
+
+
+def expected_calibration_error(probability: Probability, truth: Mask, bins: int = 15) -> float:
+    """That of one image, see `Calibration`."""
+    calibration = Calibration(bins)
+    calibration.add(probability, truth)
+    return calibration.error()
 
 
 def boundary(mask: Mask) -> Mask:

@@ -141,6 +141,16 @@ def test_calibration_error_does_not_let_bins_cancel_out():
     assert metrics.expected_calibration_error(probability, truth) == pytest.approx(0.2)
 
 
+def test_calibration_is_of_all_images_together():
+    truth = rectangle(0, 0, 20, 50)
+    calibration = metrics.Calibration()
+    calibration.add(np.full(SHAPE, 0.6, np.float32), truth)  # 0.1 too sure
+    calibration.add(np.full(SHAPE, 0.6, np.float32), rectangle(0, 0, 28, 50))  # 0.7 of the pixels: 0.1 too low
+    assert calibration.error() == pytest.approx(0.0, abs=1e-6)
+    with pytest.raises(ValueError, match="no image"):
+        metrics.Calibration().error()
+
+
 def test_calibration_error_of_a_calibrated_map_is_small():
     rng = np.random.default_rng(1)
     probability = rng.uniform(size=(400, 400)).astype(np.float32)
