@@ -41,13 +41,24 @@ class PixelFunctions(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Standardised (B, 1, H, W) → (B, out_channels, H/stem, W/stem)."""
+        kernel, offsets = self._kernel()
+        folded = F.pixel_unshuffle(image, self.stem).contiguous(memory_format=torch.channels_last)
+        merged: Tensor = self.merge(F.relu_(F.conv2d(folded, kernel, offsets)))
+        return merged
+
+    def as_layers(self) -> nn.Sequential:
+        """The same of torch's own layers, with the functions' convolution worked out once. Shares `merge`."""
+        kernel, offsets = self._kernel()
+        functions = nn.Conv2d(kernel.shape[1], kernel.shape[0], 1)
+        functions.weight = nn.Parameter(kernel.detach(), requires_grad=False)
+        functions.bias = nn.Parameter(offsets.detach(), requires_grad=False)
+        return nn.Sequential(nn.PixelUnshuffle(self.stem), functions, nn.ReLU(inplace=True), self.merge)
+
+    def _kernel(self) -> tuple[Tensor, Tensor]:
         # The functions are the same at each of the folded places. As one kernel after the folding they take a third of
         # the time that a convolution of so few channels takes at full resolution.
-        places = torch.eye(self.stem**2, device=image.device)
-        kernel = torch.kron(self.slope[:, None], places)[:, :, None, None]
-        folded = F.pixel_unshuffle(image, self.stem).contiguous(memory_format=torch.channels_last)
-        merged: Tensor = self.merge(F.relu_(F.conv2d(folded, kernel, self.offset.repeat_interleave(self.stem**2))))
-        return merged
+        places = torch.eye(self.stem**2, device=self.slope.device)
+        return torch.kron(self.slope[:, None], places)[:, :, None, None], self.offset.repeat_interleave(self.stem**2)
 
 
 class CBAM(nn.Module):

@@ -108,7 +108,8 @@ class Predictor:
             batch = self._backend.probabilities(tiles[first : first + _IMAGE_BATCH])
             for offset, probability in enumerate(batch):
                 stitcher.add(first + offset, probability)
-        return np.clip(stitcher.result(), 0.0, 1.0)
+        blended: NDArray[np.float32] = np.clip(stitcher.result(), 0.0, 1.0)
+        return blended
 
 
 def _backend(name: str, model: LoadedModel, device: torch.device, dtype: torch.dtype) -> Backend:

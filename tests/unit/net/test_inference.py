@@ -35,14 +35,20 @@ def with_random_statistics(net: nn.Module) -> nn.Module:
 
 
 @pytest.mark.parametrize(
-    ("name", "arguments"), [("attention_unet", TINY), ("unet", {"base": 4, "levels": 3, "dropout": 0.1})]
+    ("name", "arguments"),
+    [
+        ("attention_unet", TINY),
+        ("attention_unet", TINY | {"stem": 4, "pixel_functions": 3}),
+        ("unet", {"base": 4, "levels": 3, "dropout": 0.1}),
+    ],
 )
-def test_without_batch_norm_the_network_says_the_same(name, arguments):
+@pytest.mark.parametrize("by_image", [False, True])
+def test_without_batch_norm_the_network_says_the_same(name, arguments, by_image):
     torch.manual_seed(0)
     net = with_random_statistics(build(name, arguments))
     before = copy.deepcopy(net.state_dict())
     image = torch.randn(2, 1, 64, 64)
-    folded = for_inference(net)
+    folded = for_inference(net, by_image=by_image)
     assert not any(isinstance(module, nn.BatchNorm2d) for module in folded.modules())
     with torch.inference_mode():
         torch.testing.assert_close(folded(image), net(image), atol=1e-4, rtol=1e-4)
@@ -73,6 +79,14 @@ def test_weights_are_cast_once_but_for_the_first_layer_s_that_runs():
     assert isinstance(net.first[0], InFloat32)
     assert net.first[0].layer.weight.dtype == torch.float32
     assert net.last.weight.dtype == torch.bfloat16
+
+
+def test_functions_of_pixels_are_worked_out_in_float32():
+    net = for_inference(build("attention_unet", TINY | {"stem": 4, "pixel_functions": 3}), torch.bfloat16)
+    unshuffle, functions, _, merge = net.pixels
+    assert isinstance(unshuffle, nn.PixelUnshuffle)
+    assert isinstance(functions, InFloat32)
+    assert merge[0].weight.dtype == torch.bfloat16
 
 
 @pytest.fixture(scope="module")
