@@ -39,7 +39,7 @@ class ByImage(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Shapes as the layer's."""
-        return torch.cat([self.layer(image) for image in x.split(1)])
+        return torch.cat([self.layer(image) for image in torch.split(x, 1)])
 
 
 def for_inference(net: nn.Module, dtype: torch.dtype = torch.float32, *, by_image: bool = False) -> nn.Module:
