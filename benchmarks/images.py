@@ -41,6 +41,14 @@ def write_folder(folder: Path, count: int) -> None:
         (folder / f"{number:06d}.png").write_bytes(png(number))
 
 
+def mosaic(height: int, width: int, *, first: int = 0, severity: float = 0.4) -> NDArray[np.uint8]:
+    """H×W of scenes side by side, a dozen in turns, beginning with the one of this number."""
+    scenes = [synthesise(first + number, severity=severity).image for number in range(12)]
+    across, down = -(-width // 512), -(-height // 512)
+    picture = np.block([[scenes[(5 * row + column) % 12] for column in range(across)] for row in range(down)])
+    return np.ascontiguousarray(picture[:height, :width])
+
+
 @cache
 def _pixels(number: int) -> NDArray[np.uint8]:
     return synthesise(number, severity=_SEVERITY).image

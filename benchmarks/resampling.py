@@ -1,17 +1,15 @@
 """What `--scale` is worth: Dice on scenes whose dots are larger or smaller than those that the network knows.
 
-    python -m benchmarks.resampling [--scenes N]
+    python -m benchmarks.resampling
 
 The scenes are those of dotblob-v1 with everything in them enlarged, and the noise put on afterwards: it is of the
-camera's pixels. Prints the mean Dice as the images are, and with the scale that brings their dots back to size.
+camera's pixels. Dice is that of the images as they are, and with the scale that brings their dots back to size.
 """
-
-import argparse
-from statistics import mean
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.measure import Effort, Row, command
 from shared.config import DEFAULT_MODEL
 from shared.images.metrics import dice
 from shared.images.resample import resample, scaled
@@ -23,26 +21,16 @@ _ENLARGED = (0.5, 2.0, 3.0)
 _SEVERITIES = (0.2, 0.5, 0.8)
 
 
-def main() -> None:
-    """Print a row for each size of dots."""
-    parser = argparse.ArgumentParser(description="Dice with and without --scale.")
-    parser.add_argument("--scenes", type=int, default=8, help="At each of three severities of noise.")
-    scenes = parser.parse_args().scenes
+def rows(effort: Effort) -> list[Row]:
+    """Two rows for each size of dots."""
     predictor = Predictor.load(DEFAULT_MODEL, "cpu")
-    print("| dots | images | Dice as they are | scale | Dice with it |\n|---|---|---|---|---|")
+    found = []
     for factor in _ENLARGED:
-        plain, resampled = [], []
-        for severity in _SEVERITIES:
-            for seed in range(scenes):
-                image, truth = _enlarged(seed, severity, factor)
-                plain.append(dice(_mask(predictor, image, 1.0), truth))
-                resampled.append(dice(_mask(predictor, image, 1 / factor), truth))
-        side = round(512 * factor)
-        print(
-            f"| {factor:g}× as large | {len(plain)} of {side}×{side} | {mean(plain):.3f} "
-            f"| {1 / factor:.3g} | {mean(resampled):.3f} |",
-            flush=True,
-        )
+        scenes = [_enlarged(seed, severity, factor) for severity in _SEVERITIES for seed in range(effort.of(8, 1))]
+        for name, scale in (("as they are", 1.0), (f"--scale {1 / factor:.3g}", 1 / factor)):
+            scores = [dice(_mask(predictor, image, scale), truth) for image, truth in scenes]
+            found.append(Row.of(f"dots {factor:g} times as large, {name}", "Dice", scores))
+    return found
 
 
 def _enlarged(seed: int, severity: float, factor: float) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
@@ -61,4 +49,4 @@ def _mask(predictor: Predictor, image: NDArray[np.float32], scale: float) -> NDA
 
 
 if __name__ == "__main__":
-    main()
+    command(__doc__, rows)
