@@ -133,6 +133,12 @@ class ValidationConfig(_Section):
     min_delta: NotNegative = 0.001  # of Dice; less is no better
 
 
+class CalibrationConfig(_Section):
+    """At the end of the run: held-out samples that probabilities and threshold are fitted on; 0: as they are."""
+
+    images: int = Field(default=0, ge=0)
+
+
 class WatchConfig(_Section):
     """When training has collapsed, and how often to look."""
 
@@ -158,6 +164,7 @@ class TrainingConfig(_Section):
     optimiser: OptimiserConfig = OptimiserConfig()
     budget: BudgetConfig
     validation: ValidationConfig = ValidationConfig()
+    calibration: CalibrationConfig = CalibrationConfig()
     watch: WatchConfig = WatchConfig()
     precision: Literal["fp32", "bf16", "fp16"] = "bf16"
     compile: bool = False  # torch.compile

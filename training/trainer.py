@@ -1,6 +1,8 @@
 """A training run from its first step to its report: validation, watching, records, checkpoints."""
 
+import itertools
 import time
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,8 @@ import torch
 
 from shared.net.architectures import count_parameters
 from shared.net.checkpoint import LoadedModel, Metadata, load_checkpoint, save_checkpoint
+from shared.net.device import resolve_precision
+from training.calibration import calibrate
 from training.config import TrainingConfig
 from training.curriculum import phase_name
 from training.data import open_data
@@ -22,6 +26,8 @@ from training.report import write_report
 from training.schedule import loss_weights
 from training.state import STATE_NAME, TrainingState, changed_versions, restore, save_state
 from training.watch import CollapseWatch, EarlyStopping
+
+_CALIBRATION = "calibration"  # what model.json calls it
 
 
 class Trainer:
@@ -102,7 +108,9 @@ class Trainer:
                 return False
             if run.position.images > validated:
                 self._validate(journal)
-        self._report()
+        if self.processes.is_first:
+            self._calibrate()
+            self._report()
         return True
 
     def _journal(self) -> "Journal | _NoJournal":
@@ -152,10 +160,26 @@ class Trainer:
         if self.processes.is_first:
             save_state(self.out / STATE_NAME, self.run, self.watch, self.stopping, self.started_from)
 
-    def _report(self) -> None:
-        """The pictures, of the weights that were kept; of several processes the first one's work alone."""
-        if not self.processes.is_first:
+    def _calibrate(self) -> None:
+        """Calibrate the weights that were kept, once."""
+        model = load_checkpoint(self.out, self.processes.device)
+        batch_size = self.config.optimiser.batch_size // self.config.optimiser.accumulation
+        count = -(-self.config.calibration.images // batch_size)
+        if not count or _CALIBRATION in model.metadata.training:
             return
+        dtype = resolve_precision(self.config.precision, self.processes.device)
+        found = calibrate(model.net, itertools.islice(self.run.source.calibration(), count), dtype)
+        training = model.metadata.training | {_CALIBRATION: asdict(found)}
+        save_checkpoint(
+            self.out, model.net, replace(model.metadata, threshold=found.threshold, training=training), half=True
+        )
+        self.display.say(
+            f"calibrated on {found.images} held-out samples: logits × {found.slope:.3f} {found.offset:+.3f}, "
+            f"threshold {found.threshold:g}"
+        )
+
+    def _report(self) -> None:
+        """The pictures, of the weights that were kept."""
         alone = Processes(self.processes.device)
         monitor = Monitor(self.run.source, alone, self.config.precision)
         net = load_checkpoint(self.out, alone.device).net

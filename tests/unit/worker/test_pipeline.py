@@ -49,7 +49,7 @@ def test_a_large_image_goes_through_in_tiles_with_few_of_them_in_flight(services
     assert mask.shape == (1500, 2000)
     assert mask[:, :500].all()
     assert not mask[:, 500:].any()
-    assert sum(model.batches) == 4 * 5
+    assert sum(model.batches) == 2 * 3
     assert max(model.batches) <= 2
 
 

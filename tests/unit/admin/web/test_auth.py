@@ -48,7 +48,7 @@ FOR_ANYBODY = {
 FOR_VIEWERS = {
     "auth.logout", "jobs.index", "jobs.live", "jobs.job", "jobs.progress", "jobs.items", "jobs.results", "items.item",
     "items.picture", "models.index", "tokens.index", "tokens.create", "tokens.revoke", "api.me", "api.jobs", "api.job",
-    "api.job_items", "api.job_results", "api.item", "api.item_file", "api.models",
+    "api.job_items", "api.job_results", "api.item", "api.item_file", "api.models", "api.workers",
 }  # fmt: skip
 FOR_OPERATORS = {
     "submit.synthetic", "submit.upload", "jobs.cancel", "jobs.retry", "models.activate", "models.rollback",
