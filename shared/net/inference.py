@@ -67,6 +67,39 @@ def for_inference(net: nn.Module, dtype: torch.dtype = torch.float32, *, by_imag
     return net
 
 
+def split(images: Tensor, halves: Tensor | None = None) -> Tensor:
+    """(B, H, W) in float32 → (B, 2, H, W), the same as a sum of two that bfloat16 holds; into `halves` where given."""
+    if halves is None:
+        halves = images.new_empty(len(images), 2, *images.shape[1:])
+    torch.sub(images, halves[:, 0].copy_(images.bfloat16()), out=halves[:, 1])
+    return halves
+
+
+class OfSplitImages(nn.Module):
+    """A float32 network that takes images as `split` gives them.
+
+    So its first convolution loses nothing where a whole graph is run in bfloat16, as OpenVINO does it: image and
+    weights are sums of two there, and of their four products only that of the small parts is left out. What comes
+    before that convolution has to treat channels alike. Changes the network.
+    """
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        first = _first_convolution(net)
+        if not isinstance(first, nn.Conv2d):
+            raise TypeError("a network that does not begin with a convolution")
+        weight = first.weight.data
+        large = weight.bfloat16().float()
+        first.weight = nn.Parameter(torch.cat([large, large, weight - large], 1), requires_grad=False)
+        first.in_channels *= 3
+        self.net = net
+
+    def forward(self, halves: Tensor) -> Tensor:
+        """(B, 2, H, W) → what the network says."""
+        result: Tensor = self.net(torch.cat([halves, halves[:, :1]], 1))
+        return result
+
+
 def fold_batch_norm(net: nn.Module) -> nn.Module:
     """The network with each batch normalisation folded into the convolution right before it, in place, in eval mode.
 

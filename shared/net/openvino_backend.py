@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from shared.errors import ConfigurationError, DeviceOutOfMemory
-from shared.net.inference import for_inference
+from shared.net.inference import OfSplitImages, for_inference, split
 from shared.net.tiling import TILE_SIZE
 from shared.net.torch_backend import PROBABILITY_LEVELS
 
@@ -53,7 +53,9 @@ class OpenVINOBackend:
                 "the backend openvino is not installed here: pip install 'delineate[openvino]', or use torch"
             ) from error
         self._core = openvino.Core()
-        self._model = _convert(_WithLevels(for_inference(net)).eval())
+        ready = for_inference(net)
+        self._channels = 1 if dtype == torch.float32 else 2
+        self._model = _convert(_WithLevels(ready if self._channels == 1 else OfSplitImages(ready)), self._channels)
         self._options = {
             "INFERENCE_PRECISION_HINT": _PRECISIONS[dtype],
             "NUM_STREAMS": threads,
@@ -75,7 +77,7 @@ class OpenVINOBackend:
         try:
             request = self._request((tiles.shape[1], tiles.shape[2]))
             # The answer lies in the request's own memory, which the next call overwrites: only what is wanted is kept.
-            answers = request.infer([tiles[:, None]], share_inputs=True, share_outputs=True)
+            answers = request.infer([self._input(tiles)], share_inputs=True, share_outputs=True)
         except RuntimeError as error:
             if "alloc" not in str(error):
                 raise
@@ -84,6 +86,16 @@ class OpenVINOBackend:
             ) from error
         return np.array(answers[output])
 
+    def _input(self, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
+        """As the compiled network takes them; in this thread's own memory, since fresh memory costs more than this."""
+        if self._channels == 1:
+            return tiles[:, None]
+        kept: Tensor | None = getattr(self._of_thread, "halves", None)
+        shape = (len(tiles), 2, *tiles.shape[1:])
+        if kept is None or kept.shape[2:] != shape[2:] or len(kept) < len(tiles):
+            kept = self._of_thread.halves = torch.empty(shape)
+        return cast(NDArray[np.float32], split(torch.from_numpy(tiles), kept[: len(tiles)]).numpy())
+
     def _request(self, shape: Shape) -> "openvino.InferRequest":
         """This thread's own request for tiles of this shape, in batches of any size."""
         requests: dict[Shape, openvino.InferRequest] = self._of_thread.__dict__.setdefault("requests", {})
@@ -91,13 +103,13 @@ class OpenVINOBackend:
             with self._compiling:
                 if shape not in self._compiled:
                     model = self._model.clone()
-                    model.reshape([-1, 1, *shape])
+                    model.reshape([-1, self._channels, *shape])
                     self._compiled[shape] = self._core.compile_model(model, "CPU", self._options)
             requests[shape] = self._compiled[shape].create_infer_request()
         return requests[shape]
 
 
-def _convert(net: nn.Module) -> "openvino.Model":
+def _convert(net: nn.Module, channels: int) -> "openvino.Model":
     """The network as an OpenVINO model.
 
     By the front end itself: the usual `openvino.convert_model` also reports its use to the makers of OpenVINO.
@@ -108,7 +120,8 @@ def _convert(net: nn.Module) -> "openvino.Model":
     with warnings.catch_warnings(), torch.inference_mode():
         # Tracing takes the check of the sides, which tiles always pass, for a constant, and is deprecated.
         warnings.simplefilter("ignore")
-        traced = torch.jit.trace(net, torch.zeros(1, 1, TILE_SIZE, TILE_SIZE), check_trace=False)  # type: ignore[no-untyped-call]
+        example = torch.zeros(1, channels, TILE_SIZE, TILE_SIZE)
+        traced = torch.jit.trace(net.eval(), example, check_trace=False)  # type: ignore[no-untyped-call]
     decoder = TorchScriptPythonDecoder(traced)  # has to outlive the conversion, which does not keep it
     front_end = FrontEndManager().load_by_framework("pytorch")
     return front_end.convert(front_end.load(decoder))

@@ -13,7 +13,7 @@ from shared.errors import ConfigurationError
 from shared.images.normalise import standardise
 from shared.net.architectures import build
 from shared.net.checkpoint import load_checkpoint
-from shared.net.inference import InFloat32, fold_batch_norm, for_inference
+from shared.net.inference import InFloat32, OfSplitImages, fold_batch_norm, for_inference, split
 from shared.net.predictor import Predictor
 from shared.synth import synthesise
 from tests.unit.net.conftest import TINY
@@ -87,6 +87,25 @@ def test_functions_of_pixels_are_worked_out_in_float32():
     assert isinstance(unshuffle, nn.PixelUnshuffle)
     assert isinstance(functions, InFloat32)
     assert merge[0].weight.dtype == torch.bfloat16
+
+
+def test_an_image_is_split_into_two_that_bfloat16_holds():
+    images = torch.randn(2, 8, 8)
+    halves = split(images)
+    large, small = halves.unbind(1)
+    assert torch.equal(large, large.bfloat16().float())
+    assert torch.equal(large + small, images)
+    assert (small.abs() <= images.abs() / 2**8).all()
+    assert split(images, halves) is halves
+
+
+@pytest.mark.parametrize("arguments", [TINY, TINY | {"stem": 4}, TINY | {"stem": 4, "pixel_functions": 3}])
+def test_a_network_of_split_images_says_the_same(arguments):
+    net = for_inference(with_random_statistics(build("attention_unet", arguments)))
+    images = torch.randn(2, 64, 64)
+    with torch.inference_mode():
+        before = net(images[:, None])
+        torch.testing.assert_close(OfSplitImages(net)(split(images)), before, atol=1e-3, rtol=1e-3)
 
 
 @pytest.fixture(scope="module")
