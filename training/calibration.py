@@ -1,8 +1,9 @@
-"""The last step of a run: probabilities that mean what they say, and the threshold of the highest Dice.
+"""The last step of a run: a threshold of a half gives the highest Dice, and probabilities mean what they say.
 
-A network that was trained for Dice is surer than it is right. A slope and an offset of its logits, fitted by likelihood
-on held-out samples (Platt 1999; the slope alone is the temperature of Guo et al., ICML 2017), mend that without moving
-any pixel past another. They are folded into the last convolution, so that whoever runs the network need not know.
+A network that was trained for Dice is surer than it is right, and the highest Dice is to be had somewhat below an even
+chance. A slope and an offset of its logits mend both without moving any pixel past another. The offset puts the best
+threshold, of held-out samples, at a half; the slope is the one of the highest likelihood then (the temperature of Guo
+et al., ICML 2017). They are folded into the last convolution, so that whoever runs the network need not know.
 """
 
 from collections.abc import Iterable
@@ -10,23 +11,24 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
+from scipy.optimize import minimize_scalar
 from torch import Tensor, nn
 
 from training.data_source import Batch
 
 _LARGEST = 16.0  # logits beyond count as this
 _BINS = 3200  # of logits, 0.01 wide
+_FARTHEST = 3.0  # logit of a threshold that is still worth moving
+_SAME_DICE = 1e-5
 _SLOPES = (0.2, 3.0)  # beyond, the samples say nothing of use: all alike, or told apart without a doubt
-_THRESHOLDS = tuple(hundredths / 100 for hundredths in range(10, 91))
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """What was fitted: calibrated logit = slope · logit + offset; foreground is its probability >= threshold."""
+    """What was fitted on so many images: calibrated logit = slope · logit + offset."""
 
     slope: float
     offset: float
-    threshold: float
     images: int
 
 
@@ -43,11 +45,11 @@ def calibrate(net: nn.Module, batches: Iterable[Batch], dtype: torch.dtype) -> C
         raise TypeError(f"a head of type {type(head).__name__}: only a convolution with a bias takes the calibration")
     counts = torch.cat([_count(net, batch, dtype) for batch in batches]).double().cpu()
     centres = (torch.arange(_BINS, dtype=torch.float64) + 0.5) * (2 * _LARGEST / _BINS) - _LARGEST
-    slope, offset = _fit(counts.sum(0), centres)
-    threshold = _best_threshold(counts, slope * centres + offset)
+    threshold = _best_threshold(counts, centres)
+    slope = _best_slope(counts.sum(0), centres - threshold)
     head.weight.mul_(slope)
-    head.bias.mul_(slope).add_(offset)
-    return Calibration(slope, offset, threshold, len(counts))
+    head.bias.sub_(threshold).mul_(slope)
+    return Calibration(slope, -slope * threshold, len(counts))
 
 
 def _count(net: nn.Module, batch: Batch, dtype: torch.dtype) -> Tensor:
@@ -60,31 +62,25 @@ def _count(net: nn.Module, batch: Batch, dtype: torch.dtype) -> Tensor:
     return torch.stack([torch.bincount(image.flatten(), minlength=2 * _BINS).view(2, _BINS) for image in bins])
 
 
-def _fit(counts: Tensor, logits: Tensor) -> tuple[float, float]:
-    """Slope and offset of the highest likelihood, from the pixels (2, bins) of all images together."""
-    with torch.inference_mode(mode=False), torch.enable_grad():
-        background, foreground = (counts / counts.sum()).clone()
-        z = logits.clone()
-        parameters = torch.tensor([1.0, 0.0], dtype=torch.float64, requires_grad=True)
-        optimiser = torch.optim.LBFGS([parameters], max_iter=100, line_search_fn="strong_wolfe")
-
-        def loss() -> Tensor:
-            optimiser.zero_grad()
-            calibrated = parameters[0] * z + parameters[1]
-            value: Tensor = (foreground * F.softplus(-calibrated) + background * F.softplus(calibrated)).sum()
-            value.backward()  # type: ignore[no-untyped-call]
-            return value
-
-        optimiser.step(loss)  # type: ignore[no-untyped-call]
-        slope, offset = parameters.tolist()
-    return (slope, offset) if _SLOPES[0] <= slope <= _SLOPES[1] else (1.0, 0.0)
-
-
 def _best_threshold(counts: Tensor, logits: Tensor) -> float:
-    """That of the highest mean Dice over the images, (N, 2, bins); the one nearest to a half where several have it."""
+    """The logit from which on pixels are foreground for the highest mean Dice of the images, (N, 2, bins).
+
+    The one nearest to zero where several give that.
+    """
     at_least = counts.flip(-1).cumsum(-1).flip(-1)  # pixels of this logit or more
-    dice = 2 * at_least[:, 1] / (at_least.sum(1) + counts[:, 1].sum(-1, keepdim=True)).clamp(min=1)
-    edges = torch.logit(torch.tensor(_THRESHOLDS, dtype=torch.float64))
-    first = torch.searchsorted(logits, edges).clamp(max=len(logits) - 1)
-    scores = dice.mean(0)[first].tolist()
-    return max(zip(_THRESHOLDS, scores, strict=True), key=lambda each: (round(each[1], 6), -abs(each[0] - 0.5)))[0]
+    dice = (2 * at_least[:, 1] / (at_least.sum(1) + counts[:, 1].sum(-1, keepdim=True)).clamp(min=1)).mean(0)
+    near = logits.abs() <= _FARTHEST
+    best = near & (dice >= dice[near].max() - _SAME_DICE)
+    return float(logits[best][logits[best].abs().argmin()])
+
+
+def _best_slope(counts: Tensor, logits: Tensor) -> float:
+    """That of the highest likelihood of the pixels, (2, bins); 1 where they do not tell."""
+    background, foreground = counts / counts.sum()
+
+    def loss(slope: float) -> float:
+        return float((foreground * F.softplus(-slope * logits) + background * F.softplus(slope * logits)).sum())
+
+    low, high = _SLOPES
+    slope = float(minimize_scalar(loss, bounds=_SLOPES, method="bounded").x)
+    return slope if 1.01 * low < slope < 0.99 * high else 1.0

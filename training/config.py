@@ -134,7 +134,7 @@ class ValidationConfig(_Section):
 
 
 class CalibrationConfig(_Section):
-    """At the end of the run: held-out samples that probabilities and threshold are fitted on; 0: as they are."""
+    """At the end of the run: held-out samples that the logits' slope and offset are fitted on; 0: as they are."""
 
     images: int = Field(default=0, ge=0)
 

@@ -170,12 +170,9 @@ class Trainer:
         dtype = resolve_precision(self.config.precision, self.processes.device)
         found = calibrate(model.net, itertools.islice(self.run.source.calibration(), count), dtype)
         training = model.metadata.training | {_CALIBRATION: asdict(found)}
-        save_checkpoint(
-            self.out, model.net, replace(model.metadata, threshold=found.threshold, training=training), half=True
-        )
+        save_checkpoint(self.out, model.net, replace(model.metadata, training=training), half=True)
         self.display.say(
-            f"calibrated on {found.images} held-out samples: logits × {found.slope:.3f} {found.offset:+.3f}, "
-            f"threshold {found.threshold:g}"
+            f"calibrated on {found.images} held-out samples: logits × {found.slope:.3f} {found.offset:+.3f}"
         )
 
     def _report(self) -> None:
