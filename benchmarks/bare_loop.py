@@ -16,6 +16,7 @@ from benchmarks.predictors import load, shipped
 from benchmarks.processes import Answering, answer_lines, answering
 from shared.config import DEFAULT_MODEL, load_settings
 from shared.net.device import usable_cores
+from worker.speed import batch_size_for
 
 
 @contextmanager
@@ -61,8 +62,9 @@ def main() -> None:
     model, milliseconds = Path(sys.argv[1]), float(sys.argv[2])
     predictor = load(milliseconds, model, "cpu") if milliseconds else shipped(model)
     torch.set_num_threads(1)
-    threads = usable_cores() if predictor.device_name == "cpu" else 2
-    batch = tiles(settings.batch_size)
+    on_cpu = predictor.device_name == "cpu"
+    threads = usable_cores() if on_cpu else 2
+    batch = tiles(settings.batch_size or batch_size_for(predictor.predict_tiles, on_cpu=on_cpu, threads=threads))
     answer_lines(lambda line: rate(predictor.predict_tiles, batch, int(line), threads))
 
 

@@ -43,7 +43,7 @@ from worker.leases import Leases, WorkerIdentity
 from worker.memory import PixelBudget
 from worker.models import Models, ReadyModel, RegistryCheckpoints
 from worker.pipeline import Pipeline
-from worker.speed import Speed, bare_rate, best_batch_size, stages_in
+from worker.speed import Speed, bare_rate, batch_size_for, stages_in
 from worker.tasks import register_tasks
 from worker.watchdog import Watchdog
 from worker.windows import WHOLE_PIXELS, Windows
@@ -58,8 +58,6 @@ _PAUSE_SECONDS = 1.0
 
 # While one batch is in work, the other is copied to the GPU or back.
 _BATCHES_ON_GPU = 2
-# How far BATCH_SIZE=0 goes up; on a CPU memory is dearer, and larger batches bring little.
-_LARGEST_BATCH_ON_CPU, _LARGEST_BATCH_ON_GPU = 8, 128
 
 Load = Callable[[Path, str], Predictor]
 """Checkpoint and name of a device → the network on it."""
@@ -103,9 +101,7 @@ class WorkerProcess:
         torch.set_num_threads(1)  # on a CPU the batcher has a thread for each core, see there
         on_cpu = own.device_name == "cpu"
         threads = usable_cores() if on_cpu else _BATCHES_ON_GPU
-        batch_size = settings.batch_size or best_batch_size(
-            own.predict_tiles, threads=threads, most=_LARGEST_BATCH_ON_CPU if on_cpu else _LARGEST_BATCH_ON_GPU
-        )
+        batch_size = settings.batch_size or batch_size_for(own.predict_tiles, on_cpu=on_cpu, threads=threads)
         own.warm_up(batch_size)
         bare = bare_rate(own.predict_tiles, batch_size=batch_size, threads=threads)
         log.info(

@@ -24,6 +24,7 @@ from benchmarks.images import tiles
 from benchmarks.predictors import shipped
 from benchmarks.processes import answer_lines
 from shared.config import load_settings
+from worker.speed import BATCH_ON_CPU
 
 BUCKET = "benchmark"
 TABLE = "CREATE TABLE IF NOT EXISTS ray_data (key text, begun_at double precision, finished_at double precision)"
@@ -156,7 +157,7 @@ def main() -> None:
     )
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
-    batch_size = load_settings().batch_size
+    batch_size = load_settings().batch_size or BATCH_ON_CPU
 
     def answer(line: str) -> float:
         way, _, count = line.rpartition(" ")

@@ -94,10 +94,12 @@ class Stitcher:
 
     def __init__(self, plan: TilePlan) -> None:
         self.plan = plan
-        self._rows = weights(plan.row_starts, plan.tile[0])
-        self._columns = weights(plan.column_starts, plan.tile[1])
-        shape = (plan.height + sum(plan.row_padding), plan.width + sum(plan.column_padding))
-        self._canvas: NDArray[Any] = np.zeros(shape if len(plan) > 1 else 0, dtype=np.float32)
+        self._canvas: NDArray[Any] = np.zeros(0, dtype=np.float32)
+        if len(plan) > 1:
+            self._rows = weights(plan.row_starts, plan.tile[0])
+            self._columns = weights(plan.column_starts, plan.tile[1])
+            shape = (plan.height + sum(plan.row_padding), plan.width + sum(plan.column_padding))
+            self._canvas = np.zeros(shape, dtype=np.float32)
 
     def add(self, index: int, tile: NDArray[Any]) -> None:
         """Add the result, of the plan's tile size, of the index-th tile."""
