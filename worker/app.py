@@ -171,8 +171,8 @@ class WorkerProcess:
             leases,
             watchdog,
             speed,
-            # Those that load, those that store, and two batches that wait for the network or are in it.
-            threads=2 * settings.io_threads + 2 * batch_size,
+            # Those that load, those that store, the batches in the network, and one that waits for it.
+            threads=2 * settings.io_threads + (threads + 1) * batch_size,
             worker=self.name,
         )
         leases.start()
