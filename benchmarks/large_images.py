@@ -7,6 +7,7 @@ peak resident memory is read when the job has ended; its decoders are not in it.
 piece by piece, a PNG as a whole, in a process of its own.
 """
 
+import time
 from collections.abc import Callable
 from io import BytesIO
 
@@ -58,7 +59,7 @@ def rows(effort: Effort) -> list[Row]:
 
 
 def _run(stack: Stack, name: str, data: bytes, shape: tuple[int, int]) -> list[Row]:
-    key = f"benchmark/large/{name}"
+    key = f"benchmark/large-{time.monotonic_ns()}"
     stack.services.store.put(key, data)
     with stack.worker(WORKER_DEVICE="cpu") as worker:
         stack.seconds_of_job(stack.sources(8))

@@ -11,12 +11,16 @@ the median of the rounds' own ratios (`ratios`).
 """
 
 import argparse
+import contextlib
+import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -136,6 +140,25 @@ def peak_memory_mib(pid: int) -> float:
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) / 1024
     raise ValueError(f"process {pid} has no memory of its own")
+
+
+def wait_and_measure(process: "subprocess.Popen[Any]") -> tuple[float, float]:
+    """Wait until a process of ours ends well; its peak memory in MiB, and the CPU seconds of it and its children.
+
+    Not `ru_maxrss`, in which the memory of the process that started it counts. RuntimeError where it ended badly.
+    """
+    peak = 0.0
+    while True:
+        with contextlib.suppress(OSError, ValueError):
+            peak = max(peak, peak_memory_mib(process.pid))
+        ended, status, usage = os.wait4(process.pid, os.WNOHANG)
+        if ended:
+            break
+        time.sleep(0.02)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RuntimeError(f"a process of a benchmark ended with code {process.returncode}")
+    return peak, usage.ru_utime + usage.ru_stime
 
 
 class BusyCores:

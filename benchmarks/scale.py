@@ -8,7 +8,6 @@ The growth of a worker's memory is that over 20,000 small images without a netwo
 """
 
 import math
-import os
 import subprocess
 import sys
 import time
@@ -20,7 +19,7 @@ import psutil
 from sqlalchemy import func, select
 
 from benchmarks import images
-from benchmarks.measure import Effort, Row, command, peak_memory_mib
+from benchmarks.measure import Effort, Row, command, peak_memory_mib, wait_and_measure
 from benchmarks.processes import wait
 from benchmarks.stack import RunningWorker, Stack, full_stack
 from shared.config import CHECKOUT
@@ -99,16 +98,13 @@ def _submit(stack: Stack, folder: Path) -> tuple[float, float]:
         stderr=subprocess.DEVNULL,
         text=True,
     )
+    peak, _ = wait_and_measure(process)
     with process:
         said = process.stdout.read() if process.stdout is not None else ""
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise RuntimeError(f"the producer ended with code {process.returncode}")
     job = stack.wait_for_end(said.strip())
     first = select(func.min(ItemRow.finished_at)).where(ItemRow.job_id == job.id)
     with stack.services.database.read() as connection:
-        return float(connection.execute(first).scalar_one() or math.nan) - start, usage.ru_maxrss / 1024
+        return float(connection.execute(first).scalar_one() or math.nan) - start, peak
 
 
 def _growth(stack: Stack, effort: Effort) -> list[Row]:

@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.measure import Effort, Row, command
+from benchmarks.measure import Effort, Row, command, wait_and_measure
 from shared.config import load_settings
 from shared.services import connect
 from tests.servers import postgres_server, redis_server, s3_server
@@ -42,11 +42,11 @@ def rows(effort: Effort) -> list[Row]:
 class _Run:
     """One submission that has ended."""
 
-    def __init__(self, files: int, wall: float, usage: "os.struct_rusage") -> None:  # type: ignore[name-defined]
+    def __init__(self, files: int, wall: float, peak_mib: float, cpu_seconds: float) -> None:
         self.files = files
         self.wall = wall
-        self.cpu_ms = (usage.ru_utime + usage.ru_stime) * 1000 / files
-        self.peak_mib = usage.ru_maxrss / 1024
+        self.cpu_ms = cpu_seconds * 1000 / files
+        self.peak_mib = peak_mib
 
 
 def _submit(folder: Path, environment: dict[str, str]) -> _Run:
@@ -55,11 +55,8 @@ def _submit(folder: Path, environment: dict[str, str]) -> _Run:
     process = subprocess.Popen(  # noqa: S603  # our own command
         [*_PRODUCER, "submit", folder], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise RuntimeError(f"the producer ended with {process.returncode}")
-    return _Run(files, time.monotonic() - start, usage)
+    peak_mib, cpu_seconds = wait_and_measure(process)
+    return _Run(files, time.monotonic() - start, peak_mib, cpu_seconds)
 
 
 def _folder(folder: Path, count: int, size: int) -> Path:

@@ -40,7 +40,7 @@ from worker import metrics
 from worker.batcher import Batcher
 from worker.items import ItemProcessor
 from worker.leases import Leases, WorkerIdentity
-from worker.memory import PixelBudget
+from worker.memory import PixelBudget, use_one_heap
 from worker.models import Models, ReadyModel, RegistryCheckpoints
 from worker.pipeline import Pipeline
 from worker.speed import Speed, bare_rate, batch_size_for, stages_in
@@ -89,6 +89,7 @@ class WorkerProcess:
             CheckpointError: the model cannot be loaded.
         """
         settings = self.settings
+        use_one_heap()
         log_process_ids(worker=self.name)
         self._closing.callback(self.services.close)
         registry = CollectorRegistry()
