@@ -16,6 +16,7 @@ from benchmarks.predictors import load, shipped
 from benchmarks.processes import Answering, answer_lines, answering
 from shared.config import DEFAULT_MODEL, load_settings
 from shared.net.device import usable_cores
+from worker.memory import use_one_heap
 from worker.speed import batch_size_for
 
 
@@ -58,6 +59,7 @@ def rate(
 
 def main() -> None:
     """Answer each line with a rate."""
+    use_one_heap()
     settings = load_settings()
     model, milliseconds = Path(sys.argv[1]), float(sys.argv[2])
     predictor = load(milliseconds, model, "cpu") if milliseconds else shipped(model)
