@@ -78,7 +78,7 @@ def main() -> None:
     show_default=True,
     metavar="S",
     callback=lambda _context, _option, scale: checked_scale(scale),
-    help="Resample by S for the network, 0.1 to 4: 0.5 where dots are twice as large as usual. Results keep the size.",
+    help="Resample by S for the network, 0.1 to 4: 0.33 where dots are 3 times as large. Results keep their size.",
 )
 @_priority_option
 @_waiting_options

@@ -262,7 +262,7 @@ class Upload(Name):
         default=1.0,
         ge=SMALLEST_SCALE,
         le=LARGEST_SCALE,
-        description="Resamples the images for the network: 0.5 where dots are twice as large as usual. "
+        description="Resamples the images for the network: 0.33 where dots are 3 times as large as usual. "
         "Results have the images' own size.",
     )
 

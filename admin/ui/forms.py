@@ -99,8 +99,8 @@ class UploadForm(FlaskForm):  # type: ignore[misc]
 
     name = _name_field("upload")
     scale = _number(
-        FloatField, "Scale", SMALLEST_SCALE, LARGEST_SCALE, "Resamples the images for the network: 0.5 where dots are "
-        "twice as large as usual (2 to 6 px in radius). Masks keep the images’ size. Empty: 1.", step="any",
+        FloatField, "Scale", SMALLEST_SCALE, LARGEST_SCALE, "Resamples the images for the network: 0.33 where dots are "
+        "three times as large as usual (2 to 6 px in radius). Masks keep the images’ size. Empty: 1.", step="any",
     )  # fmt: skip
     images = MultipleFileField("Images")
 
