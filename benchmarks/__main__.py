@@ -29,6 +29,7 @@ BENCHMARKS = {
     "million_items": "A million images in SQL",
     "submission": "Submitting a folder",
     "object_store": "CPU of an object's way to and from S3",
+    "codecs": "PNG",
     "decoding": "Decoding, in the process and apart",
     "synthesis": "Synthesis for training",
 }
