@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import ExitStack, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from threading import Semaphore
 from typing import Any
 
@@ -154,20 +154,7 @@ class ItemProcessor:
             held.check()
             self._put(mask_key, result.mask_png)
             self._put(probability_key, result.probability_png)
-        return Success(
-            item_id=item.id,
-            width=result.width,
-            height=result.height,
-            mask_key=mask_key,
-            probability_key=probability_key,
-            **asdict(result.measured),
-            model=model.sha256,
-            threshold=threshold,
-            preprocessing=_preprocessing(scale),
-            code_version=code_version(),
-            note=result.note,
-            seconds=time.monotonic() - started,
-        )
+        return _success(item, model, scale, result.measured, (result.height, result.width), result.note, started)
 
     def _load(self, item: ClaimedItem, scale: float) -> _Source:
         if item.synthesis is not None:
@@ -237,29 +224,44 @@ class ItemProcessor:
             source_key, truth_key = keys.source(job, item.id, ".png"), keys.truth(job, item.id)
             self._put(source_key, encode_grey(source.generated))
             self._put(truth_key, encode_mask(source.truth))
-        height, width = mask.shape
-        return Success(
-            item_id=item.id,
-            width=width,
-            height=height,
-            mask_key=mask_key,
-            probability_key=probability_key,
-            **asdict(measured),
-            model=model.sha256,
-            threshold=threshold,
-            preprocessing=_preprocessing(scale),
-            code_version=code_version(),
-            note=source.note,
+        success = _success(item, model, scale, measured, (mask.shape[0], mask.shape[1]), source.note, started)
+        return replace(
+            success,
             source_key=source_key,
             truth_key=truth_key,
             dice=None if source.truth is None else dice(mask, source.truth),
             iou=None if source.truth is None else iou(mask, source.truth),
-            seconds=time.monotonic() - started,
         )
 
     def _put(self, key: str, data: bytes) -> None:
         with metrics.STORE.time():
             self._store.put(key, data, PNG)
+
+
+def _success(
+    item: ClaimedItem,
+    model: ReadyModel,
+    scale: float,
+    measured: Measured,
+    shape: tuple[int, int],
+    note: str | None,
+    started: float,
+) -> Success:
+    """What there is to say of every result; `shape` is height and width, `started` on the monotonic clock."""
+    return Success(
+        item_id=item.id,
+        height=shape[0],
+        width=shape[1],
+        mask_key=keys.mask(item.job_id, item.id),
+        probability_key=keys.probability(item.job_id, item.id),
+        **asdict(measured),
+        model=model.sha256,
+        threshold=model.threshold,
+        preprocessing=_preprocessing(scale),
+        code_version=code_version(),
+        note=note,
+        seconds=time.monotonic() - started,
+    )
 
 
 def _preprocessing(scale: float) -> str:

@@ -52,7 +52,7 @@ def bare_rate(
 
 def batch_size_for(predict: Callable[[Tiles], Levels], *, on_cpu: bool, threads: int) -> int:
     """The batch size where nobody asked for one: on a GPU found by trying, see `best_batch_size`."""
-    # On a CPU larger batches bring no speed, and 70 MB of memory a tile with two threads (`make bench`).
+    # On a CPU larger batches bring memory and no speed: compare `python -m benchmarks.scale` with BATCH_SIZE=8.
     return BATCH_ON_CPU if on_cpu else best_batch_size(predict, threads=threads, most=_LARGEST_BATCH_ON_GPU)
 
 
