@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType
 from typing import NoReturn
 
@@ -98,8 +99,10 @@ def prepare(services: Services, *, wait: float, pause: Callable[[float], object]
         Retryable: no answer in that time.
         ConfigurationError: an answer that says no.
     """
+    from shared.jobs.migrate import migrate
+
     deadline = time.monotonic() + wait
-    for step in (services.database.migrate, services.store.prepare):
+    for step in (partial(migrate, services.database), services.store.prepare):
         _until_available(step, deadline=deadline, pause=pause)
 
 

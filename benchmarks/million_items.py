@@ -27,6 +27,7 @@ from admin.metrics import backlog, running
 from benchmarks.measure import Effort, Row, command
 from shared.config import load_settings
 from shared.jobs.database import Database
+from shared.jobs.migrate import migrate
 from shared.jobs.state import JobKind, JobStatus
 from shared.jobs.tables import new_id
 from shared.services import Services, connect
@@ -216,7 +217,7 @@ def rows(effort: Effort) -> list[Row]:
     """Measure each page and each statement; the target is that of a page."""
     items, jobs = effort.of(1_000_000, 20_000), effort.of(1000, 20)
     with postgres_server() as url, TemporaryDirectory() as folder, admin_over(url, Path(folder)) as (services, app):
-        services.database.migrate()
+        migrate(services.database)
         for number in range(jobs):
             fill(services.database, Filled(1000, 1000) if number % 10 else Filled(1000, 512, running=SHARD))
         large = fill(services.database, Filled(items, items // 2 // SHARD * SHARD, running=2 * SHARD, fails=3))

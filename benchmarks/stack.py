@@ -23,6 +23,7 @@ from sqlalchemy import select
 from benchmarks import images
 from benchmarks.processes import answers, running, wait
 from shared.config import CHECKOUT, load_settings
+from shared.jobs.migrate import migrate
 from shared.jobs.records import Job, NewItem
 from shared.jobs.state import JobKind, JobStatus
 from shared.jobs.tables import JobRow, new_id
@@ -154,7 +155,7 @@ def full_stack(**settings: str) -> Iterator[Stack]:
         environment = dict(os.environ) | variables | {"PYTHONPATH": str(CHECKOUT)}
         services = connect(load_settings(**{name.lower(): value for name, value in variables.items()}))
         closing.callback(services.close)
-        services.database.migrate()
+        migrate(services.database)
         services.store.prepare()
         reconciler = closing.enter_context(
             running(["-m", "admin.cli", "reconcile"], environment, folder / "reconciler.log")

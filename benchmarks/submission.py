@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 
 from benchmarks.measure import Effort, Row, command, wait_and_measure
 from shared.config import load_settings
+from shared.jobs.migrate import migrate
 from shared.services import connect
 from tests.servers import postgres_server, redis_server, s3_server
 
@@ -84,7 +85,7 @@ def _stack() -> Iterator[dict[str, str]]:
             "AWS_SECRET_ACCESS_KEY": s3.secret_key,
         }
         services = connect(load_settings(**{name.lower(): value for name, value in named.items()}))
-        services.database.migrate()
+        migrate(services.database)
         services.store.prepare()
         services.close()
         yield dict(os.environ) | named

@@ -139,6 +139,16 @@ class CalibrationConfig(_Section):
     images: int = Field(default=0, ge=0)
 
 
+class LikelihoodConfig(_Section):
+    """How the table of a network with `likelihood` is fitted before training (`training.likelihood`)."""
+
+    histograms: int = Field(default=40_000, ge=20)  # simulated, of noises of the task
+    passes: Count = 150  # over them
+    batch_size: Count = 256
+    lr: Positive = 2e-3
+    weight_decay: NotNegative = 3e-2
+
+
 class WatchConfig(_Section):
     """When training has collapsed, and how often to look."""
 
@@ -161,6 +171,7 @@ class TrainingConfig(_Section):
     data: DataConfig = DataConfig()
     curriculum: CurriculumConfig = CurriculumConfig()
     loss: LossConfig = LossConfig()
+    likelihood: LikelihoodConfig = LikelihoodConfig()
     optimiser: OptimiserConfig = OptimiserConfig()
     budget: BudgetConfig
     validation: ValidationConfig = ValidationConfig()

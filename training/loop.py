@@ -15,12 +15,15 @@ from torch.optim.swa_utils import update_bn
 
 from shared.errors import UsageError
 from shared.net.architectures import build, in_channels_last
+from shared.net.attention_unet import AttentionUNet
 from shared.net.checkpoint import LoadedModel
 from shared.net.device import resolve_precision
+from shared.net.likelihood import LikelihoodStem
 from training.config import TrainingConfig
 from training.curriculum import noise_in
 from training.data_source import Batch, DataSource
 from training.distributed import Processes
+from training.likelihood import fit
 from training.losses import LossTerms, segmentation_loss
 from training.optimisers import Optimisers
 from training.provenance import data_definition
@@ -133,6 +136,22 @@ class TrainingRun:
     def learning_rate(self) -> float:
         """AdamW's, of the next step."""
         return self.config.optimiser.lr * lr_factor(self.done, self._warmup)
+
+    def fit_likelihood(self) -> float | None:
+        """Before the first step of a new run: fit the table of a network that has one (`training.likelihood`).
+
+        Returns what it loses, None where there is nothing to fit. Of several processes the first one's table counts.
+        """
+        stem = self.net.get_submodule("pixels") if isinstance(self.net, AttentionUNet) else None
+        if not isinstance(stem, LikelihoodStem) or self.start is not None or self.position.images:
+            return None
+        started = time.monotonic()
+        lost = fit(stem.likelihood, self.config.likelihood, seed=self.config.seed, stop=self.stop_asked)
+        for fitted in stem.likelihood.state_dict().values():
+            self.processes.sum(fitted if self.processes.is_first else fitted.zero_())
+        self.average.net.load_state_dict(self.net.state_dict())
+        self.position.seconds += time.monotonic() - started
+        return lost
 
     def steps(self) -> Iterator[None]:
         """Train; yield after every step. Ends with the budget, or where `stop_asked` says so."""

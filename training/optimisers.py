@@ -15,13 +15,14 @@ _FEWEST_CHANNELS = 8  # of a kernel that Muon takes; of less, orthogonalising ma
 
 
 class Optimisers:
-    """All parameters of `net`, under one schedule. Gradients are zeroed in place, never set to None."""
+    """All trainable parameters of `net`, under one schedule. Gradients are zeroed in place, never set to None."""
 
     def __init__(self, net: nn.Module, config: OptimiserConfig) -> None:
         kernels = list(_hidden_kernels(net)) if config.kind == "muon" else []
         taken = {id(kernel) for kernel in kernels}
-        rest = [parameter for parameter in net.parameters() if id(parameter) not in taken]
-        for parameter in net.parameters():
+        trained = [parameter for parameter in net.parameters() if parameter.requires_grad]
+        rest = [parameter for parameter in trained if id(parameter) not in taken]
+        for parameter in trained:
             parameter.grad = torch.zeros_like(parameter)
         self.each: list[torch.optim.Optimizer] = [
             torch.optim.AdamW(rest, lr=config.lr, weight_decay=config.weight_decay)

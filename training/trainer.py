@@ -87,6 +87,8 @@ class Trainer:
         validated = run.position.images
         with Interruption() as interruption, self.display, self._journal() as journal:
             run.stop_asked = interruption.asked
+            if (lost := run.fit_likelihood()) is not None:
+                self.display.say(f"likelihood table fitted: it loses {lost:.1%} of what knowing the noise would tell")
             self._begin_stretch()
             validate_at = self._next_validation()
             for _ in () if self.stopping.is_over else run.steps():  # over already: a resumed run

@@ -1,4 +1,4 @@
-"""The database: engines, transactions, the database's clock, migrations.
+"""The database: engines, transactions, the database's clock.
 
 SQLite (the embedded stack) and PostgreSQL run the same statements. The two differences are kept here: how a
 writing transaction takes its lock, and how the clock is read.
@@ -12,11 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event, exc, make_url
+from sqlalchemy import Connection, Engine, create_engine, event, exc, inspect, make_url, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -25,7 +21,9 @@ from sqlalchemy.types import Double
 
 from shared.errors import ConfigurationError, DatabaseFull, DatabaseUnavailable
 
-_MIGRATIONS = Path(__file__).parent / "migrations"
+SCHEMA_VERSION = "0006"
+"""Of the tables that this code works with: the newest of `shared.jobs.migrations`."""
+
 _BUSY_SECONDS = 30  # how long SQLite waits for another writer
 _CONNECT_SECONDS = 5
 # A server that vanishes without a word (a host that loses power, a firewall that forgets) is noticed within half a
@@ -87,28 +85,18 @@ class Database:
         with _mapped_errors(), self.engine.connect().execution_options(**self._reading) as connection:
             yield connection
 
-    def migrate(self) -> None:
-        """Bring the schema to this code's version, making the tables in an empty database."""
-        path = self.engine.url.database
-        if self.engine.dialect.name == "sqlite" and path:
-            Path(path).parent.mkdir(parents=True, exist_ok=True)
-        config = _alembic_config()
-        if self.engine.dialect.name == "sqlite":
-            with self.write() as connection:
-                config.attributes["connection"] = connection
-                command.upgrade(config, "head")
-            return
-        # Without a transaction of ours: each migration has its own, and some steps of it have none.
+    @contextmanager
+    def connect(self) -> Iterator[Connection]:
+        """Yield a connection in no transaction: it begins and commits its own."""
         with _mapped_errors(), self.engine.connect() as connection:
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            yield connection
 
     def check(self) -> None:
         """Raise unless the database answers and its schema is this code's.
 
         Raises:
             DatabaseUnavailable: it does not answer.
-            ConfigurationError: the schema is missing or of another version.
+            ConfigurationError: the schema is missing or of another version (see `shared.jobs.migrate`).
         """
         path = self.engine.url.database
         if self.engine.dialect.name == "sqlite" and path and not Path(path).exists():
@@ -116,11 +104,13 @@ class Database:
                 f"there is no database at {path}: start the stack with `make up`, or set DATABASE_URL"
             )
         with self.read() as connection:
-            current = MigrationContext.configure(connection).get_current_revision()
-        expected = ScriptDirectory.from_config(_alembic_config()).get_current_head()
-        if current != expected:
+            # Alembic's own table, read without Alembic: that is as large as all else a producer loads for the database.
+            migrated = inspect(connection).has_table("alembic_version")
+            current = connection.scalar(text("SELECT version_num FROM alembic_version")) if migrated else None
+        if current != SCHEMA_VERSION:
+            found = current or "empty"
             raise ConfigurationError(
-                f"the database's schema is {current or 'empty'}, this version needs {expected}: run `admin migrate`"
+                f"the database's schema is {found}, this version needs {SCHEMA_VERSION}: run `admin migrate`"
             )
 
     def close(self) -> None:
@@ -216,9 +206,3 @@ def _mapped(error: exc.SQLAlchemyError) -> ConfigurationError | DatabaseUnavaila
     if isinstance(error, exc.OperationalError | exc.InterfaceError | exc.TimeoutError):
         return DatabaseUnavailable(f"the database does not answer: {reason}")
     return None
-
-
-def _alembic_config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS))
-    return config

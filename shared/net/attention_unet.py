@@ -3,7 +3,7 @@
 At base 64 and 5 levels it is the reference network, 31.5 M parameters and 393.6 GFLOP per 512×512 image. With
 a pixel-unshuffle stem and a small base it is the compact variant: the stem folds `stem`×`stem` pixels into
 channels without losing any, the network works at 1/stem of the resolution, and the head unfolds again. With
-`pixel_functions` the stem folds learned functions of each pixel's value instead of the value alone.
+`likelihood` the stem folds what each pixel says for a dot beside its value.
 """
 
 from itertools import pairwise
@@ -12,7 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from shared.net.blocks import CBAM, AttentionGate, BlurPool, DoubleConv, PixelFunctions
+from shared.net.blocks import CBAM, AttentionGate, BlurPool, DoubleConv
+from shared.net.likelihood import LikelihoodStem
 
 
 class EncoderLevel(nn.Module):
@@ -50,8 +51,8 @@ class AttentionUNet(nn.Module):
     """(B, in_channels, H, W) → logits (B, 1, H, W); H and W are multiples of `multiple`.
 
     `base` channels at the top level double at each of the `levels` − 1 levels under it, up to `widest`. `stem` is
-    the pixel-unshuffle factor: 1 (none), 2 or 4; `pixel_functions` is the number of functions of each pixel that it
-    folds, 0 for the pixel itself. Encoder levels above `attention_from` (0: the top one) have no CBAM:
+    the pixel-unshuffle factor: 1 (none), 2 or 4; with `likelihood` it also folds the pixels' log-likelihood ratios, for
+    which the image has one channel. Encoder levels above `attention_from` (0: the top one) have no CBAM:
     at a compact network's full resolution it takes more time than the convolutions. Raises `ValueError` for an
     input whose sides do not fit.
     """
@@ -64,20 +65,20 @@ class AttentionUNet(nn.Module):
         levels: int = 5,
         widest: int | None = None,
         stem: int = 1,
-        pixel_functions: int = 0,
+        likelihood: bool = False,
         attention_from: int = 0,
         dropout: float = 0.1,
     ) -> None:
         super().__init__()
         if stem not in (1, 2, 4):
             raise ValueError(f"stem is {stem}: use 1, 2 or 4")
-        if pixel_functions and in_channels != 1:
-            raise ValueError(f"functions of a pixel are of one channel, not of {in_channels}")
+        if likelihood and in_channels != 1:
+            raise ValueError(f"likelihood ratios are of one channel, not of {in_channels}")
         self.stem = stem
         self.multiple = stem * 2 ** (levels - 1)
         widths = [min(base * 2**level, widest or base * 2**level) for level in range(levels)]
-        self.pixels = PixelFunctions(pixel_functions, base, stem) if pixel_functions else nn.PixelUnshuffle(stem)
-        inputs = [base if pixel_functions else in_channels * stem**2, *widths]
+        self.pixels = LikelihoodStem(stem) if likelihood else nn.PixelUnshuffle(stem)
+        inputs = [self.pixels.channels if isinstance(self.pixels, LikelihoodStem) else in_channels * stem**2, *widths]
         self.encoder = nn.ModuleList(
             EncoderLevel(i, o, dropout, attends=level >= attention_from)
             for level, (i, o) in enumerate(pairwise(inputs[:-1]))
@@ -89,7 +90,10 @@ class AttentionUNet(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """Logits of the foreground, one per pixel."""
         check_sides(image, self.multiple)
-        x = self.pixels(image)
+        return self.of_folded(self.pixels(image))
+
+    def of_folded(self, x: Tensor) -> Tensor:
+        """The same from what the stem made of the image, (B, channels, H/stem, W/stem)."""
         skips = []
         for level in self.encoder:
             skip, x = level(x)

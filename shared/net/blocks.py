@@ -20,47 +20,6 @@ class DoubleConv(nn.Sequential):
         )
 
 
-class PixelFunctions(nn.Module):
-    """Learned functions of each pixel's value, then `stem`×`stem` pixels folded into `out_channels` channels.
-
-    How much a value says about a dot depends on the noise: under salt and pepper the extremes say nothing, of few
-    photons any one says much. The best summary of pixels of independent noise is a sum of log-likelihood ratios, each
-    a curved function of one pixel, which a convolution cannot form once it has summed the pixels. So each pixel first
-    gets `count` functions relu(a·value + b), and what is summed is those.
-    """
-
-    def __init__(self, count: int, out_channels: int, stem: int) -> None:
-        super().__init__()
-        self.stem = stem
-        slopes = 1.0 - 2.0 * torch.arange(count).remainder(2)  # rising and falling ramps in turn
-        self.slope = nn.Parameter(slopes)
-        self.offset = nn.Parameter(2 * torch.rand(count) - 1)  # they begin within a deviation of the mean
-        self.merge = nn.Sequential(
-            nn.Conv2d(count * stem**2, out_channels, 1, bias=False), nn.BatchNorm2d(out_channels)
-        )
-
-    def forward(self, image: Tensor) -> Tensor:
-        """Standardised (B, 1, H, W) → (B, out_channels, H/stem, W/stem)."""
-        kernel, offsets = self._kernel()
-        folded = F.pixel_unshuffle(image, self.stem).contiguous(memory_format=torch.channels_last)
-        merged: Tensor = self.merge(F.relu_(F.conv2d(folded, kernel, offsets)))
-        return merged
-
-    def as_layers(self) -> nn.Sequential:
-        """The same of torch's own layers, with the functions' convolution worked out once. Shares `merge`."""
-        kernel, offsets = self._kernel()
-        functions = nn.Conv2d(kernel.shape[1], kernel.shape[0], 1)
-        functions.weight = nn.Parameter(kernel.detach(), requires_grad=False)
-        functions.bias = nn.Parameter(offsets.detach(), requires_grad=False)
-        return nn.Sequential(nn.PixelUnshuffle(self.stem), functions, nn.ReLU(inplace=True), self.merge)
-
-    def _kernel(self) -> tuple[Tensor, Tensor]:
-        # The functions are the same at each of the folded places. As one kernel after the folding they take a third of
-        # the time that a convolution of so few channels takes at full resolution.
-        places = torch.eye(self.stem**2, device=self.slope.device)
-        return torch.kron(self.slope[:, None], places)[:, :, None, None], self.offset.repeat_interleave(self.stem**2)
-
-
 class CBAM(nn.Module):
     """Convolutional block attention: channel gates, then spatial gates (Woo et al. 2018, eqs. 1–3)."""
 

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from shared.net.architectures import in_channels_last
-from shared.net.blocks import PixelFunctions
 
 _CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
 
@@ -30,30 +29,14 @@ class InFloat32(nn.Module):
         return result.to(self.dtype)
 
 
-class ByImage(nn.Module):
-    """Runs a layer on one image of a batch after the other: what it makes in between stays in a CPU's cache."""
-
-    def __init__(self, layer: nn.Module) -> None:
-        super().__init__()
-        self.layer = layer
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Shapes as the layer's."""
-        return torch.cat([self.layer(image) for image in torch.split(x, 1)])
-
-
-def for_inference(net: nn.Module, dtype: torch.dtype = torch.float32, *, by_image: bool = False) -> nn.Module:
+def for_inference(net: nn.Module, dtype: torch.dtype = torch.float32) -> nn.Module:
     """A copy of the network, to be run in eval mode, and under autocast to `dtype` where that is not float32.
 
     Batch normalisation is folded into the convolutions. In reduced precision the convolutions' weights are cast here,
     once, instead of by autocast in every pass. The first convolution stays in float32: rounding the image itself
-    costs more accuracy than all other layers' rounding, and the layer is cheap. With `by_image` a stem of pixel
-    functions, whose intermediate result is many times the image, takes one image at a time.
+    costs more accuracy than all other layers' rounding, and the layer is cheap.
     """
     net = copy.deepcopy(net).eval().requires_grad_(False)
-    for name, module in list(net.named_modules()):
-        if isinstance(module, PixelFunctions):
-            _replace(net, name, ByImage(module.as_layers()) if by_image else module.as_layers())
     net = in_channels_last(fold_batch_norm(net).eval())
     if dtype == torch.float32:
         return net

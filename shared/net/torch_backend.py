@@ -23,7 +23,7 @@ class TorchBackend:
     """
 
     def __init__(self, net: nn.Module, device: torch.device, dtype: torch.dtype) -> None:
-        self._net = for_inference(net, dtype, by_image=device.type == "cpu")
+        self._net = for_inference(net, dtype)
         self._device = device
         self._dtype = dtype
         self._of_thread = threading.local()

@@ -19,6 +19,7 @@ from admin import tokens
 from admin.accounts import Role, ensure_first_account
 from admin.ui.pictures import THUMBNAIL
 from shared.config import child_environment, load_settings
+from shared.jobs.migrate import migrate
 from shared.jobs.models import ModelRegistry
 from shared.jobs.state import JobStatus
 from shared.services import Services, connect
@@ -45,7 +46,7 @@ def services(tmp_path: Path, broker_url: str) -> Iterator[Services]:
         admin_password=SecretStr(PASSWORD),
     )
     services = connect(settings)
-    services.database.migrate()
+    migrate(services.database)
     services.store.prepare()
     ensure_first_account(settings, services.database)
     yield services

@@ -1,4 +1,4 @@
-"""Alembic's entry point; run by `Database.migrate`, which hands over its connection."""
+"""Alembic's entry point; run by `shared.jobs.migrate`, which hands over its connection."""
 
 from alembic import context
 

@@ -16,13 +16,14 @@ from admin.auth_limiter import MOST_ATTEMPTS_FROM_AN_ADDRESS, LoginLimiter
 from shared.config import load_settings
 from shared.errors import UsageError
 from shared.jobs.database import Database
+from shared.jobs.migrate import migrate
 from shared.services import connect
 
 
 @pytest.fixture
 def database(postgres_database_url: str) -> Iterator[Database]:
     database = Database(postgres_database_url)
-    database.migrate()
+    migrate(database)
     yield database
     database.close()
 

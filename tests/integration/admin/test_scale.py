@@ -14,6 +14,7 @@ from sqlalchemy import event, text
 from admin import queries
 from benchmarks.million_items import SHARD, Filled, Visitor, admin_over, analyse, fill, pages, rounds_of
 from shared.jobs.database import Database
+from shared.jobs.migrate import migrate
 from shared.jobs.retention import Retention, RetentionRules
 from shared.services import Services
 
@@ -36,7 +37,7 @@ def large(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         connection.execute(f"CREATE DATABASE {name}")
     url = f"{postgres_url.rpartition('/')[0]}/{name}"
     with admin_over(url, tmp_path_factory.mktemp("admin")) as (services, app):
-        services.database.migrate()
+        migrate(services.database)
         for _ in range(10):
             fill(services.database, Filled(200, 200))
         job = fill(services.database, Filled(ITEMS, ITEMS // 2 // SHARD * SHARD, running=SHARD, fails=3))

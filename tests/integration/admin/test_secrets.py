@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from admin import accounts, tokens
 from admin.app import create_app
 from shared.config import Settings, child_environment, load_settings
+from shared.jobs.migrate import migrate
 from shared.services import connect
 from tests import simulated_worker
 from tests.servers import S3Endpoint
@@ -47,7 +48,7 @@ def settings(postgres_database_url: str, s3_endpoint: S3Endpoint, broker_url: st
         log_level="DEBUG",
     )
     services = connect(settings)
-    services.database.migrate()
+    migrate(services.database)
     services.store.prepare()
     accounts.ensure_first_account(settings, services.database)
     services.close()

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from shared.config import Settings, load_settings
+from shared.jobs.migrate import migrate
 from shared.services import Services, connect
 
 
@@ -26,7 +27,7 @@ def settings(database_url: str, broker_url: str, tmp_path: Path) -> Settings:
 @pytest.fixture
 def services(settings: Settings) -> Iterator[Services]:
     services = connect(settings)
-    services.database.migrate()
+    migrate(services.database)
     services.store.prepare()
     services.check()
     yield services

@@ -18,6 +18,7 @@ from producer.cli import main
 from shared.config import load_settings
 from shared.errors import ItemErrorCode
 from shared.images.codec import encode_grey, encode_mask, encode_probability
+from shared.jobs.migrate import migrate
 from shared.jobs.records import ClaimedItem, Failure, Outcome, Success
 from shared.jobs.tables import ShardRow
 from shared.services import Services, connect
@@ -45,7 +46,7 @@ def environment(tmp_path: Path, broker_url: str, monkeypatch: pytest.MonkeyPatch
 def services(environment: Path) -> Iterator[Services]:
     """The stack's services, ready, with nobody at work."""
     services = connect(load_settings())
-    services.database.migrate()
+    migrate(services.database)
     services.store.prepare()
     services.check()
     yield services

@@ -15,6 +15,7 @@ import pytest
 
 from shared.config import CHECKOUT, load_settings
 from shared.images.codec import encode_grey
+from shared.jobs.migrate import migrate
 from shared.jobs.records import Item, Job
 from shared.jobs.submission import Source, submit_images
 from shared.net.architectures import build
@@ -118,7 +119,7 @@ def make_stack(home: Path, checkpoint: Path, **settings: str) -> Stack:
         "OMP_NUM_THREADS": "1",
     } | settings
     services = connect(load_settings(**{name.lower(): value for name, value in variables.items()}))
-    services.database.migrate()
+    migrate(services.database)
     services.store.prepare()
     return Stack(services, dict(os.environ) | variables, home)
 

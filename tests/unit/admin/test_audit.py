@@ -10,6 +10,7 @@ from admin import cli
 from admin.prune import seconds_of
 from shared.config import load_settings
 from shared.errors import UsageError
+from shared.jobs.migrate import migrate
 from shared.jobs.tables import JobRow
 from shared.services import Services, connect
 from shared.store import keys
@@ -22,7 +23,7 @@ def services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Servic
     monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/delineate.sqlite3")
     monkeypatch.setenv("STORE_URL", (tmp_path / "objects").as_uri())
     services = connect(load_settings())
-    services.database.migrate()
+    migrate(services.database)
     services.store.prepare()
     yield services
     services.close()

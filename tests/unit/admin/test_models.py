@@ -8,6 +8,7 @@ from click.testing import CliRunner, Result
 
 from admin import cli
 from shared.config import load_settings
+from shared.jobs.migrate import migrate
 from shared.jobs.models import ModelRegistry
 from shared.services import connect
 
@@ -19,7 +20,7 @@ def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModelR
     monkeypatch.setenv("STORE_URL", (tmp_path / "objects").as_uri())
     monkeypatch.setenv("COLUMNS", "120")
     services = connect(load_settings())
-    services.database.migrate()
+    migrate(services.database)
     services.store.prepare()
     yield ModelRegistry(services.database, services.store)
     services.close()

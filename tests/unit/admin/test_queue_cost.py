@@ -8,6 +8,7 @@ from sqlalchemy.sql import Select
 
 from admin.metrics import BACKLOG, IN_WORK, Backlog, backlog, running
 from shared.jobs.database import Database
+from shared.jobs.migrate import migrate
 from shared.jobs.tables import ItemRow, JobRow, ShardRow
 
 ENDED_SHARDS = 3000
@@ -23,7 +24,7 @@ _ITEM = {"attempts": 1, "suspect": False}
 def database(database_url: str) -> Iterator[Database]:
     """Thousands of shards that have ended, one with pending items and one with running ones."""
     database = Database(database_url)
-    database.migrate()
+    migrate(database)
     with database.write() as connection:
         connection.execute(
             insert(JobRow), [_JOB | {"id": "old", "state": "succeeded"}, _JOB | {"id": "new", "state": "running"}]

@@ -6,6 +6,7 @@ import pytest
 
 from shared.jobs.claims import Claims
 from shared.jobs.database import Database
+from shared.jobs.migrate import migrate
 from shared.jobs.records import NewItem
 from shared.jobs.repository import Repository
 from shared.jobs.state import JobKind
@@ -17,7 +18,7 @@ MakeJob = Callable[..., tuple[str, list[str]]]
 @pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
     database = Database(database_url)
-    database.migrate()
+    migrate(database)
     yield database
     database.close()
 

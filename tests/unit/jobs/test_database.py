@@ -6,15 +6,15 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from alembic import command
 from alembic.autogenerate import compare_metadata
-from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import event, insert, select, text
 
 import shared.jobs
 from shared.errors import ConfigurationError, DatabaseFull, DatabaseUnavailable
-from shared.jobs.database import Database, db_now
+from shared.jobs.database import SCHEMA_VERSION, Database, db_now
+from shared.jobs.migrate import migrate
 from shared.jobs.tables import Base, UserRow
 
 
@@ -22,7 +22,12 @@ def test_the_migrations_make_exactly_the_tables(database: Database) -> None:
     with database.write() as connection:
         assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
     database.check()
-    database.migrate()  # twice does no harm
+    migrate(database)  # twice does no harm
+
+
+def test_the_version_that_is_asked_for_is_that_of_the_newest_migration() -> None:
+    revisions = ScriptDirectory(str(Path(shared.jobs.__file__).parent / "migrations"))
+    assert revisions.get_current_head() == SCHEMA_VERSION
 
 
 def test_an_empty_database_is_told_apart(database_url: str) -> None:
@@ -103,7 +108,7 @@ def test_a_broken_file_is_no_traceback(tmp_path: Path) -> None:
 
 def test_a_full_sqlite_database_says_so_loses_nothing_and_goes_on(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path / 'test.sqlite3'}", pool_size=1)
-    database.migrate()
+    migrate(database)
     user = insert(UserRow).values(name="first", password_hash="h", created_at=0.0)
     with database.write() as connection:
         connection.execute(user)
@@ -152,16 +157,12 @@ def test_the_index_of_a_large_table_is_made_while_others_write_and_again_after_a
     postgres_database_url: str,
 ) -> None:
     database = Database(postgres_database_url)
-    with database.engine.connect() as connection:
-        config = Config()
-        config.set_main_option("script_location", str(Path(shared.jobs.__file__).parent / "migrations"))
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0004")
+    migrate(database, "0004")
     with database.write() as connection:  # what an interrupted attempt left
         connection.execute(text("CREATE INDEX ix_items_failures ON items (job_id)"))
     statements: list[str] = []
     event.listen(database.engine, "before_cursor_execute", lambda _c, _u, statement, *_: statements.append(statement))
-    database.migrate()
+    migrate(database)
     made = [statement for statement in statements if "CREATE INDEX" in statement and "ON items" in statement]
     assert len(made) == 1
     assert "CONCURRENTLY" in made[0]

@@ -2,12 +2,12 @@ import hashlib
 from typing import Any
 
 import pytest
-from alembic import command
 from sqlalchemy import delete, exc, insert, text
 
 from shared.errors import UsageError
 from shared.jobs.claims import Claims
-from shared.jobs.database import Database, _alembic_config
+from shared.jobs.database import Database
+from shared.jobs.migrate import migrate
 from shared.jobs.models import ModelRegistry
 from shared.jobs.repository import Repository
 from shared.jobs.tables import ModelRow
@@ -151,10 +151,7 @@ def test_a_model_that_a_job_names_cannot_be_deleted(registry, database: Database
 
 def test_the_migration_keeps_every_job_shard_and_item(database_url: str):
     database = Database(database_url)
-    with database.write() as connection:
-        config = _alembic_config()
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0001")
+    migrate(database, "0001")
     job, shard, item = (f"00000000-0000-7000-8000-00000000000{n}" for n in range(3))
     with database.write() as connection:
         for statement in (
@@ -166,7 +163,7 @@ def test_the_migration_keeps_every_job_shard_and_item(database_url: str):
             f" VALUES ('{item}', '{job}', '{shard}', 0, 'a.png', 'k', 'pending', 0, false)",
         ):
             connection.execute(text(statement))
-    database.migrate()
+    migrate(database)
     database.check()
     assert Repository(database).job(job).model is None
     claim = Claims(database, lease_seconds=60, max_attempts=3).claim(shard, worker="w")

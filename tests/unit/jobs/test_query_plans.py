@@ -12,6 +12,7 @@ from sqlalchemy import event
 from shared.jobs.claims import Claims
 from shared.jobs.database import Database
 from shared.jobs.dispatch import Dispatcher
+from shared.jobs.migrate import migrate
 from shared.jobs.records import NewItem
 from shared.jobs.repository import Repository
 from shared.jobs.state import JobKind
@@ -54,7 +55,7 @@ def test_the_work_does_not_grow_with_the_backlog(database: Database, tmp_path: P
     """In steps of SQLite's machine, which are the same in every run."""
     small = steps_of(database, shards=200)
     other = Database(f"sqlite:///{tmp_path / 'other.sqlite3'}")
-    other.migrate()
+    migrate(other)
     large = steps_of(other, shards=2000)
     other.close()
     assert small.keys() == large.keys()

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from shared.errors import ItemErrorCode, UsageError
 from shared.jobs.claims import Claims
 from shared.jobs.database import Database
+from shared.jobs.migrate import migrate
 from shared.jobs.records import Failure, Item, NewItem, Success
 from shared.jobs.repository import Repository
 from shared.jobs.results import (
@@ -121,7 +122,7 @@ def _success(item_id: str, **values: object) -> Success:
 def job(tmp_path: Path) -> tuple[Repository, str]:
     """A job of four: succeeded, failed in the worker, failed while submitting, pending."""
     database = Database(f"sqlite:///{tmp_path / 'db.sqlite3'}")
-    database.migrate()
+    migrate(database)
     repository = Repository(database)
     job_id = repository.create_job(JobKind.IMAGES, name="n", submitted_by="t")
     items = [

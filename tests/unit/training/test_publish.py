@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from shared.config import load_settings
+from shared.jobs.migrate import migrate
 from shared.jobs.models import ModelRegistry
 from shared.net.architectures import build
 from shared.net.checkpoint import METADATA_NAME, WEIGHTS_NAME, Metadata, save_checkpoint
@@ -21,7 +22,7 @@ def services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/test.sqlite3")
     monkeypatch.setenv("STORE_URL", (tmp_path / "objects").as_uri())
     services = connect(load_settings())
-    services.database.migrate()
+    migrate(services.database)
     services.store.prepare()
     yield services
     services.close()

@@ -10,6 +10,7 @@ import pytest
 
 from shared.config import load_settings
 from shared.images.codec import DecodedImage, DecodeLimits, decode, encode_grey
+from shared.jobs.migrate import migrate
 from shared.jobs.records import Item, NewItem
 from shared.jobs.state import JobKind
 from shared.jobs.tables import new_id
@@ -82,7 +83,7 @@ def services(tmp_path: Path) -> Iterator[Services]:
         )
     )
     services = replace(opened, dispatcher=NoDispatcher())  # type: ignore[arg-type]
-    services.database.migrate()
+    migrate(services.database)
     services.store.prepare()
     yield services
     services.close()

@@ -8,6 +8,7 @@ from admin.standalone.first_account import prepare_first_account
 from admin.standalone.home import Home, read_secret
 from shared.config import Settings, load_settings
 from shared.jobs.database import Database
+from shared.jobs.migrate import migrate
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def home(settings: Settings) -> Iterator[Home]:
 @pytest.fixture
 def database(settings: Settings) -> Iterator[Database]:
     database = Database(settings.database)
-    database.migrate()
+    migrate(database)
     yield database
     database.close()
 

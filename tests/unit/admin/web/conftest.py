@@ -21,6 +21,7 @@ from admin.app import create_app
 from admin.context import DECODERS
 from shared.config import Settings, load_settings
 from shared.jobs.database import Database
+from shared.jobs.migrate import migrate
 from shared.services import Services, connect
 
 PASSWORD = "a password of many words"
@@ -42,7 +43,7 @@ def prepared_database(tmp_path_factory: pytest.TempPathFactory, cheap_hashes: No
     """A database with all tables and the account `ana`, to be copied: migrating takes its time."""
     path = tmp_path_factory.mktemp("database") / "prepared.sqlite3"
     database = Database(f"sqlite:///{path}")
-    database.migrate()
+    migrate(database)
     accounts.set_password(database, "ana", PASSWORD)
     database.close()
     return path

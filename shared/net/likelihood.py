@@ -1,0 +1,92 @@
+"""How much each pixel says for a dot, read from the image's own histogram.
+
+Where pixels' noise is independent, all that an image says of a dot is in the sum, over the dot's pixels, of the
+log-likelihood ratio log p(value | dot) − log p(value | ground). What that ratio is depends on the noise: under salt
+and pepper the extremes say nothing, of few photons any one says much, where contrast is inverted the dark ones do. Noise
+of one kind and strength gives a histogram of one shape, so the histogram tells it.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+LEVELS = 256  # bins of the histogram
+_PADDING = LEVELS  # what stands for padding, beside them
+_RANGE = 14.0  # deviations above the lowest value, beyond which values count as the highest: a few hot pixels
+_LARGEST_RATIO = 8.0
+_SMALLEST_SCALE = 1e-3
+
+
+class DotLikelihood(nn.Module):
+    """Standardised images → their log-likelihood ratios, by a table that a small network makes of the histogram.
+
+    The network (`table`) is fitted on simulated histograms before all else (`training.likelihood`), and then stays as
+    it is. Values of exactly 0, which is what images smaller than a tile are padded with, count for nothing.
+    """
+
+    def __init__(self, hidden: int = 256) -> None:
+        super().__init__()
+        self.table = nn.Sequential(
+            nn.Linear(2 * LEVELS, hidden), nn.GELU(), nn.Linear(hidden, hidden), nn.GELU(), nn.Linear(hidden, LEVELS)
+        )
+        self.requires_grad_(False)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, 1, H, W) → the ratios in units of their root mean square, same shape, and log of that, (B, 1, 1, 1)."""
+        with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
+            images = images.float()
+            levels = quantise(images)
+            shares = _histograms(levels)
+            ratios = self.ratios(shares)
+            scale = (shares * ratios.square()).sum(1, keepdim=True).sqrt().clamp(min=_SMALLEST_SCALE)
+            tables = torch.cat([ratios / scale, torch.zeros_like(scale)], 1)
+            offsets = (LEVELS + 1) * torch.arange(len(images), dtype=levels.dtype, device=levels.device)
+            looked_up = tables.flatten().index_select(0, (levels + offsets[:, None]).flatten())
+        return looked_up.view(images.shape), scale.log()[:, :, None, None]
+
+    def ratios(self, histograms: Tensor) -> Tensor:
+        """(B, LEVELS) shares of the pixels → the log-likelihood ratio of each level, (B, LEVELS)."""
+        shapes = torch.cat([(histograms * LEVELS).clamp(max=8), torch.log(histograms + 1e-5) / 4 + 1.5], 1)
+        ratios: Tensor = self.table(shapes).clamp(-_LARGEST_RATIO, _LARGEST_RATIO)
+        return ratios
+
+
+class LikelihoodStem(nn.Module):
+    """Folds `stem`×`stem` pixels into channels: their ratios, their values, and the logarithm of the ratios' scale."""
+
+    def __init__(self, stem: int) -> None:
+        super().__init__()
+        self.stem = stem
+        self.channels = 2 * stem**2 + 1
+        self.likelihood = DotLikelihood()
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Standardised (B, 1, H, W) → (B, channels, H/stem, W/stem)."""
+        if images.device.type == "cpu":  # one by one: what is made on the way stays in the cache
+            return torch.cat([self._folded(image) for image in torch.split(images, 1)])
+        return self._folded(images)
+
+    def _folded(self, images: Tensor) -> Tensor:
+        ratios, scale = self.likelihood(images)
+        folded = F.pixel_unshuffle(torch.cat([ratios, images], 1), self.stem)
+        return torch.cat([folded, scale.expand(-1, -1, *folded.shape[2:])], 1)
+
+
+def quantise(images: Tensor) -> Tensor:
+    """(B, 1, H, W) → int32 (B, H·W): 0 for an image's lowest value to LEVELS − 1 for its highest, and _PADDING."""
+    values = images.flatten(1)
+    low = values.amin(1, keepdim=True)
+    span = (values.amax(1, keepdim=True) - low).clamp(min=1e-6, max=_RANGE)
+    levels = ((values - low) * ((LEVELS - 1) / span)).round_().clamp_(max=LEVELS - 1)
+    return levels.masked_fill_(values == 0, _PADDING).int()
+
+
+def _histograms(levels: Tensor) -> Tensor:
+    """Shares of each image's pixels, (B, LEVELS), padding left out."""
+    if levels.device.type == "cpu":
+        counts = torch.stack([torch.bincount(image, minlength=LEVELS + 1) for image in levels])
+    else:  # where bincount would wait for the device
+        counts = torch.zeros(len(levels), LEVELS + 1, dtype=torch.int32, device=levels.device)
+        counts.scatter_add_(1, levels.long(), torch.ones_like(levels))
+    shares = counts[:, :LEVELS].float()
+    return shares / shares.sum(1, keepdim=True).clamp(min=1)
