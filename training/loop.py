@@ -137,21 +137,21 @@ class TrainingRun:
         """AdamW's, of the next step."""
         return self.config.optimiser.lr * lr_factor(self.done, self._warmup)
 
-    def fit_likelihood(self) -> float | None:
+    def fit_likelihood(self) -> bool:
         """Before the first step of a new run: fit the table of a network that has one (`training.likelihood`).
 
-        Returns what it loses, None where there is nothing to fit. Of several processes the first one's table counts.
+        Returns whether there was one to fit. Of several processes the first one's table counts.
         """
         stem = self.net.get_submodule("pixels") if isinstance(self.net, AttentionUNet) else None
         if not isinstance(stem, LikelihoodStem) or self.start is not None or self.position.images:
-            return None
+            return False
         started = time.monotonic()
-        lost = fit(stem.likelihood, self.config.likelihood, seed=self.config.seed, stop=self.stop_asked)
+        fit(stem.likelihood, self.config.likelihood, seed=self.config.seed, stop=self.stop_asked)
         for fitted in stem.likelihood.state_dict().values():
             self.processes.sum(fitted if self.processes.is_first else fitted.zero_())
         self.average.net.load_state_dict(self.net.state_dict())
         self.position.seconds += time.monotonic() - started
-        return lost
+        return True
 
     def steps(self) -> Iterator[None]:
         """Train; yield after every step. Ends with the budget, or where `stop_asked` says so."""

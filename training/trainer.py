@@ -87,8 +87,9 @@ class Trainer:
         validated = run.position.images
         with Interruption() as interruption, self.display, self._journal() as journal:
             run.stop_asked = interruption.asked
-            if (lost := run.fit_likelihood()) is not None:
-                self.display.say(f"likelihood table fitted: it loses {lost:.1%} of what knowing the noise would tell")
+            if run.fit_likelihood():
+                count = self.config.likelihood.histograms
+                self.display.say(f"what pixels say for a dot: fitted on {count:,} simulated histograms")
             self._begin_stretch()
             validate_at = self._next_validation()
             for _ in () if self.stopping.is_over else run.steps():  # over already: a resumed run

@@ -4,8 +4,8 @@ import logging
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable
-from concurrent.futures import Future
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, replace
 from threading import Semaphore
@@ -85,6 +85,11 @@ class ItemProcessor:
         self._tiles_in_flight = tiles_in_flight
         self._loading = Semaphore(io_threads)
         self._storing = Semaphore(io_threads)
+        self._putting = ThreadPoolExecutor(io_threads, thread_name_prefix="put")
+
+    def close(self) -> None:
+        """End the threads, once no item is in work."""
+        self._putting.shutdown()
 
     def process(self, item: ClaimedItem, held: HeldClaim, model: ReadyModel) -> Outcome:
         """Return how the item ended under this model; its objects are stored by then.
@@ -152,8 +157,7 @@ class ItemProcessor:
         mask_key, probability_key = keys.mask(item.job_id, item.id), keys.probability(item.job_id, item.id)
         with self._storing:
             held.check()
-            self._put(mask_key, result.mask_png)
-            self._put(probability_key, result.probability_png)
+            self._put({probability_key: result.probability_png, mask_key: result.mask_png})
         return _success(item, model, scale, result.measured, (result.height, result.width), result.note, started)
 
     def _load(self, item: ClaimedItem, scale: float) -> _Source:
@@ -216,14 +220,12 @@ class ItemProcessor:
         measured = Measured.of(count_levels(levels), threshold)
         mask_key, probability_key = keys.mask(job, item.id), keys.probability(job, item.id)
         with metrics.ENCODE.time():
-            mask_png, probability_png = encode_mask(mask), encode_probability(levels)
-        self._put(mask_key, mask_png)
-        self._put(probability_key, probability_png)
-        source_key = truth_key = None
-        if source.generated is not None and source.truth is not None:
-            source_key, truth_key = keys.source(job, item.id, ".png"), keys.truth(job, item.id)
-            self._put(source_key, encode_grey(source.generated))
-            self._put(truth_key, encode_mask(source.truth))
+            objects = {probability_key: encode_probability(levels), mask_key: encode_mask(mask)}
+            source_key = truth_key = None
+            if source.generated is not None and source.truth is not None:
+                source_key, truth_key = keys.source(job, item.id, ".png"), keys.truth(job, item.id)
+                objects |= {source_key: encode_grey(source.generated), truth_key: encode_mask(source.truth)}
+        self._put(objects)
         success = _success(item, model, scale, measured, (mask.shape[0], mask.shape[1]), source.note, started)
         return replace(
             success,
@@ -233,9 +235,17 @@ class ItemProcessor:
             iou=None if source.truth is None else iou(mask, source.truth),
         )
 
-    def _put(self, key: str, data: bytes) -> None:
+    def _put(self, objects: Mapping[str, bytes]) -> None:
+        """Store all of them at once: whoever waits for a single image waits for one round trip."""
+        first, *others = objects.items()
         with metrics.STORE.time():
-            self._store.put(key, data, PNG)
+            also = [self._putting.submit(self._store.put, *other, PNG) for other in others]
+            try:
+                self._store.put(*first, PNG)
+            finally:
+                wait(also)
+        for each in also:
+            each.result()
 
 
 def _success(

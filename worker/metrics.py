@@ -62,7 +62,7 @@ DECODE = Stage("decode")  # bytes to pixels in a process of their own, or the sy
 WAIT = Stage("wait")  # for memory: other images hold all of the pixel budget
 INFER = Stage("infer")  # all tiles of an image through the network, their wait for a batch included
 ENCODE = Stage("encode")  # mask and probability map to PNG
-STORE = Stage("store")  # each object into the object store
+STORE = Stage("store")  # the objects of an image into the object store
 COMMIT = Stage("commit")  # the results of a claim into the database, outages waited out
 NETWORK = Stage("network", BATCH_SECONDS)  # one batch, in a thread of the batcher
 

@@ -105,6 +105,7 @@ class Pipeline:
     def close(self) -> None:
         """End the threads, once no shard is in work."""
         self._pool.shutdown()
+        self._items.close()
 
     def _run_urgent(self, shard_id: str) -> Claim | None:
         """Run what must not wait behind the hints of a larger job: so it waits for one claim at most."""

@@ -78,7 +78,8 @@ class AttentionUNet(nn.Module):
         self.multiple = stem * 2 ** (levels - 1)
         widths = [min(base * 2**level, widest or base * 2**level) for level in range(levels)]
         self.pixels = LikelihoodStem(stem) if likelihood else nn.PixelUnshuffle(stem)
-        inputs = [self.pixels.channels if isinstance(self.pixels, LikelihoodStem) else in_channels * stem**2, *widths]
+        self.stem_channels = self.pixels.channels if isinstance(self.pixels, LikelihoodStem) else in_channels * stem**2
+        inputs = [self.stem_channels, *widths]
         self.encoder = nn.ModuleList(
             EncoderLevel(i, o, dropout, attends=level >= attention_from)
             for level, (i, o) in enumerate(pairwise(inputs[:-1]))

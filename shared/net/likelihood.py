@@ -2,8 +2,8 @@
 
 Where pixels' noise is independent, all that an image says of a dot is in the sum, over the dot's pixels, of the
 log-likelihood ratio log p(value | dot) − log p(value | ground). What that ratio is depends on the noise: under salt
-and pepper the extremes say nothing, of few photons any one says much, where contrast is inverted the dark ones do. Noise
-of one kind and strength gives a histogram of one shape, so the histogram tells it.
+and pepper the extremes say nothing, of few photons any one says much, where contrast is inverted the dark ones do.
+Noise of one kind and strength gives a histogram of one shape, so the histogram tells it.
 """
 
 import torch

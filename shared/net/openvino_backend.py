@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from shared.errors import ConfigurationError, DeviceOutOfMemory
-from shared.net.inference import OfSplitImages, for_inference, split
+from shared.net.attention_unet import AttentionUNet
+from shared.net.inference import AfterStem, OfSplitImages, for_inference, split
 from shared.net.tiling import TILE_SIZE
 from shared.net.torch_backend import PROBABILITY_LEVELS
 
@@ -54,8 +55,13 @@ class OpenVINOBackend:
             ) from error
         self._core = openvino.Core()
         ready = for_inference(net)
-        self._channels = 1 if dtype == torch.float32 else 2
-        self._model = _convert(_WithLevels(ready if self._channels == 1 else OfSplitImages(ready)), self._channels)
+        self._stem = ready.pixels if isinstance(ready, AttentionUNet) else nn.Identity()
+        rest = AfterStem(ready) if isinstance(ready, AttentionUNet) else ready
+        self._fold, self._channels = (rest.net.stem, rest.channels) if isinstance(rest, AfterStem) else (1, 1)
+        self._is_split = dtype != torch.float32
+        if self._is_split:
+            rest, self._channels = OfSplitImages(rest, self._channels), 2 * self._channels
+        self._model = _convert(_WithLevels(rest), self._channels)
         self._options = {
             "INFERENCE_PRECISION_HINT": _PRECISIONS[dtype],
             "NUM_STREAMS": threads,
@@ -88,13 +94,15 @@ class OpenVINOBackend:
 
     def _input(self, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
         """As the compiled network takes them; in this thread's own memory, since fresh memory costs more than this."""
-        if self._channels == 1:
-            return tiles[:, None]
-        kept: Tensor | None = getattr(self._of_thread, "halves", None)
-        shape = (len(tiles), 2, *tiles.shape[1:])
-        if kept is None or kept.shape[2:] != shape[2:] or len(kept) < len(tiles):
-            kept = self._of_thread.halves = torch.empty(shape)
-        return cast(NDArray[np.float32], split(torch.from_numpy(tiles), kept[: len(tiles)]).numpy())
+        with torch.inference_mode():
+            folded: Tensor = self._stem(torch.from_numpy(tiles)[:, None])
+            if not self._is_split:
+                return cast(NDArray[np.float32], folded.numpy())
+            kept: Tensor | None = getattr(self._of_thread, "halves", None)
+            if kept is None or kept.shape[2:] != folded.shape[2:] or len(kept) < len(folded):
+                kept = torch.empty(len(folded), self._channels, *folded.shape[2:])
+                self._of_thread.halves = kept
+            return cast(NDArray[np.float32], split(folded, kept[: len(folded)]).numpy())
 
     def _request(self, shape: Shape) -> "openvino.InferRequest":
         """This thread's own request for tiles of this shape, in batches of any size."""
@@ -103,7 +111,7 @@ class OpenVINOBackend:
             with self._compiling:
                 if shape not in self._compiled:
                     model = self._model.clone()
-                    model.reshape([-1, self._channels, *shape])
+                    model.reshape([-1, self._channels, *(side // self._fold for side in shape)])
                     self._compiled[shape] = self._core.compile_model(model, "CPU", self._options)
             requests[shape] = self._compiled[shape].create_infer_request()
         return requests[shape]

@@ -13,7 +13,7 @@ from shared.errors import ConfigurationError
 from shared.images.normalise import standardise
 from shared.net.architectures import build
 from shared.net.checkpoint import load_checkpoint
-from shared.net.inference import InFloat32, OfSplitImages, fold_batch_norm, for_inference, split
+from shared.net.inference import AfterStem, InFloat32, OfSplitImages, fold_batch_norm, for_inference, split
 from shared.net.predictor import Predictor
 from shared.synth import synthesise
 from tests.unit.net.conftest import TINY
@@ -38,17 +38,16 @@ def with_random_statistics(net: nn.Module) -> nn.Module:
     ("name", "arguments"),
     [
         ("attention_unet", TINY),
-        ("attention_unet", TINY | {"stem": 4, "pixel_functions": 3}),
+        ("attention_unet", TINY | {"stem": 4, "likelihood": True}),
         ("unet", {"base": 4, "levels": 3, "dropout": 0.1}),
     ],
 )
-@pytest.mark.parametrize("by_image", [False, True])
-def test_without_batch_norm_the_network_says_the_same(name, arguments, by_image):
+def test_without_batch_norm_the_network_says_the_same(name, arguments):
     torch.manual_seed(0)
     net = with_random_statistics(build(name, arguments))
     before = copy.deepcopy(net.state_dict())
     image = torch.randn(2, 1, 64, 64)
-    folded = for_inference(net, by_image=by_image)
+    folded = for_inference(net)
     assert not any(isinstance(module, nn.BatchNorm2d) for module in folded.modules())
     with torch.inference_mode():
         torch.testing.assert_close(folded(image), net(image), atol=1e-4, rtol=1e-4)
@@ -81,31 +80,34 @@ def test_weights_are_cast_once_but_for_the_first_layer_s_that_runs():
     assert net.last.weight.dtype == torch.bfloat16
 
 
-def test_functions_of_pixels_are_worked_out_in_float32():
-    net = for_inference(build("attention_unet", TINY | {"stem": 4, "pixel_functions": 3}), torch.bfloat16)
-    unshuffle, functions, _, merge = net.pixels
-    assert isinstance(unshuffle, nn.PixelUnshuffle)
-    assert isinstance(functions, InFloat32)
-    assert merge[0].weight.dtype == torch.bfloat16
+def test_the_likelihood_is_worked_out_in_float32():
+    net = build("attention_unet", TINY | {"stem": 4, "likelihood": True})
+    ready = for_inference(net, torch.bfloat16)
+    assert isinstance(ready.encoder[0].conv[0], InFloat32)
+    image = torch.randn(1, 1, 64, 64)
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(ready.pixels(image), net.pixels(image))
 
 
 def test_an_image_is_split_into_two_that_bfloat16_holds():
-    images = torch.randn(2, 8, 8)
+    images = torch.randn(2, 3, 8, 8)
     halves = split(images)
-    large, small = halves.unbind(1)
+    large, small = halves.chunk(2, 1)
     assert torch.equal(large, large.bfloat16().float())
     assert torch.equal(large + small, images)
     assert (small.abs() <= images.abs() / 2**8).all()
     assert split(images, halves) is halves
 
 
-@pytest.mark.parametrize("arguments", [TINY, TINY | {"stem": 4}, TINY | {"stem": 4, "pixel_functions": 3}])
+@pytest.mark.parametrize("arguments", [TINY, TINY | {"stem": 4}, TINY | {"stem": 4, "likelihood": True}])
 def test_a_network_of_split_images_says_the_same(arguments):
     net = for_inference(with_random_statistics(build("attention_unet", arguments)))
-    images = torch.randn(2, 64, 64)
+    images = torch.randn(2, 1, 64, 64)
     with torch.inference_mode():
-        before = net(images[:, None])
-        torch.testing.assert_close(OfSplitImages(net)(split(images)), before, atol=1e-3, rtol=1e-3)
+        before, folded, rest = net(images), net.pixels(images), AfterStem(net)
+        torch.testing.assert_close(rest(folded), before)
+        split_rest = OfSplitImages(rest, rest.channels)
+        torch.testing.assert_close(split_rest(split(folded)), before, atol=1e-3, rtol=1e-3)
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ SMOKE = Path(training.__file__).parent / "configs" / "smoke.yaml"
 TINY_RUN = (
     "name=tiny",
     "model.arguments.base=4",
+    "model.arguments.likelihood=false",
     "data.size=64",
     "data.samples=32",
     "data.validation_samples=4",

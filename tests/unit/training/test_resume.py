@@ -23,10 +23,10 @@ pytestmark = pytest.mark.usefixtures("no_pictures")
 
 @pytest.fixture
 def stop_before_step(monkeypatch):
-    """Let the next run be asked to stop before the step of this number, from 1."""
+    """Let the next run be asked to stop before the step of this number, from 1, and so many looks on."""
 
-    def arrange(number):
-        asked = iter([*[False] * (number - 1), True])
+    def arrange(number, looks=1):
+        asked = iter([*[False] * (number - 1), *[True] * looks])
         monkeypatch.setattr(Interruption, "asked", lambda self: next(asked, False))
 
     return arrange
@@ -45,24 +45,26 @@ def without_times(found):
     return [{k: v for k, v in record.items() if k not in ("minutes", "images_per_second")} for record in found]
 
 
+LIKELIHOOD = ("model.arguments.likelihood=true", "likelihood={histograms: 20, passes: 1, batch_size: 18}")
+LOOKS_WHILE_FITTING = 4  # one before each 8 histograms, and one before the only step
 MUON = ("optimiser.kind=muon", "optimiser.precise_bn_images=16", "model.arguments.base=8")
 
 
 @pytest.mark.parametrize(
     ("steps", "overrides"),
-    # In the first epoch, at its end (two ways), in the second epoch.
-    [(2, ()), (4, ()), (5, ()), (7, ()), (7, MUON)],
+    # In the first epoch, at its end (two ways), in the second epoch; and while something is fitted before the first.
+    [(2, ()), (4, ()), (5, ()), (7, ()), (7, MUON), (LOOKS_WHILE_FITTING + 2, LIKELIHOOD), (3, LIKELIHOOD)],
 )
 def test_resuming_gives_the_weights_of_an_uninterrupted_run_bit_by_bit(steps, overrides, tmp_path, stop_before_step):
     assert run_tiny(tmp_path / "whole", *overrides) == 0
-    stop_before_step(steps)
+    stop_before_step(steps, looks=2 if steps < LOOKS_WHILE_FITTING and overrides is LIKELIHOOD else 1)
     assert run_tiny(tmp_path / "stopped", *overrides) == 0
     assert train.main(["--resume", str(tmp_path / "stopped"), "--device", "cpu"]) == 0
 
     whole, resumed = (load_file(tmp_path / name / STATE_NAME) for name in ("whole", "stopped"))
     assert whole.keys() == resumed.keys()
     assert any(name.startswith("moments.0.0.exp_avg_sq") for name in whole)
-    assert any(name.endswith("momentum_buffer") for name in whole) == bool(overrides)
+    assert any(name.endswith("momentum_buffer") for name in whole) == (overrides is MUON)
     for name, tensor in whole.items():
         assert torch.equal(tensor, resumed[name]), name
     assert load_checkpoint(tmp_path / "whole").sha256 == load_checkpoint(tmp_path / "stopped").sha256
