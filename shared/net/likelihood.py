@@ -32,7 +32,7 @@ class DotLikelihood(nn.Module):
         self.requires_grad_(False)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, 1, H, W) → the ratios in units of their root mean square, same shape, and log of that, (B, 1, 1, 1)."""
+        """Images (B, …) → the ratios in units of their root mean square, same shape, and log of that, (B, 1)."""
         with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
             images = images.float()
             levels = quantise(images)
@@ -42,7 +42,7 @@ class DotLikelihood(nn.Module):
             tables = torch.cat([ratios / scale, torch.zeros_like(scale)], 1)
             offsets = (LEVELS + 1) * torch.arange(len(images), dtype=levels.dtype, device=levels.device)
             looked_up = tables.flatten().index_select(0, (levels + offsets[:, None]).flatten())
-        return looked_up.view(images.shape), scale.log()[:, :, None, None]
+        return looked_up.view(images.shape), scale.log()
 
     def ratios(self, histograms: Tensor) -> Tensor:
         """(B, LEVELS) shares of the pixels → the log-likelihood ratio of each level, (B, LEVELS)."""
@@ -67,17 +67,17 @@ class LikelihoodStem(nn.Module):
         return self._folded(images)
 
     def _folded(self, images: Tensor) -> Tensor:
-        ratios, scale = self.likelihood(images)
-        folded = F.pixel_unshuffle(torch.cat([ratios, images], 1), self.stem)
-        return torch.cat([folded, scale.expand(-1, -1, *folded.shape[2:])], 1)
+        values = F.pixel_unshuffle(images, self.stem)
+        ratios, scale = self.likelihood(values)
+        return torch.cat([ratios, values, scale[:, :, None, None].expand(-1, -1, *values.shape[2:])], 1)
 
 
 def quantise(images: Tensor) -> Tensor:
-    """(B, 1, H, W) → int32 (B, H·W): 0 for an image's lowest value to LEVELS − 1 for its highest, and _PADDING."""
+    """(B, …) → int32 (B, pixels): 0 for an image's lowest value to LEVELS − 1 for its highest, and _PADDING."""
     values = images.flatten(1)
     low = values.amin(1, keepdim=True)
     span = (values.amax(1, keepdim=True) - low).clamp(min=1e-6, max=_RANGE)
-    levels = ((values - low) * ((LEVELS - 1) / span)).round_().clamp_(max=LEVELS - 1)
+    levels = torch.sub(values, low).mul_((LEVELS - 1) / span).round_().clamp_(max=LEVELS - 1)
     return levels.masked_fill_(values == 0, _PADDING).int()
 
 

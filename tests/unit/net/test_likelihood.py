@@ -92,7 +92,7 @@ def test_the_stem_folds_ratios_values_and_their_scale():
     ratios, scale = stem.likelihood(image[1:])
     torch.testing.assert_close(torch.pixel_shuffle(folded[1:, :16], 4), ratios)
     torch.testing.assert_close(torch.pixel_shuffle(folded[1:, 16:32], 4), image[1:])
-    torch.testing.assert_close(folded[1:, 32:], scale.expand(1, 1, 4, 6))
+    torch.testing.assert_close(folded[1:, 32:], scale[:, :, None, None].expand(1, 1, 4, 6))
 
 
 def test_autocast_leaves_the_ratios_alone(fitted):

@@ -52,7 +52,7 @@ def test_every_stage_is_timed_as_often_as_it_was_gone_through(pipeline, submit, 
     pipeline.process_shard(shard.id)
     stages = ("fetch", "decode", "wait", "infer", "encode", "store", "commit")
     counts = {stage: counted("delineate_stage_seconds_count", stage=stage) for stage in stages}
-    assert counts == {"fetch": 3, "decode": 3, "wait": 2, "infer": 2, "encode": 2, "store": 4, "commit": 1}
+    assert counts == {"fetch": 3, "decode": 3, "wait": 2, "infer": 2, "encode": 2, "store": 2, "commit": 1}
     assert all(counted("delineate_stage_seconds_sum", stage=stage) > 0 for stage in stages)
 
 
@@ -61,7 +61,7 @@ def test_a_synthetic_image_is_made_in_the_stage_of_decoding(pipeline, submit, co
     pipeline.process_shard(shard.id)
     assert counted("delineate_stage_seconds_count", stage="decode") == 1
     assert counted("delineate_stage_seconds_count", stage="fetch") == 0
-    assert counted("delineate_stage_seconds_count", stage="store") == 4
+    assert counted("delineate_stage_seconds_count", stage="store") == 1
 
 
 def test_images_of_a_cancelled_job(services, pipeline, submit, monkeypatch, counted: Difference):

@@ -153,6 +153,27 @@ def test_with_the_store_away_items_go_back_without_an_attempt_used(services, pip
     assert job.state is JobStatus.RUNNING
 
 
+@pytest.mark.parametrize("refused", ["mask", "prob"])
+def test_an_item_of_which_one_object_is_not_stored_waits_for_the_other(
+    services, pipeline, submit, monkeypatch, refused
+):
+    shard = submit({"a.png": png(64, 64)})
+    real_put = services.store.put
+    stored: list[str] = []
+
+    def put(key: str, *args: object) -> None:
+        if f"/{refused}/" in key:
+            raise StoreUnavailable("the object store does not answer")
+        time.sleep(0.2)
+        real_put(key, *args)
+        stored.append(key)
+
+    monkeypatch.setattr(services.store, "put", put)
+    pipeline.process_shard(shard.id)
+    assert len(stored) == 1, "nothing is written for an item that has gone back"
+    assert shard.items["a.png"].state is ItemStatus.PENDING
+
+
 def test_a_released_shard_is_finished_later(services, pipeline, submit, monkeypatch):
     monkeypatch.setattr("shared.jobs.claims._FIRST_BACKOFF_SECONDS", 0.0)
     shard = submit({f"{number}.png": png(64, 64) for number in range(3)})
