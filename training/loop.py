@@ -15,10 +15,10 @@ from torch.optim.swa_utils import update_bn
 
 from shared.errors import UsageError
 from shared.net.architectures import build, in_channels_last
-from shared.net.attention_unet import AttentionUNet
 from shared.net.checkpoint import LoadedModel
 from shared.net.device import resolve_precision
 from shared.net.likelihood import LikelihoodStem
+from shared.net.network import Network
 from training.config import TrainingConfig
 from training.curriculum import noise_in
 from training.data_source import Batch, DataSource
@@ -90,7 +90,7 @@ class TrainingRun:
         if start is not None:
             _check_same_network(config, start)
             net.load_state_dict(start.net.state_dict())
-        self.net: nn.Module = net.to(device)
+        self.net: Network = net.to(device)
         if config.channels_last:
             self.net = in_channels_last(self.net)
         self._shared = processes.share(self.net)
@@ -142,7 +142,7 @@ class TrainingRun:
 
         Returns whether there was one to fit. Of several processes the first one's table counts.
         """
-        stem = self.net.get_submodule("pixels") if isinstance(self.net, AttentionUNet) else None
+        stem = self.net.pixels
         if not isinstance(stem, LikelihoodStem) or self.start is not None or self.position.images:
             return False
         started = time.monotonic()

@@ -1,19 +1,23 @@
 """The networks that a checkpoint may name."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
 
 from shared.errors import CheckpointError
 from shared.net.attention_unet import AttentionUNet
+from shared.net.network import Network
 from shared.net.unet import UNet
 
-ARCHITECTURES: dict[str, type[AttentionUNet] | type[UNet]] = {"attention_unet": AttentionUNet, "unet": UNet}
+ARCHITECTURES: dict[str, type[Network]] = {"attention_unet": AttentionUNet, "unet": UNet}
 
 
-def build(name: str, arguments: Mapping[str, Any]) -> AttentionUNet | UNet:
+AnyNetwork = TypeVar("AnyNetwork", bound=nn.Module)
+
+
+def build(name: str, arguments: Mapping[str, Any]) -> Network:
     """A freshly initialised network. Raises `CheckpointError` for a name or arguments that no network here has."""
     if name not in ARCHITECTURES:
         raise CheckpointError(f"there is no architecture {name!r}: this version knows {', '.join(ARCHITECTURES)}")
@@ -23,7 +27,7 @@ def build(name: str, arguments: Mapping[str, Any]) -> AttentionUNet | UNet:
         raise CheckpointError(f"the architecture {name} cannot be built from {dict(arguments)}: {error}") from error
 
 
-def in_channels_last(net: nn.Module) -> nn.Module:
+def in_channels_last(net: AnyNetwork) -> AnyNetwork:
     """The network with its weights in NHWC order, in place: the layout that convolutions run fastest in."""
     for parameter in net.parameters():
         if parameter.ndim == 4:

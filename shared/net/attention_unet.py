@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from shared.net.blocks import CBAM, AttentionGate, BlurPool, DoubleConv
 from shared.net.likelihood import LikelihoodStem
+from shared.net.network import Network
 
 
 class EncoderLevel(nn.Module):
@@ -47,14 +48,13 @@ class DecoderLevel(nn.Module):
         return merged
 
 
-class AttentionUNet(nn.Module):
-    """(B, in_channels, H, W) → logits (B, 1, H, W); H and W are multiples of `multiple`.
+class AttentionUNet(Network):
+    """An image of `in_channels` → logits; see `Network`.
 
     `base` channels at the top level double at each of the `levels` − 1 levels under it, up to `widest`. `stem` is
     the pixel-unshuffle factor: 1 (none), 2 or 4; with `likelihood` it also folds the pixels' log-likelihood ratios, for
     which the image has one channel. Encoder levels above `attention_from` (0: the top one) have no CBAM:
-    at a compact network's full resolution it takes more time than the convolutions. Raises `ValueError` for an
-    input whose sides do not fit.
+    at a compact network's full resolution it takes more time than the convolutions.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class AttentionUNet(nn.Module):
             raise ValueError(f"stem is {stem}: use 1, 2 or 4")
         if likelihood and in_channels != 1:
             raise ValueError(f"likelihood ratios are of one channel, not of {in_channels}")
-        self.stem = stem
+        self.fold = stem
         self.multiple = stem * 2 ** (levels - 1)
         widths = [min(base * 2**level, widest or base * 2**level) for level in range(levels)]
         self.pixels = LikelihoodStem(stem) if likelihood else nn.PixelUnshuffle(stem)
@@ -88,13 +88,8 @@ class AttentionUNet(nn.Module):
         self.decoder = nn.ModuleList(DecoderLevel(i, o, dropout) for i, o in pairwise(reversed(widths)))
         self.head = nn.Conv2d(base, stem**2, kernel_size=1)
 
-    def forward(self, image: Tensor) -> Tensor:
-        """Logits of the foreground, one per pixel."""
-        check_sides(image, self.multiple)
-        return self.of_folded(self.pixels(image))
-
     def of_folded(self, x: Tensor) -> Tensor:
-        """The same from what the stem made of the image, (B, channels, H/stem, W/stem)."""
+        """See `Network`."""
         skips = []
         for level in self.encoder:
             skip, x = level(x)
@@ -102,12 +97,4 @@ class AttentionUNet(nn.Module):
         x = self.bottleneck(x)
         for level, skip in zip(self.decoder, reversed(skips), strict=True):
             x = level(x, skip)
-        return F.pixel_shuffle(self.head(x), self.stem)
-
-
-def check_sides(image: Tensor, multiple: int) -> None:
-    """Raise `ValueError` unless both sides of (B, C, H, W) are multiples of `multiple`."""
-    height, width = image.shape[-2:]
-    if height % multiple or width % multiple:
-        fitting = tuple(-(-side // multiple) * multiple for side in (height, width))
-        raise ValueError(f"an image of {height}×{width}: pad it to {fitting[0]}×{fitting[1]}, multiples of {multiple}")
+        return F.pixel_shuffle(self.head(x), self.fold)

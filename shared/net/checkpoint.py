@@ -22,6 +22,7 @@ from shared.errors import CheckpointError
 from shared.images.normalise import PREPROCESSING_VERSION
 from shared.net.architectures import build
 from shared.net.migrations import FORMAT_VERSION, migrate_description, migrate_tensors
+from shared.net.network import Network
 from shared.net.weights_file import check_weights_file, file_sha256
 
 WEIGHTS_NAME = "model.safetensors"
@@ -54,7 +55,7 @@ class Metadata:
 class LoadedModel:
     """A network ready for inference (eval mode, on its device), and where it comes from."""
 
-    net: nn.Module
+    net: Network
     metadata: Metadata
     sha256: str
     threshold: float

@@ -3,14 +3,15 @@
 import copy
 from collections import Counter
 from itertools import pairwise
-from typing import cast
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from shared.net.architectures import in_channels_last
-from shared.net.attention_unet import AttentionUNet
+
+AnyNetwork = TypeVar("AnyNetwork", bound=nn.Module)
 
 _CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
 
@@ -30,7 +31,7 @@ class InFloat32(nn.Module):
         return result.to(self.dtype)
 
 
-def for_inference(net: nn.Module, dtype: torch.dtype = torch.float32) -> nn.Module:
+def for_inference(net: AnyNetwork, dtype: torch.dtype = torch.float32) -> AnyNetwork:
     """A copy of the network, to be run in eval mode, and under autocast to `dtype` where that is not float32.
 
     Batch normalisation is folded into the convolutions. In reduced precision the convolutions' weights are cast here,
@@ -49,20 +50,6 @@ def for_inference(net: nn.Module, dtype: torch.dtype = torch.float32) -> nn.Modu
         if module is first and name:
             _replace(net, name, InFloat32(first, dtype))
     return net
-
-
-class AfterStem(nn.Module):
-    """What follows a network's stem, for a backend that cannot run the stem itself."""
-
-    def __init__(self, net: AttentionUNet) -> None:
-        super().__init__()
-        self.net = net
-        self.multiple = net.multiple // net.stem
-        self.channels = net.stem_channels
-
-    def forward(self, folded: Tensor) -> Tensor:
-        """What `net.pixels` gives → what the network says."""
-        return self.net.of_folded(folded)
 
 
 def split(images: Tensor, halves: Tensor | None = None) -> Tensor:
@@ -100,7 +87,7 @@ class OfSplitImages(nn.Module):
         return result
 
 
-def fold_batch_norm(net: nn.Module) -> nn.Module:
+def fold_batch_norm(net: AnyNetwork) -> AnyNetwork:
     """The network with each batch normalisation folded into the convolution right before it, in place, in eval mode.
 
     Only the neighbours in an `nn.Sequential` are known to follow each other; a layer used in several places stays.

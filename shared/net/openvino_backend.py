@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from shared.errors import ConfigurationError, DeviceOutOfMemory
-from shared.net.attention_unet import AttentionUNet
-from shared.net.inference import AfterStem, OfSplitImages, for_inference, split
+from shared.net.inference import OfSplitImages, for_inference, split
+from shared.net.network import AfterStem, Network
 from shared.net.tiling import TILE_SIZE
 from shared.net.torch_backend import PROBABILITY_LEVELS
 
@@ -46,7 +46,7 @@ class OpenVINOBackend:
     Raises `ConfigurationError` where OpenVINO is not installed.
     """
 
-    def __init__(self, net: nn.Module, dtype: torch.dtype, threads: int) -> None:
+    def __init__(self, net: Network, dtype: torch.dtype, threads: int) -> None:
         try:
             import openvino
         except ImportError as error:
@@ -55,9 +55,8 @@ class OpenVINOBackend:
             ) from error
         self._core = openvino.Core()
         ready = for_inference(net)
-        self._stem = ready.pixels if isinstance(ready, AttentionUNet) else nn.Identity()
-        rest = AfterStem(ready) if isinstance(ready, AttentionUNet) else ready
-        self._fold, self._channels = (rest.net.stem, rest.channels) if isinstance(rest, AfterStem) else (1, 1)
+        rest: nn.Module = AfterStem(ready)
+        self._stem, self._fold, self._channels = ready.pixels, ready.fold, ready.stem_channels
         self._is_split = dtype != torch.float32
         if self._is_split:
             rest, self._channels = OfSplitImages(rest, self._channels), 2 * self._channels

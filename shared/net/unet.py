@@ -5,20 +5,18 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from shared.net.attention_unet import check_sides
 from shared.net.blocks import DoubleConv
+from shared.net.network import Network
 
 
-class UNet(nn.Module):
-    """(B, in_channels, H, W) → logits (B, 1, H, W); H and W are multiples of `multiple`.
-
-    Max-pooling down, transposed convolutions up, skips concatenated as they are. Raises `ValueError` for an
-    input whose sides do not fit.
-    """
+class UNet(Network):
+    """Max-pooling down, transposed convolutions up, skips concatenated as they are. It has no stem."""
 
     def __init__(self, *, in_channels: int = 1, base: int = 64, levels: int = 5, dropout: float = 0.1) -> None:
         super().__init__()
         self.multiple = 2 ** (levels - 1)
+        self.fold, self.stem_channels = 1, in_channels
+        self.pixels = nn.Identity()
         widths = [base * 2**level for level in range(levels)]
         self.encoder = nn.ModuleList(DoubleConv(i, o, dropout) for i, o in pairwise([in_channels, *widths]))
         self.pool = nn.MaxPool2d(2)
@@ -27,10 +25,8 @@ class UNet(nn.Module):
         self.decoder = nn.ModuleList(DoubleConv(low, high, dropout) for low, high in rising)
         self.head = nn.Conv2d(base, 1, kernel_size=1)
 
-    def forward(self, image: Tensor) -> Tensor:
-        """Logits of the foreground, one per pixel."""
-        check_sides(image, self.multiple)
-        x = image
+    def of_folded(self, x: Tensor) -> Tensor:
+        """See `Network`."""
         skips: list[Tensor] = []
         for level in self.encoder[:-1]:
             skips.append(level(x))

@@ -13,7 +13,8 @@ from shared.errors import ConfigurationError
 from shared.images.normalise import standardise
 from shared.net.architectures import build
 from shared.net.checkpoint import load_checkpoint
-from shared.net.inference import AfterStem, InFloat32, OfSplitImages, fold_batch_norm, for_inference, split
+from shared.net.inference import InFloat32, OfSplitImages, fold_batch_norm, for_inference, split
+from shared.net.network import AfterStem
 from shared.net.predictor import Predictor
 from shared.synth import synthesise
 from tests.unit.net.conftest import TINY
@@ -106,7 +107,7 @@ def test_a_network_of_split_images_says_the_same(arguments):
     with torch.inference_mode():
         before, folded, rest = net(images), net.pixels(images), AfterStem(net)
         torch.testing.assert_close(rest(folded), before)
-        split_rest = OfSplitImages(rest, rest.channels)
+        split_rest = OfSplitImages(rest, net.stem_channels)
         torch.testing.assert_close(split_rest(split(folded)), before, atol=1e-3, rtol=1e-3)
 
 
