@@ -85,6 +85,7 @@ class ItemProcessor:
         self._tiles_in_flight = tiles_in_flight
         self._loading = Semaphore(io_threads)
         self._storing = Semaphore(io_threads)
+        self._few = io_threads
         self._putting = ThreadPoolExecutor(io_threads, thread_name_prefix="put")
 
     def close(self) -> None:
@@ -146,7 +147,7 @@ class ItemProcessor:
                 levels = np.rint(levels).astype(np.uint8)
             with self._storing:
                 held.check()
-                return self._store_result(item, source, levels, model, scale, started)
+                return self._store_result(item, source, levels, held, model, started)
 
     def _segment_in_windows(self, item: ClaimedItem, held: HeldClaim, model: ReadyModel, started: float) -> Success:
         key = item.source_key or ""
@@ -157,7 +158,7 @@ class ItemProcessor:
         mask_key, probability_key = keys.mask(item.job_id, item.id), keys.probability(item.job_id, item.id)
         with self._storing:
             held.check()
-            self._put({probability_key: result.probability_png, mask_key: result.mask_png})
+            self._put({probability_key: result.probability_png, mask_key: result.mask_png}, held)
         return _success(item, model, scale, result.measured, (result.height, result.width), result.note, started)
 
     def _load(self, item: ClaimedItem, scale: float) -> _Source:
@@ -210,8 +211,8 @@ class ItemProcessor:
         item: ClaimedItem,
         source: _Source,
         levels: NDArray[np.uint8],
+        held: HeldClaim,
         model: ReadyModel,
-        scale: float,
         started: float,
     ) -> Success:
         # Mask and measurements come from the levels that are stored, so that whoever reads them finds the same.
@@ -225,8 +226,10 @@ class ItemProcessor:
             if source.generated is not None and source.truth is not None:
                 source_key, truth_key = keys.source(job, item.id, ".png"), keys.truth(job, item.id)
                 objects |= {source_key: encode_grey(source.generated), truth_key: encode_mask(source.truth)}
-        self._put(objects)
-        success = _success(item, model, scale, measured, (mask.shape[0], mask.shape[1]), source.note, started)
+        self._put(objects, held)
+        success = _success(
+            item, model, held.claim.scale, measured, (mask.shape[0], mask.shape[1]), source.note, started
+        )
         return replace(
             success,
             source_key=source_key,
@@ -235,17 +238,24 @@ class ItemProcessor:
             iou=None if source.truth is None else iou(mask, source.truth),
         )
 
-    def _put(self, objects: Mapping[str, bytes]) -> None:
-        """Store all of them at once: whoever waits for a single image waits for one round trip."""
+    def _put(self, objects: Mapping[str, bytes], held: HeldClaim) -> None:
+        """Store them: at once where few images are in work, whose sender waits for a single round trip.
+
+        Of many images others fill the time, and handing objects to further threads would cost more than it saves.
+        """
         first, *others = objects.items()
         with metrics.STORE.time():
+            if len(held.claim.items) >= self._few:
+                for each in objects.items():
+                    self._store.put(*each, PNG)
+                return
             also = [self._putting.submit(self._store.put, *other, PNG) for other in others]
             try:
                 self._store.put(*first, PNG)
             finally:
                 wait(also)
-        for each in also:
-            each.result()
+        for each_put in also:
+            each_put.result()
 
 
 def _success(

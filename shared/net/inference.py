@@ -1,6 +1,7 @@
 """A trained network made ready for inference: fewer operations, the fastest layout, and weights cast once."""
 
 import copy
+import warnings
 from collections import Counter
 from itertools import pairwise
 from typing import TypeVar, cast
@@ -13,6 +14,7 @@ from shared.net.architectures import in_channels_last
 
 AnyNetwork = TypeVar("AnyNetwork", bound=nn.Module)
 
+_SIDES_OF_AN_EXAMPLE = (128, 128)
 _CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
 
 
@@ -29,6 +31,18 @@ class InFloat32(nn.Module):
         with torch.autocast(x.device.type, enabled=False):
             result: Tensor = self.layer(x.float())
         return result.to(self.dtype)
+
+
+class ByImage(nn.Module):
+    """Runs a layer on one image of a batch after the other: what it makes on the way stays in a CPU's cache."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Shapes as the layer's."""
+        return torch.cat([self.layer(image) for image in torch.split(images, 1)])
 
 
 def for_inference(net: AnyNetwork, dtype: torch.dtype = torch.float32) -> AnyNetwork:
@@ -50,6 +64,22 @@ def for_inference(net: AnyNetwork, dtype: torch.dtype = torch.float32) -> AnyNet
         if module is first and name:
             _replace(net, name, InFloat32(first, dtype))
     return net
+
+
+def as_graph(net: nn.Module, dtype: torch.dtype, channels: int) -> nn.Module:
+    """The network, which takes (B, channels, H, W), as one graph that runs without Python.
+
+    Its threads ask for Python's lock once a pass instead of once an operation, so that those that decode, encode and
+    store do not keep the network waiting, nor it them. The casts of autocast to `dtype` are part of it: run it outside.
+    """
+    example = torch.randn(1, channels, *_SIDES_OF_AN_EXAMPLE)
+    autocast = torch.autocast("cpu", dtype, enabled=dtype != torch.float32, cache_enabled=False)
+    with warnings.catch_warnings(), torch.inference_mode(), autocast:
+        # Deprecated in favour of torch.compile, which wants a C++ compiler and minutes at the start.
+        warnings.simplefilter("ignore")
+        traced = torch.jit.trace(net.eval(), example, check_trace=False)  # type: ignore[no-untyped-call]
+        graph: nn.Module = torch.jit.freeze(traced)
+    return graph
 
 
 def split(images: Tensor, halves: Tensor | None = None) -> Tensor:

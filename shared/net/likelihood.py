@@ -62,11 +62,6 @@ class LikelihoodStem(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Standardised (B, 1, H, W) → (B, channels, H/stem, W/stem)."""
-        if images.device.type == "cpu":  # one by one: what is made on the way stays in the cache
-            return torch.cat([self._folded(image) for image in torch.split(images, 1)])
-        return self._folded(images)
-
-    def _folded(self, images: Tensor) -> Tensor:
         values = F.pixel_unshuffle(images, self.stem)
         ratios, scale = self.likelihood(values)
         return torch.cat([ratios, values, scale[:, :, None, None].expand(-1, -1, *values.shape[2:])], 1)

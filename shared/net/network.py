@@ -1,5 +1,6 @@
 """What all networks here have in common: a stem, and the rest behind it."""
 
+import torch
 from torch import Tensor, nn
 
 
@@ -31,12 +32,12 @@ class Network(nn.Module):
 
 
 class AfterStem(nn.Module):
-    """What follows a network's stem."""
+    """What follows a network's stem, as probabilities."""
 
     def __init__(self, net: Network) -> None:
         super().__init__()
         self.net = net
 
     def forward(self, folded: Tensor) -> Tensor:
-        """What the stem gives → what the network says."""
-        return self.net.of_folded(folded)
+        """What the stem gives → the foreground's probabilities, float32 (B, H, W)."""
+        return torch.sigmoid(self.net.of_folded(folded)[:, 0].float())

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from shared.errors import ConfigurationError, DeviceOutOfMemory
-from shared.net.inference import OfSplitImages, for_inference, split
+from shared.net.inference import ByImage, OfSplitImages, for_inference, split
 from shared.net.network import AfterStem, Network
 from shared.net.tiling import TILE_SIZE
 from shared.net.torch_backend import PROBABILITY_LEVELS
@@ -31,7 +31,7 @@ class _WithLevels(nn.Module):
         self.net = net
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        probabilities = torch.sigmoid(self.net(image)[:, 0])
+        probabilities = self.net(image)
         return probabilities, (probabilities * PROBABILITY_LEVELS).round().to(torch.uint8)
 
 
@@ -56,7 +56,8 @@ class OpenVINOBackend:
         self._core = openvino.Core()
         ready = for_inference(net)
         rest: nn.Module = AfterStem(ready)
-        self._stem, self._fold, self._channels = ready.pixels, ready.fold, ready.stem_channels
+        self._stem = ByImage(ready.pixels)
+        self._fold, self._channels = ready.fold, ready.stem_channels
         self._is_split = dtype != torch.float32
         if self._is_split:
             rest, self._channels = OfSplitImages(rest, self._channels), 2 * self._channels

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import cast
 
 import numpy as np
 import torch
@@ -10,7 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from shared.errors import DeviceOutOfMemory
-from shared.net.inference import for_inference
+from shared.net.inference import ByImage, as_graph, for_inference
+from shared.net.network import AfterStem, Network
 
 PROBABILITY_LEVELS = 255
 """A quantised probability is round(p · PROBABILITY_LEVELS), one byte."""
@@ -22,8 +24,12 @@ class TorchBackend:
     So two threads are enough for the copies of one batch to overlap with the network's work on another.
     """
 
-    def __init__(self, net: nn.Module, device: torch.device, dtype: torch.dtype) -> None:
-        self._net = for_inference(net, dtype)
+    def __init__(self, net: Network, device: torch.device, dtype: torch.dtype) -> None:
+        ready = for_inference(net, dtype)
+        self._stem, self._rest = ready.pixels, cast(nn.Module, AfterStem(ready))
+        if device.type == "cpu":
+            self._stem = ByImage(as_graph(self._stem, torch.float32, 1))
+            self._rest = as_graph(self._rest, dtype, ready.stem_channels)
         self._device = device
         self._dtype = dtype
         self._of_thread = threading.local()
@@ -44,12 +50,15 @@ class TorchBackend:
 
     def _run(self, tiles: Tensor) -> Tensor:
         """(N, H, W) on the device → probabilities (N, H, W) there, float32."""
-        logits: Tensor = self._net(tiles[:, None].contiguous(memory_format=torch.channels_last))
-        return torch.sigmoid(logits[:, 0].float())
+        folded = self._stem(tiles[:, None])
+        probabilities: Tensor = self._rest(folded.contiguous(memory_format=torch.channels_last))
+        return probabilities
 
     @contextmanager
     def _running(self, batch_size: int) -> Iterator[None]:
-        autocast = torch.autocast(self._device.type, self._dtype, enabled=self._dtype != torch.float32)
+        # A CPU's graphs have their casts in themselves.
+        reduced = self._dtype != torch.float32 and self._device.type != "cpu"
+        autocast = torch.autocast(self._device.type, self._dtype, enabled=reduced)
         with torch.inference_mode(), autocast, _memory_errors(self._device, batch_size):
             yield
 

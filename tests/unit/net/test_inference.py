@@ -13,7 +13,7 @@ from shared.errors import ConfigurationError
 from shared.images.normalise import standardise
 from shared.net.architectures import build
 from shared.net.checkpoint import load_checkpoint
-from shared.net.inference import InFloat32, OfSplitImages, fold_batch_norm, for_inference, split
+from shared.net.inference import ByImage, InFloat32, OfSplitImages, as_graph, fold_batch_norm, for_inference, split
 from shared.net.network import AfterStem
 from shared.net.predictor import Predictor
 from shared.synth import synthesise
@@ -105,10 +105,25 @@ def test_a_network_of_split_images_says_the_same(arguments):
     net = for_inference(with_random_statistics(build("attention_unet", arguments)))
     images = torch.randn(2, 1, 64, 64)
     with torch.inference_mode():
-        before, folded, rest = net(images), net.pixels(images), AfterStem(net)
+        before, folded, rest = torch.sigmoid(net(images)[:, 0]), net.pixels(images), AfterStem(net)
         torch.testing.assert_close(rest(folded), before)
         split_rest = OfSplitImages(rest, net.stem_channels)
         torch.testing.assert_close(split_rest(split(folded)), before, atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_graph_says_the_same_of_batches_and_sides_that_it_was_not_made_with(dtype):
+    net = for_inference(with_random_statistics(build("attention_unet", TINY | {"stem": 4, "likelihood": True})), dtype)
+    stem = ByImage(as_graph(net.pixels, torch.float32, channels=1))
+    rest = as_graph(AfterStem(net), dtype, net.stem_channels)
+    images = torch.randn(3, 1, 192, 64)
+    images[1, :, :20] = 0  # padding
+    with torch.inference_mode():
+        with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
+            folded = net.pixels(images)
+            expected = AfterStem(net)(folded)
+        torch.testing.assert_close(stem(images), folded)
+        torch.testing.assert_close(rest(folded), expected, atol=1e-2, rtol=0)
 
 
 @pytest.fixture(scope="module")

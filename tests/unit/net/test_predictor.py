@@ -83,7 +83,7 @@ def test_memory_that_runs_out_asks_for_a_smaller_batch(predictor, monkeypatch):
     def too_large(_batch):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(predictor._backend, "_net", too_large)
+    monkeypatch.setattr(predictor._backend, "_rest", too_large)
     with pytest.raises(DeviceOutOfMemory, match="batch of 2 tiles"):
         predictor.predict_tiles(np.zeros((2, TILE_SIZE, TILE_SIZE), np.float32))
 
