@@ -65,7 +65,7 @@ def test_migrate_waits_for_a_database_that_comes(monkeypatch: pytest.MonkeyPatch
         if error := next(answers):
             raise error
 
-    monkeypatch.setattr(Database, "migrate", migrate)
+    monkeypatch.setattr("shared.jobs.migrate.migrate", migrate)
     monkeypatch.setattr("admin.commands._RETRY_SECONDS", 0.0)
     assert admin("migrate").exit_code == 0
 
