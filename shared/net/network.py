@@ -1,10 +1,12 @@
 """What all networks here have in common: a stem, and the rest behind it."""
 
+from abc import ABC, abstractmethod
+
 import torch
 from torch import Tensor, nn
 
 
-class Network(nn.Module):
+class Network(nn.Module, ABC):
     """(B, in_channels, H, W) → logits (B, 1, H, W).
 
     The stem is apart because not all backends can run it. Sets, besides its layers:
@@ -26,9 +28,9 @@ class Network(nn.Module):
             raise ValueError(f"an image of {height}×{width}: pad it to {fitting}, multiples of {self.multiple}")
         return self.of_folded(self.pixels(image))
 
+    @abstractmethod
     def of_folded(self, x: Tensor) -> Tensor:
         """The logits from what the stem made of the image, (B, stem_channels, H/fold, W/fold)."""
-        raise NotImplementedError
 
 
 class AfterStem(nn.Module):
