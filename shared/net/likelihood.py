@@ -21,7 +21,7 @@ class DotLikelihood(nn.Module):
     """Standardised images → their log-likelihood ratios, by a table that a small network makes of the histogram.
 
     The network (`table`) is fitted on simulated histograms before all else (`training.likelihood`), and then stays as
-    it is. Values of exactly 0, which is what images smaller than a tile are padded with, count for nothing.
+    it is. Values of exactly 0, which narrow windows of a large image are padded with, count for nothing.
     """
 
     def __init__(self, hidden: int = 256) -> None:
