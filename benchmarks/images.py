@@ -1,14 +1,17 @@
 """The images of all benchmarks: scenes of dotblob-v1 at the middle of the noise, 512×512, as PNG of 8 bits."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shared.images.codec import encode_grey
 from shared.images.normalise import standardise
-from shared.synth import synthesise
+from shared.synth import apply_noise, render_scene, synthesise
 
 DIFFERENT = 32
 _SEVERITY = 0.5
@@ -41,9 +44,26 @@ def write_folder(folder: Path, count: int) -> None:
         (folder / f"{number:06d}.png").write_bytes(png(number))
 
 
-def mosaic(height: int, width: int, *, first: int = 0, severity: float = 0.4) -> NDArray[np.uint8]:
-    """H×W of scenes side by side, a dozen in turns, beginning with the one of this number."""
-    scenes = [synthesise(first + number, severity=severity).image for number in range(12)]
+def mosaic(
+    height: int, width: int, *, first: int = 0, severity: float = 0.4
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """One large image H×W of many shapes, and its truth: scenes side by side on one ground, under one noise.
+
+    They are a dozen in turns, beginning with the one of the number `first`, which gives ground, contrast and noise.
+    """
+    like = synthesise(first, severity=severity)
+    images, masks = [], []
+    for number in range(first, first + 12):
+        scene = replace(
+            synthesise(number, noise="none").scene, background=like.scene.background, contrast=like.scene.contrast
+        )
+        rendered = render_scene(scene)
+        images.append(apply_noise(rendered.clean, like.noise, np.random.default_rng(number)))
+        masks.append(rendered.mask)
+    return _side_by_side(images, height, width), _side_by_side(masks, height, width)
+
+
+def _side_by_side(scenes: Sequence[NDArray[Any]], height: int, width: int) -> NDArray[Any]:
     across, down = -(-width // 512), -(-height // 512)
     picture = np.block([[scenes[(5 * row + column) % 12] for column in range(across)] for row in range(down)])
     return np.ascontiguousarray(picture[:height, :width])

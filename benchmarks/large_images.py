@@ -54,7 +54,7 @@ def rows(effort: Effort) -> list[Row]:
             row
             for width, height in sizes
             for name, encode in ENCODINGS.items()
-            for row in _run(stack, f"{width:,}×{height:,} {name}", encode(mosaic(height, width)), (height, width))
+            for row in _run(stack, f"{width:,}×{height:,} {name}", encode(mosaic(height, width)[0]), (height, width))
         ]
 
 

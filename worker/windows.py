@@ -126,7 +126,7 @@ class Windows:
 
 
 def _tile(pixels: PixelFile, moments: Moments, plan: TilePlan, index: int) -> NDArray[np.float32]:
-    """The index-th tile, standardised; where it is larger than the image, amid the mean."""
+    """The index-th tile, standardised; where it is larger than the image, amid zeros."""
     row, column = plan.start(index)
     height, width = min(plan.tile[0], plan.height), min(plan.tile[1], plan.width)
     window = moments.standardise(pixels.window(row, column, height, width))

@@ -21,7 +21,8 @@ class DotLikelihood(nn.Module):
     """Standardised images → their log-likelihood ratios, by a table that a small network makes of the histogram.
 
     The network (`table`) is fitted on simulated histograms before all else (`training.likelihood`), and then stays as
-    it is. Values of exactly 0, which narrow windows of a large image are padded with, count for nothing.
+    it is. Values of exactly 0 pad an image up to its tile (`shared.net.tiling`): the histogram leaves them out, and
+    they get the ratio that ground has on average.
     """
 
     def __init__(self, hidden: int = 256) -> None:
@@ -39,7 +40,7 @@ class DotLikelihood(nn.Module):
             shares = _histograms(levels)
             ratios = self.ratios(shares)
             scale = (shares * ratios.square()).sum(1, keepdim=True).sqrt().clamp(min=_SMALLEST_SCALE)
-            tables = torch.cat([ratios / scale, torch.zeros_like(scale)], 1)
+            tables = torch.cat([ratios, _of_ground(ratios, shares)], 1) / scale
             offsets = (LEVELS + 1) * torch.arange(len(images), dtype=levels.dtype, device=levels.device)
             looked_up = tables.flatten().index_select(0, (levels + offsets[:, None]).flatten())
         return looked_up.view(images.shape), scale.log()
@@ -74,6 +75,12 @@ def quantise(images: Tensor) -> Tensor:
     span = (values.amax(1, keepdim=True) - low).clamp(min=1e-6, max=_RANGE)
     levels = torch.sub(values, low).mul_((LEVELS - 1) / span).round_().clamp_(max=LEVELS - 1)
     return levels.masked_fill_(values == 0, _PADDING).int()
+
+
+def _of_ground(ratios: Tensor, shares: Tensor) -> Tensor:
+    """The mean ratio of what is rather ground than dot, (B, 1)."""
+    ground = shares * torch.sigmoid(-ratios)
+    return (ratios * ground).sum(1, keepdim=True) / ground.sum(1, keepdim=True).clamp(min=1e-6)
 
 
 def _histograms(levels: Tensor) -> Tensor:

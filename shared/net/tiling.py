@@ -4,9 +4,10 @@ What the network says of a pixel depends on some 500 pixels around it. So an ima
 pixels a side, and a larger one in tiles of that side, each of which sees more than a shape or two: docs/large-images.md
 has the figures. Tiles have one of three sides, so that those of many images share a batch.
 
-An image smaller than its tile is padded with its mean, equally on both sides: reflections would look like parts of one
-large shape. Neighbours overlap by at least the overlap asked for; across it their results are cross-faded, which hides
-the seams that different context would leave.
+An image smaller than its tile is padded with 0, the mean of a standardised image, equally on both sides: reflections
+would look like parts of one large shape, and a network can tell exact zeros from pixels. Neighbours overlap by at least
+the overlap asked for; across it their results are cross-faded, which hides the seams that different context would
+leave.
 """
 
 from collections.abc import Iterable, Iterator
@@ -83,7 +84,7 @@ def iterate_tiles(image: NDArray[Any], plan: TilePlan) -> Iterator[NDArray[Any]]
         raise ValueError(f"the plan is for {plan.height}×{plan.width}, the image has shape {image.shape}")
     padded = image
     if padded.shape != (max(plan.height, plan.tile[0]), max(plan.width, plan.tile[1])):
-        padded = np.pad(image, (plan.row_padding, plan.column_padding), constant_values=image.mean())
+        padded = np.pad(image, (plan.row_padding, plan.column_padding))
     for index in range(len(plan)):
         row, column = plan.start(index)
         yield padded[row : row + plan.tile[0], column : column + plan.tile[1]]

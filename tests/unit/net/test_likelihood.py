@@ -67,14 +67,25 @@ def test_gain_and_offset_change_nothing(fitted):
     np.testing.assert_allclose(ratios_of(fitted, 0.5 * image + 40), ratios_of(fitted, image), atol=1e-3)
 
 
-def test_padding_says_nothing_and_changes_nothing(fitted):
-    image = standardise(noisy(6, ("gaussian", 0.4)).image[:300, :300])
+def test_padding_changes_nothing_and_speaks_for_ground(fitted):
+    sample = noisy(6, ("gaussian", 0.4))
+    image = standardise(sample.image[:300, :300])
     padded = np.pad(image, 106)
     alone, scale = fitted(torch.from_numpy(image)[None, None])
     within, scale_within = fitted(torch.from_numpy(padded)[None, None])
     torch.testing.assert_close(within[..., 106:406, 106:406], alone)
     torch.testing.assert_close(scale_within, scale)
-    assert within[..., :106, :].abs().max() == 0
+    (padding,) = within[..., :106, :].unique()
+    ground = alone[0, 0, torch.from_numpy(sample.clean[:300, :300] == sample.clean.min())]
+    assert abs(padding - ground.mean()) < 0.3 * ground.std()
+
+
+def test_padding_of_a_clean_image_is_as_surely_ground_as_ground_itself(fitted):
+    sample = synthesise(7, noise="none", size=256, num_dots=30)
+    padded = np.pad(standardise(sample.image), 128)
+    ratios, _ = fitted(torch.from_numpy(padded)[None, None])
+    ground = ratios[0, 0, 128:384, 128:384][torch.from_numpy(sample.clean == sample.clean.min())].mean()
+    assert ratios[0, 0, 0, 0] < 0.9 * ground < 0
 
 
 @pytest.mark.parametrize("image", [torch.zeros(1, 1, 32, 32), torch.full((1, 1, 32, 32), 3.0)])
