@@ -4,7 +4,8 @@
 
 One image of high priority is submitted, as the producer and the admin do it, and the clock runs until its mask has
 been read back from S3: with nothing else to do, and while a large job of normal priority keeps the worker busy. The
-forward pass is that of one image on one thread, in a process of its own, with nothing beside it.
+forward pass is that of one image on one thread, in a process of its own, with nothing beside it. Under load the image
+may wait for as long as the batch and the commit that it finds in work: what these take in a large job stands beside it.
 """
 
 import time
@@ -15,11 +16,12 @@ from benchmarks import images
 from benchmarks.bare_loop import bare_loop
 from benchmarks.measure import Effort, Row, command
 from benchmarks.processes import wait
-from benchmarks.stack import Stack, full_stack
+from benchmarks.stack import RunningWorker, Stack, full_stack
 from shared.jobs.records import Priority
 from shared.jobs.submission import Source, submit_images
 
 _LOOK_SECONDS = 0.002
+_OF_HISTOGRAM = ("sum", "count")
 _PAUSE_SECONDS = 0.2  # between two images, so that one does not find the other's traces
 
 
@@ -28,17 +30,40 @@ def rows(effort: Effort) -> list[Row]:
     with full_stack() as stack:
         with bare_loop(stack.environment | {"BATCH_SIZE": "1"}) as loop:
             forward = [1 / loop.ask(1) for _ in range(effort.of(30, 3))]
-        with stack.worker():
+        with stack.worker() as worker:
             keys = stack.sources(effort.of(512, 32))
             stack.seconds_of_job(keys[:32])
             idle = [_seconds(stack, number) for number in range(effort.of(40, 3))]
+            in_work = _batch_and_commit(stack, worker, keys)
             loaded = _under_load(stack, keys, effort.of(40, 3))
     bare = float(np.median(forward))
     return [
         Row.of("forward pass of one image", "ms", _ms(forward)),
         *_described("idle", idle, bare, at_most=30.0),
         *_described("under a full batch load", loaded, bare),
+        Row.of("one batch and one shard's commit of that load", "ms", _ms([in_work])),
+        Row.of(
+            "one image under that load, over idle",
+            "ms",
+            _ms([value - float(np.median(idle)) for value in loaded]),
+            at_most=1000 * in_work,
+        ),
     ]
+
+
+def _batch_and_commit(stack: Stack, worker: RunningWorker, keys: list[str]) -> float:
+    """Seconds that a batch takes in the network, and a shard's results in the database, while a job runs."""
+    before = worker.metrics()
+    stack.seconds_of_job(keys)
+    after = worker.metrics()
+
+    def mean(metric: str, stage: str = "") -> float:
+        seconds, count = (
+            after[f"{metric}_{each}{stage}"] - before[f"{metric}_{each}{stage}"] for each in _OF_HISTOGRAM
+        )
+        return seconds / count
+
+    return mean("delineate_batch_seconds") + mean("delineate_stage_seconds", "{stage=commit}")
 
 
 def _under_load(stack: Stack, keys: list[str], count: int) -> list[float]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import takewhile
 from threading import Condition, Thread, local
 
 import numpy as np
@@ -28,6 +29,9 @@ Tiles = NDArray[np.float32]
 Levels = NDArray[np.uint8]
 """Foreground probabilities in 255ths: B×H×W out of the network, H×W for each tile."""
 
+Submit = Callable[[NDArray[np.float32]], Future[Levels]]
+"""Queues a tile H×W, see `Batcher.submit`."""
+
 _LONGEST_WAIT_SECONDS = 0.005  # for a fuller batch, while more tiles are known to be coming
 _BATCHES_BEFORE_GROWING = 100  # without running out of memory, after it once did
 
@@ -35,6 +39,7 @@ _BATCHES_BEFORE_GROWING = 100  # without running out of memory, after it once di
 @dataclass(frozen=True, eq=False)
 class _Request:
     tile: NDArray[np.float32]
+    urgent: bool = False
     answer: "Future[Levels]" = field(default_factory=Future)
 
 
@@ -71,7 +76,7 @@ class Batcher:
         self._batches_at_limit = 0
         self._on_batch = on_batch
         self._changed = Condition()
-        self._requests: deque[_Request] = deque()
+        self._requests: deque[_Request] = deque()  # the urgent ones before all others
         self._coming = 0
         self._closed = False
         self._of_thread = local()
@@ -79,13 +84,19 @@ class Batcher:
         for thread in self._threads:
             thread.start()
 
-    def submit(self, tile: NDArray[np.float32]) -> "Future[Levels]":
-        """Queue one tile; its future gives the probabilities, or DeviceOutOfMemory where it does not fit alone."""
-        request = _Request(tile)
+    def submit(self, tile: NDArray[np.float32], *, urgent: bool = False) -> "Future[Levels]":
+        """Queue one tile; its future gives the probabilities, or DeviceOutOfMemory where it does not fit alone.
+
+        An urgent one goes before those that are not, in a batch without them.
+        """
+        request = _Request(tile, urgent)
         with self._changed:
             if self._closed:
                 raise RuntimeError("the batcher is closed")
-            self._requests.append(request)
+            if urgent:
+                self._requests.insert(sum(1 for _ in takewhile(_is_urgent, self._requests)), request)
+            else:
+                self._requests.append(request)
             self._changed.notify()
         return request.answer
 
@@ -128,23 +139,25 @@ class Batcher:
             return batch
 
     def _take(self, most: int) -> list[_Request]:
-        """Take up to `most` requests off the queue, of the shape of the first, as far as they fit into a batch."""
+        """Take up to `most` requests off the queue, all like the first, as far as they fit into a batch."""
         if not self._requests:
             return []
-        shape = self._requests[0].tile.shape
+        kind = _kind(self._requests[0])
         most = min(most, max(self._limit // _weight(self._requests[0]), 1))
         batch: list[_Request] = []
         others: list[_Request] = []
         while self._requests and len(batch) < most:
             request = self._requests.popleft()
-            (batch if request.tile.shape == shape else others).append(request)
+            (batch if _kind(request) == kind else others).append(request)
         self._requests.extendleft(reversed(others))
         return batch
 
     def _wait_for_more(self) -> None:
-        """Wait a little for a fuller batch, while more tiles are coming."""
+        """Wait a little for a fuller batch, while more tiles are coming and none is urgent."""
         deadline = time.monotonic() + _LONGEST_WAIT_SECONDS
         while len(self._requests) < self._limit and self._coming and not self._closed:
+            if self._requests and self._requests[0].urgent:
+                return
             if not self._changed.wait(deadline - time.monotonic()):
                 return
 
@@ -192,6 +205,15 @@ class Batcher:
             self._batches_at_limit += 1
             if self._batches_at_limit >= _BATCHES_BEFORE_GROWING:
                 self._limit, self._batches_at_limit = min(2 * self._limit, self._batch_size), 0
+
+
+def _is_urgent(request: _Request) -> bool:
+    return request.urgent
+
+
+def _kind(request: _Request) -> tuple[bool, tuple[int, ...]]:
+    """What the requests of a batch have in common."""
+    return request.urgent, request.tile.shape
 
 
 def _weight(request: _Request) -> int:

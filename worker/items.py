@@ -6,8 +6,9 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack, suppress
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from threading import Semaphore
 from typing import Any
 
@@ -35,7 +36,7 @@ from shared.store import ObjectStore, keys
 from shared.synth import synthesise
 from shared.version import code_version
 from worker import metrics
-from worker.batcher import Batcher
+from worker.batcher import Levels, Submit
 from worker.leases import ClaimOver, HeldClaim
 from worker.levels import Measured, count_levels, foreground_from
 from worker.memory import PixelBudget
@@ -133,7 +134,7 @@ class ItemProcessor:
     def _segment_whole(self, item: ClaimedItem, held: HeldClaim, model: ReadyModel, started: float) -> Success:
         scale = held.claim.scale
         with ExitStack() as memory:
-            with self._loading, model.batcher.expecting():
+            with self._lane(self._loading, held), model.batcher.expecting():
                 held.check()
                 source = self._load(item, scale)
                 # Waited for while holding the place of a loader: no further image is decoded until there is room.
@@ -142,10 +143,10 @@ class ItemProcessor:
                 shape = source.pixels.shape
                 image = standardise(source.pixels if scale == 1.0 else resample(source.pixels, scaled(shape, scale)))
             with metrics.INFER.time():
-                levels = resample(self._predict(image, held, model.batcher), shape)
+                levels = resample(self._predict(image, held, model), shape)
             if levels.dtype != np.uint8:  # blended or resampled
                 levels = np.rint(levels).astype(np.uint8)
-            with self._storing:
+            with self._lane(self._storing, held):
                 held.check()
                 return self._store_result(item, source, levels, held, model, started)
 
@@ -153,13 +154,17 @@ class ItemProcessor:
         key = item.source_key or ""
         scale, threshold = held.claim.scale, model.threshold
         result = self._windows.segment(
-            lambda: self._fetch(key), scale=scale, batcher=model.batcher, threshold=threshold, check=held.check
+            lambda: self._fetch(key), scale=scale, submit=_submit(held, model), threshold=threshold, check=held.check
         )
         mask_key, probability_key = keys.mask(item.job_id, item.id), keys.probability(item.job_id, item.id)
-        with self._storing:
+        with self._lane(self._storing, held):
             held.check()
             self._put({probability_key: result.probability_png, mask_key: result.mask_png}, held)
         return _success(item, model, scale, result.measured, (result.height, result.width), result.note, started)
+
+    def _lane(self, line: Semaphore, held: HeldClaim) -> AbstractContextManager[object]:
+        """A place among those who load or store; what overtakes does not stand in line, and is few by its threads."""
+        return nullcontext() if held.overtakes else line
 
     def _load(self, item: ClaimedItem, scale: float) -> _Source:
         if item.synthesis is not None:
@@ -184,14 +189,15 @@ class ItemProcessor:
         with metrics.FETCH.time():
             return self._store.get(key)
 
-    def _predict(self, image: NDArray[np.float32], held: HeldClaim, batcher: Batcher) -> NDArray[Any]:
+    def _predict(self, image: NDArray[np.float32], held: HeldClaim, model: ReadyModel) -> NDArray[Any]:
         """H×W probability levels of a standardised image, a bounded number of its tiles in flight at a time.
 
         Of one tile they are uint8 as they come from the network, of several blended to float32.
         """
+        submit = _submit(held, model)
         plan = plan_tiles(*image.shape)
         stitcher = Stitcher(plan)
-        in_flight: deque[tuple[int, Future[NDArray[np.uint8]]]] = deque()
+        in_flight: deque[tuple[int, Future[Levels]]] = deque()
 
         def add_first() -> None:
             index, answer = in_flight.popleft()
@@ -201,7 +207,7 @@ class ItemProcessor:
             if len(in_flight) == self._tiles_in_flight:
                 add_first()
                 held.check()
-            in_flight.append((index, batcher.submit(tile)))
+            in_flight.append((index, submit(tile)))
         while in_flight:
             add_first()
         return stitcher.result()
@@ -256,6 +262,10 @@ class ItemProcessor:
                 wait(also)
         for each_put in also:
             each_put.result()
+
+
+def _submit(held: HeldClaim, model: ReadyModel) -> Submit:
+    return partial(model.batcher.submit, urgent=held.overtakes)
 
 
 def _success(

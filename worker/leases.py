@@ -26,9 +26,13 @@ class ClaimOver(Exception):
 
 @dataclass
 class HeldClaim:
-    """A claim in work. `over` says why to stop working on it, and is empty while the work goes on."""
+    """A claim in work. `over` says why to stop working on it, and is empty while the work goes on.
+
+    `overtakes` says that its images go before those of other claims in work.
+    """
 
     claim: Claim
+    overtakes: bool = False
     over: str = field(default="", init=False)
 
     def end(self, reason: str) -> None:
@@ -95,9 +99,9 @@ class Leases:
             log.warning("the worker's row stays: %s", error, extra={"action": "worker_row_stays"})
 
     @contextmanager
-    def hold(self, claim: Claim) -> Iterator[HeldClaim]:
+    def hold(self, claim: Claim, *, overtakes: bool = False) -> Iterator[HeldClaim]:
         """Keep a claim alive inside of this."""
-        held = HeldClaim(claim)
+        held = HeldClaim(claim, overtakes)
         with self._lock:
             self._held[claim.token] = held
         try:

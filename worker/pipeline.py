@@ -24,6 +24,7 @@ from worker.gate import Gate
 from worker.items import ItemProcessor, result_keys
 from worker.leases import ClaimOver, HeldClaim, Leases
 from worker.models import Models, ReadyModel
+from worker.overtaking import Overtaking
 from worker.speed import Speed
 from worker.watchdog import Watchdog
 
@@ -34,6 +35,7 @@ T = TypeVar("T")
 # How long a finished claim of a worker that is to stop waits for a database that is away, in leases. Otherwise it waits
 # for as long as it takes: it cannot lose its items to anybody before the database is back, and then the token decides.
 _PATIENCE_IN_LEASES = 3
+_OVERTAKING_IMAGES = 4  # in flight at once, beside those that they overtake
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.2, 5.0
 
 
@@ -72,6 +74,8 @@ class Pipeline:
         self._worker = worker
         self._gate = Gate()
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="item")
+        self._overtaking_pool = ThreadPoolExecutor(_OVERTAKING_IMAGES, thread_name_prefix="urgent")
+        self._overtaking = Overtaking(services.queue.listener(), services.dispatcher.more_urgent, self._run_beside)
         self._stopping = Event()
         self._lock = Lock()
         self._images_finished = 0
@@ -103,7 +107,9 @@ class Pipeline:
         self._stopping.set()
 
     def close(self) -> None:
-        """End the threads, once no shard is in work."""
+        """End the threads, once no shard is in work but what overtook others."""
+        self._overtaking.close()
+        self._overtaking_pool.shutdown()
         self._pool.shutdown()
         self._items.close()
 
@@ -111,6 +117,15 @@ class Pipeline:
         """Run what must not wait behind the hints of a larger job: so it waits for one claim at most."""
         urgent = self._services.dispatcher.more_urgent(shard_id)
         return None if urgent is None else self._run_next(urgent)
+
+    def _run_beside(self, shard_id: str) -> bool:
+        """Run a claim of this shard beside those in hand; whether there was one."""
+        if self._stopping.is_set():
+            return False
+        claim = self._run_ordinary(shard_id)
+        if claim is not None:
+            self._services.repository.close_if_finished(claim.job_id)
+        return claim is not None
 
     def _run_next(self, shard_id: str) -> Claim | None:
         return self._run_ordinary(shard_id) or self._run_suspect(shard_id)
@@ -141,7 +156,12 @@ class Pipeline:
 
     def _run_claim(self, claim: Claim) -> None:
         started = time.monotonic()
-        with self._speed.working(), self._watchdog.watching(), self._leases.hold(claim) as held:
+        with (
+            self._overtaking.in_work(claim) as overtakes,
+            self._speed.working(),
+            self._watchdog.watching(),
+            self._leases.hold(claim, overtakes=overtakes) as held,
+        ):
             hungry: set[str] = set()
             outcomes, away = self._process(held, hungry)
             # One transaction for the claim. Without outcomes too: the job may have been cancelled.
@@ -181,8 +201,9 @@ class Pipeline:
     ) -> tuple[list[Outcome], DelineateError | None]:
         outcomes: list[Outcome] = []
         away: DelineateError | None = None
+        pool = self._overtaking_pool if held.overtakes else self._pool
         futures: dict[Future[Outcome], ClaimedItem] = {
-            self._pool.submit(self._items.process, item, held, model): item for item in held.claim.items
+            pool.submit(self._items.process, item, held, model): item for item in held.claim.items
         }
         for future in as_completed(futures):
             self._watchdog.progress()

@@ -26,7 +26,7 @@ from shared.images.resample import resample_bands, scaled
 from shared.net.bands import BandStitcher
 from shared.net.tiling import TILE_SIZE, TilePlan, plan_tiles
 from worker import metrics
-from worker.batcher import Batcher, Levels
+from worker.batcher import Levels, Submit
 from worker.levels import LEVELS, Measured, count_levels, foreground_from
 from worker.memory import PixelBudget
 
@@ -74,15 +74,15 @@ class Windows:
         fetch: Callable[[], bytes],
         *,
         scale: float,
-        batcher: Batcher,
+        submit: Submit,
         threshold: float,
         check: Callable[[], None],
     ) -> WindowedResult:
         """Segment one image at `scale` times its resolution; the result has its own.
 
-        `fetch` gets the file's bytes, which are let go of as soon as they are in a file; `check` is called between
-        tiles, and raises once nobody wants the result any more. Raises what these do, and what
-        `shared.images.large.decode_to_file` does.
+        `fetch` gets the file's bytes, which are let go of as soon as they are in a file; `submit` has the network
+        answer a tile; `check` is called between tiles, and raises once nobody wants the result any more. Raises what
+        these do, and what `shared.images.large.decode_to_file` does.
         """
 
         def source(descriptor: int) -> int:
@@ -104,13 +104,13 @@ class Windows:
             with metrics.WAIT.time():
                 files.enter_context(self._budget.reserve(plan.tile[0] * pixels.width // _CANVAS_SHARE))
             with metrics.INFER.time():
-                rows = self._segmented(pixels, plan, moments, batcher, check)
+                rows = self._segmented(pixels, plan, moments, submit, check)
                 if scale != 1.0:
                     rows = resample_bands(rows, (pixels.height, pixels.width), shape)
                 return _encoded(rows, shape, threshold, note)
 
     def _segmented(
-        self, pixels: PixelFile, plan: TilePlan, moments: Moments, batcher: Batcher, check: Callable[[], None]
+        self, pixels: PixelFile, plan: TilePlan, moments: Moments, submit: Submit, check: Callable[[], None]
     ) -> Iterator[NDArray[np.float32]]:
         """Yield the blended levels of all rows from the top, some at a time."""
         stitcher = BandStitcher(plan)
@@ -120,7 +120,7 @@ class Windows:
             if len(in_flight) == most_in_flight:
                 yield from _cut(stitcher.add(in_flight.popleft().result()))
                 check()
-            in_flight.append(batcher.submit(_tile(pixels, moments, plan, index)))
+            in_flight.append(submit(_tile(pixels, moments, plan, index)))
         while in_flight:
             yield from _cut(stitcher.add(in_flight.popleft().result()))
 

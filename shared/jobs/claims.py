@@ -96,11 +96,14 @@ class Claims:
             shards.recount(connection, shard_id)
         if not taken:
             return None
-        items = sorted((ClaimedItem(*item) for *item, _model, _scale, _state in taken), key=lambda item: item.id)
+        items = sorted(
+            (ClaimedItem(*item) for *item, _priority, _model, _scale, _state in taken), key=lambda item: item.id
+        )
         return Claim(
             token=token,
             shard_id=shard_id,
             job_id=shard.job_id,
+            priority=taken[0].job_priority,
             model=taken[0].job_model,
             scale=taken[0].job_scale,
             items=tuple(items),
@@ -282,6 +285,7 @@ def _taking(free: Select[str]) -> ReturningUpdate[Any]:
     job = select(JobRow).where(JobRow.id == bindparam("job"))
     return statement.returning(
         ItemRow.id, ItemRow.job_id, ItemRow.path, ItemRow.source_key, ItemRow.synthesis, ItemRow.attempts,
+        job.with_only_columns(JobRow.priority).scalar_subquery().label("job_priority"),
         job.with_only_columns(JobRow.model).scalar_subquery().label("job_model"),
         job.with_only_columns(JobRow.scale).scalar_subquery().label("job_scale"),
         job.with_only_columns(JobRow.state).scalar_subquery().label("job_state"),

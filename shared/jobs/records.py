@@ -68,7 +68,8 @@ class Claim:
     token: str
     shard_id: str
     job_id: str
-    model: str | None  # the job's, see `Job.model`
+    priority: int  # the job's
+    model: str | None  # likewise, see `Job.model`
     scale: float  # likewise
     items: tuple[ClaimedItem, ...]
 

@@ -115,7 +115,7 @@ def submit_synthetic(
 ) -> str:
     """Make a synthetic job and return its id."""
     job_id = services.repository.create_job(JobKind.SYNTHETIC, name=name, submitted_by=submitted_by, priority=priority)
-    hints = _Hints(services)
+    hints = _Hints(services, priority)
     try:
         for block in _blocks(spec.items(), services.settings.shard_size):
             services.repository.add_shard(job_id, block)
@@ -170,7 +170,7 @@ def submit_images(
         )
     on_start(job_id, resumed)
     try:
-        _Upload(services, job_id, resumed, on_progress).run(chain([first], iterator))
+        _Upload(services, job_id, resumed, _Hints(services, priority), on_progress).run(chain([first], iterator))
     except BaseException:
         # Also for Ctrl-C: what is not in a shard yet leaves no trace.
         with contextlib.suppress(DelineateError):
@@ -203,6 +203,7 @@ class _Upload:
         services: Services,
         job_id: str,
         resumed: bool,
+        hints: "_Hints",
         on_progress: Callable[[SubmissionProgress], None],
     ) -> None:
         self.services = services
@@ -210,7 +211,7 @@ class _Upload:
         self.resumed = resumed
         self.on_progress = on_progress
         self.progress = SubmissionProgress()
-        self.hints = _Hints(services)
+        self.hints = hints
 
     def run(self, sources: Iterable[Source]) -> None:
         """Upload everything and commit it, shard by shard."""
@@ -286,8 +287,9 @@ def _blocks(values: Iterable[T], largest: int) -> Iterator[list[T]]:
 class _Hints:
     """Hints while a submission goes on; where the queue is away they are left to the reconciler."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, priority: Priority) -> None:
         self.services = services
+        self.urgent = priority is Priority.HIGH
         self.not_before = 0.0
 
     def send(self) -> None:
@@ -295,6 +297,8 @@ class _Hints:
         if time.monotonic() < self.not_before:
             return
         try:
+            if self.urgent:
+                self.services.queue.announce_urgent()
             self.services.dispatcher.fill()
         except Retryable as error:
             log.warning("no hint sent: %s", error, extra={"action": "hint_postponed"})

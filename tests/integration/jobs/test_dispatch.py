@@ -1,20 +1,25 @@
 import json
 from base64 import b64decode
 from collections import Counter
+from contextlib import suppress
 
 import pytest
 from redis import Redis
 from sqlalchemy import update
 
+from shared.config import Settings
 from shared.errors import BrokerUnavailable, ConfigurationError
 from shared.jobs.claims import Claims
 from shared.jobs.dispatch import Dispatcher
 from shared.jobs.messages import ShardMessage, decode
 from shared.jobs.queue import PROCESS_SHARD, QUEUE, ShardQueue
-from shared.jobs.records import NewItem
+from shared.jobs.records import NewItem, Priority
 from shared.jobs.state import JobKind, JobStatus
+from shared.jobs.submission import Source, SyntheticSpec, submit_images, submit_synthetic
 from shared.jobs.tables import ShardRow, new_id
 from shared.services import Services
+
+PATIENCE = 60
 
 
 def make_job(services: Services, shards: int, priority: int = 0) -> str:
@@ -120,3 +125,40 @@ def test_a_connection_that_redis_closed_is_opened_again(services: Services, brok
     assert services.queue.length() == 0
     with services.queue.filling() as mine:
         assert mine
+
+
+def test_what_is_urgent_is_announced_to_all_who_listen(services: Services, settings: Settings) -> None:
+    others = ShardQueue(settings.broker)
+    listeners = [services.queue.listener(), others.listener()]
+    for listener in listeners:
+        listener.wait(0.01)  # from here on they hear
+    images = [Source("a.png", lambda: b"a")]
+    submit_images(services, images, name="n", submitted_by="t", priority=Priority.NORMAL)
+    assert not any(listener.wait(0.3) for listener in listeners)
+    submit_images(services, images, name="n", submitted_by="t", priority=Priority.HIGH)
+    assert all(listener.wait(PATIENCE) for listener in listeners)
+    submit_synthetic(services, SyntheticSpec(1), name="n", submitted_by="t", priority=Priority.HIGH)
+    assert all(listener.wait(PATIENCE) for listener in listeners)
+    assert not any(listener.wait(0.3) for listener in listeners)
+    for listener in listeners:
+        listener.close()
+    others.close()
+
+
+def test_a_listener_whose_connection_was_cut_listens_again(services: Services, broker_url: str) -> None:
+    listener = services.queue.listener()
+    listener.wait(0.01)
+    with Redis.from_url(broker_url) as client:
+        client.client_kill_filter(_type="pubsub")
+    with suppress(BrokerUnavailable):  # or redis-py connects again by itself
+        listener.wait(0.01)
+    listener.wait(0.01)
+    services.queue.announce_urgent()
+    assert listener.wait(PATIENCE)
+    listener.close()
+
+
+def test_listening_to_nobody_fails_at_once() -> None:
+    listener = ShardQueue("redis://127.0.0.1:1/0").listener()
+    with pytest.raises(BrokerUnavailable):
+        listener.wait(PATIENCE)

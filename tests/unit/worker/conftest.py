@@ -1,9 +1,10 @@
 """A pipeline over SQLite and objects in memory, with a network that is easily predicted."""
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from shared.config import load_settings
 from shared.images.codec import DecodedImage, DecodeLimits, decode, encode_grey
 from shared.jobs.migrate import migrate
-from shared.jobs.records import Item, NewItem
+from shared.jobs.records import Item, NewItem, Priority
 from shared.jobs.state import JobKind
 from shared.jobs.tables import new_id
 from shared.services import Services, connect
@@ -148,15 +149,20 @@ class SubmittedShard:
         return {item.path: item for item in self.services.repository.items(self.job_id, limit=100)}
 
 
-Submit = Callable[[dict[str, bytes | dict[str, object] | None]], SubmittedShard]
+class Submit(Protocol):
+    def __call__(
+        self, sources: Mapping[str, bytes | dict[str, object] | None], priority: Priority = Priority.NORMAL
+    ) -> SubmittedShard: ...
 
 
 @pytest.fixture
 def submit(services: Services) -> Submit:
     """Submit a shard: path → source bytes, or None for a source that is not there, or a synthesis."""
 
-    def submit(sources: dict[str, bytes | dict[str, object] | None]) -> SubmittedShard:
-        job_id = services.repository.create_job(JobKind.IMAGES, name="test", submitted_by="test")
+    def submit(
+        sources: Mapping[str, bytes | dict[str, object] | None], priority: Priority = Priority.NORMAL
+    ) -> SubmittedShard:
+        job_id = services.repository.create_job(JobKind.IMAGES, name="test", submitted_by="test", priority=priority)
         items = []
         for path, source in sources.items():
             item_id = new_id()

@@ -42,7 +42,7 @@ def test_a_renewal_that_failed_is_made_up_for_as_soon_as_the_database_is_back(mo
     claims = AwayOnce()
     identity = WorkerIdentity(name="w", device="cpu", model="")
     leases = Leases(claims, NoWorkers(), identity=identity, images_finished=lambda: 0)  # type: ignore[arg-type]
-    with leases.hold(Claim(token="t", shard_id="s", job_id="j", model=None, scale=1.0, items=())) as held:
+    with leases.hold(Claim(token="t", shard_id="s", job_id="j", priority=0, model=None, scale=1.0, items=())) as held:
         leases.start()
         assert claims.renewed.wait(60)
         leases.stop()

@@ -1,0 +1,202 @@
+"""What is urgent goes before the claims in hand, at each of their stages."""
+
+import threading
+from collections.abc import Callable, Iterator
+from queue import Empty, SimpleQueue
+from typing import Any
+
+import numpy as np
+import pytest
+
+from shared.errors import BrokerUnavailable, DatabaseUnavailable
+from shared.images.codec import DecodedImage
+from shared.jobs.dispatch import Dispatcher
+from shared.jobs.records import Claim, Priority
+from shared.jobs.state import JobStatus
+from shared.services import Services
+from tests.unit.jobs.memory_queue import MemoryQueue
+from tests.unit.worker.conftest import NoDispatcher, Submit, decode_here, png
+from worker.batcher import Batcher, Levels, Tiles
+from worker.overtaking import Overtaking
+from worker.pipeline import Pipeline
+
+PATIENCE = 60
+
+
+def claim(shard: str, priority: Priority = Priority.NORMAL) -> Claim:
+    return Claim(token=shard, shard_id=shard, job_id="j", priority=priority, model=None, scale=1.0, items=())
+
+
+class Announcements:
+    """A listener that the test speaks to; `away` makes it fail."""
+
+    def __init__(self) -> None:
+        self.said: SimpleQueue[None] = SimpleQueue()
+        self.away = False
+        self.closed = False
+
+    def wait(self, seconds: float) -> bool:
+        if self.away:
+            raise BrokerUnavailable("away")
+        try:
+            self.said.get(timeout=seconds)
+        except Empty:
+            return False
+        return True
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Urgent:
+    """Shards that are urgent, and what was run of them; notes which shard was asked about."""
+
+    def __init__(self) -> None:
+        self.waiting: list[str] = []
+        self.asked: list[str] = []
+        self.ran: SimpleQueue[str] = SimpleQueue()
+        self.error: Exception | None = None
+        self.raised = threading.Event()
+
+    def more(self, shard_id: str) -> str | None:
+        self.asked.append(shard_id)
+        if self.error is not None:
+            self.raised.set()
+            raise self.error
+        return self.waiting[0] if self.waiting else None
+
+    def run(self, shard_id: str) -> bool:
+        self.waiting.remove(shard_id)
+        self.ran.put(shard_id)
+        return True
+
+
+@pytest.fixture
+def urgent() -> Urgent:
+    return Urgent()
+
+
+@pytest.fixture
+def announcements() -> Announcements:
+    return Announcements()
+
+
+@pytest.fixture
+def overtaking(urgent: Urgent, announcements: Announcements) -> Iterator[Overtaking]:
+    overtaking = Overtaking(announcements, urgent.more, urgent.run)  # type: ignore[arg-type]
+    yield overtaking
+    overtaking.close()
+    assert announcements.closed
+
+
+def test_what_is_urgent_runs_beside_a_claim_in_work(
+    overtaking: Overtaking, urgent: Urgent, announcements: Announcements
+) -> None:
+    with overtaking.in_work(claim("large")):
+        urgent.waiting = ["first", "second"]
+        announcements.said.put(None)
+        assert [urgent.ran.get(timeout=PATIENCE) for _ in range(2)] == ["first", "second"]
+    assert set(urgent.asked) == {"large"}
+
+
+def test_it_is_the_least_urgent_claim_that_others_are_held_against(overtaking: Overtaking, urgent: Urgent) -> None:
+    with (
+        overtaking.in_work(claim("low", Priority.LOW)) as low,
+        overtaking.in_work(claim("high", Priority.HIGH)) as high,
+        overtaking.in_work(claim("as low", Priority.LOW)) as equal,
+    ):
+        assert (low, high, equal) == (False, True, False)
+        urgent.waiting = ["normal"]
+        assert urgent.ran.get(timeout=PATIENCE) == "normal"  # without an announcement too
+    assert set(urgent.asked) <= {"low", "as low"}
+
+
+def test_without_a_claim_in_work_nobody_looks(
+    overtaking: Overtaking, urgent: Urgent, announcements: Announcements
+) -> None:
+    urgent.waiting = ["urgent"]
+    announcements.said.put(None)
+    while not announcements.said.empty():
+        threading.Event().wait(0.01)
+    with overtaking.in_work(claim("large")):
+        urgent.ran.get(timeout=PATIENCE)
+    assert urgent.asked[0] == "large"
+
+
+@pytest.mark.parametrize("error", [DatabaseUnavailable("away"), ValueError("a defect")])
+def test_no_error_ends_the_looking(overtaking: Overtaking, urgent: Urgent, error: Exception) -> None:
+    with overtaking.in_work(claim("large")):
+        urgent.waiting, urgent.error = ["urgent"], error
+        assert urgent.raised.wait(PATIENCE)
+        urgent.error = None
+        assert urgent.ran.get(timeout=PATIENCE) == "urgent"
+
+
+def test_without_the_broker_it_looks_by_itself(
+    overtaking: Overtaking, urgent: Urgent, announcements: Announcements
+) -> None:
+    announcements.away = True
+    with overtaking.in_work(claim("large")):
+        urgent.waiting = ["urgent"]
+        assert urgent.ran.get(timeout=PATIENCE) == "urgent"
+
+
+def test_an_urgent_image_does_not_stand_in_line_behind_a_claim_in_work(
+    make_pipeline: Callable[..., Pipeline], services: Services, submit: Submit
+) -> None:
+    """Every place of those who load is taken, and more images than the process has threads wait for one."""
+    loading, go_on = threading.Semaphore(0), threading.Event()
+
+    def decode(data: bytes) -> DecodedImage:
+        image = decode_here(data)
+        if image.pixels.shape == (64, 64):
+            loading.release()
+            assert go_on.wait(PATIENCE)
+        return image
+
+    large = submit({f"{number}.png": png(64, 64) for number in range(20)})
+    dispatcher = Dispatcher(services.database, MemoryQueue(), window=1, resend_after=60)  # type: ignore[arg-type]
+    assert isinstance(services.dispatcher, NoDispatcher)
+    services.dispatcher.more_urgent = dispatcher.more_urgent  # type: ignore[method-assign]
+    pipeline = make_pipeline(decode=decode)
+    thread = threading.Thread(target=pipeline.process_shard, args=(large.id,))
+    thread.start()
+    try:
+        assert all(loading.acquire(timeout=PATIENCE) for _ in range(2))
+        urgent = submit({"urgent.png": png(48, 48)}, Priority.HIGH)
+        for _ in range(100 * PATIENCE):
+            if services.repository.job(urgent.job_id).state is JobStatus.SUCCEEDED:
+                break
+            threading.Event().wait(0.01)
+        assert services.repository.job(urgent.job_id).state is JobStatus.SUCCEEDED
+        assert services.repository.job(large.job_id).counts.succeeded == 0
+    finally:
+        go_on.set()
+        thread.join(PATIENCE)
+    assert services.repository.job(large.job_id).state is JobStatus.SUCCEEDED
+
+
+def test_urgent_tiles_go_first_in_batches_of_their_own() -> None:
+    entered, go_on = threading.Event(), threading.Event()
+    batches: list[list[float]] = []
+
+    def predict(tiles: Tiles) -> Levels:
+        entered.set()
+        assert go_on.wait(PATIENCE)
+        batches.append([float(tile[0, 0]) for tile in tiles])
+        return tiles.astype(np.uint8)
+
+    def submitted(value: int, **options: Any) -> Any:
+        return batcher.submit(np.full((4, 4), value, dtype=np.float32), **options)
+
+    batcher = Batcher(predict, batch_size=4)
+    try:
+        answers = [submitted(0)]
+        assert entered.wait(PATIENCE)
+        answers += [submitted(1), submitted(2), submitted(3, urgent=True), submitted(4), submitted(5, urgent=True)]
+        go_on.set()
+        assert [answer.result(PATIENCE)[0, 0] for answer in answers] == [0, 1, 2, 3, 4, 5]
+    finally:
+        go_on.set()
+        batcher.close()
+    assert batches == [[0], [3, 5], [1, 2, 4]]
