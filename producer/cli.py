@@ -1,4 +1,7 @@
-"""The command line: parse, call, print."""
+"""The command line: parse, call, print.
+
+What needs numpy or Pillow is imported by the commands that use it: others start faster, and submitting is smaller.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -8,11 +11,8 @@ from typing import Any
 import click
 
 from producer import report
-from producer.demo import SeverityRange, submit_demo
 from producer.display import Display, plural
-from producer.download import download as download_results
 from producer.exits import EXIT_CODES_HELP, Commands, ExitCode, exit_code_of, on_interrupt
-from producer.sheet import write_contact_sheet
 from producer.submit import submit_paths
 from producer.summary import Summary, summarise
 from producer.watch import watch as watch_job
@@ -21,10 +21,8 @@ from shared.errors import Retryable, UsageError
 from shared.images.scale import checked_scale
 from shared.jobs.lookup import find_job
 from shared.jobs.records import Job, Priority
-from shared.jobs.submission import SyntheticSpec
 from shared.logs import setup_logging
 from shared.services import Services, connect
-from shared.synth import NOISE_KINDS
 
 _STATUS_JOBS = 20
 _FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -111,7 +109,11 @@ def submit(
 @click.option("--num-dots", type=int, help="Dots in a blob. Without it: 15 to 80, drawn for each image.")
 @click.option("--jitter", type=float, help="Displacement of the dots, a share of the side. Without it: 0 to 0.02.")
 @click.option("--severity", default="0.5", show_default=True, metavar="S|A:B", help="Noise from 0 to 1, or a range.")
-@click.option("--noise", type=click.Choice(NOISE_KINDS), help="Kind of noise. Without it: drawn for each image.")
+@click.option(
+    "--noise",
+    metavar="KIND",
+    help="none, gaussian, poisson, speckle, salt_pepper or mixed. Without it: drawn for each image.",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Determines all images.")
 @_priority_option
 @_waiting_options
@@ -130,6 +132,9 @@ def demo(
     sheet: bool,
 ) -> None:
     """Submit synthetic images, which the worker generates, segments and scores against their truth."""
+    from producer.demo import SeverityRange, submit_demo
+    from shared.jobs.synthetic import SyntheticSpec
+
     if sheet and folder is None:
         raise UsageError("--contact-sheet needs a folder to write to: give --to DIR too")
     severities = SeverityRange.parse(severity)
@@ -259,6 +264,9 @@ def _conclude(
 
 def _download(services: Services, job: Job, folder: Path, display: Display, *, sheet: bool) -> bool:
     """Download and say so; return whether every result was there."""
+    from producer.download import download as download_results
+    from producer.sheet import write_contact_sheet
+
     with on_interrupt(f"interrupted; `producer download {job.id} {folder}` gets the rest"):
         done = download_results(services, job, folder, display)
         kept = f" ({done.kept:,} were there already)" if done.kept else ""

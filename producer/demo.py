@@ -6,7 +6,7 @@ from producer.display import plural
 from shared.errors import UsageError
 from shared.identity import user_at_host
 from shared.jobs.records import Priority
-from shared.jobs.submission import SyntheticSpec, submit_synthetic
+from shared.jobs.synthetic import SyntheticSpec, submit_synthetic
 from shared.services import Services
 
 

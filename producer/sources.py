@@ -140,7 +140,8 @@ class Sources:
                     files.append(entry.name)
                 else:
                     survey.other_files += 1
-        return sorted(files), sorted(subfolders)
+        files.sort()
+        return files, sorted(subfolders)
 
     def _source(self, found: _Found) -> Source:
         path = found.path.removeprefix(self.base).lstrip("/")

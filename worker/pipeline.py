@@ -114,7 +114,7 @@ class Pipeline:
         self._items.close()
 
     def _run_urgent(self, shard_id: str) -> Claim | None:
-        """Run what must not wait behind the hints of a larger job: so it waits for one claim at most."""
+        """Run what must not wait behind the hints of a larger job: between two claims, with all threads."""
         urgent = self._services.dispatcher.more_urgent(shard_id)
         return None if urgent is None else self._run_next(urgent)
 

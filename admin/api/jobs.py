@@ -16,7 +16,8 @@ from admin.ui.files import files_of
 from admin.ui.forms import MOST_FILES
 from shared.errors import UsageError
 from shared.jobs.records import Job
-from shared.jobs.submission import SyntheticSpec, submit_images, submit_synthetic
+from shared.jobs.submission import submit_images
+from shared.jobs.synthetic import SyntheticSpec, submit_synthetic
 
 _NO_JOB = {404: "There is no such job."}
 _CONFLICT = _NO_JOB | {409: "The job's state does not allow it."}

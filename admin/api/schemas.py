@@ -15,7 +15,7 @@ from shared.jobs.models import Model as RegisteredModel
 from shared.jobs.records import Item as ItemRecord
 from shared.jobs.records import Worker as WorkerRecord
 from shared.jobs.state import ItemStatus, JobKind, JobStatus
-from shared.jobs.submission import MOST_DOTS
+from shared.jobs.synthetic import MOST_DOTS
 
 MOST_ON_A_PAGE = 500
 

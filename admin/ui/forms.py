@@ -9,7 +9,7 @@ from wtforms import FloatField, IntegerField, SelectChoice, SelectField, StringF
 from wtforms.validators import InputRequired, Length, NumberRange, Optional, ValidationError
 
 from shared.images.scale import LARGEST_SCALE, SMALLEST_SCALE
-from shared.jobs.submission import MOST_DOTS, SyntheticSpec
+from shared.jobs.synthetic import MOST_DOTS, SyntheticSpec
 from shared.synth import NOISE_KINDS
 
 MOST_IMAGES = 10_000  # of a synthetic job started in the browser, which waits until all their rows are there

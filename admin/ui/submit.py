@@ -9,7 +9,8 @@ from admin.ui.forms import MOST_FILES, SyntheticForm, UploadForm
 from shared.errors import UsageError
 from shared.images.formats import IMAGE_EXTENSIONS, READABLE
 from shared.jobs.records import Priority
-from shared.jobs.submission import submit_images, submit_synthetic
+from shared.jobs.submission import submit_images
+from shared.jobs.synthetic import submit_synthetic
 
 # For so few a person waits before the browser, and they go before the batches. More would make others wait.
 _MOST_URGENT = 8

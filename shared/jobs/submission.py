@@ -16,8 +16,6 @@ from itertools import chain, islice
 from pathlib import PurePosixPath
 from typing import TypeVar
 
-import numpy as np
-
 from shared.errors import DelineateError, ItemError, Retryable, UsageError
 from shared.images.scale import checked_scale
 from shared.jobs.records import NewItem, Priority
@@ -25,7 +23,6 @@ from shared.jobs.state import JobKind
 from shared.jobs.tables import new_id
 from shared.services import Services
 from shared.store import keys
-from shared.synth import NOISE_KINDS
 
 log = logging.getLogger(__name__)
 
@@ -35,8 +32,6 @@ T = TypeVar("T")
 _FIRST_SHARD_ITEMS = 4
 _PAUSE_AFTER_OUTAGE_SECONDS = 10.0
 _SEAL_PAUSES_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0)
-MOST_SYNTHETIC_ITEMS = 1_000_000
-MOST_DOTS = 1_000
 
 
 @dataclass(frozen=True)
@@ -57,77 +52,6 @@ class SubmissionProgress:
     files: int = 0
     failed: int = 0
     bytes: int = 0
-
-
-@dataclass(frozen=True)
-class SyntheticSpec:
-    """What a synthetic job generates: `count` scenes of dotblob-v1, all determined by `seed`.
-
-    Severities are spread evenly from `severity_from` to `severity_to`. `num_dots`, `jitter` (standard deviation of the
-    dots' displacement as a share of the image's side) and `noise` (a kind) are drawn for each scene where None.
-    """
-
-    count: int
-    seed: int = 0
-    num_dots: int | None = None
-    jitter: float | None = None
-    severity_from: float = 0.5
-    severity_to: float = 0.5
-    noise: str | None = None
-
-    def __post_init__(self) -> None:
-        """Raise UsageError for a value out of its range."""
-        if not 1 <= self.count <= MOST_SYNTHETIC_ITEMS:
-            raise UsageError(f"count is {self.count}: give 1 to {MOST_SYNTHETIC_ITEMS}")
-        if self.seed < 0:
-            raise UsageError(f"seed is {self.seed}: give 0 or more")
-        if self.num_dots is not None and not 1 <= self.num_dots <= MOST_DOTS:
-            raise UsageError(f"num-dots is {self.num_dots}: give 1 to {MOST_DOTS}")
-        if self.jitter is not None and not 0.0 <= self.jitter <= 0.2:
-            raise UsageError(f"jitter is {self.jitter}: give 0 to 0.2")
-        if not 0.0 <= self.severity_from <= self.severity_to <= 1.0:
-            raise UsageError("severity goes from 0 to 1, the smaller first")
-        if self.noise is not None and self.noise not in NOISE_KINDS:
-            raise UsageError(f"noise is {self.noise!r}: give one of {', '.join(NOISE_KINDS)}")
-
-    def items(self) -> Iterator[NewItem]:
-        """Yield the items, each with the arguments of `shared.synth.synthesise`."""
-        for index in range(self.count):
-            share = index / (self.count - 1) if self.count > 1 else 0.0
-            severity = self.severity_from + share * (self.severity_to - self.severity_from)
-            # 53 bits, which JSON carries exactly.
-            seed = int(np.random.SeedSequence([self.seed, index]).generate_state(1, np.uint64)[0] >> np.uint64(11))
-            yield NewItem(
-                id=new_id(),
-                path=f"synthetic-{index:06d}.png",
-                synthesis={
-                    "seed": seed,
-                    "num_dots": self.num_dots,
-                    "jitter": self.jitter,
-                    "severity": round(severity, 6),
-                    "noise": self.noise,
-                },
-            )
-
-
-def submit_synthetic(
-    services: Services, spec: SyntheticSpec, *, name: str, submitted_by: str, priority: Priority = Priority.NORMAL
-) -> str:
-    """Make a synthetic job and return its id."""
-    job_id = services.repository.create_job(JobKind.SYNTHETIC, name=name, submitted_by=submitted_by, priority=priority)
-    hints = _Hints(services, priority)
-    try:
-        for block in _blocks(spec.items(), services.settings.shard_size):
-            services.repository.add_shard(job_id, block)
-            hints.send()
-    except BaseException:
-        # Also for Ctrl-C: nothing can go on with a part of what was asked for.
-        with contextlib.suppress(DelineateError):
-            services.repository.discard_empty(job_id)
-            services.repository.cancel(job_id)
-        raise
-    _seal(services, job_id)
-    return job_id
 
 
 def submit_images(
@@ -170,17 +94,17 @@ def submit_images(
         )
     on_start(job_id, resumed)
     try:
-        _Upload(services, job_id, resumed, _Hints(services, priority), on_progress).run(chain([first], iterator))
+        _Upload(services, job_id, resumed, Hints(services, priority), on_progress).run(chain([first], iterator))
     except BaseException:
         # Also for Ctrl-C: what is not in a shard yet leaves no trace.
         with contextlib.suppress(DelineateError):
             repository.discard_empty(job_id)
         raise
-    _seal(services, job_id)
+    seal(services, job_id)
     return job_id
 
 
-def _seal(services: Services, job_id: str) -> None:
+def seal(services: Services, job_id: str) -> None:
     """Seal a job, trying again for a while where the database is away.
 
     Sealing is what ends a submission. If the answer alone were lost, whoever submits again as told would find nothing
@@ -203,7 +127,7 @@ class _Upload:
         services: Services,
         job_id: str,
         resumed: bool,
-        hints: "_Hints",
+        hints: "Hints",
         on_progress: Callable[[SubmissionProgress], None],
     ) -> None:
         self.services = services
@@ -218,7 +142,7 @@ class _Upload:
         uploading: deque[list[Future[NewItem]]] = deque()
         pool = ThreadPoolExecutor(self.services.settings.upload_threads, thread_name_prefix="upload")
         try:
-            for block in _blocks(sources, self.services.settings.shard_size):
+            for block in blocks(sources, self.services.settings.shard_size):
                 uploading.append([pool.submit(self._upload, source) for source in self._new(block)])
                 if len(uploading) == 2:
                     self._commit(uploading[0])
@@ -276,7 +200,8 @@ class _Upload:
             )
 
 
-def _blocks(values: Iterable[T], largest: int) -> Iterator[list[T]]:
+def blocks(values: Iterable[T], largest: int) -> Iterator[list[T]]:
+    """Yield what makes a shard each, the first ones small."""
     iterator = iter(values)
     size = min(_FIRST_SHARD_ITEMS, largest)
     while block := list(islice(iterator, size)):
@@ -284,7 +209,7 @@ def _blocks(values: Iterable[T], largest: int) -> Iterator[list[T]]:
         size = min(size * 2, largest)
 
 
-class _Hints:
+class Hints:
     """Hints while a submission goes on; where the queue is away they are left to the reconciler."""
 
     def __init__(self, services: Services, priority: Priority) -> None:

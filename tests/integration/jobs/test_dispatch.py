@@ -15,7 +15,8 @@ from shared.jobs.messages import ShardMessage, decode
 from shared.jobs.queue import PROCESS_SHARD, QUEUE, ShardQueue
 from shared.jobs.records import NewItem, Priority
 from shared.jobs.state import JobKind, JobStatus
-from shared.jobs.submission import Source, SyntheticSpec, submit_images, submit_synthetic
+from shared.jobs.submission import Source, submit_images
+from shared.jobs.synthetic import SyntheticSpec, submit_synthetic
 from shared.jobs.tables import ShardRow, new_id
 from shared.services import Services
 

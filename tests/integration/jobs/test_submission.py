@@ -7,7 +7,8 @@ from shared.errors import DatabaseUnavailable, ImageError, ItemErrorCode, StoreU
 from shared.jobs import submission
 from shared.jobs.repository import Repository
 from shared.jobs.state import ItemCounts, JobKind, JobStatus
-from shared.jobs.submission import Source, SubmissionProgress, SyntheticSpec, submit_images, submit_synthetic
+from shared.jobs.submission import Source, SubmissionProgress, submit_images
+from shared.jobs.synthetic import SyntheticSpec, submit_synthetic
 from shared.services import Services
 
 

@@ -8,7 +8,7 @@ import torch
 
 from shared.jobs.models import ModelRegistry
 from shared.jobs.state import JobStatus
-from shared.jobs.submission import SyntheticSpec, submit_synthetic
+from shared.jobs.synthetic import SyntheticSpec, submit_synthetic
 from shared.net.architectures import build
 from shared.net.checkpoint import Metadata, load_checkpoint, save_checkpoint
 from shared.store import keys

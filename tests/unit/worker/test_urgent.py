@@ -1,4 +1,4 @@
-"""What is urgent waits for one claim at most, whatever hints stand before its own."""
+"""What is urgent comes before the next claim, whatever hints stand before its own."""
 
 from sqlalchemy import update
 

@@ -20,7 +20,7 @@ from admin.accounts import Role
 from shared.errors import DatabaseUnavailable
 from shared.jobs.models import ModelRegistry
 from shared.jobs.records import Performance
-from shared.jobs.submission import SyntheticSpec, submit_synthetic
+from shared.jobs.synthetic import SyntheticSpec, submit_synthetic
 from shared.jobs.tables import new_id
 from shared.services import Services
 from tests import simulated_worker

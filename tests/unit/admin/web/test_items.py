@@ -15,7 +15,8 @@ from shared.images.decoded import DecodeLimits
 from shared.images.heatmap import CONTOUR_COLOUR
 from shared.images.isolated import Decoders
 from shared.jobs.records import Item
-from shared.jobs.submission import Source, SyntheticSpec, submit_images, submit_synthetic
+from shared.jobs.submission import Source, submit_images
+from shared.jobs.synthetic import SyntheticSpec, submit_synthetic
 from shared.jobs.tables import ItemRow
 from shared.services import Services
 from tests import simulated_worker

@@ -9,7 +9,8 @@ from sqlalchemy import select, update
 from admin import queries
 from shared.jobs.records import Performance
 from shared.jobs.state import JobStatus
-from shared.jobs.submission import Source, SyntheticSpec, submit_images, submit_synthetic
+from shared.jobs.submission import Source, submit_images
+from shared.jobs.synthetic import SyntheticSpec, submit_synthetic
 from shared.jobs.tables import ShardRow, new_id
 from shared.services import Services
 from tests import simulated_worker

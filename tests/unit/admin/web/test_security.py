@@ -6,7 +6,8 @@ from flask import Flask
 from admin.security import HEADERS, TRANSPORT_SECURITY
 from shared.config import Settings
 from shared.errors import DatabaseUnavailable, StoreUnavailable
-from shared.jobs.submission import Source, SyntheticSpec, submit_images, submit_synthetic
+from shared.jobs.submission import Source, submit_images
+from shared.jobs.synthetic import SyntheticSpec, submit_synthetic
 from shared.jobs.tables import new_id
 from shared.services import Services
 from tests import simulated_worker
