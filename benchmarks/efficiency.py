@@ -8,7 +8,6 @@ turns. Three networks: the one that ships with the code, on this machine's CPU (
 that sleeps for 10 ms an image and takes no CPU; and one that does nothing, so that what is left is the pipeline's own.
 """
 
-import importlib.util
 from pathlib import Path
 
 import psutil
@@ -30,16 +29,6 @@ def rows(effort: Effort) -> list[Row]:
     images = effort.of(768, 32)
     with full_stack() as stack:
         found = _efficiency(stack, effort, "shipped model, CPU", images=images, at_least=0.62, WORKER_DEVICE="cpu")
-        if importlib.util.find_spec("openvino") is not None:
-            found += _efficiency(
-                stack,
-                effort,
-                "shipped model, CPU, OpenVINO",
-                images=images,
-                at_least=0.62,
-                WORKER_DEVICE="cpu",
-                INFERENCE_BACKEND="openvino",
-            )
         if torch.cuda.is_available():
             model = save_seed_network(stack.folder / "seed-network")
             found += _efficiency(stack, effort, "the seed's network, GPU", images=images, at_least=0.9, model=model)

@@ -50,9 +50,9 @@ class Fixed(Predictor):
 
 
 def shipped(model: Path = DEFAULT_MODEL) -> Predictor:
-    """The network as the settings have it, device and backend included; that of another folder in its place."""
+    """The network on the device of the settings; that of another folder in its place."""
     settings = load_settings()
-    return Predictor.load(model, settings.worker_device, backend=settings.inference_backend)
+    return Predictor.load(model, settings.worker_device)
 
 
 def save_seed_network(folder: Path) -> Path:

@@ -77,11 +77,6 @@ class Settings(BaseSettings):
     # the worker
     model_path: Path = _setting(DEFAULT_MODEL, "Folder of the checkpoint that the worker loads.")
     worker_device: str = _setting("auto", "`auto`, `cpu`, `cuda` or `cuda:N`. `cuda` without a GPU is an error.")
-    inference_backend: Literal["torch", "openvino"] = _setting(
-        "torch",
-        "What runs the network on a CPU: `torch`, or `openvino`, which is a tenth faster and has to be "
-        "installed (`delineate[openvino]`). A GPU is always torch's.",
-    )
     worker_concurrency: int = _setting(2, "Shards in work at once in one worker process.", unit="shards", ge=1, le=16)
     batch_size: int = _setting(
         0,

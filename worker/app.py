@@ -13,7 +13,6 @@ import warnings
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import celery.apps.worker
@@ -72,7 +71,7 @@ class WorkerProcess:
         `load` makes a checkpoint ready on the device that is named: benchmarks put other networks in.
         """
         self.settings = settings
-        self._load: Load = load or partial(Predictor.load, backend=settings.inference_backend)
+        self._load: Load = load or Predictor.load
         self.name = f"{socket.gethostname()}-{os.getpid()}"
         self.services = connect(settings)
         self._pipeline: Pipeline | None = None

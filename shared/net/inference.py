@@ -82,41 +82,6 @@ def as_graph(net: nn.Module, dtype: torch.dtype, channels: int) -> nn.Module:
     return graph
 
 
-def split(images: Tensor, halves: Tensor | None = None) -> Tensor:
-    """(B, C, H, W) in float32 → (B, 2·C, H, W), as a sum of two that bfloat16 holds; into `halves` where given."""
-    count = images.shape[1]
-    if halves is None:
-        halves = images.new_empty(len(images), 2 * count, *images.shape[2:])
-    torch.sub(images, halves[:, :count].copy_(images.bfloat16()), out=halves[:, count:])
-    return halves
-
-
-class OfSplitImages(nn.Module):
-    """A float32 network that takes images, of so many channels, as `split` gives them.
-
-    So its first convolution loses nothing where a whole graph is run in bfloat16, as OpenVINO does it: image and
-    weights are sums of two there, and of their four products only that of the small parts is left out. What comes
-    before that convolution has to treat channels alike. Changes the network.
-    """
-
-    def __init__(self, net: nn.Module, channels: int = 1) -> None:
-        super().__init__()
-        first = _first_convolution(net, channels)
-        if not isinstance(first, nn.Conv2d):
-            raise TypeError("a network that does not begin with a convolution")
-        weight = first.weight.data
-        large = weight.bfloat16().float()
-        first.weight = nn.Parameter(torch.cat([large, large, weight - large], 1), requires_grad=False)
-        first.in_channels *= 3
-        self.net = net
-        self.channels = channels
-
-    def forward(self, halves: Tensor) -> Tensor:
-        """(B, 2·C, H, W) → what the network says."""
-        result: Tensor = self.net(torch.cat([halves, halves[:, : self.channels]], 1))
-        return result
-
-
 def fold_batch_norm(net: AnyNetwork) -> AnyNetwork:
     """The network with each batch normalisation folded into the convolution right before it, in place, in eval mode.
 
@@ -144,7 +109,7 @@ def _replace(net: nn.Module, name: str, module: nn.Module) -> None:
     setattr(net.get_submodule(parent), child, module)
 
 
-def _first_convolution(net: nn.Module, channels: int = 1) -> nn.Module | None:
+def _first_convolution(net: nn.Module) -> nn.Module | None:
     """The convolution that comes first when the network runs, whatever order its modules are declared in."""
     called: list[nn.Module] = []
     convolutions = [module for module in net.modules() if isinstance(module, _CONVOLUTIONS)]
@@ -152,7 +117,7 @@ def _first_convolution(net: nn.Module, channels: int = 1) -> nn.Module | None:
     reference = next(net.parameters())
     side = int(getattr(net, "multiple", 64))
     with torch.inference_mode():
-        net(torch.zeros(1, channels, side, side, device=reference.device))
+        net(torch.zeros(1, 1, side, side, device=reference.device))
     for hook in hooks:
         hook.remove()
     return called[0] if called else None

@@ -1,17 +1,15 @@
 """Load a checkpoint once; turn standardised tiles, or whole images, into probabilities."""
 
 import os
-from typing import Protocol, Self
+from typing import Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from shared.errors import ConfigurationError
 from shared.images.normalise import standardise
 from shared.net.checkpoint import LoadedModel, Metadata, load_checkpoint
-from shared.net.device import resolve_device, resolve_precision, usable_cores
-from shared.net.openvino_backend import OpenVINOBackend
+from shared.net.device import resolve_device, resolve_precision
 from shared.net.tiling import TILE_SIZE, Stitcher, cut, plan_tiles
 from shared.net.torch_backend import PROBABILITY_LEVELS, TorchBackend
 
@@ -20,41 +18,26 @@ __all__ = ["PROBABILITY_LEVELS", "Predictor"]
 _IMAGE_BATCH = 8  # tiles at a time in `predict_image`
 
 
-class Backend(Protocol):
-    """What runs the network; any number of threads may call it at once."""
-
-    def probabilities(self, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Foreground probabilities, float32 (N, H, W), of standardised tiles (N, H, W)."""
-
-    def levels(self, tiles: NDArray[np.float32]) -> NDArray[np.uint8]:
-        """The same in 255ths."""
-
-
 class Predictor:
-    """A network on its device, ready to segment. Threads may call it at once.
+    """A network on its device, ready to segment. Threads may call it at once."""
 
-    `backend` is "torch", or "openvino", which is faster on a CPU and leaves a GPU to torch.
-    """
-
-    def __init__(self, model: LoadedModel, device: torch.device, dtype: torch.dtype, backend: str = "torch") -> None:
+    def __init__(self, model: LoadedModel, device: torch.device, dtype: torch.dtype) -> None:
         self._metadata = model.metadata
         self._sha256 = model.sha256
         self._threshold = model.threshold
         self._device = device
         self._dtype = dtype
-        self._backend = _backend(backend, model, device, dtype)
+        self._backend = TorchBackend(model.net, device, dtype)
 
     @classmethod
-    def load(
-        cls, path: str | os.PathLike[str], device: str = "auto", precision: str = "auto", backend: str = "torch"
-    ) -> Self:
+    def load(cls, path: str | os.PathLike[str], device: str = "auto", precision: str = "auto") -> Self:
         """Load the checkpoint at `path` onto "auto", "cpu", "cuda" or "cuda:N".
 
-        Raises `CheckpointError` for unusable weights, `ConfigurationError` for a GPU or a backend that is not there
-        or a precision that does not exist.
+        Raises `CheckpointError` for unusable weights, `ConfigurationError` for a GPU that is not there or a
+        precision that does not exist.
         """
         where = resolve_device(device)
-        return cls(load_checkpoint(path, where), where, resolve_precision(precision, where), backend)
+        return cls(load_checkpoint(path, where), where, resolve_precision(precision, where))
 
     @property
     def device_name(self) -> str:
@@ -110,11 +93,3 @@ class Predictor:
                 stitcher.add(first + offset, probability)
         blended: NDArray[np.float32] = np.clip(stitcher.result(), 0.0, 1.0)
         return blended
-
-
-def _backend(name: str, model: LoadedModel, device: torch.device, dtype: torch.dtype) -> Backend:
-    if name == "torch" or (name == "openvino" and device.type != "cpu"):
-        return TorchBackend(model.net, device, dtype)
-    if name == "openvino":
-        return OpenVINOBackend(model.net, dtype, usable_cores())
-    raise ConfigurationError(f"there is no inference backend {name!r}: use torch or openvino")

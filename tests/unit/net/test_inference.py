@@ -1,7 +1,6 @@
 """Every way to run the network is held to the plain network in float32."""
 
 import copy
-from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -9,17 +8,14 @@ import torch
 from torch import nn
 
 from shared.config import DEFAULT_MODEL
-from shared.errors import ConfigurationError
 from shared.images.normalise import standardise
 from shared.net.architectures import build
 from shared.net.checkpoint import load_checkpoint
-from shared.net.inference import ByImage, InFloat32, OfSplitImages, as_graph, fold_batch_norm, for_inference, split
+from shared.net.inference import ByImage, InFloat32, as_graph, fold_batch_norm, for_inference
 from shared.net.network import AfterStem
 from shared.net.predictor import Predictor
 from shared.synth import synthesise
 from tests.unit.net.conftest import TINY
-
-needs_openvino = pytest.mark.skipif(find_spec("openvino") is None, reason="the extra openvino is not installed")
 
 
 def with_random_statistics(net: nn.Module) -> nn.Module:
@@ -90,27 +86,6 @@ def test_the_likelihood_is_worked_out_in_float32():
         assert torch.equal(ready.pixels(image), net.pixels(image))
 
 
-def test_an_image_is_split_into_two_that_bfloat16_holds():
-    images = torch.randn(2, 3, 8, 8)
-    halves = split(images)
-    large, small = halves.chunk(2, 1)
-    assert torch.equal(large, large.bfloat16().float())
-    assert torch.equal(large + small, images)
-    assert (small.abs() <= images.abs() / 2**8).all()
-    assert split(images, halves) is halves
-
-
-@pytest.mark.parametrize("arguments", [TINY, TINY | {"stem": 4}, TINY | {"stem": 4, "likelihood": True}])
-def test_a_network_of_split_images_says_the_same(arguments):
-    net = for_inference(with_random_statistics(build("attention_unet", arguments)))
-    images = torch.randn(2, 1, 64, 64)
-    with torch.inference_mode():
-        before, folded, rest = torch.sigmoid(net(images)[:, 0]), net.pixels(images), AfterStem(net)
-        torch.testing.assert_close(rest(folded), before)
-        split_rest = OfSplitImages(rest, net.stem_channels)
-        torch.testing.assert_close(split_rest(split(folded)), before, atol=1e-3, rtol=1e-3)
-
-
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_a_graph_says_the_same_of_batches_and_sides_that_it_was_not_made_with(dtype):
     net = for_inference(with_random_statistics(build("attention_unet", TINY | {"stem": 4, "likelihood": True})), dtype)
@@ -140,17 +115,9 @@ def reference(tiles):
         return torch.sigmoid(logits[:, 0]).numpy()
 
 
-@pytest.mark.parametrize(
-    ("backend", "precision", "within"),
-    [
-        ("torch", "fp32", 1),
-        ("torch", "bf16", 3),
-        pytest.param("openvino", "fp32", 1, marks=needs_openvino),
-        pytest.param("openvino", "bf16", 3, marks=needs_openvino),
-    ],
-)
-def test_every_backend_agrees_with_the_reference(tiles, reference, backend, precision, within):
-    predictor = Predictor.load(DEFAULT_MODEL, "cpu", precision, backend)
+@pytest.mark.parametrize(("precision", "within"), [("fp32", 1), ("bf16", 3)])
+def test_every_precision_agrees_with_the_reference(tiles, reference, precision, within):
+    predictor = Predictor.load(DEFAULT_MODEL, "cpu", precision)
     levels = predictor.predict_tiles(tiles)
     assert levels.dtype == np.uint8
     assert np.abs(levels / 255 - reference).max() <= (within + 0.5) / 255  # and half a level for the rounding to levels
@@ -158,26 +125,9 @@ def test_every_backend_agrees_with_the_reference(tiles, reference, backend, prec
     assert ((levels / 255 >= threshold) == (reference >= threshold)).mean() >= 0.999
 
 
-@needs_openvino
-def test_openvino_takes_batches_and_tiles_of_any_size_and_gives_unquantised_probabilities(tiles, reference):
-    predictor = Predictor.load(DEFAULT_MODEL, "cpu", "fp32", "openvino")
+def test_the_answer_to_one_batch_is_not_overwritten_by_the_next(tiles):
+    predictor = Predictor.load(DEFAULT_MODEL, "cpu", "fp32")
     alone = predictor.predict_tiles(tiles[:1])
     kept = alone.copy()
-    np.testing.assert_allclose(predictor.predict_tiles(tiles[1:]) / 255, reference[1:], atol=1 / 255)
-    np.testing.assert_array_equal(alone, kept)  # the answer to one batch is not overwritten by the next
-    wide = np.tile(tiles[:1], (1, 1, 2))[:, :, :768]
-    plain = Predictor.load(DEFAULT_MODEL, "cpu", "fp32").predict_tiles(wide)
-    assert np.abs(predictor.predict_tiles(wide).astype(int) - plain).max() <= 1
-    image = synthesise(1, severity=0.0).image.astype(np.float32)
-    np.testing.assert_allclose(predictor.predict_image(image), reference[0], atol=1e-4)
-
-
-def test_openvino_that_is_not_installed_says_what_to_do(checkpoint, monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "openvino", None)
-    with pytest.raises(ConfigurationError, match=r"delineate\[openvino\]"):
-        Predictor.load(checkpoint, "cpu", backend="openvino")
-
-
-def test_a_backend_that_there_is_not(checkpoint):
-    with pytest.raises(ConfigurationError, match="use torch or openvino"):
-        Predictor.load(checkpoint, "cpu", backend="tensorrt")
+    predictor.predict_tiles(tiles[1:])
+    np.testing.assert_array_equal(alone, kept)
