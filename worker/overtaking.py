@@ -58,10 +58,7 @@ class Overtaking:
     def _run(self) -> None:
         while not self._closed.is_set():
             try:
-                self._listener.wait(_LOOK_SECONDS)
-            except (BrokerUnavailable, ConfigurationError):
-                self._closed.wait(_LOOK_SECONDS)
-            try:
+                self._listen()
                 self._look()
             except (DatabaseUnavailable, ConfigurationError) as error:
                 # Those who have the claims in hand meet the same, and say so.
@@ -69,6 +66,14 @@ class Overtaking:
             except Exception:
                 # Without this thread urgent images would wait for the others: it never ends by an error.
                 log.exception("looking for urgent work failed", extra={"action": "overtaking_fails"})
+                self._closed.wait(_LOOK_SECONDS)
+
+    def _listen(self) -> None:
+        """Wait until somebody announces urgent work, or half a second."""
+        try:
+            self._listener.wait(_LOOK_SECONDS)
+        except (BrokerUnavailable, ConfigurationError):
+            self._closed.wait(_LOOK_SECONDS)
 
     def _look(self) -> None:
         """Run whatever is more urgent than the least urgent claim in work."""

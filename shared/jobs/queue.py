@@ -201,7 +201,8 @@ class UrgentListener:
             # All announcements that have come until now are one. There are other messages: that we are subscribed.
             while message := self._channel.get_message(timeout=0 if heard else max(deadline - time.monotonic(), 0)):
                 heard = heard or message["type"] == "message"
-        except (*_BROKER_ERRORS, ValueError) as error:
+        except (*_BROKER_ERRORS, ValueError, AttributeError) as error:
+            # The last two are redis-py's, where another thread drops the client that this connection came from.
             self.close()
             raise BrokerUnavailable(f"Redis does not answer: {_first_line(error)}") from error
         return heard
