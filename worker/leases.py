@@ -32,7 +32,7 @@ class HeldClaim:
     """
 
     claim: Claim
-    overtakes: bool = False
+    overtakes: bool
     over: str = field(default="", init=False)
 
     def end(self, reason: str) -> None:
@@ -99,16 +99,22 @@ class Leases:
             log.warning("the worker's row stays: %s", error, extra={"action": "worker_row_stays"})
 
     @contextmanager
-    def hold(self, claim: Claim, *, overtakes: bool = False) -> Iterator[HeldClaim]:
-        """Keep a claim alive inside of this."""
-        held = HeldClaim(claim, overtakes)
+    def hold(self, claim: Claim) -> Iterator[HeldClaim]:
+        """Keep a claim alive inside of this; it overtakes where one of lower priority is held already."""
         with self._lock:
+            held = HeldClaim(claim, any(each.claim.priority < claim.priority for each in self._held.values()))
             self._held[claim.token] = held
         try:
             yield held
         finally:
             with self._lock:
                 del self._held[claim.token]
+
+    def least_urgent_shard(self) -> str | None:
+        """The shard of the claim of the lowest priority that is held; None where none is."""
+        with self._lock:
+            claims = [each.claim for each in self._held.values()]
+        return min(claims, key=lambda claim: claim.priority).shard_id if claims else None
 
     def _run(self) -> None:
         while True:

@@ -2,16 +2,24 @@
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from typing import Protocol
 
 from shared.errors import BrokerUnavailable, ConfigurationError, DatabaseUnavailable
-from shared.jobs.queue import UrgentListener
-from shared.jobs.records import Claim
 
 log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 0.5  # between two looks where no announcement comes
+
+
+class Listener(Protocol):
+    """As `shared.jobs.queue.UrgentListener`."""
+
+    def wait(self, seconds: float) -> bool:
+        """Wait up to so many seconds for an announcement; whether there was one."""
+
+    def close(self) -> None:
+        """Hear no more."""
 
 
 class Overtaking:
@@ -21,33 +29,26 @@ class Overtaking:
 
     Args:
         listener: hears when to look; where it cannot, every half second has to do.
+        least_urgent: the shard in work that others are held against; None where nothing is in work.
         more_urgent: a shard that goes before the one that it is given.
         run: claims and runs what there is of a shard; whether there was anything.
     """
 
     def __init__(
-        self, listener: UrgentListener, more_urgent: Callable[[str], str | None], run: Callable[[str], bool]
+        self,
+        listener: Listener,
+        *,
+        least_urgent: Callable[[], str | None],
+        more_urgent: Callable[[str], str | None],
+        run: Callable[[str], bool],
     ) -> None:
         self._listener = listener
+        self._least_urgent = least_urgent
         self._more_urgent = more_urgent
         self._run_shard = run
-        self._in_work: dict[str, Claim] = {}
-        self._lock = threading.Lock()
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="overtaking", daemon=True)
         self._thread.start()
-
-    @contextmanager
-    def in_work(self, claim: Claim) -> Iterator[bool]:
-        """Say that a claim is in work inside of this. Yields whether one of lower priority is, which it overtakes."""
-        with self._lock:
-            overtakes = any(each.priority < claim.priority for each in self._in_work.values())
-            self._in_work[claim.token] = claim
-        try:
-            yield overtakes
-        finally:
-            with self._lock:
-                del self._in_work[claim.token]
 
     def close(self) -> None:
         """End the thread, after the claim that it has in hand."""
@@ -77,11 +78,8 @@ class Overtaking:
 
     def _look(self) -> None:
         """Run whatever is more urgent than the least urgent claim in work."""
-        while (shard_id := self._least_urgent_shard()) and (urgent := self._more_urgent(shard_id)):
-            if not self._run_shard(urgent):
+        while not self._closed.is_set():
+            in_work = self._least_urgent()
+            urgent = None if in_work is None else self._more_urgent(in_work)
+            if urgent is None or not self._run_shard(urgent):
                 return
-
-    def _least_urgent_shard(self) -> str | None:
-        with self._lock:
-            least = min(self._in_work.values(), key=lambda claim: claim.priority, default=None)
-        return None if least is None or self._closed.is_set() else least.shard_id

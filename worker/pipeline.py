@@ -75,7 +75,12 @@ class Pipeline:
         self._gate = Gate()
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="item")
         self._overtaking_pool = ThreadPoolExecutor(_OVERTAKING_IMAGES, thread_name_prefix="urgent")
-        self._overtaking = Overtaking(services.queue.listener(), services.dispatcher.more_urgent, self._run_beside)
+        self._overtaking = Overtaking(
+            services.queue.listener(),
+            least_urgent=leases.least_urgent_shard,
+            more_urgent=services.dispatcher.more_urgent,
+            run=self._run_beside,
+        )
         self._stopping = Event()
         self._lock = Lock()
         self._images_finished = 0
@@ -156,12 +161,7 @@ class Pipeline:
 
     def _run_claim(self, claim: Claim) -> None:
         started = time.monotonic()
-        with (
-            self._overtaking.in_work(claim) as overtakes,
-            self._speed.working(),
-            self._watchdog.watching(),
-            self._leases.hold(claim, overtakes=overtakes) as held,
-        ):
+        with self._speed.working(), self._watchdog.watching(), self._leases.hold(claim) as held:
             hungry: set[str] = set()
             outcomes, away = self._process(held, hungry)
             # One transaction for the claim. Without outcomes too: the job may have been cancelled.

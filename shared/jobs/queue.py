@@ -182,7 +182,7 @@ class ShardQueue:
 class UrgentListener:
     """Waits for `ShardQueue.announce_urgent` on a connection of its own, opened at the first wait."""
 
-    def __init__(self, client: Callable[[], redis.Redis]) -> None:
+    def __init__(self, client: Callable[[], Any]) -> None:
         self._client = client
         self._channel: Any = None  # redis-py's PubSub
 
@@ -196,7 +196,7 @@ class UrgentListener:
         heard = False
         try:
             if self._channel is None:
-                self._channel = self._client().pubsub()  # type: ignore[no-untyped-call]
+                self._channel = self._client().pubsub()
                 self._channel.subscribe(_URGENT)
             # All announcements that have come until now are one. There are other messages: that we are subscribed.
             while message := self._channel.get_message(timeout=0 if heard else max(deadline - time.monotonic(), 0)):

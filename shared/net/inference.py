@@ -4,7 +4,7 @@ import copy
 import warnings
 from collections import Counter
 from itertools import pairwise
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -77,8 +77,8 @@ def as_graph(net: nn.Module, dtype: torch.dtype, channels: int) -> nn.Module:
     with warnings.catch_warnings(), torch.inference_mode(), autocast:
         # Deprecated in favour of torch.compile, which wants a C++ compiler and minutes at the start.
         warnings.simplefilter("ignore")
-        traced = torch.jit.trace(net.eval(), example, check_trace=False)  # type: ignore[no-untyped-call]
-        graph: nn.Module = torch.jit.freeze(traced)
+        jit: Any = torch.jit  # untyped
+        graph: nn.Module = jit.freeze(jit.trace(net.eval(), example, check_trace=False))
     return graph
 
 

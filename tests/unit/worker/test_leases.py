@@ -2,11 +2,12 @@
 
 import threading
 from collections.abc import Iterable
+from typing import Any
 
 import pytest
 
 from shared.errors import DatabaseUnavailable
-from shared.jobs.records import Claim
+from shared.jobs.records import Claim, Priority
 from worker import leases as module
 from worker.leases import Leases, WorkerIdentity
 
@@ -37,14 +38,42 @@ class NoWorkers:
     def remove(self, _worker_id: str) -> None: ...
 
 
-def test_a_renewal_that_failed_is_made_up_for_as_soon_as_the_database_is_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_PAUSE_AWAY_SECONDS", 0.01)
-    claims = AwayOnce()
+def claim(shard: str, priority: Priority = Priority.NORMAL) -> Claim:
+    return Claim(token=shard, shard_id=shard, job_id="j", priority=priority, model=None, scale=1.0, items=())
+
+
+@pytest.fixture
+def claims() -> AwayOnce:
+    return AwayOnce()
+
+
+@pytest.fixture
+def leases(claims: Any) -> Leases:
     identity = WorkerIdentity(name="w", device="cpu", model="")
-    leases = Leases(claims, NoWorkers(), identity=identity, images_finished=lambda: 0)  # type: ignore[arg-type]
-    with leases.hold(Claim(token="t", shard_id="s", job_id="j", priority=0, model=None, scale=1.0, items=())) as held:
+    workers: Any = NoWorkers()
+    return Leases(claims, workers, identity=identity, images_finished=lambda: 0)
+
+
+def test_a_renewal_that_failed_is_made_up_for_as_soon_as_the_database_is_back(
+    claims: AwayOnce, leases: Leases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_PAUSE_AWAY_SECONDS", 0.01)
+    with leases.hold(claim("s")) as held:
         leases.start()
         assert claims.renewed.wait(60)
         leases.stop()
     assert claims.asked == 2
     assert not held.over
+
+
+def test_a_claim_overtakes_those_of_lower_priority(leases: Leases) -> None:
+    assert leases.least_urgent_shard() is None
+    with leases.hold(claim("high", Priority.HIGH)) as first:
+        assert leases.least_urgent_shard() == "high"
+        with leases.hold(claim("low", Priority.LOW)) as low, leases.hold(claim("normal")) as normal:
+            with leases.hold(claim("as low", Priority.LOW)) as equal:
+                assert leases.least_urgent_shard() in {"low", "as low"}
+            overtakes = [held.overtakes for held in (first, low, normal, equal)]
+        assert leases.least_urgent_shard() == "high"
+    assert overtakes == [False, False, True, False]
+    assert leases.least_urgent_shard() is None

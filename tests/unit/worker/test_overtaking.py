@@ -11,11 +11,10 @@ import pytest
 from shared.errors import BrokerUnavailable, DatabaseUnavailable
 from shared.images.codec import DecodedImage
 from shared.jobs.dispatch import Dispatcher
-from shared.jobs.records import Claim, Priority
+from shared.jobs.records import Priority
 from shared.jobs.state import JobStatus
 from shared.services import Services
-from tests.unit.jobs.memory_queue import MemoryQueue
-from tests.unit.worker.conftest import NoDispatcher, Submit, decode_here, png
+from tests.unit.worker.conftest import Submit, decode_here, png
 from worker.batcher import Batcher, Levels, Tiles
 from worker.overtaking import Overtaking
 from worker.pipeline import Pipeline
@@ -23,21 +22,19 @@ from worker.pipeline import Pipeline
 PATIENCE = 60
 
 
-def claim(shard: str, priority: Priority = Priority.NORMAL) -> Claim:
-    return Claim(token=shard, shard_id=shard, job_id="j", priority=priority, model=None, scale=1.0, items=())
-
-
 class Announcements:
-    """A listener that the test speaks to; `away` makes it fail."""
+    """A listener that the test speaks to; `error` makes it fail."""
 
     def __init__(self) -> None:
         self.said: SimpleQueue[None] = SimpleQueue()
-        self.away = False
+        self.error: Exception | None = None
+        self.failed = threading.Event()
         self.closed = False
 
     def wait(self, seconds: float) -> bool:
-        if self.away:
-            raise BrokerUnavailable("away")
+        if self.error is not None:
+            self.failed.set()
+            raise self.error
         try:
             self.said.get(timeout=seconds)
         except Empty:
@@ -52,6 +49,7 @@ class Urgent:
     """Shards that are urgent, and what was run of them; notes which shard was asked about."""
 
     def __init__(self) -> None:
+        self.in_work: str | None = None
         self.waiting: list[str] = []
         self.asked: list[str] = []
         self.ran: SimpleQueue[str] = SimpleQueue()
@@ -83,66 +81,62 @@ def announcements() -> Announcements:
 
 @pytest.fixture
 def overtaking(urgent: Urgent, announcements: Announcements) -> Iterator[Overtaking]:
-    overtaking = Overtaking(announcements, urgent.more, urgent.run)  # type: ignore[arg-type]
+    overtaking = Overtaking(announcements, least_urgent=lambda: urgent.in_work, more_urgent=urgent.more, run=urgent.run)
     yield overtaking
     overtaking.close()
     assert announcements.closed
 
 
-def test_what_is_urgent_runs_beside_a_claim_in_work(
-    overtaking: Overtaking, urgent: Urgent, announcements: Announcements
-) -> None:
-    with overtaking.in_work(claim("large")):
-        urgent.waiting = ["first", "second"]
-        announcements.said.put(None)
-        assert [urgent.ran.get(timeout=PATIENCE) for _ in range(2)] == ["first", "second"]
+@pytest.mark.usefixtures("overtaking")
+def test_what_is_urgent_runs_beside_a_claim_in_work(urgent: Urgent, announcements: Announcements) -> None:
+    urgent.waiting, urgent.in_work = ["first", "second"], "large"
+    announcements.said.put(None)
+    assert [urgent.ran.get(timeout=PATIENCE) for _ in range(2)] == ["first", "second"]
     assert set(urgent.asked) == {"large"}
 
 
-def test_it_is_the_least_urgent_claim_that_others_are_held_against(overtaking: Overtaking, urgent: Urgent) -> None:
-    with (
-        overtaking.in_work(claim("low", Priority.LOW)) as low,
-        overtaking.in_work(claim("high", Priority.HIGH)) as high,
-        overtaking.in_work(claim("as low", Priority.LOW)) as equal,
-    ):
-        assert (low, high, equal) == (False, True, False)
-        urgent.waiting = ["normal"]
-        assert urgent.ran.get(timeout=PATIENCE) == "normal"  # without an announcement too
-    assert set(urgent.asked) <= {"low", "as low"}
+@pytest.mark.usefixtures("overtaking")
+def test_without_an_announcement_it_looks_too(urgent: Urgent) -> None:
+    urgent.waiting, urgent.in_work = ["urgent"], "large"
+    assert urgent.ran.get(timeout=PATIENCE) == "urgent"
 
 
-def test_without_a_claim_in_work_nobody_looks(
-    overtaking: Overtaking, urgent: Urgent, announcements: Announcements
-) -> None:
+@pytest.mark.usefixtures("overtaking")
+def test_without_a_claim_in_work_nobody_looks(urgent: Urgent, announcements: Announcements) -> None:
     urgent.waiting = ["urgent"]
-    announcements.said.put(None)
-    while not announcements.said.empty():
-        threading.Event().wait(0.01)
-    with overtaking.in_work(claim("large")):
-        urgent.ran.get(timeout=PATIENCE)
-    assert urgent.asked[0] == "large"
+    for _ in range(2):  # when the second is taken, the look of the first is over
+        announcements.said.put(None)
+        while not announcements.said.empty():
+            threading.Event().wait(0.01)
+    assert urgent.asked == []
+    urgent.in_work = "large"
+    assert urgent.ran.get(timeout=PATIENCE) == "urgent"
 
 
+@pytest.mark.usefixtures("overtaking")
 @pytest.mark.parametrize("error", [DatabaseUnavailable("away"), ValueError("a defect")])
-def test_no_error_ends_the_looking(overtaking: Overtaking, urgent: Urgent, error: Exception) -> None:
-    with overtaking.in_work(claim("large")):
-        urgent.waiting, urgent.error = ["urgent"], error
-        assert urgent.raised.wait(PATIENCE)
-        urgent.error = None
-        assert urgent.ran.get(timeout=PATIENCE) == "urgent"
+def test_no_error_ends_the_looking(urgent: Urgent, error: Exception) -> None:
+    urgent.error, urgent.waiting, urgent.in_work = error, ["urgent"], "large"
+    assert urgent.raised.wait(PATIENCE)
+    urgent.error = None
+    assert urgent.ran.get(timeout=PATIENCE) == "urgent"
 
 
-def test_without_the_broker_it_looks_by_itself(
-    overtaking: Overtaking, urgent: Urgent, announcements: Announcements
+@pytest.mark.usefixtures("overtaking")
+@pytest.mark.parametrize("error", [BrokerUnavailable("away"), ValueError("a defect")])
+def test_without_announcements_it_looks_by_itself(
+    urgent: Urgent, announcements: Announcements, error: Exception
 ) -> None:
-    announcements.away = True
-    with overtaking.in_work(claim("large")):
-        urgent.waiting = ["urgent"]
-        assert urgent.ran.get(timeout=PATIENCE) == "urgent"
+    announcements.error = error
+    assert announcements.failed.wait(PATIENCE)
+    if isinstance(error, ValueError):
+        announcements.error = None
+    urgent.waiting, urgent.in_work = ["urgent"], "large"
+    assert urgent.ran.get(timeout=PATIENCE) == "urgent"
 
 
 def test_an_urgent_image_does_not_stand_in_line_behind_a_claim_in_work(
-    make_pipeline: Callable[..., Pipeline], services: Services, submit: Submit
+    make_pipeline: Callable[..., Pipeline], services: Services, submit: Submit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every place of those who load is taken, and more images than the process has threads wait for one."""
     loading, go_on = threading.Semaphore(0), threading.Event()
@@ -155,9 +149,8 @@ def test_an_urgent_image_does_not_stand_in_line_behind_a_claim_in_work(
         return image
 
     large = submit({f"{number}.png": png(64, 64) for number in range(20)})
-    dispatcher = Dispatcher(services.database, MemoryQueue(), window=1, resend_after=60)  # type: ignore[arg-type]
-    assert isinstance(services.dispatcher, NoDispatcher)
-    services.dispatcher.more_urgent = dispatcher.more_urgent  # type: ignore[method-assign]
+    dispatcher = Dispatcher(services.database, services.queue, window=1, resend_after=60)
+    monkeypatch.setattr(services.dispatcher, "more_urgent", dispatcher.more_urgent)
     pipeline = make_pipeline(decode=decode)
     thread = threading.Thread(target=pipeline.process_shard, args=(large.id,))
     thread.start()
