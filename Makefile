@@ -87,7 +87,7 @@ weights-check: $(RUNTIME) ## score the weights that ship with the code on scenes
 
 clean: ## remove the environment and all caches; jobs, results and training runs stay
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis demo-output
-	find admin producer shared tests training worker -name __pycache__ -prune -exec rm -rf {} +
+	find admin devservers producer shared tests training worker -name __pycache__ -prune -exec rm -rf {} +
 
 # A stamp is as new as the files that it was installed from: a second run has nothing to do.
 

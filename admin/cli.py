@@ -10,11 +10,11 @@ from typing import Any
 
 import click
 
-from admin import commands
-from admin.access import asked_password, tokens_group, users_group
-from admin.audit import audit_command
-from admin.models import models_group
-from admin.prune import prune_command
+from admin.commands import processes as commands
+from admin.commands.access import asked_password, tokens_group, users_group
+from admin.commands.audit import audit_command
+from admin.commands.models import models_group
+from admin.commands.prune import prune_command
 from shared.config import Settings, environment_example, load_settings, settings_table
 from shared.errors import ConfigurationError, DelineateError, Retryable
 from shared.logs import setup_logging
@@ -84,7 +84,7 @@ def reconcile_command() -> None:
 @click.option("--stdin", "from_stdin", is_flag=True, help="Read the password from standard input instead of asking.")
 def set_password_command(name: str, from_stdin: bool) -> None:
     """Set the password of the account NAME, making the account, as an operator, if there is none."""
-    from admin.accounts import set_password
+    from admin.domain.accounts import set_password
 
     password = asked_password(from_stdin)
     services = connect(_settings())

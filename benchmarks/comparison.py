@@ -24,8 +24,8 @@ from benchmarks.measure import Effort, Row, alternate, command, ratios
 from benchmarks.predictors import save_seed_network
 from benchmarks.processes import PATIENCE_SECONDS, answering, answers, running, wait
 from benchmarks.stack import Stack, full_stack
+from devservers import free_ports
 from shared.config import DEFAULT_MODEL
-from tests.servers import free_ports
 
 _CLIENTS = 4
 # What each has to be beaten by.

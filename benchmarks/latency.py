@@ -17,8 +17,8 @@ from benchmarks.bare_loop import bare_loop
 from benchmarks.measure import Effort, Row, command
 from benchmarks.processes import wait
 from benchmarks.stack import RunningWorker, Stack, full_stack
+from shared.flows.submission import Source, submit_images
 from shared.jobs.records import Priority
-from shared.jobs.submission import Source, submit_images
 
 _LOOK_SECONDS = 0.002
 _OF_HISTOGRAM = ("sum", "count")

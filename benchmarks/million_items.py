@@ -20,18 +20,18 @@ from flask import Flask
 from pydantic import SecretStr
 from sqlalchemy import text
 
-from admin import accounts, tokens
-from admin.accounts import Role
-from admin.app import create_app
-from admin.metrics import backlog, running
+from admin.domain import accounts, tokens
+from admin.domain.roles import Role
+from admin.serving.app import create_app
+from admin.web.metrics import backlog, running
 from benchmarks.measure import Effort, Row, command
+from devservers import postgres_server
 from shared.config import load_settings
-from shared.jobs.database import Database
-from shared.jobs.migrate import migrate
+from shared.db.database import Database
+from shared.db.migrate import migrate
+from shared.db.tables import new_id
 from shared.jobs.state import JobKind, JobStatus
-from shared.jobs.tables import new_id
 from shared.services import Services, connect
-from tests.servers import postgres_server
 
 SHARD = 64
 

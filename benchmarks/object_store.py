@@ -11,8 +11,8 @@ from functools import partial
 from time import process_time
 
 from benchmarks.measure import Effort, Row, alternate, command, ratios
+from devservers import s3_server
 from shared.store import ObjectStore
-from tests.servers import s3_server
 
 SOURCE, RESULT = os.urandom(256 * 1024), os.urandom(70 * 1024)
 THREADS = (1, 8)

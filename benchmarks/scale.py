@@ -23,8 +23,8 @@ from benchmarks.measure import Effort, Row, command, peak_memory_mib, wait_and_m
 from benchmarks.processes import wait
 from benchmarks.stack import RunningWorker, Stack, full_stack
 from shared.config import CHECKOUT
+from shared.db.tables import ItemRow
 from shared.images.codec import encode_grey
-from shared.jobs.tables import ItemRow
 
 _DEVICE_MILLISECONDS = 250.0
 _SMALL_SHARD = 8  # so that even a short job has some for every worker

@@ -22,14 +22,14 @@ from sqlalchemy import select
 
 from benchmarks import images
 from benchmarks.processes import answers, running, wait
+from devservers import free_ports, make_cluster, redis_server, s3_server
+from devservers.process import running as server_running
 from shared.config import CHECKOUT, load_settings
-from shared.jobs.migrate import migrate
+from shared.db.migrate import migrate
+from shared.db.tables import JobRow, new_id
 from shared.jobs.records import Job, NewItem
 from shared.jobs.state import JobKind, JobStatus
-from shared.jobs.tables import JobRow, new_id
 from shared.services import Services, connect
-from tests.servers import free_ports, make_cluster, redis_server, s3_server
-from tests.servers.process import running as server_running
 
 SHARD = 32
 _SOURCES = "benchmark"  # not under `jobs/`, where objects without a row are tidied away

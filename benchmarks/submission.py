@@ -15,10 +15,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.measure import Effort, Row, command, wait_and_measure
+from devservers import postgres_server, redis_server, s3_server
 from shared.config import load_settings
-from shared.jobs.migrate import migrate
+from shared.db.migrate import migrate
 from shared.services import connect
-from tests.servers import postgres_server, redis_server, s3_server
 
 FILE_BYTES = 250_000
 _PRODUCER = (sys.executable, "-c", "from producer.cli import main; main()")

@@ -17,7 +17,7 @@ from benchmarks.measure import Effort, Row, alternate, command, ratios
 from shared.images.normalise import standardise
 from shared.net.device import resolve_device
 from shared.synth import synthesise
-from training.synthesis import training_pairs
+from training.data.synthesis import training_pairs
 
 
 def rows(effort: Effort) -> list[Row]:

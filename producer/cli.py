@@ -18,8 +18,8 @@ from producer.summary import Summary, summarise
 from producer.watch import watch as watch_job
 from shared.config import load_settings
 from shared.errors import Retryable, UsageError
+from shared.flows.lookup import find_job
 from shared.images.scale import checked_scale
-from shared.jobs.lookup import find_job
 from shared.jobs.records import Job, Priority
 from shared.logs import setup_logging
 from shared.services import Services, connect
@@ -133,7 +133,7 @@ def demo(
 ) -> None:
     """Submit synthetic images, which the worker generates, segments and scores against their truth."""
     from producer.demo import SeverityRange, submit_demo
-    from shared.jobs.synthetic import SyntheticSpec
+    from shared.flows.synthetic import SyntheticSpec
 
     if sheet and folder is None:
         raise UsageError("--contact-sheet needs a folder to write to: give --to DIR too")

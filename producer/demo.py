@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from producer.display import plural
 from shared.errors import UsageError
+from shared.flows.synthetic import SyntheticSpec, submit_synthetic
 from shared.identity import user_at_host
 from shared.jobs.records import Priority
-from shared.jobs.synthetic import SyntheticSpec, submit_synthetic
 from shared.services import Services
 
 

@@ -19,9 +19,7 @@ import numpy as np
 from producer.display import Display
 from producer.target import TargetFolder
 from shared.errors import ObjectMissing
-from shared.images.codec import decode_mask, encode_grey
-from shared.jobs.records import Job
-from shared.jobs.results import (
+from shared.flows.results import (
     RESULTS_CSV,
     ResultFile,
     all_items,
@@ -29,6 +27,8 @@ from shared.jobs.results import (
     result_files,
     write_results_csv,
 )
+from shared.images.codec import decode_mask, encode_grey
+from shared.jobs.records import Job
 from shared.jobs.state import ItemStatus, JobKind
 from shared.services import Services
 from shared.store import ObjectStore, keys

@@ -1,6 +1,6 @@
 """Reading one file to submit: regular files alone, within the submitted folder, within the size accepted.
 
-Each function is the `read` of a `shared.jobs.submission.Source`: it gives the bytes, or raises the ItemError that
+Each function is the `read` of a `shared.flows.submission.Source`: it gives the bytes, or raises the ItemError that
 becomes the item's failure.
 """
 

@@ -10,17 +10,17 @@ from PIL import Image
 
 from producer.target import TargetFolder
 from shared.errors import UsageError
+from shared.flows.results import all_items, job_output_names
 from shared.images.codec import decode_mask, decode_probability
 from shared.images.contact_sheet import ContactRow, contact_sheet
 from shared.jobs.records import Item, Job
 from shared.jobs.repository import Repository
-from shared.jobs.results import all_items, job_output_names
 from shared.jobs.state import ItemStatus, JobKind
 
 T = TypeVar("T")
 
 CONTACT_SHEET = "contact-sheet.png"
-_MOST_ROWS = 12
+_MAX_ROWS = 12
 
 
 def write_contact_sheet(repository: Repository, job: Job, folder: Path) -> Path | None:
@@ -41,7 +41,7 @@ def write_contact_sheet(repository: Repository, job: Job, folder: Path) -> Path 
         return None
     names = job_output_names(repository, job.id)
     rows = []
-    for _, number in _spread(by_severity, _MOST_ROWS):
+    for _, number in _spread(by_severity, _MAX_ROWS):
         [item] = repository.items(job.id, limit=1, after=number - 1)
         rows.append(_row(item, folder, names[item.path]))
     with TargetFolder(folder).writing(CONTACT_SHEET) as path:

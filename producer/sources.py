@@ -15,11 +15,11 @@ from typing import NamedTuple
 
 from producer.reading import bad_name, read_file, unreadable_folder
 from shared.errors import UsageError
+from shared.flows.submission import Source
 from shared.images.formats import IMAGE_EXTENSIONS
-from shared.jobs.submission import Source
 
 # A longer path does not fit into PostgreSQL's index of paths.
-_LONGEST_PATH_BYTES = 2000
+_MAX_PATH_BYTES = 2000
 
 
 @dataclass
@@ -155,7 +155,7 @@ class Sources:
     def _shown(self, path: str) -> str:
         """Return the path as the database takes it: itself, or a stand-in of a failed item that no other path has."""
         encoded = os.fsencode(path)
-        if len(encoded) > _LONGEST_PATH_BYTES:
+        if len(encoded) > _MAX_PATH_BYTES:
             digest = hashlib.sha256(encoded).hexdigest()
             return f"{encoded[:400].decode(errors='backslashreplace')}~{digest}"
         try:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from producer.display import Display, plural
 from producer.sources import Sources
+from shared.flows.submission import SubmissionProgress, submit_images
 from shared.identity import user_at_host
 from shared.jobs.records import Priority
-from shared.jobs.submission import SubmissionProgress, submit_images
 from shared.services import Services
 
 

@@ -4,14 +4,14 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
+from shared.flows.results import all_items
 from shared.jobs.records import Item, Job
 from shared.jobs.repository import Repository
-from shared.jobs.results import all_items
 from shared.jobs.state import ItemStatus, JobKind
 
 # Lower ends of the bands of severity; the last one includes 1.
 BANDS = (0.0, 0.25, 0.5, 0.75)
-_MOST_EXAMPLES = 10
+_MAX_EXAMPLES = 10
 
 
 @dataclass
@@ -51,7 +51,7 @@ class Failures:
     def add(self, item: Item) -> None:
         """Count one item."""
         self.count += 1
-        if len(self.examples) < _MOST_EXAMPLES:
+        if len(self.examples) < _MAX_EXAMPLES:
             self.examples.append((item.path, item.error or ""))
 
 

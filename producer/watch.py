@@ -11,9 +11,9 @@ from shared.jobs.state import JobStatus
 from shared.services import Services
 
 _FIRST_PAUSE_SECONDS = 0.1
-_LONGEST_PAUSE_SECONDS = 1.0
+_MAX_PAUSE_SECONDS = 1.0
 # A restart of the database, or a failover, is over by then.
-_LONGEST_OUTAGE_SECONDS = 120.0
+_MAX_OUTAGE_SECONDS = 120.0
 _NO_WORKER_SECONDS = 15.0
 _WORKER_SEEN_SECONDS = 60.0
 
@@ -47,7 +47,7 @@ def _pauses() -> Iterator[float]:
     pause = _FIRST_PAUSE_SECONDS
     while True:
         yield pause
-        pause = min(pause * 1.3, _LONGEST_PAUSE_SECONDS)
+        pause = min(pause * 1.3, _MAX_PAUSE_SECONDS)
 
 
 def _read(services: Services, job_id: str, display: Display) -> Job:
@@ -59,7 +59,7 @@ def _read(services: Services, job_id: str, display: Display) -> Job:
             return services.repository.job(job_id)
         except DatabaseUnavailable as error:
             if deadline is None:
-                deadline = time.monotonic() + _LONGEST_OUTAGE_SECONDS
+                deadline = time.monotonic() + _MAX_OUTAGE_SECONDS
                 display.line(f"{error}; trying again")
             elif time.monotonic() > deadline:
                 raise

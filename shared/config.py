@@ -24,7 +24,7 @@ CHECKOUT = _PACKAGE_ROOT if (_PACKAGE_ROOT / "pyproject.toml").exists() else Pat
 DEFAULT_MODEL = Path(__file__).resolve().parent / "weights" / "default"
 
 # The kernel's limit for the path of a Unix socket is 108 bytes, the closing NUL included.
-_LONGEST_SOCKET_PATH = 100
+_MAX_SOCKET_PATH_LENGTH = 100
 
 
 def _setting(default: Any, help_text: str, *, unit: str = "", **limits: Any) -> Any:
@@ -167,7 +167,7 @@ class Settings(BaseSettings):
     def broker_socket(self) -> Path:
         """Unix socket of the embedded broker: under DELINEATE_HOME, or in the temporary folder if that is too long."""
         socket = self.delineate_home / "broker.sock"
-        if len(os.fsencode(socket)) <= _LONGEST_SOCKET_PATH:
+        if len(os.fsencode(socket)) <= _MAX_SOCKET_PATH_LENGTH:
             return socket
         digest = hashlib.sha256(os.fsencode(self.delineate_home)).hexdigest()[:16]
         return Path(tempfile.gettempdir()) / f"delineate-{os.getuid()}-{digest}.sock"

@@ -82,7 +82,7 @@ class CheckpointError(Permanent):
 
 
 class MessageError(Permanent):
-    """A task message does not follow the contract in `shared.jobs.messages`."""
+    """A task message does not follow the contract in `shared.queue.messages`."""
 
 
 class ObjectMissing(Permanent):

@@ -7,6 +7,7 @@
 The admin has the same three addresses on its own port.
 """
 
+import hmac
 import ipaddress
 import json
 import logging
@@ -18,11 +19,12 @@ from typing import TYPE_CHECKING
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import REGISTRY
+from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
+from pydantic import SecretStr
 
 from shared.config import Settings
 from shared.errors import ConfigurationError
-from shared.metrics import exposition, may_read
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _JSON = "application/json"
-_SLOWEST_CLIENT_SECONDS = 10
+_CLIENT_TIMEOUT_SECONDS = 10
 
 
 class _Server(ThreadingMixIn, WSGIServer):
@@ -42,7 +44,7 @@ class _Server(ThreadingMixIn, WSGIServer):
 
 
 class _Handler(WSGIRequestHandler):
-    timeout = _SLOWEST_CLIENT_SECONDS
+    timeout = _CLIENT_TIMEOUT_SECONDS
 
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing: a line for each scrape would drown the log."""
@@ -119,6 +121,19 @@ class MonitoringServer:
         headers += [("Content-Type", content_type), ("Content-Length", str(len(body))), ("Cache-Control", "no-store")]
         start_response(f"{status.value} {status.phrase}", headers)
         return [body]
+
+
+def exposition(accept: str, registry: Collector = REGISTRY) -> tuple[bytes, str]:
+    """Return the metrics in the text format that the Accept header asks for, and its content type."""
+    encode, content_type = choose_encoder(accept)
+    return encode(registry), content_type
+
+
+def may_read(authorization: str, token: SecretStr) -> bool:
+    """Whether an Authorization header is `Bearer` and the token."""
+    scheme, _, given = authorization.partition(" ")
+    expected = token.get_secret_value().encode()
+    return scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), expected)
 
 
 def _status(good: bool) -> HTTPStatus:

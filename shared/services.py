@@ -3,16 +3,16 @@
 from dataclasses import dataclass
 
 from shared.config import Settings
+from shared.db.database import Database
 from shared.errors import BrokerUnavailable, ConfigurationError, DatabaseUnavailable, StoreUnavailable
 from shared.jobs.claims import Claims
-from shared.jobs.database import Database
-from shared.jobs.dispatch import Dispatcher
-from shared.jobs.queue import ShardQueue
-from shared.jobs.reconciler import Reconciler
 from shared.jobs.repository import Repository
-from shared.jobs.retention import TIDY_AFTER_LEASES, Retention, RetentionRules
 from shared.jobs.workers import Workers
-from shared.store import ObjectStore, open_store
+from shared.queue.celery_app import ShardQueue
+from shared.queue.dispatch import Dispatcher
+from shared.store import ObjectStore, S3Options, open_store
+from shared.upkeep.reconciler import Reconciler
+from shared.upkeep.retention import TIDY_AFTER_LEASES, Retention, RetentionRules
 
 
 @dataclass(frozen=True)
@@ -89,11 +89,13 @@ def connect(settings: Settings) -> Services:
         dispatcher=Dispatcher(database, queue, window=settings.publish_window, resend_after=settings.resend_after),
         store=open_store(
             settings.store,
-            endpoint_url=settings.s3_endpoint_url,
-            public_url=settings.s3_public_url,
-            region=settings.aws_region,
-            access_key=access_key.get_secret_value() if access_key else None,
-            secret_key=secret_key.get_secret_value() if secret_key else None,
+            S3Options(
+                endpoint_url=settings.s3_endpoint_url,
+                public_url=settings.s3_public_url,
+                region=settings.aws_region,
+                access_key=access_key.get_secret_value() if access_key else None,
+                secret_key=secret_key.get_secret_value() if secret_key else None,
+            ),
         ),
     )
 

@@ -18,8 +18,7 @@ import pytest
 from hypothesis import settings
 from redis import Redis
 
-from shared.store import ObjectStore, open_store
-from tests.servers import (
+from devservers import (
     S3Endpoint,
     ServerMissing,
     chromium_executable,
@@ -27,6 +26,7 @@ from tests.servers import (
     redis_server,
     s3_server,
 )
+from shared.store import ObjectStore, open_store
 
 _TIERS = ("integration", "acceptance")
 _TESTS = Path(__file__).parent

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 import numpy as np
 from sqlalchemy import select
 
+from shared.db.tables import ShardRow
 from shared.errors import ImageError
 from shared.images.codec import DecodeLimits, decode, encode_grey, encode_mask, encode_probability
 from shared.images.heatmap import display_grey
 from shared.images.metrics import dice, expected_dice, iou
 from shared.jobs.records import ClaimedItem, Failure, Outcome, Success
-from shared.jobs.tables import ShardRow
 from shared.services import Services
 from shared.store import keys
 from shared.synth import synthesise

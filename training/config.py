@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from shared.errors import UsageError
-from training.data_config import DataConfig
+from training.data.config import DataConfig
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -140,7 +140,7 @@ class CalibrationConfig(_Section):
 
 
 class LikelihoodConfig(_Section):
-    """How the table of a network with `likelihood` is fitted before training (`training.likelihood`)."""
+    """How the table of a network with `likelihood` is fitted before training (`training.recipe.likelihood`)."""
 
     histograms: int = Field(default=40_000, ge=20)  # simulated, of noises of the task
     passes: Count = 150  # over them

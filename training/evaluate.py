@@ -24,10 +24,10 @@ from shared.net.checkpoint import METADATA_NAME, locate_weights, read_metadata, 
 from shared.net.predictor import Predictor
 from shared.synth import DOTBLOB_V1, definition_hash
 from training.cost import measure_cost
-from training.oracle import oracle_scores
-from training.protocol import FULL_SETS, score_baselines, score_robustness, score_set, score_strata
-from training.provenance import differences
-from training.tables import insert, markdown
+from training.evaluation.oracle import oracle_scores
+from training.evaluation.protocol import FULL_SETS, score_baselines, score_robustness, score_set, score_strata
+from training.evaluation.tables import insert, markdown
+from training.recipe.provenance import differences
 
 PARTS = ("val", "clean", "blobs", "shapes", "strata", "robustness", "cost", "baselines", "oracle")
 _BASELINE_IMAGES = 50

@@ -27,9 +27,9 @@ from shared.errors import DelineateError, UsageError
 from shared.images.codec import encode_grey, encode_mask
 from shared.net.device import resolve_device
 from shared.synth import DOTBLOB_V1, definition_hash
-from shared.synth.scene import LARGEST_SIZE, SMALLEST_SIZE
-from training.sets import GENERATED_SEEDS_START, SEEDS_PER_RUN
-from training.synthesis import SyntheticBatch, synthesise_batch
+from shared.synth.scene import MAX_SIZE, MIN_SIZE
+from training.data.seeds import GENERATED_SEEDS_START, SEEDS_PER_RUN
+from training.data.synthesis import SyntheticBatch, synthesise_batch
 
 _SETTINGS_NAME = "dataset.json"
 _PARAMETERS_NAME = "parameters.jsonl"
@@ -165,8 +165,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.count < 1 or not 0 <= options.seed < 2**16:
             raise UsageError("use a --count from 1 up and a --seed from 0 to 65535")
-        if not SMALLEST_SIZE <= options.size <= LARGEST_SIZE:
-            raise UsageError(f"--size {options.size}: use {SMALLEST_SIZE} to {LARGEST_SIZE}")
+        if not MIN_SIZE <= options.size <= MAX_SIZE:
+            raise UsageError(f"--size {options.size}: use {MIN_SIZE} to {MAX_SIZE}")
         device = resolve_device(options.device)
         settings = Settings(
             seed=options.seed,

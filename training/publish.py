@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from shared.config import load_settings
+from shared.db.model_registry import Model, ModelRegistry
 from shared.errors import CheckpointError, DelineateError, Retryable
 from shared.identity import user_at_host
-from shared.jobs.models import Model, ModelRegistry
 from shared.net.checkpoint import METADATA_NAME, LoadedModel, load_checkpoint, locate_weights
 from shared.services import connect
 

@@ -21,10 +21,10 @@ from pathlib import Path
 from shared.errors import DelineateError, UsageError
 from shared.net.checkpoint import load_checkpoint
 from training.config import TrainingConfig, load_config, override
-from training.distributed import joined
-from training.state import TrainingState, check_free, check_same_run, load_state
-from training.trainer import Trainer
-from training.watch import TrainingCollapsed
+from training.recipe.distributed import joined
+from training.run.state import TrainingState, check_free, check_same_run, load_state
+from training.run.trainer import Trainer
+from training.run.watch import TrainingCollapsed
 
 _SHORT_FORMS = {"lr": "optimiser.lr", "batch_size": "optimiser.batch_size", "epochs": "budget.epochs", "seed": "seed"}
 

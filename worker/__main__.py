@@ -9,8 +9,8 @@ import warnings
 from celery.exceptions import SecurityWarning
 
 from shared.config import load_settings
+from shared.db.tables import new_id
 from shared.errors import ConfigurationError
-from shared.jobs.tables import new_id
 from shared.logs import setup_logging
 from worker.app import EXIT_UNUSABLE, Load, create_app
 

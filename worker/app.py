@@ -22,12 +22,12 @@ from celery.platforms import SecurityWarning
 from prometheus_client import REGISTRY, CollectorRegistry
 
 from shared.config import Settings, load_settings
+from shared.db.database import Database
 from shared.errors import CheckpointError, ConfigurationError, Retryable
 from shared.health import Readiness
 from shared.images.decoded import DecodeLimits
 from shared.images.isolated import Decoders
 from shared.jobs.claims import Claims
-from shared.jobs.database import Database
 from shared.jobs.workers import Workers
 from shared.logs import json_line, log_process_ids, log_uncaught, setup_logging
 from shared.monitoring import MonitoringServer
@@ -132,7 +132,7 @@ class WorkerProcess:
         models = Models(ready(own), lambda sha256: ready(checkpoints.load(sha256, load)))
         limits = DecodeLimits(settings.min_image_side, settings.max_image_side, settings.max_image_pixels)
         decoders = Decoders(
-            replace(limits, max_pixels=min(limits.most_pixels, WHOLE_PIXELS)),
+            replace(limits, max_pixels=min(limits.max_pixels, WHOLE_PIXELS)),
             seconds=settings.decode_seconds,
             processes=min(settings.io_threads, usable_cores()),
         )

@@ -32,7 +32,7 @@ Levels = NDArray[np.uint8]
 Submit = Callable[[NDArray[np.float32]], Future[Levels]]
 """Queues a tile H×W, see `Batcher.submit`."""
 
-_LONGEST_WAIT_SECONDS = 0.005  # for a fuller batch, while more tiles are known to be coming
+_MAX_WAIT_SECONDS = 0.005  # for a fuller batch, while more tiles are known to be coming
 _BATCHES_BEFORE_GROWING = 100  # without running out of memory, after it once did
 
 
@@ -154,7 +154,7 @@ class Batcher:
 
     def _wait_for_more(self) -> None:
         """Wait a little for a fuller batch, while more tiles are coming and none is urgent."""
-        deadline = time.monotonic() + _LONGEST_WAIT_SECONDS
+        deadline = time.monotonic() + _MAX_WAIT_SECONDS
         while len(self._requests) < self._limit and self._coming and not self._closed:
             if self._requests and self._requests[0].urgent:
                 return

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from shared.db.tables import new_id
 from shared.errors import ConfigurationError, DatabaseUnavailable
 from shared.jobs.claims import Claims
 from shared.jobs.records import Claim, Performance
-from shared.jobs.tables import new_id
 from shared.jobs.workers import Workers
 from worker import metrics
 

@@ -24,7 +24,7 @@ def count_levels(levels: NDArray[np.uint8]) -> NDArray[np.int64]:
 
 @dataclass(frozen=True)
 class Measured:
-    """The measurements of a result; all are columns of `shared.jobs.tables.ItemRow`, described there."""
+    """The measurements of a result; all are columns of `shared.db.tables.ItemRow`, described there."""
 
     foreground: float
     confidence: float

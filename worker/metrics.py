@@ -1,6 +1,6 @@
 """The worker's own Prometheus metrics; docs/monitoring.md describes each, and a test compares the two.
 
-What other processes count as well is in `shared.metrics`.
+What other processes count as well is in `shared.jobs.metrics`.
 """
 
 import time
@@ -14,9 +14,9 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from shared.errors import ItemErrorCode, Retryable
+from shared.jobs.metrics import FAILURES, IMAGES
 from shared.jobs.records import Failure, Outcome, Performance
 from shared.jobs.state import ItemStatus
-from shared.metrics import FAILURES, IMAGES
 
 WORKER = Info("delineate_worker", "What this worker is.")
 

@@ -13,7 +13,7 @@ _LOOK_SECONDS = 0.5  # between two looks where no announcement comes
 
 
 class Listener(Protocol):
-    """As `shared.jobs.queue.UrgentListener`."""
+    """As `shared.queue.celery_app.UrgentListener`."""
 
     def wait(self, seconds: float) -> bool:
         """Wait up to so many seconds for an announcement; whether there was one."""

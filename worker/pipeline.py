@@ -36,7 +36,7 @@ T = TypeVar("T")
 # for as long as it takes: it cannot lose its items to anybody before the database is back, and then the token decides.
 _PATIENCE_IN_LEASES = 3
 _OVERTAKING_IMAGES = 4  # in flight at once, beside those that they overtake
-_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.2, 5.0
+_FIRST_PAUSE_SECONDS, _MAX_PAUSE_SECONDS = 0.2, 5.0
 
 
 class Pipeline:
@@ -232,7 +232,7 @@ class Pipeline:
                     return None
             self._watchdog.progress()
             time.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+            pause = min(2 * pause, _MAX_PAUSE_SECONDS)
 
     def _delete_cancelled(self, claim: Claim, ended: dict[str, ItemStatus]) -> None:
         unwanted = [

@@ -24,7 +24,7 @@ _BARE_SECONDS = 1.0
 _TRIAL_SECONDS = 0.3
 _WORTH_DOUBLING = 1.05  # a batch twice as large has to be this much faster
 _WINDOW_SECONDS = 30.0
-BATCH_ON_CPU, _LARGEST_BATCH_ON_GPU = 4, 128
+BATCH_ON_CPU, _MAX_BATCH_ON_GPU = 4, 128
 
 
 def bare_rate(
@@ -53,7 +53,7 @@ def bare_rate(
 def batch_size_for(predict: Callable[[Tiles], Levels], *, on_cpu: bool, threads: int) -> int:
     """The batch size where nobody asked for one: on a GPU found by trying, see `best_batch_size`."""
     # On a CPU larger batches bring memory and no speed: compare `python -m benchmarks.scale` with BATCH_SIZE=8.
-    return BATCH_ON_CPU if on_cpu else best_batch_size(predict, threads=threads, most=_LARGEST_BATCH_ON_GPU)
+    return BATCH_ON_CPU if on_cpu else best_batch_size(predict, threads=threads, most=_MAX_BATCH_ON_GPU)
 
 
 def best_batch_size(predict: Callable[[Tiles], Levels], *, threads: int, most: int) -> int:

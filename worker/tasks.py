@@ -6,9 +6,9 @@ from collections.abc import Callable
 from celery import Celery
 
 from shared.errors import MessageError
-from shared.jobs.messages import decode
-from shared.jobs.queue import PROCESS_SHARD
 from shared.logs import log_ids
+from shared.queue.celery_app import PROCESS_SHARD
+from shared.queue.messages import decode
 
 log = logging.getLogger(__name__)
 

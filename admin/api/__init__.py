@@ -1,6 +1,6 @@
 """The HTTP API under `/api/v1`, described by the document that it serves itself.
 
-Every request shows a token (`admin.tokens`); errors are problem details (RFC 9457).
+Every request shows a token (`admin.domain.tokens`); errors are problem details (RFC 9457).
 """
 
 from admin.api import document, items, jobs, models, workers

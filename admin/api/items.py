@@ -7,8 +7,8 @@ from flask.typing import ResponseReturnValue
 
 from admin.api import schemas
 from admin.api.operations import operation
-from admin.context import services
-from admin.ui.files import files_of, send
+from admin.web.context import services
+from admin.web.delivery.files import files_of, send
 from shared.errors import ObjectMissing
 from shared.jobs.records import Item
 from shared.jobs.state import JobKind

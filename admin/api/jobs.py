@@ -6,18 +6,18 @@ from uuid import UUID
 from flask import Response, current_app, g, request, url_for
 from flask.typing import ResponseReturnValue
 
-from admin import queries
 from admin.api import schemas
 from admin.api.operations import InvalidRequest, operation
-from admin.context import account, meter, role, services
-from admin.ui import uploads
-from admin.ui.download import results_zip
-from admin.ui.files import files_of
-from admin.ui.forms import MOST_FILES
+from admin.domain import queries
+from admin.web.context import account, meter, role, services
+from admin.web.delivery import uploads
+from admin.web.delivery.download import results_zip
+from admin.web.delivery.files import files_of
+from admin.web.delivery.limits import MAX_FILES
 from shared.errors import UsageError
+from shared.flows.submission import submit_images
+from shared.flows.synthetic import SyntheticSpec, submit_synthetic
 from shared.jobs.records import Job
-from shared.jobs.submission import submit_images
-from shared.jobs.synthetic import SyntheticSpec, submit_synthetic
 
 _NO_JOB = {404: "There is no such job."}
 _CONFLICT = _NO_JOB | {409: "The job's state does not allow it."}
@@ -89,8 +89,8 @@ def submit_uploaded(body: schemas.Upload) -> ResponseReturnValue:
     """
     files = [file for file in request.files.getlist(_FILES) if file.filename]
     unknown = sorted(set(request.files) - {_FILES})
-    if unknown or not 1 <= len(files) <= MOST_FILES:
-        reason = f"send 1 to {MOST_FILES} files, each as a part named {_FILES}"
+    if unknown or not 1 <= len(files) <= MAX_FILES:
+        reason = f"send 1 to {MAX_FILES} files, each as a part named {_FILES}"
         raise InvalidRequest([schemas.FieldProblem(field=_FILES, reason=reason)])
     sources = uploads.sources(files, max_bytes=services().settings.max_source_bytes)
     return _started(submit_images(services(), sources, name=body.name, submitted_by=_submitter(), scale=body.scale))

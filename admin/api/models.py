@@ -2,8 +2,8 @@
 
 from admin.api import schemas
 from admin.api.operations import operation
-from admin.context import services
-from shared.jobs.models import ModelRegistry
+from admin.web.context import services
+from shared.db.model_registry import ModelRegistry
 
 
 @operation("GET", "/models", answer=schemas.Models)

@@ -7,17 +7,17 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from admin.accounts import Role
-from admin.progress import Installation, Progress
-from admin.ui.forms import LARGEST_JITTER, LARGEST_SEED, MOST_IMAGES
-from shared.images.scale import LARGEST_SCALE, SMALLEST_SCALE
-from shared.jobs.models import Model as RegisteredModel
+from admin.domain.progress import Installation, Progress
+from admin.domain.roles import Role
+from admin.web.delivery.limits import MAX_IMAGES
+from shared.db.model_registry import Model as RegisteredModel
+from shared.flows.synthetic import MAX_DOTS, MAX_JITTER, MAX_SEED
+from shared.images.scale import MAX_SCALE, MIN_SCALE
 from shared.jobs.records import Item as ItemRecord
 from shared.jobs.records import Worker as WorkerRecord
 from shared.jobs.state import ItemStatus, JobKind, JobStatus
-from shared.jobs.synthetic import MOST_DOTS
 
-MOST_ON_A_PAGE = 500
+MAX_PAGE_SIZE = 500
 
 Time = Annotated[datetime, Field(description="In UTC, as RFC 3339 has it.")]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -237,14 +237,14 @@ class Me(_Given):
 class JobsPage(_Taken):
     """Which page of jobs."""
 
-    limit: int = Field(default=50, ge=1, le=MOST_ON_A_PAGE)
+    limit: int = Field(default=50, ge=1, le=MAX_PAGE_SIZE)
     before: UUID | None = Field(default=None, description="`next` of the page before.")
 
 
 class ItemsPage(_Taken):
     """Which page of a job's images."""
 
-    limit: int = Field(default=100, ge=1, le=MOST_ON_A_PAGE)
+    limit: int = Field(default=100, ge=1, le=MAX_PAGE_SIZE)
     after: int = Field(default=-1, ge=-1, lt=2**31, description="`next` of the page before.")
     state: ItemStatus | None = None
 
@@ -260,8 +260,8 @@ class Upload(Name):
 
     scale: float = Field(
         default=1.0,
-        ge=SMALLEST_SCALE,
-        le=LARGEST_SCALE,
+        ge=MIN_SCALE,
+        le=MAX_SCALE,
         description="Resamples the images for the network: 0.33 where dots are 3 times as large as usual. "
         "Results have the images' own size.",
     )
@@ -271,10 +271,10 @@ class Synthetic(_Taken):
     """A job of generated images; what is null is drawn for each of them."""
 
     name: JobName = "synthetic"
-    count: int = Field(ge=1, le=MOST_IMAGES)
-    seed: int = Field(default=0, ge=0, le=LARGEST_SEED)
-    num_dots: int | None = Field(default=None, ge=1, le=MOST_DOTS)
-    jitter: float | None = Field(default=None, ge=0, le=LARGEST_JITTER)
+    count: int = Field(ge=1, le=MAX_IMAGES)
+    seed: int = Field(default=0, ge=0, le=MAX_SEED)
+    num_dots: int | None = Field(default=None, ge=1, le=MAX_DOTS)
+    jitter: float | None = Field(default=None, ge=0, le=MAX_JITTER)
     severity_from: Share = 0.0
     severity_to: Share = 1.0
     noise: str | None = Field(default=None, max_length=20)

@@ -4,10 +4,10 @@ import secrets
 
 from pydantic import SecretStr
 
-from admin.accounts import ensure_first_account, verify
+from admin.domain.accounts import ensure_first_account, verify
 from admin.standalone.home import Home, read_secret, write_secret
 from shared.config import Settings
-from shared.jobs.database import Database
+from shared.db.database import Database
 
 _PASSWORD_BYTES = 15  # 120 bits, 20 characters
 

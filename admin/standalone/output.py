@@ -8,7 +8,7 @@ from pathlib import Path
 
 # Two files of this size a child, however long the stack runs.
 _LOG_BYTES = 5 * 2**20
-_LONGEST_LINE = 64 * 1024
+_MAX_LINE_BYTES = 64 * 1024
 _NOTEWORTHY = ("WARNING", "ERROR", "CRITICAL")
 
 
@@ -30,7 +30,7 @@ class Output:
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
             self._line(line)
-        if len(self._rest) > _LONGEST_LINE:
+        if len(self._rest) > _MAX_LINE_BYTES:
             self.flush()
 
     def flush(self) -> None:

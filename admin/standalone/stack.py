@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 
-from admin.commands import prepare
+from admin.commands.processes import prepare
 from admin.standalone import announcements, readiness
 from admin.standalone.broker import stop_strayed_broker
 from admin.standalone.child import Child

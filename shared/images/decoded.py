@@ -1,5 +1,6 @@
 """What decoding gives, and the limits it works under."""
 
+import sys
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -34,12 +35,10 @@ class DecodeLimits:
 
     min_side: int
     max_side: int
-    max_pixels: int | None = None  # None: as many as the sides allow
+    max_pixels: int = sys.maxsize  # never more than the sides allow
 
-    @property
-    def most_pixels(self) -> int:
-        """The pixels of the largest image accepted."""
-        return self.max_side**2 if self.max_pixels is None else min(self.max_side**2, self.max_pixels)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "max_pixels", min(self.max_side**2, self.max_pixels))
 
     def check(self, width: int, height: int) -> None:
         """Raise `ImageError` (`too_small`, `too_large`); called with a header's sizes, before any pixel exists."""
@@ -53,10 +52,10 @@ class DecodeLimits:
                 ItemErrorCode.TOO_LARGE,
                 f"{width}×{height} px: the longest side accepted is {self.max_side} px",
             )
-        if width * height > self.most_pixels:
+        if width * height > self.max_pixels:
             raise ImageError(
                 ItemErrorCode.TOO_LARGE,
-                f"{width}×{height} px: at most {self.most_pixels / 1e6:.1f} megapixels are accepted",
+                f"{width}×{height} px: at most {self.max_pixels / 1e6:.1f} megapixels are accepted",
             )
 
 

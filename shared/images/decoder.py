@@ -30,7 +30,7 @@ from shared.errors import ImageError, ItemErrorCode
 from shared.images import scratch
 from shared.images.codec import DecodeLimits, decode
 
-LONGEST_ANSWER = 4096
+MAX_ANSWER_BYTES = 4096
 """Bytes of an answer."""
 
 BYTES_PER_PIXEL = 64
@@ -61,7 +61,7 @@ def serve(answer: Answer, bytes_per_pixel: int) -> None:
     limits = DecodeLimits(min_side, max_side, max_pixels)
     _load_libraries()
     logging.disable()  # what libraries say about odd files
-    allowance = _address_space() + SLACK_BYTES + bytes_per_pixel * limits.most_pixels
+    allowance = _address_space() + SLACK_BYTES + bytes_per_pixel * limits.max_pixels
     # The parent, killed or done with us, closes its ends.
     with Connection(connection_descriptor) as connection, suppress(EOFError, ConnectionError):
         connection.send_bytes(b"ready")

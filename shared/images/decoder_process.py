@@ -130,7 +130,7 @@ class DecoderProcess:
             return
         with suppress(EOFError, ConnectionError):
             if self._answers_within(_START_SECONDS):
-                self._connection.recv_bytes(child.LONGEST_ANSWER)
+                self._connection.recv_bytes(child.MAX_ANSWER_BYTES)
                 self._ready = True
                 return
         raise DecoderUnavailable("a process for decoding images does not start: what it wrote above says why")
@@ -139,7 +139,7 @@ class DecoderProcess:
         try:
             self._connection.send_bytes(length.to_bytes(8, "big"))
             if self._answers_within(self._seconds):
-                return self._connection.recv_bytes(child.LONGEST_ANSWER)
+                return self._connection.recv_bytes(child.MAX_ANSWER_BYTES)
         except (EOFError, ConnectionError) as error:
             raise self._cause_of_death() from error
         except OSError as error:
@@ -198,7 +198,7 @@ def _nonsense() -> DecoderDeath:
 def _start(module: str, connection: int, memory: int, limits: DecodeLimits) -> "subprocess.Popen[bytes]":
     # -P: a folder named like one of our packages, where the user happens to stand, is not imported.
     command = [sys.executable, "-P", "-W", "ignore", "-m", module]
-    arguments = map(str, (connection, memory, limits.min_side, limits.max_side, limits.most_pixels))
+    arguments = map(str, (connection, memory, limits.min_side, limits.max_side, limits.max_pixels))
     return subprocess.Popen(  # noqa: S603 - our own module
         [*command, *arguments],
         stdin=subprocess.PIPE,  # closes with us, by kill -9 too

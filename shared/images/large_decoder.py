@@ -27,7 +27,7 @@ BYTES_PER_PIXEL = 24
 A progressive JPEG of three channels needs 14 (6 of coefficients, 4 as decoded, 4 as grey), a TIFF that is one strip of
 RGB of 32 bits 12. Of a TIFF of many strips or tiles one row of them is held.
 """
-LARGEST_SAMPLE = 4
+MAX_SAMPLE_BYTES = 4
 """Bytes of a pixel in the scratch file."""
 _BAND_ROWS = 256
 
@@ -45,7 +45,7 @@ def pixels_at(length: int) -> int:
 @refusals
 def _answer(memory: int, length: int, limits: DecodeLimits) -> dict[str, Any]:
     start = pixels_at(length)
-    largest = start + LARGEST_SAMPLE * limits.most_pixels
+    largest = start + MAX_SAMPLE_BYTES * limits.max_pixels
     resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
     data = scratch.read(memory, length)
     if identify(data) != "TIFF":

@@ -14,19 +14,18 @@ from uuid import uuid4
 from sqlalchemy import ColumnElement, Connection, Double, Select, bindparam, select, update
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from shared import metrics
+from shared.db.database import Database, db_now
+from shared.db.tables import IS_RUNNING, ItemRow, JobRow, ShardRow
 from shared.errors import ItemErrorCode
-from shared.jobs import shards, steps
-from shared.jobs.database import Database, db_now
+from shared.jobs import metrics, shards, steps
 from shared.jobs.records import Claim, ClaimedItem, Outcome
 from shared.jobs.state import JOB_STEPS, ItemEvent, ItemStatus, JobEvent
 from shared.jobs.steps import NO_CLAIM, NOT_CANCELLED, move
-from shared.jobs.tables import IS_RUNNING, ItemRow, JobRow, ShardRow
 
 log = logging.getLogger(__name__)
 
 _FIRST_BACKOFF_SECONDS = 2.0
-_LONGEST_BACKOFF_SECONDS = 60.0
+_MAX_BACKOFF_SECONDS = 60.0
 _EXPIRED_ITEMS_A_ROUND = 10_000
 
 
@@ -211,7 +210,7 @@ class Claims:
         """Free every lease that has run out; return how many items were freed or failed."""
         query = (
             select(ItemRow.shard_id)
-            # The clock as a subquery, see shared.jobs.retention: only the leases that ran out are looked at.
+            # The clock as a subquery, see shared.upkeep.retention: only the leases that ran out are looked at.
             .where(IS_RUNNING, ItemRow.lease_until < select(db_now()).scalar_subquery())
             # In the order of the index of leases; asked for DISTINCT, SQLite goes through that of all shards.
             .order_by(ItemRow.lease_until)
@@ -269,7 +268,7 @@ class Claims:
 def backoff_seconds(releases: int) -> float:
     """Return how long a shard rests that was released so many times in a row before: 2, 4, 8 … 60 seconds."""
     # The exponent is bounded too: a store that is away for weeks must not overflow a float.
-    return min(_FIRST_BACKOFF_SECONDS * 2.0 ** min(releases, 16), _LONGEST_BACKOFF_SECONDS)
+    return min(_FIRST_BACKOFF_SECONDS * 2.0 ** min(releases, 16), _MAX_BACKOFF_SECONDS)
 
 
 def _taking(free: Select[str]) -> ReturningUpdate[Any]:

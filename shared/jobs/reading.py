@@ -6,11 +6,11 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, func, select
 
+from shared.db.database import Database
+from shared.db.tables import STAYS, ItemRow, JobRow, ShardRow
 from shared.errors import JobNotFound
-from shared.jobs.database import Database
 from shared.jobs.records import Item, Job
 from shared.jobs.state import ItemCounts, ItemStatus, JobKind, JobStatus
-from shared.jobs.tables import STAYS, ItemRow, JobRow, ShardRow
 
 _COUNT_COLUMNS = [
     func.coalesce(func.sum(getattr(ShardRow, count.name)), 0).label(count.name) for count in fields(ItemCounts)

@@ -10,10 +10,11 @@ from dataclasses import asdict
 from sqlalchemy import ColumnElement, Connection, delete, exc, func, insert, or_, select, update
 from sqlalchemy.orm import InstrumentedAttribute
 
+from shared.db.database import db_now
+from shared.db.model_registry import active_model
+from shared.db.tables import HAS_PENDING, IS_OPEN, STAYS, ItemRow, JobRow, ShardRow, new_id
 from shared.errors import JobNotFound, UsageError
 from shared.jobs import shards
-from shared.jobs.database import db_now
-from shared.jobs.models import active_model
 from shared.jobs.reading import JobReader, counts_of
 from shared.jobs.records import Job, NewItem
 from shared.jobs.state import (
@@ -27,7 +28,6 @@ from shared.jobs.state import (
     after_job_event,
     closing_event,
 )
-from shared.jobs.tables import HAS_PENDING, IS_OPEN, STAYS, ItemRow, JobRow, ShardRow, new_id
 
 _OPEN_STATES = JOB_STEPS[JobEvent.CANCEL].sources
 

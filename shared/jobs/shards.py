@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, ScalarSelect, bindparam, func, select, update
 
-from shared.jobs.database import db_now
+from shared.db.database import db_now
+from shared.db.tables import HAS_PENDING, ItemRow, ShardRow
 from shared.jobs.state import ItemStatus
-from shared.jobs.tables import HAS_PENDING, ItemRow, ShardRow
 
 
 class LockedShard(NamedTuple):

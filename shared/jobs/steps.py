@@ -9,10 +9,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Update, bindparam, case, or_, select, update
 
-from shared.jobs.database import db_now
+from shared.db.database import db_now
+from shared.db.tables import ItemRow, JobRow
 from shared.jobs.records import Failure, Outcome, Success
 from shared.jobs.state import ITEM_STEPS, JOB_STEPS, ItemEvent, ItemStatus, JobEvent
-from shared.jobs.tables import ItemRow, JobRow
 
 NO_CLAIM: dict[str, Any] = {"token": None, "lease_until": None}
 

@@ -5,9 +5,12 @@ from typing import Any
 
 from sqlalchemy import delete, insert, select, update
 
-from shared.jobs.database import Database, db_now
+from shared.db.database import Database, db_now
+from shared.db.tables import WorkerRow
 from shared.jobs.records import Performance, Worker
-from shared.jobs.tables import WorkerRow
+
+ALIVE_SECONDS = 15.0  # a worker that reported within these counts as alive; it reports every few
+SHOWN_SECONDS = 60.0  # one that reported within these is still shown, with its age
 
 _FORGOTTEN_AFTER_SECONDS = 24 * 3600.0
 _UNKNOWN = Performance()

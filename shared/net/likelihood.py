@@ -13,16 +13,16 @@ from torch import Tensor, nn
 LEVELS = 256  # bins of the histogram
 _PADDING = LEVELS  # what stands for padding, beside them
 _RANGE = 14.0  # deviations above the lowest value, beyond which values count as the highest: a few hot pixels
-_LARGEST_RATIO = 8.0
-_SMALLEST_SCALE = 1e-3
+_MAX_RATIO = 8.0
+_MIN_SCALE = 1e-3
 
 
 class DotLikelihood(nn.Module):
     """Standardised images → their log-likelihood ratios, by a table that a small network makes of the histogram.
 
-    The network (`table`) is fitted on simulated histograms before all else (`training.likelihood`), and then stays as
-    it is. Values of exactly 0 pad an image up to its tile (`shared.net.tiling`): the histogram leaves them out, and
-    they get the ratio that ground has on average.
+    The network (`table`) is fitted on simulated histograms before all else (`training.recipe.likelihood`), and then
+    stays as it is. Values of exactly 0 pad an image up to its tile (`shared.net.tiling`): the histogram leaves them
+    out, and they get the ratio that ground has on average.
     """
 
     def __init__(self, hidden: int = 256) -> None:
@@ -39,7 +39,7 @@ class DotLikelihood(nn.Module):
             levels = quantise(images)
             shares = _histograms(levels)
             ratios = self.ratios(shares)
-            scale = (shares * ratios.square()).sum(1, keepdim=True).sqrt().clamp(min=_SMALLEST_SCALE)
+            scale = (shares * ratios.square()).sum(1, keepdim=True).sqrt().clamp(min=_MIN_SCALE)
             tables = torch.cat([ratios, _of_ground(ratios, shares)], 1) / scale
             offsets = (LEVELS + 1) * torch.arange(len(images), dtype=levels.dtype, device=levels.device)
             looked_up = tables.flatten().index_select(0, (levels + offsets[:, None]).flatten())
@@ -48,7 +48,7 @@ class DotLikelihood(nn.Module):
     def ratios(self, histograms: Tensor) -> Tensor:
         """(B, LEVELS) shares of the pixels → the log-likelihood ratio of each level, (B, LEVELS)."""
         shapes = torch.cat([(histograms * LEVELS).clamp(max=8), torch.log(histograms + 1e-5) / 4 + 1.5], 1)
-        ratios: Tensor = self.table(shapes).clamp(-_LARGEST_RATIO, _LARGEST_RATIO)
+        ratios: Tensor = self.table(shapes).clamp(-_MAX_RATIO, _MAX_RATIO)
         return ratios
 
 

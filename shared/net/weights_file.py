@@ -6,7 +6,7 @@ from pathlib import Path
 
 from shared.errors import CheckpointError
 
-_LARGEST_HEADER = 100_000_000  # bytes; the limit that the safetensors library sets
+_MAX_HEADER_BYTES = 100_000_000  # bytes; the limit that the safetensors library sets
 
 
 def check_weights_file(path: Path) -> None:
@@ -22,7 +22,7 @@ def check_weights_file(path: Path) -> None:
             if foreign is not None:
                 raise CheckpointError(f"{path} is {foreign}")
             header_length = int.from_bytes(head[:8], "little")
-            if header_length > _LARGEST_HEADER:
+            if header_length > _MAX_HEADER_BYTES:
                 raise CheckpointError(_unknown(path))
             file.seek(8)
             header = file.read(header_length)

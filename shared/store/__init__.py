@@ -4,6 +4,8 @@
 when an S3 store is opened, so that parts that run on a local folder start fast.
 """
 
-from shared.store.object_store import ObjectInfo, ObjectStore, open_store
+from shared.store.object_store import ObjectInfo, ObjectStore
+from shared.store.open import open_store
+from shared.store.s3_options import S3Options
 
-__all__ = ["ObjectInfo", "ObjectStore", "open_store"]
+__all__ = ["ObjectInfo", "ObjectStore", "S3Options", "open_store"]

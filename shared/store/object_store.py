@@ -1,22 +1,13 @@
-"""The contract of an object store, and the one place where a URL becomes a store.
-
-Three backends keep the contract, and one test class runs over all of them:
-
-    s3://bucket[/prefix]    `shared.store.s3`            any S3 endpoint: AWS, MinIO, SeaweedFS …
-    file:///absolute/path   `shared.store.local_folder`  the embedded stack
-    memory://name           `shared.store.memory`        tests
-"""
+"""The contract of an object store: three backends keep it (`shared.store.open`), and one test class runs over all."""
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
-from urllib.parse import unquote, urlsplit
 
 from shared.errors import ConfigurationError, UsageError
 from shared.store import keys
 
-DEFAULT_MAX_CONNECTIONS = 32  # connections kept open to S3; more threads than this wait for one another
 MAX_KEY_LENGTH = 512  # characters; S3 allows 1,024 bytes with the store's own prefix included
 
 _HEALTH_BYTES = b"delineate"
@@ -35,7 +26,7 @@ class ObjectInfo:
     size: int
 
 
-class ObjectStore(Protocol):
+class ObjectStore(ABC):
     """Bytes under keys. Safe to use from several threads at once.
 
     A key is one or more segments of ASCII letters, digits, `.`, `_` and `-`, joined by `/`; no segment starts
@@ -44,29 +35,30 @@ class ObjectStore(Protocol):
     """
 
     @property
+    @abstractmethod
     def url(self) -> str:
         """The URL that the store was opened with; it holds no credentials."""
-        ...
 
+    @abstractmethod
     def put(self, key: str, data: bytes, content_type: str = "application/octet-stream") -> None:
         """Store `data`, replacing what was there; a reader sees the old bytes or the new, never a mixture."""
-        ...
 
+    @abstractmethod
     def get(self, key: str) -> bytes:
         """The object's bytes, all in memory: ask for `size` first where the object may be large.
 
         Raises ObjectMissing where there is none.
         """
-        ...
 
+    @abstractmethod
     def size(self, key: str) -> int | None:
         """The object's size in bytes, or None where there is none."""
-        ...
 
     def exists(self, key: str) -> bool:
         """Whether there is an object under `key`."""
         return self.size(key) is not None
 
+    @abstractmethod
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """The objects whose keys start with `prefix`, in no promised order, a page at a time.
 
@@ -75,26 +67,25 @@ class ObjectStore(Protocol):
 
         `prefix` is any beginning of a key: `jobs/7/` lists one job, `jobs/7` lists job 70 too.
         """
-        ...
 
+    @abstractmethod
     def folders(self, prefix: str) -> Iterator[str]:
         """The distinct prefixes one segment below `prefix`, each ending in a slash, in no promised order.
 
         `prefix` is empty or ends in a slash: `jobs/` yields `jobs/7/`, `jobs/70/` …, at the cost of those alone.
         A folder may turn out to be empty: an object of it was deleted meanwhile. Names that no key has are left out.
         """
-        ...
 
+    @abstractmethod
     def delete(self, keys: Iterable[str]) -> None:
         """Delete the objects; a key without an object is no error. `keys` may be endless: memory stays flat."""
-        ...
 
+    @abstractmethod
     def delete_prefix(self, prefix: str) -> int:
         """Delete all objects whose keys start with `prefix` and return their number.
 
         An empty prefix is a UsageError: nobody deletes a whole store by an empty variable.
         """
-        ...
 
     def link(self, key: str, *, seconds: int, filename: str, content_type: str) -> str | None:  # noqa: ARG002
         """A URL under which anybody can download the object for so long; None where the store has no such links.
@@ -104,9 +95,9 @@ class ObjectStore(Protocol):
         checked_key(key)
         return None
 
+    @abstractmethod
     def prepare(self) -> None:
         """Create the bucket or the folder if it is not there. Safe to repeat, and to run in several processes."""
-        ...
 
     def check(self) -> None:
         """Write a few bytes under `keys.HEALTH_CHECK` and read them back: address, credentials and rights work.
@@ -117,57 +108,9 @@ class ObjectStore(Protocol):
         if self.get(keys.HEALTH_CHECK) != _HEALTH_BYTES:
             raise ConfigurationError(f"{self.url} gives back other bytes than it was given; check S3_ENDPOINT_URL")
 
+    @abstractmethod
     def close(self) -> None:
         """Let go of connections. The store is not used afterwards."""
-        ...
-
-
-def open_store(
-    url: str,
-    *,
-    endpoint_url: str | None = None,
-    public_url: str | None = None,
-    region: str | None = None,
-    access_key: str | None = None,
-    secret_key: str | None = None,
-    max_connections: int = DEFAULT_MAX_CONNECTIONS,
-) -> ObjectStore:
-    """Open the store that `url` names, without any round trip: `check` tells whether it works.
-
-    `public_url` is the same server's address for others; with it `link` gives links. What follows `url` is
-    for `s3://` alone. No endpoint means AWS; no keys means the AWS SDK's own chain (profile, container role, instance
-    role). ConfigurationError for a URL, or a combination of settings, that cannot work.
-    """
-    # A backend is imported where it is opened: boto3 costs a quarter of a second, and most parts need one backend.
-    parts = urlsplit(url)
-    path = unquote(parts.path)
-    if parts.query or parts.fragment or "@" in parts.netloc:
-        raise ConfigurationError("STORE_URL takes no user, query or fragment; credentials have their own settings")
-    if parts.scheme == "s3" and parts.netloc:
-        from shared.store.s3 import S3Store
-
-        prefix = path.strip("/")
-        if prefix:
-            checked_key(prefix)
-        return S3Store(
-            bucket=parts.netloc,
-            prefix=prefix,
-            endpoint_url=endpoint_url,
-            public_url=public_url,
-            region=region,
-            access_key=access_key,
-            secret_key=secret_key,
-            max_connections=max_connections,
-        )
-    if parts.scheme == "file" and not parts.netloc and path not in ("", "/"):
-        from shared.store.local_folder import LocalFolderStore
-
-        return LocalFolderStore(path)
-    if parts.scheme == "memory" and parts.netloc and not path:
-        from shared.store.memory import MemoryStore
-
-        return MemoryStore.named(parts.netloc)
-    raise ConfigurationError(f"STORE_URL is {url!r}: write s3://bucket, s3://bucket/prefix or file:///absolute/path")
 
 
 def is_key(name: str) -> bool:

@@ -21,7 +21,8 @@ from shared.store.object_store import (
 )
 from shared.store.s3_clients import Clients
 from shared.store.s3_errors import MISSING_BUCKET_CODES, Request, code_of, translated
-from shared.store.s3_transfer import LARGEST_PUT_BYTES
+from shared.store.s3_options import S3Options
+from shared.store.s3_transfer import MAX_PUT_BYTES
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
@@ -35,31 +36,12 @@ _DEFAULT_REGION = "us-east-1"  # the one region whose name S3 does not accept at
 class S3Store(ObjectStore):
     """Objects in `bucket`, under `prefix` where one is given."""
 
-    def __init__(
-        self,
-        *,
-        bucket: str,
-        prefix: str,
-        endpoint_url: str | None,
-        public_url: str | None,
-        region: str | None,
-        access_key: str | None,
-        secret_key: str | None,
-        max_connections: int,
-    ) -> None:
+    def __init__(self, bucket: str, prefix: str, options: S3Options) -> None:
         self._bucket = bucket
         self._prefix = f"{prefix}/" if prefix else ""
-        self._region = region
-        self._endpoint = endpoint_url or "AWS"
-        self._clients = Clients(
-            bucket=bucket,
-            endpoint_url=endpoint_url,
-            public_url=public_url,
-            region=region,
-            access_key=access_key,
-            secret_key=secret_key,
-            max_connections=max_connections,
-        )
+        self._region = options.region
+        self._endpoint = options.endpoint_url or "AWS"
+        self._clients = Clients(bucket, options)
         self._client = self._clients.sdk
 
     @property
@@ -75,7 +57,7 @@ class S3Store(ObjectStore):
             client.put_object(Bucket=self._bucket, Key=name, Body=data, ContentType=content_type)
 
         with self._failures("write", key):
-            if len(data) > LARGEST_PUT_BYTES:
+            if len(data) > MAX_PUT_BYTES:
                 by_sdk(self._client)
             else:
                 self._clients.request(lambda transfer: transfer.put(name, data, content_type), by_sdk)

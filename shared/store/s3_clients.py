@@ -20,6 +20,7 @@ from botocore.exceptions import BotoCoreError
 from obstore.exceptions import BaseError
 
 from shared.errors import ConfigurationError
+from shared.store.s3_options import S3Options
 from shared.store.s3_transfer import Transfer, TransferFailed
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ T = TypeVar("T")
 CONNECT_TIMEOUT_S = 5
 READ_TIMEOUT_S = 30  # without a single byte, not for the whole object
 MAX_ATTEMPTS = 3  # per request, the first one included, with the SDK's jittered back-off between them
-LONGEST_FIRST_PAUSE_S = 1.0  # before the second attempt, as the SDK's
+MAX_FIRST_PAUSE_S = 1.0  # before the second attempt, as the SDK's
 
 
 class Clients:
@@ -42,17 +43,8 @@ class Clients:
         ConfigurationError: half a pair of keys, or an address that is none.
     """
 
-    def __init__(
-        self,
-        *,
-        bucket: str,
-        endpoint_url: str | None,
-        public_url: str | None,
-        region: str | None,
-        access_key: str | None,
-        secret_key: str | None,
-        max_connections: int,
-    ) -> None:
+    def __init__(self, bucket: str, options: S3Options) -> None:
+        access_key, secret_key, region = options.access_key, options.secret_key, options.region
         if bool(access_key) != bool(secret_key):
             raise ConfigurationError("set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY together, or neither")
         # A session of its own: boto3's default session is not safe to create from several threads.
@@ -67,7 +59,7 @@ class Clients:
                     region_name=region,
                     aws_access_key_id=access_key or None,
                     aws_secret_access_key=secret_key or None,
-                    config=_config(attempts, max_connections),
+                    config=_config(attempts, options.max_connections),
                 )
             except (BotoCoreError, ValueError) as error:  # ValueError: an endpoint that is no URL
                 raise ConfigurationError(
@@ -75,18 +67,18 @@ class Clients:
                 ) from error
 
         def second() -> "S3Client":
-            return client("S3_ENDPOINT_URL", endpoint_url, MAX_ATTEMPTS - 1)
+            return client("S3_ENDPOINT_URL", options.endpoint_url, MAX_ATTEMPTS - 1)
 
-        self.sdk = client("S3_ENDPOINT_URL", endpoint_url)
+        self.sdk = client("S3_ENDPOINT_URL", options.endpoint_url)
         # Links are signed for the address that they name, so a client of its own signs them.
-        self.signer = client("S3_PUBLIC_URL", public_url) if public_url else None
+        self.signer = client("S3_PUBLIC_URL", options.public_url) if options.public_url else None
         self._make_second = second
         self._second: S3Client | None = None
         self._lock = threading.Lock()
         self._thread = threading.local()
         keys = Credentials(access_key, secret_key) if access_key and secret_key else core.get_credentials()
         # Without any keys the SDK says so at the first request.
-        self._transfer = None if keys is None else self._open_transfer(core, bucket, keys, max_connections)
+        self._transfer = None if keys is None else self._open_transfer(core, bucket, keys, options.max_connections)
 
     def request(self, first: Callable[[Transfer], T], again: "Callable[[S3Client], T]") -> T:
         """The answer to one attempt the faster way, or else to the SDK's attempts, which make up the number."""
@@ -98,7 +90,7 @@ class Clients:
         except TransferFailed as error:
             failed = error
         if failed.retryable:
-            time.sleep(random.uniform(0, LONGEST_FIRST_PAUSE_S))  # noqa: S311  # no secret
+            time.sleep(random.uniform(0, MAX_FIRST_PAUSE_S))  # noqa: S311  # no secret
         answer = again(self._second_client())
         log.debug("asked again: %s", failed, extra={"action": "store_asked_again"})
         if transfer.outdone():

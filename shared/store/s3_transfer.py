@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 # obstore's limit on waiting holds for sending a whole body too, the SDK's for each piece of it.
-LARGEST_PUT_BYTES = 16 * 2**20
+MAX_PUT_BYTES = 16 * 2**20
 _COLLECTED_BYTES = 8 * 2**20  # a larger object is taken piece by piece, so that it is in memory once
 _NO_LIMIT = timedelta(days=1)  # on a whole request: a large object on a slow line is no failure
 # Shorter than servers and load balancers keep an idle connection, which they then close without a word.

@@ -14,10 +14,10 @@ from shared.synth.dots import render_dots, sample_centres
 
 Point = tuple[float, float]
 
-SMALLEST_SIZE = 64  # px; under it the margin and the dots' radii leave a blob no room
-LARGEST_SIZE = 4096  # px
-MOST_DOTS = 5000
-LARGEST_JITTER = 0.5  # of the side
+MIN_SIZE = 64  # px; under it the margin and the dots' radii leave a blob no room
+MAX_SIZE = 4096  # px
+MAX_SCENE_DOTS = 5000
+MAX_SCENE_JITTER = 0.5  # of the side
 
 
 @dataclass(frozen=True)
@@ -116,9 +116,9 @@ def _points(pairs: Iterable[Sequence[float]]) -> tuple[Point, ...]:
 
 
 def _check(size: int, num_dots: int | None, jitter: float | None) -> None:
-    if not SMALLEST_SIZE <= size <= LARGEST_SIZE:
-        raise UsageError(f"a scene of {size} px: use a size from {SMALLEST_SIZE} to {LARGEST_SIZE}")
-    if num_dots is not None and not 1 <= num_dots <= MOST_DOTS:
-        raise UsageError(f"a scene of {num_dots} dots: use a number from 1 to {MOST_DOTS}")
-    if jitter is not None and not 0.0 <= jitter <= LARGEST_JITTER:
-        raise UsageError(f"a jitter of {jitter:g}: use a share of the side from 0 to {LARGEST_JITTER:g}")
+    if not MIN_SIZE <= size <= MAX_SIZE:
+        raise UsageError(f"a scene of {size} px: use a size from {MIN_SIZE} to {MAX_SIZE}")
+    if num_dots is not None and not 1 <= num_dots <= MAX_SCENE_DOTS:
+        raise UsageError(f"a scene of {num_dots} dots: use a number from 1 to {MAX_SCENE_DOTS}")
+    if jitter is not None and not 0.0 <= jitter <= MAX_SCENE_JITTER:
+        raise UsageError(f"a jitter of {jitter:g}: use a share of the side from 0 to {MAX_SCENE_JITTER:g}")

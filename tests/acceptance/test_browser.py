@@ -15,16 +15,17 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 from pydantic import SecretStr
 
-from admin import tokens
-from admin.accounts import Role, ensure_first_account
-from admin.ui.pictures import THUMBNAIL
+from admin.domain import tokens
+from admin.domain.accounts import ensure_first_account
+from admin.domain.roles import Role
+from admin.pages.pictures import THUMBNAIL
+from devservers.process import free_ports, running
 from shared.config import child_environment, load_settings
-from shared.jobs.migrate import migrate
-from shared.jobs.models import ModelRegistry
+from shared.db.migrate import migrate
+from shared.db.model_registry import ModelRegistry
 from shared.jobs.state import JobStatus
 from shared.services import Services, connect
 from tests import simulated_worker
-from tests.servers.process import free_ports, running
 
 PASSWORD = "a password of many words"
 LONG_MS = 60_000  # a loaded machine

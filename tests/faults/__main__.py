@@ -13,6 +13,7 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
+from devservers import ServerMissing
 from tests.faults.chaos import Chaos
 from tests.faults.drivers import Drivers
 from tests.faults.embedded_stack import embedded_world
@@ -24,7 +25,6 @@ from tests.faults.plan import Fault, StackKind, plan_faults
 from tests.faults.report import Outcome, report
 from tests.faults.verdict import judge, no_leftovers
 from tests.faults.world import World
-from tests.servers import ServerMissing
 
 _WORLDS = {StackKind.FULL: full_world, StackKind.EMBEDDED: embedded_world}
 # Enough for most kinds of faults; both together stay under six minutes on two cores.

@@ -81,7 +81,7 @@ def _arm_worker(points: Points, journal: Journal) -> None:
 
 
 def _arm_reconciler(points: Points) -> None:
-    from shared.jobs.queue import ShardQueue
+    from shared.queue.celery_app import ShardQueue
 
     _before(ShardQueue, "publish", lambda *_: points.reach(Point.PUBLISHING))
 

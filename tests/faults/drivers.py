@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from shared.errors import ConfigurationError, DelineateError, IllegalTransition, JobNotFound, Retryable, UsageError
+from shared.flows.submission import submit_images
 from shared.jobs.records import Priority
-from shared.jobs.submission import submit_images
 from shared.services import Services
 from tests.faults.load import PlannedJob
 

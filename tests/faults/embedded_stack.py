@@ -10,12 +10,12 @@ from pathlib import Path
 from redis import Redis
 
 from admin.standalone.state import State
+from devservers import free_ports
 from shared.config import load_settings
 from tests.faults.plan import StackKind
 from tests.faults.points import Points
 from tests.faults.processes import Process, Supervisor
 from tests.faults.world import World, environment, opened, run_armed
-from tests.servers import free_ports
 
 _START_SECONDS = 300.0
 _NONE_ELSEWHERE = {"DATABASE_URL": "", "BROKER_URL": "", "STORE_URL": ""}

@@ -9,13 +9,13 @@ from pathlib import Path
 import psycopg
 from redis import Redis
 
-from admin.commands import prepare
+from admin.commands.processes import prepare
+from devservers import S3Process, free_ports, make_cluster, redis_command, s3_process
 from tests.faults.plan import StackKind
 from tests.faults.points import Points
 from tests.faults.processes import Process, Supervisor
 from tests.faults.proxy import Proxy
 from tests.faults.world import World, environment, opened, run_armed
-from tests.servers import S3Process, free_ports, make_cluster, redis_command, s3_process
 
 _START_SECONDS = 300.0
 # Survives a kill -9 of the server, which is what the suite does; not a loss of power.

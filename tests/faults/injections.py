@@ -17,9 +17,9 @@ from functools import partial
 from redis import RedisError
 from sqlalchemy import select
 
-from shared.jobs.messages import ShardMessage
-from shared.jobs.queue import PROCESS_SHARD, QUEUE
-from shared.jobs.tables import ShardRow
+from shared.db.tables import ShardRow
+from shared.queue.celery_app import PROCESS_SHARD, QUEUE
+from shared.queue.messages import ShardMessage
 from tests.faults.plan import KINDS, Fault
 from tests.faults.points import Point, Strike
 from tests.faults.proxy import Mode

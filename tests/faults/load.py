@@ -12,8 +12,8 @@ from functools import cache
 import numpy as np
 
 from shared.errors import ItemError, ItemErrorCode
+from shared.flows.submission import Source
 from shared.images.codec import encode_grey
-from shared.jobs.submission import Source
 from tests.faults.armed import POISON
 
 _SIDES = (40, 100)  # px, the shorter and the longer limit

@@ -7,7 +7,7 @@ from tests.faults.drivers import DrivenJob
 from tests.faults.points import Point
 from tests.faults.verdict import Verdict
 
-_MOST_LINES = 20  # of each sort of violation
+_MAX_LINES = 20  # of each sort of violation
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,8 @@ def report(outcome: Outcome) -> str:
     width = max(len(name) for name, _ in rows)
     lines = [outcome.title, *(f"{name:<{width}}  {value}" for name, value in rows)]
     for sort in (verdict.lost, verdict.duplicated, verdict.unexpected, verdict.findings, outcome.unfinished):
-        lines += [f"VIOLATION {line}" for line in sort[:_MOST_LINES]]
-        lines += [f"VIOLATION … and {len(sort) - _MOST_LINES} more"] if len(sort) > _MOST_LINES else []
+        lines += [f"VIOLATION {line}" for line in sort[:_MAX_LINES]]
+        lines += [f"VIOLATION … and {len(sort) - _MAX_LINES} more"] if len(sort) > _MAX_LINES else []
     lines.append("clean" if outcome.is_clean else "NOT CLEAN")
     return "\n".join(lines)
 

@@ -4,11 +4,11 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from shared.jobs.audit import FindingKind, audit
+from shared.flows.results import all_items
 from shared.jobs.records import Item
-from shared.jobs.results import all_items
 from shared.jobs.state import ItemStatus
 from shared.services import Services
+from shared.upkeep.audit import FindingKind, audit
 from tests.faults.drivers import DrivenJob
 from tests.faults.journal import Executions
 from tests.faults.load import EXPECTED_ERROR, Content, PlannedItem

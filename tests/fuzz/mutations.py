@@ -12,7 +12,7 @@ from tests.corpus.encodings import ENCODINGS
 from tests.corpus.scenes import picture
 
 _SIZES = ((96, 64), (33, 17), (16, 300))
-_LONGEST_RUN = 64  # bytes that one blind change moves or removes
+_MAX_RUN_BYTES = 64  # bytes that one blind change moves or removes
 # Where sizes, counts and offsets go wrong: zero, one, signs, and the limits of this product and of the formats.
 _NUMBERS = (0, 1, 2, 3, 15, 16, 255, 256, 4095, 4096, 4097, 32767, 32768, 65535, 2**24 - 1)
 _LARGE_NUMBERS = (2**16, 2**28, 2**30, 2**31 - 1, 2**31, 2**32 - 1, 2**32 - 8, 2**63, 2**64 - 1)
@@ -99,16 +99,16 @@ def _cut(data: bytes, at: int, _value: int) -> bytes:
 
 
 def _delete(data: bytes, at: int, value: int) -> bytes:
-    return data[:at] + data[at + 1 + value % _LONGEST_RUN :]
+    return data[:at] + data[at + 1 + value % _MAX_RUN_BYTES :]
 
 
 def _repeat(data: bytes, at: int, value: int) -> bytes:
-    run = data[at : at + 1 + value % _LONGEST_RUN]
+    run = data[at : at + 1 + value % _MAX_RUN_BYTES]
     return data[:at] + run * (1 + (value >> 8) % 64) + data[at:]
 
 
 def _zero(data: bytes, at: int, value: int) -> bytes:
-    return _put(data, at, bytes(1 + value % _LONGEST_RUN))
+    return _put(data, at, bytes(1 + value % _MAX_RUN_BYTES))
 
 
 def _splice(data: bytes, at: int, value: int) -> bytes:

@@ -8,10 +8,10 @@ from prometheus_client import REGISTRY
 from pydantic import SecretStr
 
 import worker.metrics
-from admin.metrics import _families
+from admin.web.metrics import _families
 from shared.config import CHECKOUT
 from shared.errors import ItemErrorCode
-from shared.metrics import exposition, may_read
+from shared.monitoring import exposition, may_read
 
 DOCUMENT = CHECKOUT / "docs" / "monitoring.md"
 RULES = CHECKOUT / "deploy" / "prometheus-rules.yml"

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 _CLEAR, _END, _FIRST_FREE = 256, 257, 258
-_MOST_CODES = 4096  # in one table; a decoder stops with an error where a Clear is overdue
-_STEPS = ((0, 256), (256, _MOST_CODES))  # a short look first: a hostile table ends at once, most are full
+_MAX_CODES = 4096  # in one table; a decoder stops with an error where a Clear is overdue
+_STEPS = ((0, 256), (256, _MAX_CODES))  # a short look first: a hostile table ends at once, most are full
 _FRAME_HEADER = re.compile(rb"\xff[\xc0-\xc2]..(.)(..)(..)", re.DOTALL)
 _LOSSLESS_JPEG = b"\xff\xc3"
 
@@ -24,7 +24,7 @@ def _code_offsets() -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     The table grows by one with each code but the first, so the places are the same for every stream (TIFF 6.0,
     section 13, where the width changes one code early).
     """
-    table_size = _FIRST_FREE - 1 + np.arange(_MOST_CODES)
+    table_size = _FIRST_FREE - 1 + np.arange(_MAX_CODES)
     widths = 9 + (table_size >= 511).astype(np.int64) + (table_size >= 1023) + (table_size >= 2047)
     return np.cumsum(widths) - widths, widths
 

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from admin import accounts, tokens
-from admin.accounts import Role
-from admin.app import create_app
-from admin.auth_limiter import MOST_ATTEMPTS_FROM_AN_ADDRESS, LoginLimiter
+from admin.domain import accounts, tokens
+from admin.domain.roles import Role
+from admin.serving.app import create_app
+from admin.web.guard.auth_limiter import MAX_ATTEMPTS_BY_ADDRESS, LoginLimiter
 from shared.config import load_settings
+from shared.db.database import Database
+from shared.db.migrate import migrate
 from shared.errors import UsageError
-from shared.jobs.database import Database
-from shared.jobs.migrate import migrate
 from shared.services import connect
 
 
@@ -34,12 +34,12 @@ def test_two_processes_count_one_limit(database: Database, postgres_database_url
     with ThreadPoolExecutor(6) as pool:
         waits = list(pool.map(lambda n: limiters[n % 2].admit("192.0.2.1", f"name {n % 3}"), range(40)))
     other.close()
-    assert waits.count(0.0) == MOST_ATTEMPTS_FROM_AN_ADDRESS
+    assert waits.count(0.0) == MAX_ATTEMPTS_BY_ADDRESS
 
 
 def test_a_success_gives_back_its_own_attempt(database: Database) -> None:
     limiter = LoginLimiter(database)
-    for _ in range(2 * MOST_ATTEMPTS_FROM_AN_ADDRESS):
+    for _ in range(2 * MAX_ATTEMPTS_BY_ADDRESS):
         assert limiter.admit("2001:db8::1", "ana") == 0
         limiter.succeeded("2001:db8::1", "ana")
 

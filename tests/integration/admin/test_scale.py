@@ -11,12 +11,12 @@ import pytest
 from flask import Flask
 from sqlalchemy import event, text
 
-from admin import queries
+from admin.domain import queries
 from benchmarks.million_items import SHARD, Filled, Visitor, admin_over, analyse, fill, pages, rounds_of
-from shared.jobs.database import Database
-from shared.jobs.migrate import migrate
-from shared.jobs.retention import Retention, RetentionRules
+from shared.db.database import Database
+from shared.db.migrate import migrate
 from shared.services import Services
+from shared.upkeep.retention import Retention, RetentionRules
 
 ITEMS = 20_000
 _READS = ("SELECT", "WITH")
@@ -46,7 +46,7 @@ def large(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 def test_no_page_reads_more_items_than_it_shows(large: Large, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queries, "MOST_COUNTED", 300)
+    monkeypatch.setattr(queries, "MAX_COUNTED", 300)
     visitor = Visitor(large.app, large.services)
     read = {}
     for name, address in pages(large.services, large.job).items():
@@ -75,7 +75,7 @@ def test_failures_are_counted_as_far_as_one_wants_to_know(large: Large, monkeypa
     assert sum(reason.count for reason in exact) == job.counts.failed
     assert {reason.code for reason in exact} == {"not_an_image", "truncated", "too_small"}
     assert not any(reason.more for reason in exact)
-    monkeypatch.setattr(queries, "MOST_COUNTED", 100)
+    monkeypatch.setattr(queries, "MAX_COUNTED", 100)
     assert [(reason.count, reason.more) for reason in queries.failure_reasons(database, job)] == [(100, True)] * 3
 
 

@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from admin import accounts, tokens
-from admin.app import create_app
+from admin.domain import accounts, tokens
+from admin.serving.app import create_app
+from devservers import S3Endpoint
+from devservers.process import free_ports, running
 from shared.config import Settings, child_environment, load_settings
-from shared.jobs.migrate import migrate
+from shared.db.migrate import migrate
 from shared.services import connect
 from tests import simulated_worker
-from tests.servers import S3Endpoint
-from tests.servers.process import free_ports, running
 
 DATABASE_PASSWORD = "canary-of-the-database"  # the test's server trusts any
 BROKER_PASSWORD = "canary-of-the-broker"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from shared.config import Settings, load_settings
-from shared.jobs.migrate import migrate
+from shared.db.migrate import migrate
 from shared.services import Services, connect
 
 

@@ -8,16 +8,16 @@ from redis import Redis
 from sqlalchemy import update
 
 from shared.config import Settings
+from shared.db.tables import ShardRow, new_id
 from shared.errors import BrokerUnavailable, ConfigurationError
+from shared.flows.submission import Source, submit_images
+from shared.flows.synthetic import SyntheticSpec, submit_synthetic
 from shared.jobs.claims import Claims
-from shared.jobs.dispatch import Dispatcher
-from shared.jobs.messages import ShardMessage, decode
-from shared.jobs.queue import PROCESS_SHARD, QUEUE, ShardQueue
 from shared.jobs.records import NewItem, Priority
 from shared.jobs.state import JobKind, JobStatus
-from shared.jobs.submission import Source, submit_images
-from shared.jobs.synthetic import SyntheticSpec, submit_synthetic
-from shared.jobs.tables import ShardRow, new_id
+from shared.queue.celery_app import PROCESS_SHARD, QUEUE, ShardQueue
+from shared.queue.dispatch import Dispatcher
+from shared.queue.messages import ShardMessage, decode
 from shared.services import Services
 
 PATIENCE = 60

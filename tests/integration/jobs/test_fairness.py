@@ -13,12 +13,12 @@ from redis import Redis
 from sqlalchemy import text
 
 from shared.config import Settings
-from shared.jobs.dispatch import Dispatcher
-from shared.jobs.messages import ShardMessage, decode
-from shared.jobs.queue import QUEUE
+from shared.db.tables import new_id
 from shared.jobs.records import NewItem, Priority
 from shared.jobs.state import JobKind
-from shared.jobs.tables import new_id
+from shared.queue.celery_app import QUEUE
+from shared.queue.dispatch import Dispatcher
+from shared.queue.messages import ShardMessage, decode
 from shared.services import Services, connect
 from tests.integration.jobs.test_dispatch import taken_messages
 from tests.unit.jobs.bulk import large_job

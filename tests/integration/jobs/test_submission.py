@@ -4,11 +4,11 @@ from collections.abc import Iterator
 import pytest
 
 from shared.errors import DatabaseUnavailable, ImageError, ItemErrorCode, StoreUnavailable, UsageError
-from shared.jobs import submission
+from shared.flows import submission
+from shared.flows.submission import Source, SubmissionProgress, submit_images
+from shared.flows.synthetic import SyntheticSpec, submit_synthetic
 from shared.jobs.repository import Repository
 from shared.jobs.state import ItemCounts, JobKind, JobStatus
-from shared.jobs.submission import Source, SubmissionProgress, submit_images
-from shared.jobs.synthetic import SyntheticSpec, submit_synthetic
 from shared.services import Services
 
 

@@ -16,11 +16,11 @@ from sqlalchemy import select
 
 from producer.cli import main
 from shared.config import load_settings
+from shared.db.migrate import migrate
+from shared.db.tables import ShardRow
 from shared.errors import ItemErrorCode
 from shared.images.codec import encode_grey, encode_mask, encode_probability
-from shared.jobs.migrate import migrate
 from shared.jobs.records import ClaimedItem, Failure, Outcome, Success
-from shared.jobs.tables import ShardRow
 from shared.services import Services, connect
 from shared.store import keys
 from shared.synth import synthesise

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from devservers import S3Endpoint
+from devservers.process import free_ports
 from producer.display import Display
 from producer.watch import watch
 from shared.errors import DatabaseUnavailable
 from shared.jobs.records import Job
 from shared.services import Services
 from tests.integration.producer.conftest import Producer, producer_process
-from tests.servers import S3Endpoint
-from tests.servers.process import free_ports
 
 PATIENCE_SECONDS = 120
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from shared.jobs.results import all_items
+from devservers.process import START_TIMEOUT_S
+from shared.flows.results import all_items
 from shared.services import Services
 from tests.integration.producer.conftest import COMMAND, Producer, producer_process
-from tests.servers.process import START_TIMEOUT_S
 
 FILES = 1_000
 INTERRUPTED_AT = 100

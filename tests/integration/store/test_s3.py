@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import pytest
 
+from devservers import S3Endpoint
 from shared.errors import ConfigurationError
 from shared.store import ObjectStore, open_store
-from tests.servers import S3Endpoint
 
 
 @pytest.mark.parametrize(
@@ -43,10 +43,7 @@ def test_a_server_that_speaks_no_tls(s3_endpoint: S3Endpoint):
 def test_a_region_does_no_harm_on_a_server_without_regions(s3_endpoint: S3Endpoint):
     store = open_store(
         "s3://in-a-region",
-        endpoint_url=s3_endpoint.url,
-        region="eu-central-1",
-        access_key=s3_endpoint.access_key,
-        secret_key=s3_endpoint.secret_key,
+        replace(s3_endpoint.options, region="eu-central-1"),
     )
     store.prepare()
     store.check()
@@ -87,10 +84,7 @@ def test_a_link_opens_its_object_alone_and_ends(s3_endpoint: S3Endpoint):
     bucket = f"test-{uuid.uuid4().hex}"
     store = open_store(
         f"s3://{bucket}/prefix",
-        endpoint_url=s3_endpoint.url,
-        public_url=s3_endpoint.url,
-        access_key=s3_endpoint.access_key,
-        secret_key=s3_endpoint.secret_key,
+        replace(s3_endpoint.options, public_url=s3_endpoint.url),
     )
     store.prepare()
     store.put("a/b.png", b"bytes")

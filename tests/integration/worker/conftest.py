@@ -13,16 +13,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from devservers import S3Endpoint
 from shared.config import CHECKOUT, load_settings
+from shared.db.migrate import migrate
+from shared.flows.submission import Source, submit_images
 from shared.images.codec import encode_grey
-from shared.jobs.migrate import migrate
 from shared.jobs.records import Item, Job
-from shared.jobs.submission import Source, submit_images
 from shared.net.architectures import build
 from shared.net.checkpoint import Metadata, save_checkpoint
 from shared.services import Services, connect
 from tests.integration.worker.staged_worker import HOLD
-from tests.servers import S3Endpoint
 
 PATIENCE = 240
 

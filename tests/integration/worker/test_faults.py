@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
+from devservers import S3Endpoint
 from shared.jobs.state import ItemCounts, ItemStatus, JobStatus
 from tests.integration.worker.conftest import Stack, StackFactory, embedded, full, held_png, png
 from tests.integration.worker.staged_worker import CRASH
 from tests.integration.worker.tcp_gate import TcpGate
-from tests.servers import S3Endpoint
 
 STAGED = "tests.integration.worker.staged_worker"
 SHORT_LEASE = {"LEASE_SECONDS": "4"}

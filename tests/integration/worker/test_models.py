@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from shared.jobs.models import ModelRegistry
+from devservers import S3Endpoint
+from shared.db.model_registry import ModelRegistry
+from shared.flows.synthetic import SyntheticSpec, submit_synthetic
 from shared.jobs.state import JobStatus
-from shared.jobs.synthetic import SyntheticSpec, submit_synthetic
 from shared.net.architectures import build
 from shared.net.checkpoint import Metadata, load_checkpoint, save_checkpoint
 from shared.store import keys
 from tests.integration.worker.conftest import TINY, Stack, StackFactory, full, held_png, png
 from tests.integration.worker.tcp_gate import TcpGate
-from tests.servers import S3Endpoint
 from training.publish import publish
 
 STAGED = "tests.integration.worker.staged_worker"

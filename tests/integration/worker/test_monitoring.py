@@ -14,12 +14,12 @@ from celery import Celery
 from prometheus_client.parser import text_string_to_metric_families
 from redis import Redis
 
-from shared.jobs.messages import ShardMessage
-from shared.jobs.queue import PROCESS_SHARD, ShardQueue
-from shared.jobs.tables import new_id
+from devservers import S3Endpoint
+from devservers.process import free_ports
+from shared.db.tables import new_id
+from shared.queue.celery_app import PROCESS_SHARD, ShardQueue
+from shared.queue.messages import ShardMessage
 from tests.integration.worker.conftest import PATIENCE, Stack, StackFactory, full, held_png, png
-from tests.servers import S3Endpoint
-from tests.servers.process import free_ports
 
 STAGED = "tests.integration.worker.staged_worker"
 TOKEN = "a token of some length"

@@ -7,11 +7,11 @@ from click.testing import CliRunner, Result
 from sqlalchemy import update
 
 from admin import cli
-from admin.prune import seconds_of
+from admin.commands.prune import seconds_of
 from shared.config import load_settings
+from shared.db.migrate import migrate
+from shared.db.tables import JobRow
 from shared.errors import UsageError
-from shared.jobs.migrate import migrate
-from shared.jobs.tables import JobRow
 from shared.services import Services, connect
 from shared.store import keys
 from tests.unit.jobs.stored import finish, submit

@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from admin import accounts, cli, tokens
+from admin import cli
+from admin.domain import accounts, tokens
 from shared.config import CHECKOUT, Settings, environment_example, load_settings, settings_table
+from shared.db.database import Database
 from shared.errors import DatabaseUnavailable
-from shared.jobs.database import Database
 
 
 @pytest.fixture(autouse=True)
@@ -65,8 +66,8 @@ def test_migrate_waits_for_a_database_that_comes(monkeypatch: pytest.MonkeyPatch
         if error := next(answers):
             raise error
 
-    monkeypatch.setattr("shared.jobs.migrate.migrate", migrate)
-    monkeypatch.setattr("admin.commands._RETRY_SECONDS", 0.0)
+    monkeypatch.setattr("shared.db.migrate.migrate", migrate)
+    monkeypatch.setattr("admin.commands.processes._RETRY_SECONDS", 0.0)
     assert admin("migrate").exit_code == 0
 
 
@@ -99,7 +100,7 @@ def test_a_defect_is_one_line_too(monkeypatch: pytest.MonkeyPatch):
     def fail(*_arguments: object, **_more: object) -> None:
         raise KeyError("two\nlines")
 
-    monkeypatch.setattr("admin.commands.prepare", fail)
+    monkeypatch.setattr("admin.commands.processes.prepare", fail)
     result = admin("migrate")
     assert result.exit_code == 70
     assert result.stderr.startswith("error: KeyError: ")

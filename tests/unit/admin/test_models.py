@@ -8,8 +8,8 @@ from click.testing import CliRunner, Result
 
 from admin import cli
 from shared.config import load_settings
-from shared.jobs.migrate import migrate
-from shared.jobs.models import ModelRegistry
+from shared.db.migrate import migrate
+from shared.db.model_registry import ModelRegistry
 from shared.services import connect
 
 

@@ -1,6 +1,6 @@
 """Pictures are kept up to a number of bytes, the ones asked for last."""
 
-from admin.ui.picture_cache import PictureCache
+from admin.pages.picture_cache import PictureCache
 
 
 def test_what_was_not_asked_for_the_longest_makes_room() -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from admin.progress import Installation, Progress, ProgressMeter
+from admin.domain.progress import Installation, Progress, ProgressMeter
 from shared.jobs.records import Job, Performance, Worker
 from shared.jobs.state import ItemCounts, JobKind, JobStatus
 

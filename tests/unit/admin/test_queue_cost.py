@@ -6,10 +6,10 @@ import pytest
 from sqlalchemy import insert, text
 from sqlalchemy.sql import Select
 
-from admin.metrics import BACKLOG, IN_WORK, Backlog, backlog, running
-from shared.jobs.database import Database
-from shared.jobs.migrate import migrate
-from shared.jobs.tables import ItemRow, JobRow, ShardRow
+from admin.web.metrics import BACKLOG, IN_WORK, Backlog, backlog, running
+from shared.db.database import Database
+from shared.db.migrate import migrate
+from shared.db.tables import ItemRow, JobRow, ShardRow
 
 ENDED_SHARDS = 3000
 ITEMS_A_SHARD = 4

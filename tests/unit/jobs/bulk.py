@@ -2,11 +2,11 @@
 
 from sqlalchemy import text
 
-from shared.jobs.database import Database
+from shared.db.database import Database
+from shared.db.tables import new_id
 from shared.jobs.records import Priority
 from shared.jobs.repository import Repository
 from shared.jobs.state import JobKind
-from shared.jobs.tables import new_id
 
 _SHARDS = """
     INSERT INTO shards (id, job_id, number, total, pending, running, succeeded, failed, cancelled, not_before, releases)

@@ -2,8 +2,8 @@
 
 from sqlalchemy import ColumnElement, update
 
-from shared.jobs.database import Database
-from shared.jobs.tables import IS_RUNNING, ItemRow, ShardRow
+from shared.db.database import Database
+from shared.db.tables import IS_RUNNING, ItemRow, ShardRow
 
 _LONG_AGO = 1.0
 

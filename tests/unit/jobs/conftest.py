@@ -4,13 +4,13 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from shared.db.database import Database
+from shared.db.migrate import migrate
+from shared.db.tables import new_id
 from shared.jobs.claims import Claims
-from shared.jobs.database import Database
-from shared.jobs.migrate import migrate
 from shared.jobs.records import NewItem
 from shared.jobs.repository import Repository
 from shared.jobs.state import JobKind
-from shared.jobs.tables import new_id
 
 MakeJob = Callable[..., tuple[str, list[str]]]
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from shared.jobs.messages import ShardMessage
+from shared.queue.messages import ShardMessage
 
 
 class MemoryQueue:

@@ -5,10 +5,10 @@ from dataclasses import asdict
 
 from sqlalchemy import Row, select
 
-from shared.jobs.database import Database
+from shared.db.database import Database
+from shared.db.tables import ItemRow, JobRow, ShardRow
 from shared.jobs.repository import Repository
 from shared.jobs.state import ITEM_STEPS, JOB_STEPS, ItemStatus, JobStatus
-from shared.jobs.tables import ItemRow, JobRow, ShardRow
 
 RESULT = ("mask_key", "probability_key", "width", "height", "foreground", "confidence", "trust", "model", "seconds")
 _REPAIRS = ("redo", "lose", "reopen")  # of `admin audit --repair`, which nothing here does

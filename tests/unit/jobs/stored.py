@@ -3,13 +3,13 @@
 import numpy as np
 from sqlalchemy import select
 
+from shared.db.database import Database
+from shared.db.tables import ItemRow, new_id
 from shared.images.codec import encode_grey, encode_mask, encode_probability
 from shared.jobs.claims import Claims
-from shared.jobs.database import Database
 from shared.jobs.records import NewItem, Success
 from shared.jobs.repository import Repository
 from shared.jobs.state import JobKind
-from shared.jobs.tables import ItemRow, new_id
 from shared.store import ObjectStore, keys
 from tests.unit.jobs.outcomes import failure, success
 

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from sqlalchemy import delete, update
 
+from shared.db.database import Database
+from shared.db.tables import ItemRow, JobRow, ShardRow, new_id
 from shared.errors import JobNotFound
 from shared.images.codec import encode_mask
-from shared.jobs.audit import Audit, AuditReport, FindingKind, audit
 from shared.jobs.claims import Claims
-from shared.jobs.database import Database
 from shared.jobs.repository import Repository
-from shared.jobs.tables import ItemRow, JobRow, ShardRow, new_id
 from shared.store import ObjectInfo, ObjectStore, keys, open_store
+from shared.upkeep.audit import Audit, AuditReport, FindingKind, audit
 from tests.unit.jobs.stored import MASK, SOURCE, finish, shards_of, submit, succeeded
 
 CheckNow = Callable[..., AuditReport]
@@ -178,7 +178,7 @@ def test_objects_that_are_gone_damaged_or_of_nobody_are_found(
 def test_rows_and_objects_come_in_pages(
     repository: Repository, claims: Claims, store: ObjectStore, check: CheckNow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shared.jobs.audit._PAGE", 2)
+    monkeypatch.setattr("shared.upkeep.audit._PAGE", 2)
     for _ in range(3):
         job_id = submit(repository, store, 5)
         finish(repository, claims, store, job_id, failing=1)

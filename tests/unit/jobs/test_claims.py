@@ -4,12 +4,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import update
 
+from shared.db.database import Database
+from shared.db.tables import JobRow, ShardRow
 from shared.jobs.claims import Claims
-from shared.jobs.database import Database
 from shared.jobs.records import Claim
 from shared.jobs.repository import Repository
 from shared.jobs.state import ItemCounts, ItemStatus, JobStatus
-from shared.jobs.tables import JobRow, ShardRow
 from tests.unit.jobs.conftest import MakeJob
 from tests.unit.jobs.outcomes import all_succeed, failure, success
 

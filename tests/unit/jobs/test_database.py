@@ -11,11 +11,11 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import event, insert, select, text
 
-import shared.jobs
+import shared.db
+from shared.db.database import SCHEMA_VERSION, Database, db_now
+from shared.db.migrate import migrate
+from shared.db.tables import Base, UserRow
 from shared.errors import ConfigurationError, DatabaseFull, DatabaseUnavailable
-from shared.jobs.database import SCHEMA_VERSION, Database, db_now
-from shared.jobs.migrate import migrate
-from shared.jobs.tables import Base, UserRow
 
 
 def test_the_migrations_make_exactly_the_tables(database: Database) -> None:
@@ -26,7 +26,7 @@ def test_the_migrations_make_exactly_the_tables(database: Database) -> None:
 
 
 def test_the_version_that_is_asked_for_is_that_of_the_newest_migration() -> None:
-    revisions = ScriptDirectory(str(Path(shared.jobs.__file__).parent / "migrations"))
+    revisions = ScriptDirectory(str(Path(shared.db.__file__).parent / "migrations"))
     assert revisions.get_current_head() == SCHEMA_VERSION
 
 
@@ -179,7 +179,7 @@ def test_connections_from_before_a_restart_are_replaced(
 ) -> None:
     if database.engine.dialect.name != "postgresql":
         pytest.skip("SQLite has no server")
-    monkeypatch.setattr("shared.jobs.database._PING_AFTER_IDLE_SECONDS", 0.0)
+    monkeypatch.setattr("shared.db.database._PING_AFTER_IDLE_SECONDS", 0.0)
     with database.read() as connection:
         before = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
     with psycopg.connect(database_url.replace("+psycopg", ""), autocommit=True) as other:

@@ -4,8 +4,8 @@ import logging
 
 from prometheus_client import REGISTRY
 
+from shared.db.database import Database
 from shared.jobs.claims import Claims
-from shared.jobs.database import Database
 
 
 def counts() -> dict[str, float]:

@@ -22,8 +22,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from shared.db.database import Database
 from shared.errors import IllegalTransition, UsageError
-from shared.jobs.database import Database
 from shared.jobs.records import Claim, Outcome
 from shared.jobs.state import ItemStatus, JobStatus
 from tests.unit.jobs import clock

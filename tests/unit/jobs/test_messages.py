@@ -2,9 +2,9 @@ import json
 
 import pytest
 
+from shared.db.tables import new_id
 from shared.errors import MessageError
-from shared.jobs.messages import ShardMessage, decode
-from shared.jobs.tables import new_id
+from shared.queue.messages import ShardMessage, decode
 
 
 def test_a_message_survives_the_wire() -> None:

@@ -4,13 +4,13 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, exc, insert, text
 
+from shared.db.database import Database
+from shared.db.migrate import migrate
+from shared.db.model_registry import ModelRegistry
+from shared.db.tables import ModelRow
 from shared.errors import UsageError
 from shared.jobs.claims import Claims
-from shared.jobs.database import Database
-from shared.jobs.migrate import migrate
-from shared.jobs.models import ModelRegistry
 from shared.jobs.repository import Repository
-from shared.jobs.tables import ModelRow
 from shared.store import ObjectStore, keys, open_store
 from tests.unit.jobs.conftest import MakeJob
 from tests.unit.jobs.outcomes import failure

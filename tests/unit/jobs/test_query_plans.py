@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
+from shared.db.database import Database
+from shared.db.migrate import migrate
+from shared.db.tables import new_id
 from shared.jobs.claims import Claims
-from shared.jobs.database import Database
-from shared.jobs.dispatch import Dispatcher
-from shared.jobs.migrate import migrate
 from shared.jobs.records import NewItem
 from shared.jobs.repository import Repository
 from shared.jobs.state import JobKind
-from shared.jobs.tables import new_id
+from shared.queue.dispatch import Dispatcher
 from tests.unit.jobs.bulk import large_job
 from tests.unit.jobs.memory_queue import MemoryQueue
 from tests.unit.jobs.outcomes import all_succeed

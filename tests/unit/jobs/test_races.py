@@ -13,16 +13,16 @@ from contextlib import ExitStack, suppress
 
 from sqlalchemy import update
 
+from shared.db.database import Database
+from shared.db.tables import ItemRow, ShardRow
 from shared.errors import IllegalTransition, UsageError
 from shared.jobs import shards
 from shared.jobs.claims import Claims
-from shared.jobs.database import Database
-from shared.jobs.dispatch import Dispatcher
-from shared.jobs.reconciler import Reconciler
 from shared.jobs.records import Claim
 from shared.jobs.repository import Repository
 from shared.jobs.state import ItemStatus, JobStatus
-from shared.jobs.tables import ItemRow, ShardRow
+from shared.queue.dispatch import Dispatcher
+from shared.upkeep.reconciler import Reconciler
 from tests.unit.jobs.conftest import MakeJob
 from tests.unit.jobs.memory_queue import MemoryQueue
 from tests.unit.jobs.outcomes import failure, success

@@ -3,11 +3,11 @@ from collections.abc import Callable
 import pytest
 
 from shared.errors import DatabaseUnavailable, StoreUnavailable, UsageError
-from shared.jobs import reconciler as module
 from shared.jobs.claims import Claims
-from shared.jobs.dispatch import Dispatcher
-from shared.jobs.reconciler import Reconciler
 from shared.jobs.repository import Repository
+from shared.queue.dispatch import Dispatcher
+from shared.upkeep import reconciler as module
+from shared.upkeep.reconciler import Reconciler
 
 
 class FakeRetention:

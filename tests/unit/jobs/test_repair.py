@@ -3,15 +3,15 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import update
 
+from shared.db.database import Database
+from shared.db.tables import ItemRow, JobRow, ShardRow, new_id
 from shared.errors import UsageError
-from shared.jobs.audit import AuditReport, audit
 from shared.jobs.claims import Claims
-from shared.jobs.database import Database
-from shared.jobs.repair import Mended, Repair
 from shared.jobs.repository import Repository
 from shared.jobs.state import ItemCounts, ItemStatus, JobStatus
-from shared.jobs.tables import ItemRow, JobRow, ShardRow, new_id
 from shared.store import ObjectStore, keys, open_store
+from shared.upkeep.audit import AuditReport, audit
+from shared.upkeep.repair import Mended, Repair
 from tests.unit.jobs.stored import MASK, finish, shards_of, submit, succeeded
 
 MendNow = Callable[[], dict[Mended, int]]

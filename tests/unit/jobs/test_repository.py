@@ -1,11 +1,11 @@
 import pytest
 
+from shared.db.tables import new_id
 from shared.errors import IllegalTransition, ItemErrorCode, JobNotFound, UsageError
 from shared.jobs.claims import Claims
 from shared.jobs.records import NewItem
 from shared.jobs.repository import Repository
 from shared.jobs.state import ItemCounts, ItemStatus, JobKind, JobStatus
-from shared.jobs.tables import new_id
 from tests.unit.jobs.conftest import MakeJob
 from tests.unit.jobs.outcomes import all_succeed, failure, success
 

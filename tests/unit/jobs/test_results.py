@@ -9,13 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.db.database import Database
+from shared.db.migrate import migrate
+from shared.db.tables import new_id
 from shared.errors import ItemErrorCode, UsageError
-from shared.jobs.claims import Claims
-from shared.jobs.database import Database
-from shared.jobs.migrate import migrate
-from shared.jobs.records import Failure, Item, NewItem, Success
-from shared.jobs.repository import Repository
-from shared.jobs.results import (
+from shared.flows.results import (
     RESULT_COLUMNS,
     all_items,
     job_output_names,
@@ -24,8 +22,10 @@ from shared.jobs.results import (
     result_row,
     write_results_csv,
 )
+from shared.jobs.claims import Claims
+from shared.jobs.records import Failure, Item, NewItem, Success
+from shared.jobs.repository import Repository
 from shared.jobs.state import ItemStatus, JobKind
-from shared.jobs.tables import new_id
 
 # Few names, so that they fall together often.
 _name = st.lists(st.sampled_from(["a", "b", ".png", ".jpg", ".tif", " "]), min_size=1, max_size=6).map("".join)
@@ -170,8 +170,8 @@ def test_csv_gives_every_name_back(job: tuple[Repository, str]) -> None:
 
 def test_pages_are_invisible(job: tuple[Repository, str], monkeypatch: pytest.MonkeyPatch) -> None:
     repository, job_id = job
-    monkeypatch.setattr("shared.jobs.results._PAGE_ITEMS", 1)
-    monkeypatch.setattr("shared.jobs.results._PAGE_PATHS", 1)
+    monkeypatch.setattr("shared.flows.results._PAGE_ITEMS", 1)
+    monkeypatch.setattr("shared.flows.results._PAGE_PATHS", 1)
     assert [item.number for item in all_items(repository, job_id)] == [0, 1, 2, 3]
     assert job_output_names(repository, job_id) == {
         "a.jpg": "a.png",

@@ -3,15 +3,15 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import func, select, update
 
+from shared.db.database import Database
+from shared.db.tables import ItemRow, JobRow, ShardRow, new_id
 from shared.errors import JobNotFound, StoreUnavailable, UsageError
-from shared.jobs.audit import audit
 from shared.jobs.claims import Claims
-from shared.jobs.database import Database
 from shared.jobs.repository import Repository
-from shared.jobs.retention import Retention, RetentionRules
 from shared.jobs.state import JobStatus
-from shared.jobs.tables import ItemRow, JobRow, ShardRow, new_id
 from shared.store import ObjectStore, keys, open_store
+from shared.upkeep.audit import audit
+from shared.upkeep.retention import Retention, RetentionRules
 from tests.unit.jobs.stored import MASK, finish, submit
 
 DAY = 86400.0
@@ -24,8 +24,8 @@ MakeEnded = Callable[..., str]
 
 @pytest.fixture(autouse=True)
 def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shared.jobs.retention._OBJECTS_A_STEP", 3)
-    monkeypatch.setattr("shared.jobs.retention._SHARDS_A_STEP", 1)
+    monkeypatch.setattr("shared.upkeep.retention._OBJECTS_A_STEP", 3)
+    monkeypatch.setattr("shared.upkeep.retention._SHARDS_A_STEP", 1)
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import event
 
+from shared.db.database import Database
 from shared.jobs.claims import Claims
-from shared.jobs.database import Database
-from shared.jobs.dispatch import Dispatcher
+from shared.queue.dispatch import Dispatcher
 from tests.unit.jobs.conftest import MakeJob
 from tests.unit.jobs.memory_queue import MemoryQueue
 from tests.unit.jobs.outcomes import all_succeed

@@ -2,9 +2,9 @@
 
 import pytest
 
-from shared.jobs.database import Database
+from shared.db.database import Database
+from shared.db.tables import new_id
 from shared.jobs.records import Performance
-from shared.jobs.tables import new_id
 from shared.jobs.workers import Workers
 
 

@@ -6,15 +6,15 @@ What is done here is done to both, and after each step the two are compared.
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 from sqlalchemy import delete
 
+from shared.db.database import Database
+from shared.db.tables import ItemRow, JobRow, ShardRow, new_id
 from shared.errors import ItemErrorCode
 from shared.jobs.claims import Claims
-from shared.jobs.database import Database
-from shared.jobs.dispatch import Dispatcher
-from shared.jobs.reconciler import Reconciler
 from shared.jobs.records import Claim, NewItem
 from shared.jobs.repository import Repository
 from shared.jobs.state import ItemStatus, JobKind, JobStatus
-from shared.jobs.tables import ItemRow, JobRow, ShardRow, new_id
+from shared.queue.dispatch import Dispatcher
+from shared.upkeep.reconciler import Reconciler
 from tests.unit.jobs import clock
 from tests.unit.jobs.memory_queue import MemoryQueue
 from tests.unit.jobs.model import ModelItem, ModelJob, ModelShard

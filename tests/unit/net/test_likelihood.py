@@ -8,7 +8,7 @@ from shared.images.normalise import standardise
 from shared.net.likelihood import LEVELS, DotLikelihood, LikelihoodStem, quantise
 from shared.synth import NoiseParameters, NoiseStep, synthesise
 from training.config import LikelihoodConfig
-from training.likelihood import fit
+from training.recipe.likelihood import fit
 
 
 @pytest.fixture(scope="module")

@@ -2,9 +2,9 @@
 
 import pytest
 
+from devservers.process import free_ports
 from shared.errors import ConfigurationError, ObjectMissing, Retryable, StoreFull, StoreUnavailable
-from shared.store import ObjectStore, open_store
-from tests.servers.process import free_ports
+from shared.store import ObjectStore, S3Options, open_store
 from tests.unit.store.fake_s3 import FakeS3
 from tests.unit.store.stores import SECRET, opened
 
@@ -140,9 +140,9 @@ def test_nothing_listens(monkeypatch: pytest.MonkeyPatch):
 @pytest.mark.parametrize("endpoint_url", ["no address", "127.0.0.1:9000", "http://"])
 def test_an_address_that_is_none(endpoint_url: str):
     with pytest.raises(ConfigurationError, match="S3_ENDPOINT_URL"):
-        open_store("s3://bucket", endpoint_url=endpoint_url, access_key="AKIA", secret_key=SECRET)
+        open_store("s3://bucket", S3Options(endpoint_url=endpoint_url, access_key="AKIA", secret_key=SECRET))
 
 
 def test_half_a_pair_of_credentials():
     with pytest.raises(ConfigurationError, match="together"):
-        open_store("s3://bucket", access_key="AKIA")
+        open_store("s3://bucket", S3Options(access_key="AKIA"))

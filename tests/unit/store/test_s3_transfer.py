@@ -11,7 +11,7 @@ import pytest
 
 from shared.errors import ConfigurationError, ObjectMissing
 from shared.store import ObjectStore
-from shared.store.s3_transfer import LARGEST_PUT_BYTES
+from shared.store.s3_transfer import MAX_PUT_BYTES
 from tests.unit.store.fake_s3 import FakeS3, fake_s3
 from tests.unit.store.stores import ACCESS, opened
 
@@ -43,7 +43,7 @@ def test_a_large_object_comes_whole(store: ObjectStore, server: FakeS3):
 
 def test_a_body_that_takes_long_to_send_goes_by_the_sdk(store: ObjectStore, server: FakeS3):
     server.serve(b"")
-    store.put("a", bytes(LARGEST_PUT_BYTES + 1))
+    store.put("a", bytes(MAX_PUT_BYTES + 1))
     assert server.clients() == ["sdk"]
 
 

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 import training
-from training import train, trainer
+from training import train
+from training.run import trainer
 
 SMOKE = Path(training.__file__).parent / "configs" / "smoke.yaml"
 

@@ -8,8 +8,8 @@ from shared.images import metrics
 from shared.net.checkpoint import load_checkpoint
 from tests.unit.training.conftest import run_tiny
 from training import train
-from training.calibration import calibrate
-from training.data_source import Batch
+from training.data.source import Batch
+from training.recipe.calibration import calibrate
 
 
 class Overconfident(nn.Module):

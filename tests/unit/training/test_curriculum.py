@@ -4,7 +4,7 @@ import pytest
 
 import training
 from training.config import CurriculumConfig, load_config
-from training.curriculum import noise_in, phase_name
+from training.recipe.curriculum import noise_in, phase_name
 
 SEED = load_config(Path(training.__file__).parent / "configs" / "seed.yaml").curriculum
 

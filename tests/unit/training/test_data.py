@@ -3,20 +3,17 @@ import itertools
 import pytest
 import torch
 
-from training.data import DataConfig, NoiseLevel, open_data
-from training.sets import (
+from training.data.open import DataConfig, NoiseLevel, open_data
+from training.data.seeds import (
     GENERATED_SEEDS_START,
     MONITOR_SEEDS,
     ORACLE_SEEDS,
     SHAPES_SEEDS,
     STRATA_SEEDS,
     VAL_SEEDS,
-    clean_cases,
-    shapes_cases,
-    strata_cases,
     training_seed,
-    val_cases,
 )
+from training.evaluation.sets import clean_cases, shapes_cases, strata_cases, val_cases
 
 SMALL = DataConfig(size=64, samples=12, validation_samples=5, workers=0)
 HARD = NoiseLevel(scale=0.7, mixed_prob=0.4)

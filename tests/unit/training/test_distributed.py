@@ -12,7 +12,7 @@ from shared.net.architectures import build
 from shared.net.checkpoint import load_checkpoint
 from tests.unit.training.conftest import records, run_tiny, settings
 from tests.unit.training.without_normalisation import NoNormalisation
-from training.distributed import part_of_step
+from training.recipe.distributed import part_of_step
 
 PLAIN = ("model.arguments.dropout=0", "data.validation_samples=16", "budget={epochs: 2}")
 COMMAND = Path(__file__).with_name("without_normalisation.py")

@@ -11,10 +11,11 @@ from shared.net.architectures import build
 from shared.net.checkpoint import Metadata, load_checkpoint, save_checkpoint
 from shared.net.predictor import Predictor
 from shared.synth import definition_hash
-from training import evaluate, protocol
+from training import evaluate
 from training.cost import arithmetic, measure_cost
-from training.protocol import breaking_point, score_baselines, score_robustness
-from training.tables import BEGIN, END
+from training.evaluation import protocol
+from training.evaluation.protocol import breaking_point, score_baselines, score_robustness
+from training.evaluation.tables import BEGIN, END
 
 DEFAULT = Path(shared.__file__).parent / "weights" / "default"
 

@@ -4,7 +4,7 @@ import torch
 
 from shared.errors import UsageError
 from shared.images.codec import encode_grey, encode_mask
-from training.data import DataConfig, NoiseLevel, open_data
+from training.data.open import DataConfig, NoiseLevel, open_data
 
 NOISE = NoiseLevel()
 

@@ -7,7 +7,7 @@ import torch
 from shared.images.codec import decode_mask
 from shared.synth import SceneParameters, render_scene
 from training import generate
-from training.data import DataConfig, NoiseLevel, open_data
+from training.data.open import DataConfig, NoiseLevel, open_data
 
 
 def run(out, *words):

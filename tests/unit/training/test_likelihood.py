@@ -7,10 +7,10 @@ from shared.net.checkpoint import load_checkpoint
 from shared.net.likelihood import DotLikelihood
 from tests.unit.training.conftest import SMOKE, TINY_RUN, run_tiny
 from training.config import LikelihoodConfig, load_config, override
-from training.data import open_data
-from training.distributed import Processes
-from training.likelihood import fit
-from training.loop import TrainingRun
+from training.data.open import open_data
+from training.recipe.distributed import Processes
+from training.recipe.likelihood import fit
+from training.recipe.loop import TrainingRun
 
 FEW = ("model.arguments.likelihood=true", "likelihood={histograms: 40, passes: 5, batch_size: 12}")
 CPU = torch.device("cpu")

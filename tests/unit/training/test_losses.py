@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from training.losses import LossWeights, boundary_tversky_loss, contour_band, segmentation_loss, soft_dice_loss
+from training.recipe.losses import LossWeights, boundary_tversky_loss, contour_band, segmentation_loss, soft_dice_loss
 
 ASYMMETRIC = {"false_positives": 0.7, "false_negatives": 0.3}
 

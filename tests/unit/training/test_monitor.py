@@ -3,9 +3,9 @@ import torch
 from torch import nn
 
 from shared.images import metrics
-from training.data_source import Batch
-from training.distributed import Processes
-from training.monitor import Monitor, overlap_scores
+from training.data.source import Batch
+from training.recipe.distributed import Processes
+from training.run.monitor import Monitor, overlap_scores
 
 
 class Echo(nn.Module):

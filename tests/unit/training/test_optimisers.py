@@ -6,7 +6,7 @@ from torch import nn
 
 from shared.net.architectures import build, in_channels_last
 from training.config import OptimiserConfig
-from training.optimisers import Optimisers
+from training.recipe.optimisers import Optimisers
 
 COMPACT = {"base": 8, "levels": 3, "stem": 4, "dropout": 0.0}
 MUON = OptimiserConfig(kind="muon", lr=1e-3, muon_lr=1e-2, weight_decay=0.0)

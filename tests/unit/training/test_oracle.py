@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from shared.images.metrics import dice
-from training.oracle import ESTIMATORS, oracle_scores
+from training.evaluation.oracle import ESTIMATORS, oracle_scores
 
 
 @pytest.mark.parametrize("name", ESTIMATORS)

@@ -3,9 +3,9 @@ import torch
 
 from tests.unit.training.conftest import SMOKE, TINY_RUN
 from training.config import load_config, override
-from training.data import open_data
-from training.distributed import Processes
-from training.loop import TrainingRun
+from training.data.open import open_data
+from training.recipe.distributed import Processes
+from training.recipe.loop import TrainingRun
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from shared.config import load_settings
-from shared.jobs.migrate import migrate
-from shared.jobs.models import ModelRegistry
+from shared.db.migrate import migrate
+from shared.db.model_registry import ModelRegistry
 from shared.net.architectures import build
 from shared.net.checkpoint import METADATA_NAME, WEIGHTS_NAME, Metadata, save_checkpoint
 from shared.services import Services, connect

@@ -15,8 +15,8 @@ from safetensors.torch import load_file, save_file
 from shared.net.checkpoint import load_checkpoint
 from tests.unit.training.conftest import records, run_tiny, settings
 from training import train
-from training.interruption import Interruption
-from training.state import STATE_NAME, load_state
+from training.run.interruption import Interruption
+from training.run.state import STATE_NAME, load_state
 
 pytestmark = pytest.mark.usefixtures("no_pictures")
 

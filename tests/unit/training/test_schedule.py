@@ -4,7 +4,7 @@ import pytest
 
 import training
 from training.config import LossConfig, Ramp, load_config
-from training.schedule import loss_weights, lr_factor, progress, ramp_at, warmup_share
+from training.recipe.schedule import loss_weights, lr_factor, progress, ramp_at, warmup_share
 
 SEED = load_config(Path(training.__file__).parent / "configs" / "seed.yaml")
 

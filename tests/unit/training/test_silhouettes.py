@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from shared.synth.blobs import is_accepted
-from training.scoring import generate
-from training.sets import SILHOUETTES, Case, shapes_cases
-from training.silhouettes import LETTERS, silhouette
+from training.evaluation.scoring import generate
+from training.evaluation.sets import SILHOUETTES, Case, shapes_cases
+from training.evaluation.silhouettes import LETTERS, silhouette
 
 
 @pytest.mark.parametrize("kind", SILHOUETTES)
@@ -20,7 +20,7 @@ def test_silhouettes_are_of_the_benchmark_s_sizes_and_differ(kind):
 
 def test_every_letter_has_one_contour(monkeypatch):
     for letter in LETTERS:
-        monkeypatch.setattr("training.silhouettes.LETTERS", letter)
+        monkeypatch.setattr("training.evaluation.silhouettes.LETTERS", letter)
         assert silhouette("letter", np.random.default_rng(0), 256).any()
 
 

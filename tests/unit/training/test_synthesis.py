@@ -7,10 +7,10 @@ import torch
 from shared.images.normalise import standardise
 from shared.synth import ELEMENTARY_KINDS, NoiseParameters, apply_noise, render_scene, snr_db, synthesise
 from shared.synth.blobs import blob_mask
-from training.synthesis import noise as torch_noise
-from training.synthesis import standardise_batch, synthesise_batch, training_pairs
-from training.synthesis.contours import fill_contours, most_rows_of_an_edge
-from training.synthesis.scenes import SceneBatch, render_clean
+from training.data.synthesis import noise as torch_noise
+from training.data.synthesis import standardise_batch, synthesise_batch, training_pairs
+from training.data.synthesis.contours import fill_contours, most_rows_of_an_edge
+from training.data.synthesis.scenes import SceneBatch, render_clean
 
 CPU = torch.device("cpu")
 SIZE = 256

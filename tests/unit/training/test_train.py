@@ -6,11 +6,12 @@ from PIL import Image
 from shared.net.architectures import build
 from shared.net.checkpoint import load_checkpoint
 from tests.unit.training.conftest import SMOKE, records, run_tiny, settings
-from training import loop, train
-from training.data_config import DataConfig
-from training.loop import AveragedWeights
-from training.losses import segmentation_loss
-from training.provenance import data_definition
+from training import train
+from training.data.config import DataConfig
+from training.recipe import loop
+from training.recipe.loop import AveragedWeights
+from training.recipe.losses import segmentation_loss
+from training.recipe.provenance import data_definition
 
 
 @pytest.fixture(scope="module")

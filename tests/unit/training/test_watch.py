@@ -3,7 +3,7 @@ import math
 import pytest
 
 from training.config import ValidationConfig, WatchConfig
-from training.watch import CollapseWatch, EarlyStopping, TrainingCollapsed
+from training.run.watch import CollapseWatch, EarlyStopping, TrainingCollapsed
 
 CONFIG = WatchConfig(every_images=100, grace_images=250, looks=2)
 HEALTHY = {"loss": 0.5, "foreground": 0.2, "clean_dice": 0.9}

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from shared.config import load_settings
+from shared.db.migrate import migrate
+from shared.db.tables import new_id
 from shared.images.codec import DecodedImage, DecodeLimits, decode, encode_grey
-from shared.jobs.migrate import migrate
 from shared.jobs.records import Item, NewItem, Priority
 from shared.jobs.state import JobKind
-from shared.jobs.tables import new_id
 from shared.services import Services, connect
 from shared.store import keys
 from worker.batcher import Batcher, Levels, Tiles

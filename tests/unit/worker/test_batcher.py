@@ -85,7 +85,7 @@ def test_tiles_of_several_threads_share_a_batch(batcher, network):
 
 
 def test_a_batch_waits_for_tiles_that_are_coming(network, monkeypatch):
-    monkeypatch.setattr("worker.batcher._LONGEST_WAIT_SECONDS", PATIENCE)
+    monkeypatch.setattr("worker.batcher._MAX_WAIT_SECONDS", PATIENCE)
     batcher = Batcher(network, batch_size=2)
     with batcher.expecting():
         first = batcher.submit(tile(0))
@@ -115,7 +115,7 @@ class SmallDevice:
 
 @pytest.mark.parametrize("error", [DeviceOutOfMemory, MemoryError])
 def test_out_of_memory_halves_the_batch_and_goes_on(error, monkeypatch):
-    monkeypatch.setattr("worker.batcher._LONGEST_WAIT_SECONDS", PATIENCE)
+    monkeypatch.setattr("worker.batcher._MAX_WAIT_SECONDS", PATIENCE)
     device = SmallDevice(2, error)
     batcher = Batcher(device, batch_size=8)
     with batcher.expecting():
@@ -132,7 +132,7 @@ def test_out_of_memory_halves_the_batch_and_goes_on(error, monkeypatch):
 
 
 def test_the_batch_grows_again_after_a_while_without_trouble(monkeypatch):
-    monkeypatch.setattr("worker.batcher._LONGEST_WAIT_SECONDS", PATIENCE)
+    monkeypatch.setattr("worker.batcher._MAX_WAIT_SECONDS", PATIENCE)
     monkeypatch.setattr("worker.batcher._BATCHES_BEFORE_GROWING", 3)
     device = SmallDevice(1, DeviceOutOfMemory)
     batcher = Batcher(device, batch_size=2)
@@ -157,7 +157,7 @@ def test_a_tile_that_does_not_fit_alone_is_out_of_memory():
 
 
 def test_an_error_reaches_only_the_tile_at_fault(monkeypatch):
-    monkeypatch.setattr("worker.batcher._LONGEST_WAIT_SECONDS", PATIENCE)
+    monkeypatch.setattr("worker.batcher._MAX_WAIT_SECONDS", PATIENCE)
 
     def picky(tiles: Tiles) -> Levels:
         if (tiles == 2).any():

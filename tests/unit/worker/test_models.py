@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import torch
 
+from shared.db.model_registry import ModelRegistry
 from shared.errors import DeviceOutOfMemory, ItemError, ItemErrorCode, Retryable, StoreUnavailable
-from shared.jobs.models import ModelRegistry
 from shared.jobs.state import ItemCounts, ItemStatus, JobStatus
 from shared.net.architectures import build
 from shared.net.checkpoint import METADATA_NAME, WEIGHTS_NAME, Metadata, save_checkpoint

@@ -10,9 +10,9 @@ import pytest
 
 from shared.errors import BrokerUnavailable, DatabaseUnavailable
 from shared.images.codec import DecodedImage
-from shared.jobs.dispatch import Dispatcher
 from shared.jobs.records import Priority
 from shared.jobs.state import JobStatus
+from shared.queue.dispatch import Dispatcher
 from shared.services import Services
 from tests.unit.worker.conftest import Submit, decode_here, png
 from worker.batcher import Batcher, Levels, Tiles

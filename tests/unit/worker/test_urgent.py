@@ -2,11 +2,11 @@
 
 from sqlalchemy import update
 
+from shared.db.tables import JobRow
 from shared.jobs.claims import Claims
-from shared.jobs.dispatch import Dispatcher
 from shared.jobs.records import Priority
 from shared.jobs.state import JobStatus
-from shared.jobs.tables import JobRow
+from shared.queue.dispatch import Dispatcher
 from tests.unit.jobs.memory_queue import MemoryQueue
 from tests.unit.worker.conftest import png
 

@@ -8,10 +8,10 @@ import pytest
 import tifffile
 from numpy.typing import NDArray
 
+from shared.db.tables import new_id
 from shared.images.codec import decode_mask, decode_probability, encode_grey
 from shared.jobs.records import Item, NewItem
 from shared.jobs.state import ItemStatus, JobKind
-from shared.jobs.tables import new_id
 from shared.services import Services
 from shared.store import keys
 from tests.unit.worker.conftest import BrightIsForeground, Submit

@@ -3,12 +3,12 @@ from pathlib import Path
 
 import pytest
 
-from admin import accounts
+from admin.domain import accounts
 from admin.standalone.first_account import prepare_first_account
 from admin.standalone.home import Home, read_secret
 from shared.config import Settings, load_settings
-from shared.jobs.database import Database
-from shared.jobs.migrate import migrate
+from shared.db.database import Database
+from shared.db.migrate import migrate
 
 
 @pytest.fixture

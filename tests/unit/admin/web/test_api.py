@@ -15,13 +15,13 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate as validate_document
 from werkzeug.test import TestResponse
 
-from admin import accounts, tokens
-from admin.accounts import Role
+from admin.domain import accounts, tokens
+from admin.domain.roles import Role
+from shared.db.model_registry import ModelRegistry
+from shared.db.tables import new_id
 from shared.errors import DatabaseUnavailable
-from shared.jobs.models import ModelRegistry
+from shared.flows.synthetic import SyntheticSpec, submit_synthetic
 from shared.jobs.records import Performance
-from shared.jobs.synthetic import SyntheticSpec, submit_synthetic
-from shared.jobs.tables import new_id
 from shared.services import Services
 from tests import simulated_worker
 from tests.unit.admin.web.conftest import Browser

@@ -4,18 +4,19 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from flask import Flask
 
-from admin import accounts, security, tokens
-from admin.app import create_app
-from admin.auth import PUBLIC, local_target
-from admin.auth_limiter import (
-    MOST_ATTEMPTS_AT_A_NAME,
-    MOST_ATTEMPTS_FROM_AN_ADDRESS,
+from admin.domain import accounts, tokens
+from admin.serving.app import create_app
+from admin.web.guard import security
+from admin.web.guard.auth import PUBLIC, local_target
+from admin.web.guard.auth_limiter import (
+    MAX_ATTEMPTS_BY_ADDRESS,
+    MAX_ATTEMPTS_BY_NAME,
     WINDOW_SECONDS,
     LoginLimiter,
 )
 from shared.config import Settings
+from shared.db.tables import new_id
 from shared.errors import ConfigurationError
-from shared.jobs.tables import new_id
 from shared.services import Services, connect
 from tests.unit.admin.web.conftest import PASSWORD, Browser
 
@@ -185,7 +186,7 @@ def test_an_open_redirect_goes_home(stranger: Browser) -> None:
 
 
 def test_guessing_is_slowed_down(stranger: Browser) -> None:
-    for _ in range(MOST_ATTEMPTS_FROM_AN_ADDRESS):
+    for _ in range(MAX_ATTEMPTS_BY_ADDRESS):
         assert login(stranger, "wrong password").status_code == 401
     answer = login(stranger)
     assert answer.status_code == 429
@@ -201,10 +202,10 @@ def pass_time(services: Services, seconds: float) -> None:
 
 def test_the_limiter_counts_addresses_and_names_apart(services: Services) -> None:
     limiter = LoginLimiter(services.database)
-    for _ in range(MOST_ATTEMPTS_FROM_AN_ADDRESS):
+    for _ in range(MAX_ATTEMPTS_BY_ADDRESS):
         assert limiter.admit("192.0.2.1", "ana") == 0
     assert 0 < limiter.admit("192.0.2.1", "bo") <= WINDOW_SECONDS
-    for number in range(MOST_ATTEMPTS_AT_A_NAME - MOST_ATTEMPTS_FROM_AN_ADDRESS):
+    for number in range(MAX_ATTEMPTS_BY_NAME - MAX_ATTEMPTS_BY_ADDRESS):
         assert limiter.admit(f"198.51.100.{number}", "ana") == 0
     assert limiter.admit("192.0.2.2", "ana") > 0
     assert limiter.admit("192.0.2.2", "bo") == 0
@@ -214,7 +215,7 @@ def test_the_limiter_counts_addresses_and_names_apart(services: Services) -> Non
 
 def test_the_limit_holds_across_processes_and_restarts(settings: Settings, services: Services) -> None:
     first = Browser(create_app(settings, services).test_client())
-    for _ in range(MOST_ATTEMPTS_FROM_AN_ADDRESS):
+    for _ in range(MAX_ATTEMPTS_BY_ADDRESS):
         assert login(first, "wrong password").status_code == 401
     second = connect(settings)
     assert login(Browser(create_app(settings, second).test_client())).status_code == 429
@@ -224,13 +225,13 @@ def test_the_limit_holds_across_processes_and_restarts(settings: Settings, servi
 def test_many_guesses_at_once_are_not_more_guesses(services: Services) -> None:
     limiter = LoginLimiter(services.database)
     with ThreadPoolExecutor(4) as pool:
-        waits = list(pool.map(lambda _: limiter.admit("192.0.2.1", "ana"), range(3 * MOST_ATTEMPTS_FROM_AN_ADDRESS)))
-    assert waits.count(0.0) == MOST_ATTEMPTS_FROM_AN_ADDRESS
+        waits = list(pool.map(lambda _: limiter.admit("192.0.2.1", "ana"), range(3 * MAX_ATTEMPTS_BY_ADDRESS)))
+    assert waits.count(0.0) == MAX_ATTEMPTS_BY_ADDRESS
 
 
 def test_the_limiter_takes_an_ipv6_network_for_one_client(services: Services) -> None:
     limiter = LoginLimiter(services.database)
-    for number in range(MOST_ATTEMPTS_FROM_AN_ADDRESS):
+    for number in range(MAX_ATTEMPTS_BY_ADDRESS):
         limiter.admit(f"2001:db8::{number}", f"name {number}")
     assert limiter.admit("2001:db8::ffff", "ana") > 0
     assert limiter.admit("2001:db8:0:1::1", "ana") == 0
@@ -238,7 +239,7 @@ def test_the_limiter_takes_an_ipv6_network_for_one_client(services: Services) ->
 
 def test_an_ipv4_client_in_the_clothes_of_ipv6_is_that_client(services: Services) -> None:
     limiter = LoginLimiter(services.database)
-    for number in range(MOST_ATTEMPTS_FROM_AN_ADDRESS):
+    for number in range(MAX_ATTEMPTS_BY_ADDRESS):
         limiter.admit("::ffff:192.0.2.1", f"name {number}")
     assert limiter.admit("192.0.2.1", "ana") > 0
     assert limiter.admit("::ffff:192.0.2.2", "ana") == 0
@@ -251,24 +252,24 @@ def test_what_a_client_says_of_its_address_opens_no_new_count(settings: Settings
         form = {"csrf_token": browser.token("/login"), "name": "ana", "password": "wrong password"}
         codes = [
             browser.client.post("/login", data=form, headers={"X-Forwarded-For": forwarded.format(n)}).status_code
-            for n in range(MOST_ATTEMPTS_FROM_AN_ADDRESS + 1)
+            for n in range(MAX_ATTEMPTS_BY_ADDRESS + 1)
         ]
-        assert codes == [401] * MOST_ATTEMPTS_FROM_AN_ADDRESS + [429]
+        assert codes == [401] * MAX_ATTEMPTS_BY_ADDRESS + [429]
 
 
 def test_a_success_is_no_failure_and_gives_no_free_guesses(services: Services) -> None:
     limiter = LoginLimiter(services.database)
-    for _ in range(3 * MOST_ATTEMPTS_FROM_AN_ADDRESS):
+    for _ in range(3 * MAX_ATTEMPTS_BY_ADDRESS):
         assert limiter.admit("192.0.2.1", "ana") == 0
         limiter.succeeded("192.0.2.1", "ana")
     # Whoever has an account cannot use it to guess at another's: these two alternate.
     admitted = 0
-    for _ in range(2 * MOST_ATTEMPTS_FROM_AN_ADDRESS):
+    for _ in range(2 * MAX_ATTEMPTS_BY_ADDRESS):
         if limiter.admit("192.0.2.1", "bo") == 0:
             admitted += 1
         if limiter.admit("192.0.2.1", "ana") == 0:
             limiter.succeeded("192.0.2.1", "ana")
-    assert admitted == MOST_ATTEMPTS_FROM_AN_ADDRESS
+    assert admitted == MAX_ATTEMPTS_BY_ADDRESS
 
 
 def test_the_secret_key_must_be_given_and_long(settings: Settings, services: Services) -> None:
@@ -286,7 +287,7 @@ def test_a_placeholder_for_the_secret_key_is_refused(settings: Settings, service
 def test_random_secret_keys_are_accepted() -> None:
     for _ in range(200):
         for key in (secrets.token_hex(16), secrets.token_hex(32), secrets.token_urlsafe(48)):
-            assert len(set(key)) >= security._FEWEST_LETTERS
+            assert len(set(key)) >= security._MIN_DISTINCT_CHARACTERS
             assert not security._PLACEHOLDER.search(key)
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from admin.app import create_app
+from admin.serving.app import create_app
 from shared.config import Settings
 from shared.errors import ConfigurationError
 from shared.services import Services

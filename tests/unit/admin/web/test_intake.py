@@ -12,11 +12,11 @@ import pytest
 from flask import Flask
 from waitress.adjustments import Adjustments
 
-from admin import tokens
-from admin.accounts import Role
-from admin.intake import MOST_WITH_TOKEN, Intake
-from admin.security import FORM_BYTES
-from admin.server import WebServer
+from admin.domain import tokens
+from admin.domain.roles import Role
+from admin.serving.intake import MAX_TOKEN_UPLOADS, Intake
+from admin.serving.server import WebServer
+from admin.web.guard.security import FORM_BYTES
 from shared.config import Settings
 from shared.services import Services
 from tests.unit.admin.web.conftest import Browser
@@ -95,7 +95,7 @@ def test_a_small_body_is_anybodys(server: Server) -> None:
 
 def test_only_so_many_tokens_are_believed_at_once(server: Server) -> None:
     headers = f"Authorization: {TOKEN}", "Expect: 100-continue"
-    for _ in range(MOST_WITH_TOKEN):
+    for _ in range(MAX_TOKEN_UPLOADS):
         assert server.receive(*headers).error is None
     refused = server.receive(*headers)
     status, given, body = refused.error.to_response()

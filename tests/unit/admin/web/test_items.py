@@ -7,17 +7,17 @@ from flask import Flask
 from PIL import Image
 from sqlalchemy import update
 
-from admin.context import DECODERS
-from admin.ui.pictures import FIGURE, THUMBNAIL, Picture, draw, placeholder
+from admin.pages.pictures import FIGURE, THUMBNAIL, Picture, draw, placeholder
+from admin.web.context import DECODERS
+from shared.db.tables import ItemRow
 from shared.errors import StoreUnavailable
+from shared.flows.submission import Source, submit_images
+from shared.flows.synthetic import SyntheticSpec, submit_synthetic
 from shared.images.codec import encode_grey
 from shared.images.decoded import DecodeLimits
 from shared.images.heatmap import CONTOUR_COLOUR
 from shared.images.isolated import Decoders
 from shared.jobs.records import Item
-from shared.jobs.submission import Source, submit_images
-from shared.jobs.synthetic import SyntheticSpec, submit_synthetic
-from shared.jobs.tables import ItemRow
 from shared.services import Services
 from tests import simulated_worker
 from tests.unit.admin.web.conftest import Browser
@@ -102,7 +102,7 @@ def test_a_thumbnail_is_drawn_once_for_all_who_look(
         drawn.append(wanted)
         return draw(wanted, *arguments, **options)
 
-    monkeypatch.setattr("admin.ui.items.draw", counting)
+    monkeypatch.setattr("admin.pages.items.draw", counting)
     page = f"/items/{items[0].id}"
     thumbnails = [browser.get(f"{page}/overlay.png?size={THUMBNAIL}").data for _ in range(3)]
     assert len(set(thumbnails)) == 1

@@ -6,12 +6,12 @@ import zipfile
 import pytest
 from sqlalchemy import select, update
 
-from admin import queries
+from admin.domain import queries
+from shared.db.tables import ShardRow, new_id
+from shared.flows.submission import Source, submit_images
+from shared.flows.synthetic import SyntheticSpec, submit_synthetic
 from shared.jobs.records import Performance
 from shared.jobs.state import JobStatus
-from shared.jobs.submission import Source, submit_images
-from shared.jobs.synthetic import SyntheticSpec, submit_synthetic
-from shared.jobs.tables import ShardRow, new_id
 from shared.services import Services
 from tests import simulated_worker
 from tests.unit.admin.web.conftest import Browser
@@ -159,13 +159,13 @@ def test_failures_are_counted_by_code(services: Services) -> None:
 def test_the_count_of_the_one_frequent_reason_is_what_the_others_leave(
     browser: Browser, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queries, "MOST_COUNTED", 1)
+    monkeypatch.setattr(queries, "MAX_COUNTED", 1)
     job = services.repository.job(mixed(services))
     reasons = queries.failure_reasons(services.database, job)
     assert [(reason.code, reason.count, reason.more) for reason in reasons] == [
         ("empty_file", 2, False), ("not_an_image", 1, False)
     ]  # fmt: skip
-    monkeypatch.setattr(queries, "MOST_COUNTED", 0)
+    monkeypatch.setattr(queries, "MAX_COUNTED", 0)
     reasons = queries.failure_reasons(services.database, job)
     assert [(reason.count, reason.more) for reason in reasons] == [(0, True)] * 2
     assert "over 0" in browser.get(f"/jobs/{job.id}").text

@@ -10,13 +10,13 @@ from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 from werkzeug.test import TestResponse
 
-from admin.app import create_app
-from admin.metrics import QueueCollector
+from admin.serving.app import create_app
+from admin.web.metrics import QueueCollector
+from shared.db.tables import new_id
 from shared.errors import BrokerUnavailable
 from shared.health import Readiness
 from shared.jobs.records import NewItem
 from shared.jobs.state import JobKind
-from shared.jobs.tables import new_id
 from shared.services import Services
 from tests.unit.admin.web.conftest import Browser
 

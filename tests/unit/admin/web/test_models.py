@@ -1,6 +1,6 @@
 import pytest
 
-from shared.jobs.models import ModelRegistry
+from shared.db.model_registry import ModelRegistry
 from shared.services import Services
 from shared.store import keys
 from tests.unit.admin.web.conftest import Browser

@@ -3,12 +3,12 @@ import re
 import pytest
 from flask import Flask
 
-from admin.security import HEADERS, TRANSPORT_SECURITY
+from admin.web.guard.security import HEADERS, TRANSPORT_SECURITY
 from shared.config import Settings
+from shared.db.tables import new_id
 from shared.errors import DatabaseUnavailable, StoreUnavailable
-from shared.jobs.submission import Source, submit_images
-from shared.jobs.synthetic import SyntheticSpec, submit_synthetic
-from shared.jobs.tables import new_id
+from shared.flows.submission import Source, submit_images
+from shared.flows.synthetic import SyntheticSpec, submit_synthetic
 from shared.services import Services
 from tests import simulated_worker
 from tests.unit.admin.web.conftest import Browser
@@ -142,7 +142,7 @@ def test_a_defect_is_a_page(app: Flask, browser: Browser, monkeypatch: pytest.Mo
         raise ValueError("secret detail")
 
     app.testing = False
-    monkeypatch.setattr("admin.queries.jobs_page", defect)
+    monkeypatch.setattr("admin.domain.queries.jobs_page", defect)
     answer = browser.get("/")
     assert answer.status_code == 500
     assert "secret detail" not in answer.text

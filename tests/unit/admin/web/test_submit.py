@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from admin.ui import forms
-from admin.ui.uploads import relative_path
+from admin.pages import forms
+from admin.web.delivery.uploads import relative_path
+from shared.flows.results import output_names
 from shared.images.codec import encode_grey
 from shared.jobs.records import Item, Priority
-from shared.jobs.results import output_names
 from shared.jobs.state import JobKind
 from shared.services import Services
 from shared.synth import NOISE_KINDS, synthesise
@@ -182,7 +182,7 @@ def test_nothing_chosen(browser: Browser, services: Services) -> None:
 
 
 def test_too_many_files(browser: Browser, png: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(forms, "MOST_FILES", 2)
+    monkeypatch.setattr(forms, "MAX_FILES", 2)
     status, page = upload(browser, *((png, f"{n}.png") for n in range(3)))
     assert status == 400
     assert "Choose at most 2 images" in page
@@ -191,7 +191,7 @@ def test_too_many_files(browser: Browser, png: bytes, monkeypatch: pytest.Monkey
 # Werkzeug leaves the files of a form that it gives up on to the garbage collector.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_more_parts_than_a_form_may_have(browser: Browser) -> None:
-    status, page = upload(browser, *((b"x", f"{n}.png") for n in range(forms.MOST_FILES + 50)))
+    status, page = upload(browser, *((b"x", f"{n}.png") for n in range(forms.MAX_FILES + 50)))
     gc.collect()
     assert status == 413
     assert "Too much at once" in page

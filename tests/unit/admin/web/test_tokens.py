@@ -4,10 +4,10 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from admin import accounts, tokens
-from admin.accounts import Role
+from admin.domain import accounts, tokens
+from admin.domain.roles import Role
+from shared.db.tables import TokenRow
 from shared.errors import DatabaseFull, UsageError
-from shared.jobs.tables import TokenRow
 from shared.services import Services
 from tests.unit.admin.web.conftest import Browser
 
@@ -84,7 +84,7 @@ def test_what_no_token_can_be(services: Services) -> None:
 
 
 def test_an_account_has_so_many_tokens(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tokens, "MOST_TOKENS", 2)
+    monkeypatch.setattr(tokens, "MAX_TOKENS", 2)
     for number in range(2):
         tokens.create(services.database, "ana", f"script {number}", Role.VIEWER)
     with pytest.raises(UsageError, match="at most 2"):

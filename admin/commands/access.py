@@ -1,0 +1,154 @@
+"""`admin users` and `admin tokens`: who may do what."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from admin.domain.roles import Role
+from shared.config import load_settings
+from shared.db.database import Database
+from shared.errors import UsageError
+from shared.logs import setup_logging
+from shared.services import connect
+
+_ROLES = [role.value for role in Role]
+
+
+def asked_password(from_stdin: bool) -> str:
+    """Return a new password, typed twice or read from standard input."""
+    if from_stdin or not sys.stdin.isatty():
+        password = sys.stdin.readline().rstrip("\n")
+    else:
+        password = click.prompt("New password", hide_input=True, confirmation_prompt=True)
+    if not password:
+        raise UsageError("an empty password is not accepted")
+    return str(password)
+
+
+@click.group("users")
+def users_group() -> None:
+    """List, add and remove accounts, and say what they may do. `admin set-password` changes a password."""
+
+
+@users_group.command("list")
+def list_users_command() -> None:
+    """List the accounts."""
+    from admin.domain.accounts import accounts
+
+    with _database() as database:
+        found = accounts(database)
+    table = _table("name", "role", "since")
+    for account in found:
+        table.add_row(Text(account.name), account.role, _time(account.created_at))
+    Console().print(table)
+
+
+@users_group.command("add")
+@click.argument("name")
+@click.option("--role", type=click.Choice(_ROLES), default="viewer", show_default=True, help="What it may do.")
+@click.option("--stdin", "from_stdin", is_flag=True, help="Read the password from standard input instead of asking.")
+def add_user_command(name: str, role: str, from_stdin: bool) -> None:
+    """Make an account."""
+    from admin.domain.accounts import add
+
+    password = asked_password(from_stdin)
+    with _database() as database:
+        add(database, name, password, Role(role))
+    click.echo(f"{name} can log in, as {role}")
+
+
+@users_group.command("role")
+@click.argument("name")
+@click.argument("role", type=click.Choice(_ROLES))
+def role_command(name: str, role: str) -> None:
+    """Give an account another role; it holds at once, for its tokens too."""
+    from admin.domain.accounts import set_role
+
+    with _database() as database:
+        set_role(database, name, Role(role))
+    click.echo(f"{name} is {role}")
+
+
+@users_group.command("remove")
+@click.argument("name")
+def remove_user_command(name: str) -> None:
+    """Remove an account with its sessions and tokens; its jobs stay."""
+    from admin.domain.accounts import remove
+
+    with _database() as database:
+        remove(database, name)
+    click.echo(f"{name} is removed")
+
+
+@click.group("tokens")
+def tokens_group() -> None:
+    """Make, list and revoke the tokens of the HTTP API."""
+
+
+@tokens_group.command("create")
+@click.argument("user")
+@click.argument("name")
+@click.option("--role", type=click.Choice(_ROLES), default="viewer", show_default=True, help="The most it may do.")
+@click.option("--days", type=int, help="Days until it expires. Without: when it is revoked.")
+def create_token_command(user: str, name: str, role: str, days: int | None) -> None:
+    """Make a token of the account USER, called NAME, and print it: it cannot be shown again."""
+    from admin.domain.tokens import create
+
+    with _database() as database:
+        token = create(database, user, name, Role(role), days=days)
+    click.echo(token)
+
+
+@tokens_group.command("list")
+@click.option("--user", help="Only those of this account.")
+def list_tokens_command(user: str | None) -> None:
+    """List the tokens, the newest first."""
+    from admin.domain.tokens import tokens
+
+    with _database() as database:
+        found = tokens(database, user)
+    table = _table("id", "user", "name", "role", "made", "last used", "expires")
+    for token in found:
+        times = (_time(token.created_at), _time(token.last_used_at), _time(token.expires_at))
+        table.add_row(token.id, Text(token.user_name), Text(token.name), token.role, *times)
+    Console().print(table)
+
+
+@tokens_group.command("revoke")
+@click.argument("token_id", metavar="ID")
+def revoke_token_command(token_id: str) -> None:
+    """Revoke the token with this ID: it opens nothing from now on."""
+    from admin.domain.tokens import revoke
+
+    with _database() as database:
+        revoke(database, token_id)
+    click.echo(f"{token_id} is revoked")
+
+
+@contextmanager
+def _database() -> Iterator[Database]:
+    settings = load_settings()
+    setup_logging(settings.log_level)
+    services = connect(settings)
+    try:
+        services.database.check()
+        yield services.database
+    finally:
+        services.close()
+
+
+def _table(*headings: str) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    return table
+
+
+def _time(timestamp: float | None) -> str:
+    return "never" if timestamp is None else f"{datetime.fromtimestamp(timestamp, UTC):%Y-%m-%d %H:%M} UTC"

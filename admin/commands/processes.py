@@ -1,0 +1,119 @@
+"""What the long-running and one-off commands of `admin` do; `admin.cli` parses and prints."""
+
+import logging
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from types import FrameType
+from typing import NoReturn
+
+from shared.config import Settings
+from shared.errors import Retryable
+from shared.health import Readiness
+from shared.logs import log_uncaught
+from shared.monitoring import MonitoringServer
+from shared.services import Services, connect
+from shared.upkeep.reconciler import Reconciler
+
+log = logging.getLogger(__name__)
+
+_RETRY_SECONDS = 1.0
+_SERVE_WAIT_SECONDS = 60.0
+
+
+def serve(settings: Settings) -> None:
+    """Serve the admin's pages and API until SIGTERM or SIGINT.
+
+    Raises:
+        ConfigurationError: a setting cannot work, such as an address that is taken, or nobody could log in.
+        Retryable: the database did not answer for a minute.
+    """
+    from admin.domain.accounts import ensure_first_account
+    from admin.serving.app import create_app
+    from admin.serving.server import WebServer
+    from admin.web.context import DECODERS
+
+    signal.signal(signal.SIGTERM, _leave)
+    log_uncaught()
+    services = connect(settings)
+    app = create_app(settings, services)
+    server = WebServer(app, settings)
+    _until_available(
+        lambda: ensure_first_account(settings, services.database), deadline=time.monotonic() + _SERVE_WAIT_SECONDS
+    )
+    log.info("admin listens on %s:%d", settings.admin_host, server.port, extra={"action": "admin_started"})
+    try:
+        server.run()
+    finally:
+        app.extensions[DECODERS].close()
+        services.close()
+
+
+def _leave(_signal: int, _frame: FrameType | None) -> NoReturn:
+    raise SystemExit(0)  # the server closes its sockets on this
+
+
+def reconcile(settings: Settings) -> None:
+    """Run the reconciler until SIGTERM or SIGINT; services that are away are waited for."""
+    stop = threading.Event()
+
+    def request_stop(_signal: int, _frame: FrameType | None) -> None:
+        # Not `stop.set()` here: the handler runs in the very thread that may hold the event's lock just now.
+        threading.Thread(target=stop.set).start()
+
+    signal.signal(signal.SIGTERM, request_stop)
+    signal.signal(signal.SIGINT, request_stop)
+    log_uncaught()
+    services = connect(settings)
+    try:
+        reconciler = services.reconciler()
+        with _monitored(settings, services, reconciler):
+            log.info("reconciler started", extra={"action": "reconciler_started"})
+            reconciler.run(stop)
+    finally:
+        services.close()
+
+
+@contextmanager
+def _monitored(settings: Settings, services: Services, reconciler: Reconciler) -> Iterator[None]:
+    """Answer monitors on METRICS_PORT, if it is set."""
+    if not settings.metrics_port:
+        yield
+        return
+    server = MonitoringServer(settings, live=lambda: reconciler.is_live, ready=Readiness(services).answers)
+    try:
+        yield
+    finally:
+        server.close()
+
+
+def prepare(services: Services, *, wait: float, pause: Callable[[float], object] = time.sleep) -> None:
+    """Bring the database's schema to this version and make the bucket or folder; waits `wait` seconds for either.
+
+    `pause` is called with a number of seconds between two tries.
+
+    Raises:
+        Retryable: no answer in that time.
+        ConfigurationError: an answer that says no.
+    """
+    from shared.db.migrate import migrate
+
+    deadline = time.monotonic() + wait
+    for step in (partial(migrate, services.database), services.store.prepare):
+        _until_available(step, deadline=deadline, pause=pause)
+
+
+def _until_available(
+    step: Callable[[], None], *, deadline: float, pause: Callable[[float], object] = time.sleep
+) -> None:
+    while True:
+        try:
+            return step()
+        except Retryable as error:
+            if time.monotonic() >= deadline:
+                raise
+            log.info("waiting: %s", error, extra={"action": "services_awaited"})
+            pause(_RETRY_SECONDS)

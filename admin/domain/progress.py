@@ -1,0 +1,140 @@
+"""How far jobs are, and how fast they and the workers run, for the pages and the API."""
+
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from shared.jobs.records import Job, Performance, Worker
+from shared.jobs.state import JOB_STEPS, JobEvent
+
+# The rate is that of the last half minute or, of a job whose images end more seldom, up to the end before.
+_WINDOW_SECONDS = 30.0
+_MIN_SPAN_SECONDS = 3.0
+# A job stands still once nothing has ended for so many times as long as there was between the ends before.
+_PATIENCE = 1.5
+_MAX_JOBS = 500
+_SAMPLES_EVERY_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A job at one moment. `rate` is in images a second; None stands for not known."""
+
+    job: Job
+    age: float  # seconds since it was submitted
+    seconds: float | None  # since its first claim, up to its end
+    rate: float | None
+    seconds_left: float | None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it can still change by itself."""
+        return not self.job.state.is_final
+
+    @property
+    def state_words(self) -> str:
+        """Its state, with what a state alone does not say."""
+        if self.is_open and self.job.cancel_requested_at is not None:
+            return "cancelling"
+        if self.is_open and self.job.sealed_at is None:
+            return f"{self.job.state}, still uploading"
+        return str(self.job.state)
+
+    @property
+    def can_cancel(self) -> bool:
+        """Whether a cancel is a legal step that has not been asked for yet."""
+        return self.job.state in JOB_STEPS[JobEvent.CANCEL].sources and self.job.cancel_requested_at is None
+
+    @property
+    def can_retry(self) -> bool:
+        """Whether a retry is a legal step."""
+        return self.job.state in JOB_STEPS[JobEvent.RETRY].sources
+
+
+@dataclass(frozen=True)
+class Installation:
+    """What all workers do together; None stands for not known."""
+
+    workers: int
+    images_per_second: float | None
+    share: float | None  # of the bare model's speed, over the workers that know both
+
+    @classmethod
+    def of(cls, workers: Sequence[Worker]) -> "Installation":
+        """Return the sum over these workers."""
+        speeds = [worker.performance for worker in workers]
+        rates = [speed.images_per_second for speed in speeds if speed.images_per_second is not None]
+        known = [speed for speed in speeds if speed.share is not None]
+        together = Performance(
+            images_per_second=sum(speed.images_per_second or 0.0 for speed in known),
+            bare_images_per_second=sum(speed.bare_images_per_second or 0.0 for speed in known),
+        )
+        return cls(len(workers), images_per_second=sum(rates) if rates else None, share=together.share)
+
+
+class _Sample(NamedTuple):
+    at: float
+    finished: int
+
+
+class ProgressMeter:
+    """Keeps the last counts seen of each running job, in this process's memory."""
+
+    def __init__(self) -> None:
+        self._samples: OrderedDict[str, deque[_Sample]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def read(self, job: Job, now: float) -> Progress:
+        """Return the progress of a job at the time `now` of the database's clock."""
+        rate = self._rate(job, now)
+        seconds = None if job.started_at is None else max(0.0, (job.finished_at or now) - job.started_at)
+        remaining = job.counts.pending + job.counts.running
+        goes_on = not job.state.is_final and job.sealed_at is not None and job.cancel_requested_at is None
+        left = remaining / rate if rate and goes_on else None
+        return Progress(job, age=max(0.0, now - job.created_at), seconds=seconds, rate=rate, seconds_left=left)
+
+    def _rate(self, job: Job, now: float) -> float | None:
+        """Images a second: lately of a running job, over all of one that has ended.
+
+        A running job that was not watched until now has the mean since its start, one that stands still none.
+        """
+        finished = job.counts.finished
+        if job.started_at is None or not finished:
+            return None
+        if job.state.is_final:
+            return _mean(finished, (job.finished_at or now) - job.started_at)
+        first, last = self._note(job.id, _Sample(now, finished))
+        idle = now - last.at if finished == last.finished else 0.0
+        if idle >= max(_WINDOW_SECONDS, _PATIENCE * (last.at - first.at)):
+            return None
+        if finished == first.finished or now - first.at < _MIN_SPAN_SECONDS:
+            return _mean(finished, now - job.started_at)
+        return _mean(finished - first.finished, now - first.at)
+
+    def _note(self, job_id: str, sample: _Sample) -> tuple[_Sample, _Sample]:
+        """Add a sample; return the one that the rate counts from, and the last one of another count or time."""
+        with self._lock:
+            samples = self._samples.setdefault(job_id, deque())
+            self._samples.move_to_end(job_id)
+            while len(self._samples) > _MAX_JOBS:
+                self._samples.popitem(last=False)
+            # Less than before: the job was retried, and starts again.
+            if samples and sample.finished < samples[-1].finished:
+                samples.clear()
+            # A claim's images end together: one whose end is not in the window yet makes it longer.
+            while (
+                len(samples) > 1
+                and samples[1].at <= sample.at - _WINDOW_SECONDS
+                and samples[1].finished < sample.finished
+            ):
+                samples.popleft()
+            last = samples[-1] if samples else sample
+            if not samples or (sample.finished > last.finished and sample.at - last.at >= _SAMPLES_EVERY_SECONDS):
+                samples.append(sample)
+            return samples[0], last
+
+
+def _mean(count: int, seconds: float) -> float | None:
+    return count / seconds if count > 0 and seconds > 0 else None

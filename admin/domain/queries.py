@@ -1,0 +1,141 @@
+"""What the pages read beyond `Repository`: pages in both directions, neighbours, failures by reason, the clock.
+
+Pages are cut by key, never by offset: page 1,000 costs as much as page 1.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, and_, func, select
+
+from shared.db.database import Database, db_now
+from shared.db.tables import HAS_FAILED, HAS_PENDING, STAYS, ItemRow, JobRow, ShardRow
+from shared.jobs.records import Item, Job
+from shared.jobs.repository import Repository
+from shared.jobs.state import ItemStatus
+
+JOBS_A_PAGE = 25
+ITEMS_A_PAGE = 36
+MAX_COUNTED = 10_000
+"""Failures of one code that are counted one by one."""
+
+
+@dataclass(frozen=True)
+class JobsPage:
+    """Jobs, the newest first. `older` and `newer` are cursors for `jobs_page`; `newer` is "" for the first page."""
+
+    jobs: list[Job]
+    older: str | None
+    newer: str | None
+
+
+@dataclass(frozen=True)
+class ItemsPage:
+    """Items by number. `next` and `previous` are cursors for `items_page`."""
+
+    items: list[Item]
+    next: int | None
+    previous: int | None
+
+
+@dataclass(frozen=True)
+class FailureReason:
+    """How many items failed with an error code (`more`: or more than that), with the reason of one of them."""
+
+    code: str
+    count: int
+    example: str
+    more: bool = False
+
+
+@dataclass(frozen=True)
+class GivenBack:
+    """Waiting images that a worker gave back, since a service was away or full, or memory was short."""
+
+    images: int
+    rest: float  # seconds until some of them are tried again
+
+
+def jobs_page(repository: Repository, before: str | None) -> JobsPage:
+    """Return the page of jobs older than `before`, or the newest."""
+    found = repository.jobs(limit=JOBS_A_PAGE + 1, before=before)
+    jobs = found[:JOBS_A_PAGE]
+    newer = None
+    if before is not None:
+        # The page before this one starts below the job that is one page and one job newer.
+        query = select(JobRow.id).where(JobRow.id >= before, STAYS).order_by(JobRow.id).offset(JOBS_A_PAGE).limit(1)
+        with repository.database.read() as connection:
+            newer = connection.execute(query).scalar_one_or_none() or ""
+    return JobsPage(jobs, older=jobs[-1].id if len(found) > JOBS_A_PAGE else None, newer=newer)
+
+
+def items_page(repository: Repository, job_id: str, *, after: int, states: Sequence[ItemStatus]) -> ItemsPage:
+    """Return the page of items after the one numbered `after` (-1: the first page)."""
+    found = repository.items(job_id, limit=ITEMS_A_PAGE + 1, after=after, states=states)
+    items = found[:ITEMS_A_PAGE]
+    previous = None
+    if after >= 0:
+        before = _in_job(job_id, states) & (ItemRow.number <= after)
+        query = select(ItemRow.number).where(before).order_by(ItemRow.number.desc()).offset(ITEMS_A_PAGE).limit(1)
+        with repository.database.read() as connection:
+            number = connection.execute(query).scalar_one_or_none()
+        previous = -1 if number is None else number
+    return ItemsPage(items, next=items[-1].number if len(found) > ITEMS_A_PAGE else None, previous=previous)
+
+
+def neighbours(database: Database, item: Item) -> tuple[str | None, str | None]:
+    """Return the ids of the items before and after an item of its job."""
+    same_job = ItemRow.job_id == item.job_id
+    before = select(ItemRow.id).where(same_job, ItemRow.number < item.number).order_by(ItemRow.number.desc()).limit(1)
+    after = select(ItemRow.id).where(same_job, ItemRow.number > item.number).order_by(ItemRow.number).limit(1)
+    with database.read() as connection:
+        return connection.execute(before).scalar_one_or_none(), connection.execute(after).scalar_one_or_none()
+
+
+def failure_reasons(database: Database, job: Job) -> list[FailureReason]:
+    """Return why items of a job failed, the most frequent code first.
+
+    No more than MAX_COUNTED are counted of a code. Where that is too few for one code alone, its count is what the
+    job's own count of failures leaves for it.
+    """
+    failed = (ItemRow.job_id == job.id, HAS_FAILED)
+    smallest = select(func.min(ItemRow.error_code).label("code")).where(*failed)
+    codes = smallest.cte("codes", recursive=True)
+    following = smallest.where(ItemRow.error_code > codes.c.code).correlate(codes).scalar_subquery()
+    codes = codes.union_all(select(following).where(codes.c.code.is_not(None)))
+    of_code = select(ItemRow.number).where(*failed, ItemRow.error_code == codes.c.code).correlate(codes)
+    counted = select(func.count()).select_from(of_code.limit(MAX_COUNTED + 1).subquery()).scalar_subquery()
+    example = of_code.with_only_columns(ItemRow.error).order_by(ItemRow.number).limit(1).scalar_subquery()
+    with database.read() as connection:
+        rows = connection.execute(select(codes.c.code, counted, example).where(codes.c.code.is_not(None))).all()
+    many = [code for code, count, _ in rows if count > MAX_COUNTED]
+    rest = job.counts.failed - sum(count for _, count, _ in rows if count <= MAX_COUNTED)
+    reasons = [
+        FailureReason(code, count, example or "")
+        if count <= MAX_COUNTED
+        else FailureReason(code, max(rest, count), example or "")
+        if len(many) == 1
+        else FailureReason(code, MAX_COUNTED, example or "", more=True)
+        for code, count, example in rows
+    ]
+    return sorted(reasons, key=lambda reason: (-reason.count, reason.code))
+
+
+def given_back(database: Database, job_id: str) -> GivenBack | None:
+    """Return what of a job waits because workers gave it back, and nothing of its shard has ended since."""
+    rest = func.min(ShardRow.not_before) - db_now()
+    waiting = select(func.sum(ShardRow.pending), rest).where(ShardRow.job_id == job_id, HAS_PENDING)
+    with database.read() as connection:
+        images, seconds = connection.execute(waiting.where(ShardRow.releases > 0)).one()
+    return GivenBack(int(images), max(0.0, float(seconds))) if images else None
+
+
+def now(database: Database) -> float:
+    """Return the database's clock, on which all times of a job are."""
+    with database.read() as connection:
+        return float(connection.execute(select(db_now())).scalar_one())
+
+
+def _in_job(job_id: str, states: Sequence[ItemStatus]) -> ColumnElement[bool]:
+    in_job = ItemRow.job_id == job_id
+    return and_(in_job, ItemRow.state.in_(states)) if states else in_job

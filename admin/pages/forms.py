@@ -1,0 +1,115 @@
+"""The forms, their limits and what they say about a value that does not fit."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from flask_wtf import FlaskForm
+from flask_wtf.file import MultipleFileField
+from wtforms import FloatField, IntegerField, SelectChoice, SelectField, StringField
+from wtforms.validators import InputRequired, Length, NumberRange, Optional, ValidationError
+
+from admin.web.delivery.limits import MAX_FILES, MAX_IMAGES
+from shared.flows.synthetic import MAX_DOTS, MAX_JITTER, MAX_SEED, SyntheticSpec
+from shared.images.scale import MAX_SCALE, MIN_SCALE
+from shared.synth import NOISE_KINDS
+
+_ANY_NOISE = ""
+_NOISE_NAMES = {
+    _ANY_NOISE: "As in the benchmark, drawn for each image",
+    "none": "None",
+    "gaussian": "Gaussian",
+    "poisson": "Poisson (photon count)",
+    "speckle": "Speckle",
+    "salt_pepper": "Salt and pepper",
+    "mixed": "Mixed, two or three kinds",
+}
+Filter = Callable[[Any], Any]
+
+
+def _stripped(text: str | None) -> str:
+    return (text or "").replace("\0", "").strip()  # a NUL comes from no keyboard, and PostgreSQL takes none
+
+
+def _name_field(default_name: str) -> StringField:
+    return StringField(
+        "Name",
+        filters=[_stripped],
+        validators=[Length(max=200, message="Use at most 200 characters.")],
+        description=f"Optional. Without one the job is called “{default_name}”.",
+    )
+
+
+def _number(field: Any, label: str, low: float, high: float, description: str, **options: Any) -> Any:
+    required = "default" in options
+    return field(
+        label,
+        validators=[
+            InputRequired("Give a number.") if required else Optional(),
+            NumberRange(low, high, message=f"Use a number from {low:,} to {high:,}."),
+        ],
+        description=description,
+        render_kw={"min": low, "max": high, "step": options.pop("step", 1)},
+        **options,
+    )
+
+
+class SyntheticForm(FlaskForm):  # type: ignore[misc]
+    """A synthetic job; the fields are those of `SyntheticSpec`."""
+
+    name = _name_field("synthetic")
+    count = _number(IntegerField, "Images", 1, MAX_IMAGES, "`producer demo` makes more at once.", default=100)
+    num_dots = _number(IntegerField, "Dots in a shape", 1, MAX_DOTS, "Empty: 15 to 80, drawn for each image.")
+    jitter = _number(
+        FloatField, "Jitter", 0, MAX_JITTER, "How far dots stray, as a share of the image’s side. "
+        "Empty: 0 to 0.02, drawn for each image.", step=0.001,
+    )  # fmt: skip
+    severity_from = _number(FloatField, "Severity from", 0, 1, "Noise of the first image.", default=0, step=0.05)
+    severity_to = _number(FloatField, "Severity to", 0, 1, "Noise of the last image.", default=1, step=0.05)
+    noise = SelectField(
+        "Kind",
+        choices=[SelectChoice(kind, _NOISE_NAMES.get(kind, kind)) for kind in (_ANY_NOISE, *NOISE_KINDS)],
+        default=_ANY_NOISE,
+    )
+    seed = _number(IntegerField, "Seed", 0, MAX_SEED, "The same seed gives the same images.", default=0)
+
+    def validate_severity_to(self, field: Any) -> None:
+        """The second severity is not below the first."""
+        if field.data is not None and self.severity_from.data is not None and field.data < self.severity_from.data:
+            raise ValidationError("Use a number that is not smaller than the one it starts from.")
+
+    def spec(self) -> SyntheticSpec:
+        """Return what a valid form asks for."""
+        return SyntheticSpec(
+            count=self.count.data,
+            seed=self.seed.data,
+            num_dots=self.num_dots.data,
+            jitter=self.jitter.data,
+            severity_from=self.severity_from.data,
+            severity_to=self.severity_to.data,
+            noise=self.noise.data or None,
+        )
+
+
+class UploadForm(FlaskForm):  # type: ignore[misc]
+    """Some images of the user's own."""
+
+    name = _name_field("upload")
+    scale = _number(
+        FloatField, "Scale", MIN_SCALE, MAX_SCALE, "Resamples the images for the network: 0.33 where dots are "
+        "three times as large as usual (2 to 6 px in radius). Masks keep the images’ size. Empty: 1.", step="any",
+    )  # fmt: skip
+    images = MultipleFileField("Images")
+
+    def validate_images(self, field: Any) -> None:
+        """At least one file, and not too many."""
+        # A browser sends one part without a name where no file was chosen.
+        field.data = [file for file in chosen(field.data) if file.filename]
+        if not field.data:
+            raise ValidationError("Choose at least one image.")
+        if len(field.data) > MAX_FILES:
+            raise ValidationError(f"Choose at most {MAX_FILES} images; `producer submit` takes any number.")
+
+
+def chosen(data: Iterable[Any] | None) -> list[Any]:
+    """Return the uploaded files of a field, without the empty text that stands for none."""
+    return [file for file in data or () if not isinstance(file, str)]

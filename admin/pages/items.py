@@ -1,0 +1,99 @@
+"""The page of one item, and the pictures of items."""
+
+import hashlib
+import threading
+from uuid import UUID
+
+from flask import Blueprint, Response, abort, current_app, render_template, request
+from flask.typing import ResponseReturnValue
+
+from admin.domain import queries
+from admin.pages.picture_cache import PictureCache
+from admin.pages.pictures import SIZES, Picture, draw, is_shown, keys_of, placeholder
+from admin.web.context import decoders, services
+from shared.errors import ImageError, ObjectMissing
+from shared.jobs.records import Item
+
+_A_DAY = 86400  # seconds
+# An image of the largest size takes some 300 MB while it is drawn: so many at once.
+DRAWN_AT_ONCE = 2
+_drawing = threading.BoundedSemaphore(DRAWN_AT_ONCE)
+# A thumbnail has some 60 kB: those of the last thousand images.
+_kept = PictureCache(64 * 2**20)
+
+blueprint = Blueprint("items", __name__, url_prefix="/items")
+
+
+@blueprint.get("/<uuid:item_id>")
+def item(item_id: UUID) -> ResponseReturnValue:
+    """One item: all its pictures and numbers."""
+    found = _item(item_id)
+    before, after = queries.neighbours(services().database, found)
+    return render_template(
+        "item.html",
+        item=found,
+        job=services().repository.job(found.job_id),
+        pictures=[picture for picture in Picture if keys_of(found, picture)] if is_shown(found) else [],
+        too_large=not is_shown(found),
+        before=before,
+        after=after,
+    )
+
+
+@blueprint.get("/<uuid:item_id>/<any(source, mask, probability, overlay, truth):name>.png")
+def picture(item_id: UUID, name: str) -> ResponseReturnValue:
+    """One picture of an item, made on the fly; `size` is one of SIZES, or missing for the whole."""
+    found = _item(item_id)
+    wanted = Picture(name)
+    keys = keys_of(found, wanted)
+    size = request.args.get("size", type=int)
+    if keys is None or (size is None) != ("size" not in request.args) or (size is not None and size not in SIZES):
+        abort(404)
+    answer = Response(mimetype="image/png")
+    etag = f"{version(found)}-{wanted}-{size or 'full'}"
+    answer.set_etag(etag)
+    answer.cache_control.private = True
+    if request.args.get("v") == version(found):
+        answer.cache_control.max_age = _A_DAY
+        answer.cache_control.immutable = True
+    else:
+        answer.cache_control.no_cache = True
+    if request.if_none_match.contains(etag):
+        answer.status_code = 304
+        return answer
+    if not is_shown(found):
+        answer.data = placeholder()
+        return answer
+    try:
+        answer.data = _drawn(wanted, keys, size, name=f"{found.id} {etag}")
+    except (ImageError, ObjectMissing) as error:
+        current_app.logger.info("no picture %s of item %s: %s", wanted, found.id, error, extra={"action": "no_picture"})
+        return Response(placeholder(), mimetype="image/png", headers={"Cache-Control": "private, no-store"})
+    return answer
+
+
+def version(item: Item) -> str:
+    """A word that changes with the item's result, so that a picture can be kept until then."""
+    return hashlib.sha256(f"{item.state} {item.finished_at}".encode()).hexdigest()[:12]
+
+
+def _item(item_id: UUID) -> Item:
+    found = services().repository.item(str(item_id))
+    if found is None:
+        abort(404)
+    return found
+
+
+def _drawn(wanted: Picture, keys: tuple[str, ...], size: int | None, *, name: str) -> bytes:
+    """Return a picture as it was kept, or draw it; those of whole images are not kept."""
+    if (kept := _kept.get(name)) is not None:
+        return kept
+    with _drawing:
+        # Somebody who asked for it first may have drawn it meanwhile.
+        if (kept := _kept.get(name)) is not None:
+            return kept
+        objects = tuple(services().store.get(key) for key in keys)
+        picture = draw(wanted, objects, size=size, decode=decoders().decode)
+    if size is not None:
+        _kept.put(name, picture)
+    return picture

@@ -1,0 +1,135 @@
+"""The pages of jobs: the list, one job, and what can be done with it."""
+
+from collections.abc import Callable
+from uuid import UUID
+
+from flask import Blueprint, abort, flash, make_response, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from admin.domain import queries
+from admin.domain.progress import Installation, Progress
+from admin.web.context import meter, services
+from admin.web.delivery.download import results_zip
+from shared.errors import IllegalTransition, UsageError
+from shared.jobs.records import Job
+from shared.jobs.state import ItemStatus
+from shared.jobs.workers import SHOWN_SECONDS
+
+blueprint = Blueprint("jobs", __name__)
+
+
+@blueprint.get("/")
+def index() -> ResponseReturnValue:
+    """All jobs, the newest first, and the workers."""
+    return render_template("jobs.html", **_jobs_view())
+
+
+@blueprint.get("/jobs/live")
+def live() -> ResponseReturnValue:
+    """The part of `index` that is polled."""
+    return render_template("_jobs_live.html", **_jobs_view())
+
+
+@blueprint.get("/jobs/<uuid:job_id>")
+def job(job_id: UUID) -> ResponseReturnValue:
+    """One job with its items."""
+    progress, view = _progress_of(job_id), _items_view(job_id)
+    reasons = []
+    if progress.job.counts.failed and view["state"] in (None, ItemStatus.FAILED):
+        reasons = queries.failure_reasons(services().database, progress.job)
+    waiting = _given_back(progress)
+    return render_template("job.html", progress=progress, given_back=waiting, reasons=reasons, **view)
+
+
+@blueprint.get("/jobs/<uuid:job_id>/progress")
+def progress(job_id: UUID) -> ResponseReturnValue:
+    """The part of `job` that is polled each second. Once the job has ended it asks for the page to be loaded anew."""
+    seen = _progress_of(job_id)
+    page = render_template(
+        "_job_progress.html", progress=seen, given_back=_given_back(seen), state=_state(), live=seen.is_open
+    )
+    answer = make_response(page)
+    if not seen.is_open:
+        answer.headers["HX-Refresh"] = "true"
+    return answer
+
+
+@blueprint.get("/jobs/<uuid:job_id>/items")
+def items(job_id: UUID) -> ResponseReturnValue:
+    """The items of `job`, polled while it runs."""
+    return render_template("_items.html", progress=_progress_of(job_id), **_items_view(job_id))
+
+
+@blueprint.post("/jobs/<uuid:job_id>/cancel")
+def cancel(job_id: UUID) -> ResponseReturnValue:
+    """Cancel the job."""
+    return _steer(job_id, services().repository.cancel, "Cancelled: what had not been started is left out.")
+
+
+@blueprint.post("/jobs/<uuid:job_id>/retry")
+def retry(job_id: UUID) -> ResponseReturnValue:
+    """Try again what failed or was cancelled."""
+    return _steer(job_id, services().repository.retry, "What had failed or was cancelled is tried again.")
+
+
+@blueprint.get("/jobs/<uuid:job_id>/results.zip")
+def results(job_id: UUID) -> ResponseReturnValue:
+    """Masks, probability maps and results.csv, as far as they are there."""
+    return results_zip(services(), services().repository.job(str(job_id)))
+
+
+def _steer(job_id: UUID, step: Callable[[str], Job], done: str) -> ResponseReturnValue:
+    try:
+        step(str(job_id))
+    except (IllegalTransition, UsageError) as error:
+        flash(str(error), "error")
+    else:
+        flash(done)
+    return redirect(url_for("jobs.job", job_id=job_id))
+
+
+def _jobs_view() -> dict[str, object]:
+    before = request.args.get("before", type=UUID)
+    page = queries.jobs_page(services().repository, None if before is None else str(before))
+    now = queries.now(services().database)
+    rows = [meter().read(job, now) for job in page.jobs]
+    workers = services().workers.alive(within=SHOWN_SECONDS)
+    return {
+        "page": page,
+        "rows": rows,
+        "before": before,
+        "workers": workers,
+        "installation": Installation.of(workers),
+        # New jobs may come at any time on the first page; older pages only change while something runs.
+        "poll_seconds": 1 if any(row.is_open for row in rows) else 5 if before is None else None,
+    }
+
+
+def _progress_of(job_id: UUID) -> Progress:
+    found = services().repository.job(str(job_id))
+    return meter().read(found, queries.now(services().database))
+
+
+def _given_back(progress: Progress) -> queries.GivenBack | None:
+    if not progress.is_open or not progress.job.counts.pending:
+        return None
+    return queries.given_back(services().database, progress.job.id)
+
+
+def _items_view(job_id: UUID) -> dict[str, object]:
+    state = _state()
+    after = request.args.get("after", default=-1, type=int)
+    if not -1 <= after < 2**31:
+        abort(404)
+    page = queries.items_page(services().repository, str(job_id), after=after, states=[state] if state else [])
+    return {"page": page, "state": state, "after": after}
+
+
+def _state() -> ItemStatus | None:
+    wanted = request.args.get("state", "")
+    if not wanted:
+        return None
+    try:
+        return ItemStatus(wanted)
+    except ValueError:
+        abort(404)

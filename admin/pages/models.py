@@ -1,0 +1,53 @@
+"""The page of models: what is published, and which of it new jobs get."""
+
+from flask import Blueprint, flash, redirect, render_template, url_for
+from flask.typing import ResponseReturnValue
+
+from admin.domain import queries
+from admin.web.context import account, services
+from shared.db.model_registry import Model, ModelRegistry
+from shared.errors import UsageError
+
+blueprint = Blueprint("models", __name__, url_prefix="/models")
+
+
+@blueprint.get("")
+def index() -> ResponseReturnValue:
+    """All published models, the newest first."""
+    registry = _registry()
+    return render_template(
+        "models.html", models=registry.models(), active=registry.active(), now=queries.now(services().database)
+    )
+
+
+@blueprint.post("/<sha256>/activate")
+def activate(sha256: str) -> ResponseReturnValue:
+    """Make a model the one of new jobs."""
+    try:
+        _done(_registry().activate(sha256, by=_who()))
+    except UsageError as error:
+        flash(str(error), "error")
+    return redirect(url_for("models.index"))
+
+
+@blueprint.post("/rollback")
+def rollback() -> ResponseReturnValue:
+    """Undo the latest activation."""
+    try:
+        _done(_registry().rollback(by=_who()))
+    except UsageError as error:
+        flash(str(error), "error")
+    return redirect(url_for("models.index"))
+
+
+def _registry() -> ModelRegistry:
+    return ModelRegistry(services().database, services().store)
+
+
+def _who() -> str:
+    found = account()
+    return "" if found is None else found.name
+
+
+def _done(active: Model | None) -> None:
+    flash(f"New jobs use {active.name}." if active else "New jobs use each worker's own model.")

@@ -1,0 +1,78 @@
+"""The two forms that start a job."""
+
+from flask import Blueprint, flash, redirect, render_template, url_for
+from flask.typing import ResponseReturnValue
+
+from admin.pages.forms import SyntheticForm, UploadForm
+from admin.web.context import account, services
+from admin.web.delivery import uploads
+from admin.web.delivery.limits import MAX_FILES
+from shared.errors import UsageError
+from shared.flows.submission import submit_images
+from shared.flows.synthetic import submit_synthetic
+from shared.images.formats import IMAGE_EXTENSIONS, READABLE
+from shared.jobs.records import Priority
+
+# For so few a person waits before the browser, and they go before the batches. More would make others wait.
+_MAX_INTERACTIVE_FILES = 8
+
+blueprint = Blueprint("submit", __name__, url_prefix="/new")
+
+
+@blueprint.route("/synthetic", methods=["GET", "POST"])
+def synthetic() -> ResponseReturnValue:
+    """A job of generated images."""
+    form = SyntheticForm()
+    if form.validate_on_submit():
+        try:
+            spec = form.spec()
+        except UsageError as error:
+            form.form_errors.append(str(error))
+        else:
+            job_id = submit_synthetic(
+                services(),
+                spec,
+                name=form.name.data or "synthetic",
+                submitted_by=_submitter(),
+                priority=_priority(spec.count),
+            )
+            flash(f"Started with {spec.count:,} image{'s' if spec.count > 1 else ''}.")
+            return redirect(url_for("jobs.job", job_id=job_id))
+    return render_template("new_synthetic.html", form=form), 400 if form.errors else 200
+
+
+@blueprint.route("/upload", methods=["GET", "POST"])
+def upload() -> ResponseReturnValue:
+    """A job of the user's own images."""
+    form = UploadForm()
+    settings = services().settings
+    if form.validate_on_submit():
+        files = form.images.data
+        job_id = submit_images(
+            services(),
+            uploads.sources(files, max_bytes=settings.max_source_bytes),
+            name=form.name.data or "upload",
+            submitted_by=_submitter(),
+            priority=_priority(len(files)),
+            scale=1.0 if form.scale.data is None else form.scale.data,
+        )
+        flash(f"{len(files)} image{'s' if len(files) > 1 else ''} uploaded.")
+        return redirect(url_for("jobs.job", job_id=job_id))
+    page = render_template(
+        "new_upload.html",
+        form=form,
+        formats=READABLE,
+        accept=",".join(sorted(IMAGE_EXTENSIONS)),
+        most_files=MAX_FILES,
+        settings=settings,
+    )
+    return page, 400 if form.errors else 200
+
+
+def _priority(images: int) -> Priority:
+    return Priority.HIGH if images <= _MAX_INTERACTIVE_FILES else Priority.NORMAL
+
+
+def _submitter() -> str:
+    known = account()
+    return f"{known.name} (web)" if known else "web"

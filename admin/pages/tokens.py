@@ -1,0 +1,90 @@
+"""The page of an account's own API tokens."""
+
+from uuid import UUID
+
+from flask import Blueprint, abort, current_app, flash, redirect, render_template, url_for
+from flask.typing import ResponseReturnValue
+from flask_wtf import FlaskForm
+from wtforms import SelectChoice, SelectField, StringField
+from wtforms.validators import InputRequired, Length
+
+from admin.domain import queries, tokens
+from admin.domain.roles import Role
+from admin.web.context import account, role, services
+from shared.errors import UsageError
+
+_DAYS = {"30": "30 days", "90": "90 days", "365": "A year", "": "Until it is revoked"}
+
+blueprint = Blueprint("tokens", __name__, url_prefix="/tokens")
+
+
+class TokenForm(FlaskForm):  # type: ignore[misc]
+    """A new token."""
+
+    name = StringField(
+        "Name",
+        filters=[lambda text: (text or "").strip()],
+        validators=[InputRequired("Give it a name."), Length(max=tokens.MAX_NAME_LENGTH)],
+        description="What it is for, such as the script or the machine that will use it.",
+    )
+    role = SelectField("May", choices=[SelectChoice(Role.VIEWER, "look and download")])
+    days = SelectField("Valid for", choices=[SelectChoice(days, text) for days, text in _DAYS.items()], default="90")
+
+
+@blueprint.get("")
+def index() -> ResponseReturnValue:
+    """The account's tokens, and the form for another."""
+    return _page(_form())
+
+
+@blueprint.post("")
+def create() -> ResponseReturnValue:
+    """Make a token and show it, once: it is in this page alone, which nobody keeps."""
+    form = _form()
+    if not form.validate_on_submit():
+        return _page(form), 400
+    days = int(form.days.data) if form.days.data else None
+    try:
+        made = tokens.create(services().database, _name(), form.name.data, Role(form.role.data), days=days)
+    except UsageError as error:
+        form.name.errors = [*form.name.errors, f"{str(error)[:1].upper()}{str(error)[1:]}."]
+        return _page(form), 400
+    current_app.logger.info("token made by %s", _name(), extra={"action": "token_created"})
+    return _page(_form(fresh=True), made=made, made_name=form.name.data), 201
+
+
+@blueprint.post("/<uuid:token_id>/revoke")
+def revoke(token_id: UUID) -> ResponseReturnValue:
+    """Revoke a token of this account."""
+    try:
+        tokens.revoke(services().database, str(token_id), user_name=_name())
+    except UsageError:
+        abort(404)
+    current_app.logger.info("token revoked by %s", _name(), extra={"action": "token_revoked"})
+    flash("Revoked: the token opens nothing any more.")
+    return redirect(url_for("tokens.index"))
+
+
+def _form(*, fresh: bool = False) -> TokenForm:
+    form = TokenForm(formdata=None) if fresh else TokenForm()
+    if role().may_change:
+        form.role.choices = [*form.role.choices, SelectChoice(Role.OPERATOR, "also submit, cancel and retry")]
+    return form
+
+
+def _page(form: TokenForm, *, made: str | None = None, made_name: str = "") -> str:
+    database = services().database
+    return render_template(
+        "tokens.html",
+        form=form,
+        made=made,
+        made_name=made_name,
+        tokens=tokens.tokens(database, _name()),
+        now=queries.now(database),
+    )
+
+
+def _name() -> str:
+    found = account()
+    assert found is not None  # noqa: S101 - every page asks for an account
+    return found.name

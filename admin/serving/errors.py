@@ -1,0 +1,94 @@
+"""Every error with one line that says what to do: as a page in the same design, to the API as problem details.
+
+The traceback goes to the log.
+"""
+
+from flask import Flask, Response, current_app, render_template, request
+from flask.typing import ResponseReturnValue
+from flask_wtf.csrf import CSRFError
+from werkzeug.exceptions import HTTPException
+
+from admin.api.operations import InvalidRequest, problem
+from admin.web.guard.cors import API_PREFIX
+from shared.errors import ConfigurationError, IllegalTransition, JobNotFound, Retryable, UsageError
+
+_TEXTS = {
+    400: ("That did not work", "The request could not be understood. Go back and try again."),
+    403: ("Not allowed", "This account may not do that."),
+    404: ("Not here", "There is no such page. The job or image may have been removed."),
+    401: ("Who is there?", "Send a valid token."),
+    405: ("Not possible", "This address cannot be used in this way."),
+    409: ("Not now", "Its state does not allow that."),
+    413: ("Too much at once", ""),
+    500: ("Something broke", "That is a fault of Delineate. The log of the admin says more."),
+    503: ("Away for the moment", ""),
+}
+_PARTS = {
+    "broker": "The queue",
+    "store": "The object store",
+    "database": "The database",
+    "decoder": "The image decoder",
+}
+_RETRY_AFTER = {"Retry-After": "5"}
+
+
+def init_app(app: Flask) -> None:
+    """Register the handlers."""
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(CSRFError, _stale_form)
+    app.register_error_handler(Retryable, _away)
+    app.register_error_handler(ConfigurationError, _misconfigured)
+    app.register_error_handler(JobNotFound, _no_job)
+    app.register_error_handler(UsageError, _wrong_use)
+    app.register_error_handler(IllegalTransition, _wrong_use)
+
+
+def _for_program() -> bool:
+    return request.path.startswith(API_PREFIX)
+
+
+def _page(code: int, message: str = "") -> str | Response:
+    title, text = _TEXTS.get(code, ("That did not work", "Go back and try again."))
+    if _for_program():
+        return problem(code, title, message or text)
+    return render_template("error.html", code=code, title=title, message=message or text)
+
+
+def _http_error(error: HTTPException) -> ResponseReturnValue:
+    code = error.code or 500
+    if 300 <= code < 400:
+        return error
+    if isinstance(error, InvalidRequest):
+        return problem(code, "Values that do not fit", str(error.description), error.fields)
+    message = str(error.description) if code == 401 else ""
+    if code == 413:
+        limit = current_app.config["MAX_CONTENT_LENGTH"] // 2**20
+        message = f"An upload may have {limit:,} MiB. Choose fewer images, or use `producer submit`: it has no limit."
+    headers = [pair for pair in error.get_headers() if pair[0] in ("Allow", "Retry-After", "WWW-Authenticate")]
+    return _page(code, message), code, headers
+
+
+def _stale_form(_error: CSRFError) -> ResponseReturnValue:
+    return _page(400, "The form is too old, or cookies are off. Go back, reload the page and try again."), 400
+
+
+def _away(error: Retryable) -> ResponseReturnValue:
+    current_app.logger.warning("%s", error, extra={"action": "service_away"})
+    name = type(error).__name__.removesuffix("Unavailable").lower()
+    message = f"{_PARTS.get(name, 'A service')} is away. Nothing is lost; try again in a moment."
+    return _page(503, message), 503, _RETRY_AFTER
+
+
+def _misconfigured(error: ConfigurationError) -> ResponseReturnValue:
+    # The reason names addresses: it is for the log.
+    current_app.logger.error("%s", error, extra={"action": "misconfigured"})
+    return _page(503, "Delineate is not set up completely. The log of the admin says what is missing."), 503
+
+
+def _no_job(_error: JobNotFound) -> ResponseReturnValue:
+    return _page(404, "There is no such job. It may have been removed."), 404
+
+
+def _wrong_use(error: UsageError | IllegalTransition) -> ResponseReturnValue:
+    code = 409 if _for_program() else 400
+    return _page(code, f"{str(error)[:1].upper()}{str(error)[1:]}."), code

@@ -1,0 +1,40 @@
+"""What a request works with: what `create_app` opened, and the account that is logged in."""
+
+from typing import cast
+
+from flask import current_app, g
+
+from admin.domain.accounts import Account
+from admin.domain.progress import ProgressMeter
+from admin.domain.roles import Role
+from shared.images.isolated import Decoders
+from shared.services import Services
+
+EXTENSION = "delineate"
+DECODERS = "delineate-decoders"
+METER = "delineate-progress-meter"
+
+
+def services() -> Services:
+    """Return the services of the app that handles this request."""
+    return cast(Services, current_app.extensions[EXTENSION])
+
+
+def decoders() -> Decoders:
+    """Return the processes that decode images for the app that handles this request."""
+    return cast(Decoders, current_app.extensions[DECODERS])
+
+
+def meter() -> ProgressMeter:
+    """Return what tells how fast jobs run, for all requests of the app alike."""
+    return cast(ProgressMeter, current_app.extensions[METER])
+
+
+def account() -> Account | None:
+    """Return who is logged in; None for a stranger."""
+    return cast("Account | None", g.get("account"))
+
+
+def role() -> Role:
+    """Return what may be done here: for a token that can be less than its account may do."""
+    return cast(Role, g.role)

@@ -1,0 +1,88 @@
+"""Uploaded files as sources of a job. Their names are shown and given back, but never become paths of this machine."""
+
+import unicodedata
+from collections.abc import Iterable, Iterator
+from pathlib import PurePosixPath
+
+from werkzeug.datastructures import FileStorage
+
+from shared.errors import ItemError, ItemErrorCode
+from shared.flows.submission import Source
+
+_MAX_PART_BYTES = 200  # under the 255 of file systems, with room for `.png` and a number
+_MAX_PARTS = 8
+_UNNAMED = "image"
+
+
+def sources(files: Iterable[FileStorage], *, max_bytes: int) -> Iterator[Source]:
+    """Yield a source for each file, under a path of its own; one of more than `max_bytes` will fail as an item."""
+    taken: set[str] = set()
+    for file in files:
+        path = _unique(relative_path(file.filename or ""), taken)
+        taken.add(path)
+        yield Source(path=path, read=_Reader(file, max_bytes))
+
+
+def relative_path(name: str) -> str:
+    """Return the name that a browser sent as a relative path, with `/`, that leads nowhere else.
+
+    `../../x`, `/x` and `C:\\x` all become `x`; characters that cannot be seen or that turn others round go; parts that
+    are too long for a file system are cut before their extension; what names a device on Windows is marked by `_`.
+    """
+    visible = "".join(character for character in name if _is_usable(character))
+    parts = (part.strip() for part in visible.replace("\\", "/").split("/"))
+    kept = [_shortened(_no_device(part)) for part in parts if part.strip(". ") and not _is_drive(part)]
+    return "/".join(kept[-_MAX_PARTS:]) or _UNNAMED
+
+
+# Control characters, halves of surrogate pairs, line and paragraph separators.
+_UNUSABLE = frozenset({"Cc", "Cs", "Zl", "Zp"})
+# Marks, embeddings, overrides and isolates of the bidirectional algorithm (UAX 9): they show `gnp.exe` as `exe.png`.
+_TURNING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_DEVICES = frozenset({"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in "123456789¹²³")})
+
+
+def _is_usable(character: str) -> bool:
+    return unicodedata.category(character) not in _UNUSABLE and character not in _TURNING
+
+
+def _no_device(part: str) -> str:
+    """Downloads may be unpacked on Windows, where a device's name stays one with any extension."""
+    return f"_{part}" if part.partition(".")[0].rstrip().lower() in _DEVICES else part
+
+
+def _is_drive(part: str) -> bool:
+    return len(part) == 2 and part[1] == ":"
+
+
+def _shortened(part: str) -> str:
+    encoded = part.encode()
+    if len(encoded) <= _MAX_PART_BYTES:
+        return part
+    suffix = PurePosixPath(part).suffix
+    ending = suffix if len(suffix.encode()) <= 10 else ""
+    kept = encoded[: _MAX_PART_BYTES - len(ending.encode())].decode(errors="ignore")
+    return kept.rstrip() + ending
+
+
+def _unique(path: str, taken: set[str]) -> str:
+    pure = PurePosixPath(path)
+    number = 2
+    while path in taken:
+        path = str(pure.with_name(f"{pure.stem} ({number}){pure.suffix}"))
+        number += 1
+    return path
+
+
+class _Reader:
+    """Reads one uploaded file, which lies in memory or in a temporary file of this request."""
+
+    def __init__(self, file: FileStorage, max_bytes: int) -> None:
+        self._file = file
+        self._max_bytes = max_bytes
+
+    def __call__(self) -> bytes:
+        data = self._file.stream.read(self._max_bytes + 1)
+        if len(data) > self._max_bytes:
+            raise ItemError(ItemErrorCode.TOO_MANY_BYTES, f"the file is larger than {self._max_bytes:,} bytes")
+        return data

@@ -1,0 +1,22 @@
+"""Real servers for tests: each a context manager on a free port of 127.0.0.1, its data in a temporary folder."""
+
+from devservers.chromium import chromium_executable
+from devservers.postgres import PostgresCluster, make_cluster, postgres_server
+from devservers.process import ServerMissing, free_ports
+from devservers.redis import redis_command, redis_server
+from devservers.s3 import S3Endpoint, S3Process, s3_process, s3_server
+
+__all__ = [
+    "PostgresCluster",
+    "S3Endpoint",
+    "S3Process",
+    "ServerMissing",
+    "chromium_executable",
+    "free_ports",
+    "make_cluster",
+    "postgres_server",
+    "redis_command",
+    "redis_server",
+    "s3_process",
+    "s3_server",
+]

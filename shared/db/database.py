@@ -1,0 +1,208 @@
+"""The database: engines, transactions, the database's clock.
+
+SQLite (the embedded stack) and PostgreSQL run the same statements. The two differences are kept here: how a
+writing transaction takes its lock, and how the clock is read.
+"""
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from sqlalchemy import Connection, Engine, create_engine, event, exc, inspect, make_url, text
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.sql.expression import FunctionElement
+from sqlalchemy.types import Double
+
+from shared.errors import ConfigurationError, DatabaseFull, DatabaseUnavailable
+
+SCHEMA_VERSION = "0006"
+"""Of the tables that this code works with: the newest of `shared.db.migrations`."""
+
+_BUSY_SECONDS = 30  # how long SQLite waits for another writer
+_CONNECT_SECONDS = 5
+# A server that vanishes without a word (a host that loses power, a firewall that forgets) is noticed within half a
+# minute. By default the kernel takes a quarter of an hour, two hours for one that owes an answer, and whoever waits,
+# a reconciler say, hangs as long.
+_LIVENESS = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 30_000}
+# A connection that was used a moment ago is taken to live; an older one is asked, since the server may have restarted.
+_PING_AFTER_IDLE_SECONDS = 1.0
+_POSTGRES_DISK_FULL = "53100"
+
+
+class db_now(FunctionElement[float]):  # noqa: N801 - reads as the SQL function that it is
+    """The database's clock as Unix seconds; leases are compared on this clock alone, never on a worker's."""
+
+    type = Double()
+    inherit_cache = True
+
+
+@compiles(db_now, "postgresql")
+def _postgresql_now(_element: db_now, _compiler: Any, **_kw: Any) -> str:
+    # clock_timestamp() goes on inside a transaction, unlike now().
+    return "extract(epoch from clock_timestamp())::double precision"
+
+
+@compiles(db_now, "sqlite")
+def _sqlite_now(_element: db_now, _compiler: Any, **_kw: Any) -> str:
+    # unixepoch('subsec') came with SQLite 3.42, which is newer than Debian 12's.
+    return "((julianday('now') - 2440587.5) * 86400.0)"
+
+
+class Database:
+    """A database with its pool of connections; safe to share between threads, not across a fork."""
+
+    def __init__(self, url: str, *, pool_size: int = 5) -> None:
+        """Open lazily: nothing is connected before the first transaction.
+
+        Raises:
+            ConfigurationError: `url` is no SQLAlchemy URL of PostgreSQL or SQLite.
+        """
+        self.engine = _engine(url, pool_size)
+        postgresql = self.engine.dialect.name == "postgresql"
+        self._reading: dict[str, Any] = (
+            {"isolation_level": "AUTOCOMMIT"} if postgresql else {"delineate_read_only": True}
+        )
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Yield a connection in a transaction that may write: committed on leaving, rolled back by an exception."""
+        with _mapped_errors(), self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Yield a connection that only reads.
+
+        On SQLite all is read as it was at one moment, and waits for no writer. On PostgreSQL each statement reads for
+        itself, as it does in a transaction at the level of READ COMMITTED, which would cost two round trips more.
+        """
+        with _mapped_errors(), self.engine.connect().execution_options(**self._reading) as connection:
+            yield connection
+
+    @contextmanager
+    def connect(self) -> Iterator[Connection]:
+        """Yield a connection in no transaction: it begins and commits its own."""
+        with _mapped_errors(), self.engine.connect() as connection:
+            yield connection
+
+    def check(self) -> None:
+        """Raise unless the database answers and its schema is this code's.
+
+        Raises:
+            DatabaseUnavailable: it does not answer.
+            ConfigurationError: the schema is missing or of another version (see `shared.db.migrate`).
+        """
+        path = self.engine.url.database
+        if self.engine.dialect.name == "sqlite" and path and not Path(path).exists():
+            raise ConfigurationError(
+                f"there is no database at {path}: start the stack with `make up`, or set DATABASE_URL"
+            )
+        with self.read() as connection:
+            # Alembic's own table, read without Alembic: that is as large as all else a producer loads for the database.
+            migrated = inspect(connection).has_table("alembic_version")
+            current = connection.scalar(text("SELECT version_num FROM alembic_version")) if migrated else None
+        if current != SCHEMA_VERSION:
+            found = current or "empty"
+            raise ConfigurationError(
+                f"the database's schema is {found}, this version needs {SCHEMA_VERSION}: run `admin migrate`"
+            )
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+
+def _engine(url: str, pool_size: int) -> Engine:
+    try:
+        parsed = make_url(url)
+    except exc.ArgumentError as error:
+        raise ConfigurationError(
+            "DATABASE_URL is no database address, such as postgresql+psycopg://user@host/name"
+        ) from error
+    if parsed.drivername in ("postgres", "postgresql"):
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    match parsed.get_backend_name():
+        case "sqlite":
+            engine = create_engine(
+                parsed, connect_args={"timeout": _BUSY_SECONDS, "check_same_thread": False}, pool_size=pool_size
+            )
+            event.listen(engine, "connect", _prepare_sqlite)
+            event.listen(engine, "begin", _begin_sqlite)
+            return engine
+        case "postgresql":
+            engine = create_engine(
+                parsed,
+                pool_size=pool_size,
+                max_overflow=pool_size,
+                pool_use_lifo=True,  # the connection that was used last needs no question whether it lives
+                connect_args={"connect_timeout": _CONNECT_SECONDS} | _LIVENESS,
+            )
+            event.listen(engine, "checkin", _note_use)
+            event.listen(engine, "checkout", _ping_if_idle)
+            return engine
+        case other:
+            raise ConfigurationError(f"DATABASE_URL: {other} is not supported, use postgresql or sqlite")
+
+
+def _note_use(_connection: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:
+    record.info["used"] = time.monotonic()
+
+
+def _ping_if_idle(connection: DBAPIConnection, record: ConnectionPoolEntry, _fairy: object) -> None:
+    # The pool's own ping asks before every transaction, which costs as much as a statement.
+    if time.monotonic() - record.info.get("used", math.inf) < _PING_AFTER_IDLE_SECONDS:
+        return
+    try:
+        connection.cursor().execute("")
+        connection.rollback()
+    except psycopg.Error as error:
+        raise exc.DisconnectionError from error  # the pool opens another one
+
+
+def _prepare_sqlite(connection: DBAPIConnection, _record: object) -> None:
+    # The driver's own BEGIN would come too late and as a reader's: see _begin_sqlite.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A transaction that reads first and writes later cannot wait for another writer: SQLite refuses it at once.
+    # Taking the write lock at BEGIN makes it wait its turn instead.
+    read_only = connection.get_execution_options().get("delineate_read_only", False)
+    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+
+@contextmanager
+def _mapped_errors() -> Iterator[None]:
+    try:
+        yield
+    except exc.SQLAlchemyError as error:
+        mapped = _mapped(error)
+        if mapped is None:
+            raise
+        raise mapped from error
+
+
+def _mapped(error: exc.SQLAlchemyError) -> ConfigurationError | DatabaseUnavailable | None:
+    """Return the error of the tree that stands for the driver's, or None for a defect of ours."""
+    # Only the first line, and only the driver's own words: SQLAlchemy's text holds the statement with its values.
+    reason = str(getattr(error, "orig", error)).strip().partition("\n")[0]
+    if "no such table" in reason or ("relation" in reason and "does not exist" in reason):
+        return ConfigurationError("the database has no tables yet: run `admin migrate`")
+    if any(sign in reason for sign in ("password authentication failed", "does not exist", "not a database")):
+        return ConfigurationError(f"the database cannot be used, check DATABASE_URL: {reason}")
+    if "disk is full" in reason or getattr(getattr(error, "orig", None), "sqlstate", None) == _POSTGRES_DISK_FULL:
+        return DatabaseFull(f"the database has no room: {reason}; free some, and work goes on by itself")
+    if isinstance(error, exc.OperationalError | exc.InterfaceError | exc.TimeoutError):
+        return DatabaseUnavailable(f"the database does not answer: {reason}")
+    return None

@@ -1,0 +1,30 @@
+"""Migrations of the schema. Apart from `Database`, since only `admin migrate` and the embedded stack need Alembic."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+
+from shared.db.database import SCHEMA_VERSION, Database
+
+
+def migrate(database: Database, revision: str = SCHEMA_VERSION) -> None:
+    """Bring the schema to this code's version (or up to `revision`), making the tables in an empty database.
+
+    Raises:
+        DatabaseUnavailable: it does not answer.
+        ConfigurationError: it cannot be used.
+    """
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    url = database.engine.url
+    if url.get_backend_name() == "sqlite":
+        if url.database:
+            Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        with database.write() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, revision)
+        return
+    with database.connect() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)

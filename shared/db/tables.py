@@ -1,0 +1,267 @@
+"""The SQL tables. SQL is the truth about jobs; Redis holds hints and S3 holds bytes.
+
+Every time is a Unix time in seconds (UTC) on the database's own clock, see `shared.db.database.db_now`.
+Ids are UUIDv7 in their canonical text form, so that they sort by time. Only `shared.jobs.repository`,
+`shared.jobs.claims` and, after a job's end, `shared.upkeep.retention` write rows of jobs, shards and items. A change
+here needs a migration; a test compares the two.
+"""
+
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    ColumnElement,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Text,
+    UniqueConstraint,
+    literal_column,
+    text,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from uuid_utils.compat import uuid7
+
+UUID_TEXT = String(36)
+
+# Named constraints, so that migrations on PostgreSQL and SQLite can refer to them.
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+def new_id() -> str:
+    """Return a fresh UUIDv7 as text."""
+    return str(uuid7())
+
+
+class Base(DeclarativeBase):
+    """Base of all tables."""
+
+    metadata = MetaData(naming_convention=NAMING)
+    # Naive floats would be four bytes on PostgreSQL: too few for a Unix time.
+    type_annotation_map = {float: Double(), int: Integer(), dict[str, Any]: JSON(none_as_null=True)}  # noqa: RUF012
+
+
+def _partial(name: str, *columns: str, where: str) -> Index:
+    """Return an index of the rows that fulfil a condition."""
+    return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
+
+
+class JobRow(Base):
+    """A job: one folder, upload or synthetic request."""
+
+    __tablename__ = "jobs"
+
+    id: Mapped[str] = mapped_column(UUID_TEXT, primary_key=True)
+    kind: Mapped[str] = mapped_column(String(16))
+    name: Mapped[str] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(String(16))
+    priority: Mapped[int] = mapped_column(default=0)  # higher goes first
+    created_at: Mapped[float]
+    started_at: Mapped[float | None]
+    finished_at: Mapped[float | None]
+    sealed_at: Mapped[float | None]  # when the submission was complete; items can be added until then
+    cancel_requested_at: Mapped[float | None]
+    submission_key: Mapped[str | None] = mapped_column(String(64))  # finds an interrupted submission again
+    submitted_by: Mapped[str] = mapped_column(Text)
+    # The model that was active when the job was made; null: each worker's own. A key, so that no model goes that a
+    # job still names.
+    model: Mapped[str | None] = mapped_column(String(64), ForeignKey("models.sha256"))
+    scale: Mapped[float] = mapped_column(default=1.0, server_default="1")  # its images are resampled by this
+    # after its end, see shared.upkeep.retention
+    tidied_at: Mapped[float | None]  # when objects that no row names had been deleted
+    sources_removed_at: Mapped[float | None]  # from when on its sources go
+    removal_started_at: Mapped[float | None]  # from when on nobody sees it, and all of it goes
+
+    __table_args__ = (
+        Index("ix_jobs_submission_key", "submission_key", postgresql_where=text("sealed_at IS NULL")),
+        Index("ix_jobs_finished_at", "finished_at"),
+        # What the reconciler asks again and again; a history of ended jobs costs it nothing.
+        _partial("ix_jobs_open", "id", where="finished_at IS NULL"),
+        _partial("ix_jobs_untidied", "finished_at", where="tidied_at IS NULL"),
+        _partial("ix_jobs_with_sources", "finished_at", where="sources_removed_at IS NULL"),
+        _partial("ix_jobs_being_removed", "id", where="removal_started_at IS NOT NULL"),
+    )
+
+
+class ShardRow(Base):
+    """A run of at most 64 items of a job: what one message names and one claim takes.
+
+    The counts are those of its items, rewritten in each transaction that moves one of them while the shard's
+    row is locked; so `total = pending + running + succeeded + failed + cancelled` in every committed state.
+    """
+
+    __tablename__ = "shards"
+
+    id: Mapped[str] = mapped_column(UUID_TEXT, primary_key=True)
+    job_id: Mapped[str] = mapped_column(UUID_TEXT, ForeignKey("jobs.id", ondelete="CASCADE"))
+    number: Mapped[int]  # 0, 1, … within the job
+    total: Mapped[int]
+    pending: Mapped[int]
+    running: Mapped[int]
+    succeeded: Mapped[int]
+    failed: Mapped[int]
+    cancelled: Mapped[int]
+    not_before: Mapped[float]  # back-off after a release: no claim before this time
+    releases: Mapped[int]  # releases in a row, which set the back-off
+    published_at: Mapped[float | None]  # when its last hint was sent
+
+    __table_args__ = (
+        UniqueConstraint("job_id", "number"),
+        _partial("ix_shards_open", "job_id", "number", where="pending > 0"),
+    )
+
+
+class ItemRow(Base):
+    """One image of a job, with its claim and, in the end, its result."""
+
+    __tablename__ = "items"
+
+    id: Mapped[str] = mapped_column(UUID_TEXT, primary_key=True)
+    job_id: Mapped[str] = mapped_column(UUID_TEXT, ForeignKey("jobs.id", ondelete="CASCADE"))
+    shard_id: Mapped[str] = mapped_column(UUID_TEXT, ForeignKey("shards.id", ondelete="CASCADE"))
+    number: Mapped[int]  # 0, 1, … within the job
+    path: Mapped[str] = mapped_column(Text)  # relative, with `/`, as the submitter named it
+    source_key: Mapped[str | None] = mapped_column(Text)
+    source_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    synthesis: Mapped[dict[str, Any] | None]  # the arguments of shared.synth.synthesise, for synthetic items
+    state: Mapped[str] = mapped_column(String(16))
+
+    # the claim
+    attempts: Mapped[int]
+    suspect: Mapped[bool]  # was running when a worker crashed: runs alone from now on
+    token: Mapped[str | None] = mapped_column(UUID_TEXT)
+    lease_until: Mapped[float | None]
+    worker: Mapped[str | None] = mapped_column(Text)
+
+    # how it ended
+    error_code: Mapped[str | None] = mapped_column(String(32))
+    error: Mapped[str | None] = mapped_column(Text)
+    note: Mapped[str | None] = mapped_column(Text)  # such as "first of 3 pages"
+    finished_at: Mapped[float | None]
+    seconds: Mapped[float | None]  # from fetch to store
+    width: Mapped[int | None]
+    height: Mapped[int | None]
+    mask_key: Mapped[str | None] = mapped_column(Text)
+    probability_key: Mapped[str | None] = mapped_column(Text)
+    truth_key: Mapped[str | None] = mapped_column(Text)
+    foreground: Mapped[float | None]  # share of the mask's pixels that are set, 0 to 1
+    confidence: Mapped[float | None]  # mean of max(p, 1 − p) over the image, 0.5 to 1
+    trust: Mapped[float | None]  # Dice that the probability map expects of its own mask, 0 to 1
+    dice: Mapped[float | None]
+    iou: Mapped[float | None]
+
+    # provenance
+    model: Mapped[str | None] = mapped_column(String(64))  # sha256 of the weights
+    threshold: Mapped[float | None]
+    preprocessing: Mapped[str | None] = mapped_column(String(32))
+    code_version: Mapped[str | None] = mapped_column(String(32))
+
+    __table_args__ = (
+        UniqueConstraint("job_id", "number"),
+        UniqueConstraint("job_id", "path"),
+        Index("ix_items_shard_id_state", "shard_id", "state"),
+        Index("ix_items_job_id_state_number", "job_id", "state", "number"),
+        _partial("ix_items_token", "token", where="token IS NOT NULL"),
+        _partial("ix_items_lease_until", "lease_until", where="state = 'running'"),
+        _partial("ix_items_failures", "job_id", "error_code", "number", where="state = 'failed'"),
+    )
+
+
+# The conditions of the partial indexes. They stand in a query as they stand in the index, not with a parameter in
+# place of the constant: SQLite uses such an index for nothing else.
+HAS_PENDING: ColumnElement[bool] = ShardRow.pending > literal_column("0")
+IS_OPEN: ColumnElement[bool] = JobRow.finished_at.is_(None)
+STAYS: ColumnElement[bool] = JobRow.removal_started_at.is_(None)
+IS_RUNNING: ColumnElement[bool] = ItemRow.state == literal_column("'running'")
+HAS_FAILED: ColumnElement[bool] = ItemRow.state == literal_column("'failed'")
+
+
+class WorkerRow(Base):
+    """A worker process, as it last said that it lives."""
+
+    __tablename__ = "workers"
+
+    id: Mapped[str] = mapped_column(UUID_TEXT, primary_key=True)
+    name: Mapped[str] = mapped_column(Text)  # host and pid, for people; never used to decide anything
+    device: Mapped[str] = mapped_column(Text)
+    model: Mapped[str] = mapped_column(String(64))
+    started_at: Mapped[float]
+    seen_at: Mapped[float]
+    images: Mapped[int] = mapped_column(BigInteger)  # finished since it started
+    # see shared.jobs.records.Performance
+    images_per_second: Mapped[float | None]
+    bare_images_per_second: Mapped[float | None]
+    limiting_stage: Mapped[str | None] = mapped_column(String(32))
+
+
+class ModelRow(Base):
+    """A published model; its files are in the object store."""
+
+    __tablename__ = "models"
+
+    sha256: Mapped[str] = mapped_column(String(64), primary_key=True)  # of the weights
+    name: Mapped[str] = mapped_column(Text)
+    summary: Mapped[dict[str, Any]] = mapped_column(nullable=False)  # architecture, threshold, metrics …
+    size: Mapped[int] = mapped_column(BigInteger)  # bytes of the weights
+    published_at: Mapped[float]
+    published_by: Mapped[str] = mapped_column(Text)
+
+
+class ActivationRow(Base):
+    """A model that was made the one of new jobs; the latest that was not rolled back holds."""
+
+    __tablename__ = "activations"
+
+    number: Mapped[int] = mapped_column(primary_key=True)  # rising
+    model: Mapped[str] = mapped_column(String(64), ForeignKey("models.sha256"))
+    activated_at: Mapped[float]
+    activated_by: Mapped[str] = mapped_column(Text)
+    rolled_back_at: Mapped[float | None]
+    rolled_back_by: Mapped[str | None] = mapped_column(Text)
+
+
+class UserRow(Base):
+    """An account of the admin."""
+
+    __tablename__ = "users"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    password_hash: Mapped[str] = mapped_column(Text)  # argon2id
+    role: Mapped[str] = mapped_column(String(16), server_default="viewer")
+    created_at: Mapped[float]
+
+
+class TokenRow(Base):
+    """A token of the HTTP API; the token itself is nowhere."""
+
+    __tablename__ = "tokens"
+
+    id: Mapped[str] = mapped_column(UUID_TEXT, primary_key=True)
+    user_name: Mapped[str] = mapped_column(String(64), ForeignKey("users.name", ondelete="CASCADE"))
+    name: Mapped[str] = mapped_column(Text)  # for people, to tell it from others of the same account
+    role: Mapped[str] = mapped_column(String(16))  # the most that it may do; its account's role limits it too
+    token_hash: Mapped[str] = mapped_column(String(64))  # SHA-256 of 256 random bits, which nobody can try out
+    created_at: Mapped[float]
+    expires_at: Mapped[float | None]
+    last_used_at: Mapped[float | None]  # to the minute
+
+    __table_args__ = (UniqueConstraint("token_hash"), UniqueConstraint("user_name", "name"))
+
+
+class LoginFailureRow(Base):
+    """How often logins failed lately: from one address, or for one name."""
+
+    __tablename__ = "login_failures"
+
+    subject: Mapped[str] = mapped_column(String(128), primary_key=True)
+    attempts: Mapped[int]
+    first_at: Mapped[float]  # the count begins anew a while after this

@@ -1,0 +1,93 @@
+"""Submitting synthetic jobs: rows → hints; the worker makes the images."""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from shared.db.tables import new_id
+from shared.errors import DelineateError, UsageError
+from shared.flows.submission import Hints, blocks, seal
+from shared.jobs.records import NewItem, Priority
+from shared.jobs.state import JobKind
+from shared.services import Services
+from shared.synth import NOISE_KINDS
+
+# What a job may ask for; the form, the API and the command line read it here. A single scene may have more, see
+# shared.synth.scene.
+MAX_COUNT = 1_000_000
+MAX_DOTS = 1_000
+MAX_JITTER = 0.2  # of the side
+MAX_SEED = 2**53 - 1  # JSON and JavaScript carry these exactly
+
+
+@dataclass(frozen=True)
+class SyntheticSpec:
+    """What a synthetic job generates: `count` scenes of dotblob-v1, all determined by `seed`.
+
+    Severities are spread evenly from `severity_from` to `severity_to`. `num_dots`, `jitter` (standard deviation of the
+    dots' displacement as a share of the image's side) and `noise` (a kind) are drawn for each scene where None.
+    """
+
+    count: int
+    seed: int = 0
+    num_dots: int | None = None
+    jitter: float | None = None
+    severity_from: float = 0.5
+    severity_to: float = 0.5
+    noise: str | None = None
+
+    def __post_init__(self) -> None:
+        """Raise UsageError for a value out of its range."""
+        if not 1 <= self.count <= MAX_COUNT:
+            raise UsageError(f"count is {self.count}: give 1 to {MAX_COUNT}")
+        if not 0 <= self.seed <= MAX_SEED:
+            raise UsageError(f"seed is {self.seed}: give 0 to {MAX_SEED}")
+        if self.num_dots is not None and not 1 <= self.num_dots <= MAX_DOTS:
+            raise UsageError(f"num-dots is {self.num_dots}: give 1 to {MAX_DOTS}")
+        if self.jitter is not None and not 0.0 <= self.jitter <= MAX_JITTER:
+            raise UsageError(f"jitter is {self.jitter}: give 0 to {MAX_JITTER}")
+        if not 0.0 <= self.severity_from <= self.severity_to <= 1.0:
+            raise UsageError("severity goes from 0 to 1, the smaller first")
+        if self.noise is not None and self.noise not in NOISE_KINDS:
+            raise UsageError(f"noise is {self.noise!r}: give one of {', '.join(NOISE_KINDS)}")
+
+    def items(self) -> Iterator[NewItem]:
+        """Yield the items, each with the arguments of `shared.synth.synthesise`."""
+        for index in range(self.count):
+            share = index / (self.count - 1) if self.count > 1 else 0.0
+            severity = self.severity_from + share * (self.severity_to - self.severity_from)
+            # 53 bits, which JSON carries exactly.
+            seed = int(np.random.SeedSequence([self.seed, index]).generate_state(1, np.uint64)[0] >> np.uint64(11))
+            yield NewItem(
+                id=new_id(),
+                path=f"synthetic-{index:06d}.png",
+                synthesis={
+                    "seed": seed,
+                    "num_dots": self.num_dots,
+                    "jitter": self.jitter,
+                    "severity": round(severity, 6),
+                    "noise": self.noise,
+                },
+            )
+
+
+def submit_synthetic(
+    services: Services, spec: SyntheticSpec, *, name: str, submitted_by: str, priority: Priority = Priority.NORMAL
+) -> str:
+    """Make a synthetic job and return its id."""
+    job_id = services.repository.create_job(JobKind.SYNTHETIC, name=name, submitted_by=submitted_by, priority=priority)
+    hints = Hints(services, priority)
+    try:
+        for block in blocks(spec.items(), services.settings.shard_size):
+            services.repository.add_shard(job_id, block)
+            hints.send()
+    except BaseException:
+        # Also for Ctrl-C: nothing can go on with a part of what was asked for.
+        with contextlib.suppress(DelineateError):
+            services.repository.discard_empty(job_id)
+            services.repository.cancel(job_id)
+        raise
+    seal(services, job_id)
+    return job_id

@@ -1,0 +1,18 @@
+"""How an S3 endpoint is reached. Apart from the store itself, so that settings are read without loading an SDK."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class S3Options:
+    """What an `s3://` store needs besides its URL.
+
+    No endpoint means AWS; no keys mean the AWS SDK's own chain (profile, container role, instance role).
+    """
+
+    endpoint_url: str | None = None
+    public_url: str | None = None  # the same server's address for others; with it `link` gives links
+    region: str | None = None
+    access_key: str | None = None
+    secret_key: str | None = field(default=None, repr=False)
+    max_connections: int = 32  # kept open; more threads than this wait for one another

@@ -1,0 +1,129 @@
+"""The reconciler: a plain loop that makes SQL come true, whatever was lost on the way.
+
+Each round ends the jobs whose items have all ended, frees the leases that ran out, sends the hints that are due, and
+does a small piece of what jobs leave to be done after their end.
+Several reconcilers at once are safe. It is no queued task, so that it works when the queue does not.
+"""
+
+import logging
+import threading
+import time
+from dataclasses import dataclass
+
+from shared.errors import DatabaseUnavailable, DelineateError, Retryable
+from shared.jobs.claims import Claims
+from shared.jobs.metrics import LAST_ROUND
+from shared.jobs.repository import Repository
+from shared.queue.dispatch import Dispatcher
+from shared.upkeep.retention import Retention
+
+log = logging.getLogger(__name__)
+
+# Every wait within a round has a time-out of its own, all of them together far below this.
+_MAX_ROUND_SECONDS = 120.0
+# How long retention works in a round, and how long it rests where nothing is due, or a service is away.
+_RETENTION_SECONDS_A_ROUND = 0.5
+_RETENTION_PAUSE_SECONDS = 5.0
+_RETENTION_PAUSE_AWAY_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Round:
+    """What one round did."""
+
+    freed: int
+    closed: int
+    published: int
+
+
+class Reconciler:
+    """Closes, frees and resends, a round every `interval` seconds."""
+
+    def __init__(
+        self,
+        repository: Repository,
+        claims: Claims,
+        dispatcher: Dispatcher,
+        *,
+        interval: float,
+        retention: Retention | None = None,
+    ) -> None:
+        self.repository = repository
+        self.claims = claims
+        self.dispatcher = dispatcher
+        self.interval = interval
+        self.retention = retention
+        self._retention_rests_until = 0.0
+        self._was_slow = False
+        self._moved_at = self._expires_from = time.monotonic()
+
+    def round(self) -> Round:
+        """Do one round; Retryable where database or broker is away."""
+        asked = time.monotonic()
+        closed = self.repository.close_finished()
+        slow = time.monotonic() - asked > self.claims.lease_seconds / 4
+        if slow and not self._was_slow:  # one that is slow each time does not hang: it would never free a lease
+            self._wait_for_renewals()  # a database that hung, or this process did
+        self._was_slow = slow
+        freed = self.claims.expire() if time.monotonic() >= self._expires_from else 0
+        published = self.dispatcher.fill()
+        self._retain()
+        return Round(freed=freed, closed=closed, published=published)
+
+    def _wait_for_renewals(self) -> None:
+        """Free nothing before those who live have renewed their leases, which they could not do for some time.
+
+        Their images would be given to others, and lose an attempt, for an outage that is no fault of theirs.
+        """
+        # They renew four times a lease, and ask each second while the database is away.
+        self._expires_from = time.monotonic() + self.claims.lease_seconds / 2
+
+    def _retain(self) -> None:
+        """Do a little of what is left to do after jobs' ends; what is away here holds up nothing else."""
+        if self.retention is None or time.monotonic() < self._retention_rests_until:
+            return
+        until = time.monotonic() + _RETENTION_SECONDS_A_ROUND
+        try:
+            while self.retention.step():
+                if time.monotonic() > until:
+                    return
+        except DelineateError as error:
+            log.warning("removing old objects waits: %s", error, extra={"action": "retention_waits"})
+            self._retention_rests_until = time.monotonic() + _RETENTION_PAUSE_AWAY_SECONDS
+        except Exception:
+            # What crashed workers held, and what waits for a hint, does not wait for this to be mended.
+            log.exception("a defect in removing old objects", extra={"action": "retention_fails"})
+            self._retention_rests_until = time.monotonic() + _RETENTION_PAUSE_AWAY_SECONDS
+        else:
+            self._retention_rests_until = time.monotonic() + _RETENTION_PAUSE_SECONDS
+
+    @property
+    def is_live(self) -> bool:
+        """Whether `run` goes round, be it that each round fails; False where one hangs."""
+        return time.monotonic() - self._moved_at < self.interval + _MAX_ROUND_SECONDS
+
+    def run(self, stop: threading.Event) -> None:
+        """Do rounds until `stop` is set; an outage is logged once and waited out."""
+        self._wait_for_renewals()  # an outage may just have ended, be it one that took the reconciler with it
+        away = False
+        while not stop.is_set():
+            self._moved_at = time.monotonic()
+            try:
+                done = self.round()
+            except Retryable as error:
+                if isinstance(error, DatabaseUnavailable):
+                    self._wait_for_renewals()
+                if not away:
+                    log.warning("reconciler waits: %s", error, extra={"action": "reconciler_waits"})
+                away = True
+            else:
+                if away:
+                    log.info("reconciler goes on", extra={"action": "reconciler_resumes"})
+                away = False
+                LAST_ROUND.set_to_current_time()
+                if done.freed or done.closed:
+                    log.info(
+                        "freed %d leases, ended %d jobs, sent %d hints",
+                        done.freed, done.closed, done.published, extra={"action": "reconciled"},
+                    )  # fmt: skip
+            stop.wait(self.interval)

@@ -1,0 +1,206 @@
+"""Mending what an audit found, where that can be done without a doubt; what is in work is left alone.
+
+    shard               counts are counted again
+    missing, damaged    an item whose result is gone is done again where its source is there, else it fails with
+                        `result_missing`; a result whose source is gone stands, and names no source any more
+    job, unclosed       a job that its items contradict is reopened, and ends again once they have ended
+    orphan              deleted
+
+Whatever else is found needs a person. Every write is a compare-and-set under the locks that all writers take, so
+work that went on since the audit is not undone.
+"""
+
+import logging
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Connection, func, select, update
+
+from shared.db.database import Database, db_now
+from shared.db.tables import STAYS, ItemRow, JobRow, ShardRow
+from shared.errors import ItemErrorCode, UsageError
+from shared.jobs import shards
+from shared.jobs.repository import Repository
+from shared.jobs.state import ITEM_STEPS, JOB_STEPS, ItemEvent, ItemStatus, JobEvent
+from shared.store import ObjectInfo, ObjectStore, keys
+from shared.store.keys import KeyKind
+from shared.upkeep.audit import Finding, FindingKind
+from shared.upkeep.retention import Retention, RetentionRules
+
+log = logging.getLogger(__name__)
+
+_OBJECTS_AT_ONCE = 500
+# What a result leaves in an item's row, and a redone or lost one loses. A synthetic item's source is made anew.
+_NO_RESULT: Mapping[str, Any] = dict.fromkeys(
+    (
+        "mask_key", "probability_key", "truth_key", "width", "height", "foreground", "confidence", "trust", "dice",
+        "iou", "model", "threshold", "preprocessing", "code_version", "seconds", "note",
+    )
+)  # fmt: skip
+_REDONE: Mapping[str, Any] = {"attempts": 0, "suspect": False, "worker": None, "finished_at": None}
+
+
+class Mended(StrEnum):
+    """What was done about findings."""
+
+    RECOUNTED = "shards of a job counted again"
+    REDONE = "images put back to be done again"
+    LOST = "images failed, since neither result nor source is there"
+    FORGOTTEN = "sources that are gone forgotten"
+    REOPENED = "jobs reopened or ended"
+    DELETED = "orphaned objects deleted"
+
+
+class Repair:
+    """Mends the findings of an audit."""
+
+    def __init__(self, database: Database, store: ObjectStore) -> None:
+        self._database = database
+        self._store = store
+        self._repository = Repository(database)
+        self._retention = Retention(database, store, RetentionRules(tidy_after=0.0))
+        self._done: Counter[Mended] = Counter()
+
+    def mend(self, findings: Iterable[Finding]) -> Mapping[Mended, int]:
+        """Mend what can be; return how often each thing was done.
+
+        Raises:
+            Retryable: a service is away; the repair can be repeated.
+            UsageError: the store holds no job at all, so that it is more likely another than one that lost everything.
+        """
+        by_kind: dict[FindingKind, list[Finding]] = defaultdict(list)
+        for finding in findings:
+            by_kind[finding.kind].append(finding)
+        if by_kind[FindingKind.MISSING] and next(self._store.folders("jobs/"), None) is None:
+            raise UsageError(f"there is no job in {self._store.url}: check STORE_URL; nothing was repaired")
+        for job_id in _jobs(by_kind[FindingKind.SHARD]):
+            self._recount(job_id)
+        # Counts first: what follows ends jobs by them.
+        spoiled: dict[str, list[Finding]] = defaultdict(list)
+        for finding in (*by_kind[FindingKind.MISSING], *by_kind[FindingKind.DAMAGED]):
+            if finding.item is not None:
+                spoiled[finding.item].append(finding)
+        for item_id, of_item in spoiled.items():
+            self._mend_item(item_id, of_item)
+        for job_id in _jobs((*by_kind[FindingKind.JOB], *by_kind[FindingKind.UNCLOSED])):
+            self._settle(job_id)
+        self._delete_orphans(by_kind[FindingKind.ORPHAN])
+        return dict(self._done)
+
+    def _recount(self, job_id: str) -> None:
+        total = select(func.count()).where(ItemRow.shard_id == ShardRow.id).correlate(ShardRow).scalar_subquery()
+        with self._database.write() as connection:
+            shards.lock_all(connection, job_id)
+            connection.execute(update(ShardRow).where(ShardRow.job_id == job_id).values(total=total))
+            shards.recount_all(connection, job_id)
+        self._note(Mended.RECOUNTED, job_id)
+
+    def _mend_item(self, item_id: str, findings: list[Finding]) -> None:
+        item = self._repository.item(item_id)
+        if item is None or item.state is not ItemStatus.SUCCEEDED:
+            return
+        has_source = item.source_key is not None and self._store.exists(item.source_key)
+        source_only = all(_is_source(finding) for finding in findings)
+        if source_only and item.synthesis is None:
+            # A damaged source stays as it is: the result was made from it, or it was changed by somebody.
+            if not has_source:
+                self._forget_source(item_id, str(item.source_key))
+            return
+        self._redo_or_lose(item.job_id, item_id, can_redo=has_source or item.synthesis is not None)
+
+    def _forget_source(self, item_id: str, key: str) -> None:
+        with self._database.write() as connection:
+            statement = update(ItemRow).where(ItemRow.id == item_id, ItemRow.source_key == key)
+            if connection.execute(statement.values(source_key=None)).rowcount:
+                self._note(Mended.FORGOTTEN, item_id)
+
+    def _redo_or_lose(self, job_id: str, item_id: str, *, can_redo: bool) -> None:
+        with self._database.write() as connection:
+            shard_id = connection.execute(select(ItemRow.shard_id).where(ItemRow.id == item_id)).scalar_one_or_none()
+            if shard_id is None or shards.lock(connection, shard_id) is None:
+                return
+            query = select(JobRow.cancel_requested_at).where(JobRow.id == job_id, STAYS).with_for_update()
+            job = connection.execute(query).one_or_none()
+            if job is None:
+                return
+            # In a cancelled job nothing is done again.
+            event = ItemEvent.REDO if can_redo and job.cancel_requested_at is None else ItemEvent.LOSE
+            values = dict(_NO_RESULT)
+            if event is ItemEvent.REDO:
+                values |= _REDONE
+            else:
+                values |= {
+                    "error_code": ItemErrorCode.RESULT_MISSING,
+                    "error": "objects of its result are gone from the object store, and its source too",
+                    "finished_at": db_now(),
+                }
+            step = ITEM_STEPS[event]
+            moved = connection.execute(
+                update(ItemRow)
+                .where(ItemRow.id == item_id, ItemRow.state.in_(step.sources))
+                .values(state=step.target, **values)
+            ).rowcount
+            if not moved:
+                return
+            connection.execute(
+                update(ShardRow).where(ShardRow.id == shard_id).values(not_before=0.0, releases=0, published_at=None)
+            )
+            shards.recount(connection, shard_id)
+            _reopen(connection, job_id)
+        self._repository.close_if_finished(job_id)
+        self._note(Mended.REDONE if event is ItemEvent.REDO else Mended.LOST, item_id)
+
+    def _settle(self, job_id: str) -> None:
+        with self._database.write() as connection:
+            reopened = _reopen(connection, job_id)
+        ended = self._repository.close_if_finished(job_id) is not None
+        if reopened or ended:
+            self._note(Mended.REOPENED, job_id)
+
+    def _delete_orphans(self, findings: Iterable[Finding]) -> None:
+        by_job: dict[str | None, list[str]] = defaultdict(list)
+        for finding in findings:
+            if finding.key is not None:
+                by_job[finding.job].append(finding.key)
+        for job_id, orphans in by_job.items():
+            for page in _pages(orphans):
+                self._done[Mended.DELETED] += (
+                    self._delete_of_nobody(page)
+                    if job_id is None
+                    else self._retention.delete_waste(job_id, [ObjectInfo(key, 0) for key in page])
+                )
+
+    def _delete_of_nobody(self, page: list[str]) -> int:
+        # Asked again: the audit may be some time ago.
+        owner = {key: key.split("/")[1] for key in page}
+        with self._database.read() as connection:
+            known = set(connection.execute(select(JobRow.id).where(JobRow.id.in_(owner.values()))).scalars())
+        orphans = [key for key in page if owner[key] not in known]
+        self._store.delete(orphans)
+        return len(orphans)
+
+    def _note(self, what: Mended, subject: str) -> None:
+        self._done[what] += 1
+        log.info("repair: %s: %s", what, subject, extra={"action": "repaired"})
+
+
+def _reopen(connection: Connection, job_id: str) -> bool:
+    step = JOB_STEPS[JobEvent.REOPEN]
+    ended = update(JobRow).where(JobRow.id == job_id, JobRow.state.in_(step.sources), STAYS)
+    values = {"finished_at": None, "tidied_at": None, "sealed_at": func.coalesce(JobRow.sealed_at, db_now())}
+    return bool(connection.execute(ended.values(state=step.target, **values)).rowcount)
+
+
+def _is_source(finding: Finding) -> bool:
+    return finding.key is not None and keys.parse(finding.key).kind is KeyKind.SOURCE
+
+
+def _jobs(findings: Iterable[Finding]) -> list[str]:
+    return list(dict.fromkeys(finding.job for finding in findings if finding.job is not None))
+
+
+def _pages(orphans: list[str]) -> Iterator[list[str]]:
+    for start in range(0, len(orphans), _OBJECTS_AT_ONCE):
+        yield orphans[start : start + _OBJECTS_AT_ONCE]

@@ -1,0 +1,78 @@
+"""A batch of samples from their seeds."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from shared.synth import DOTBLOB_V1, NoiseParameters
+from training.data.synthesis.draws import draw
+from training.data.synthesis.noise import apply_noise, draw_noise
+from training.data.synthesis.scenes import SceneBatch, draw_scenes, render_clean
+
+_AT_ONCE_ON_A_CPU = 8  # samples; their buffers stay in its cache
+
+
+@dataclass(frozen=True, eq=False)
+class SyntheticBatch:
+    """N samples on one device and the parameters that they are made of."""
+
+    images: Tensor  # float32 (N, size, size), whole numbers from 0 to 255
+    clean: Tensor  # float32 (N, size, size), in [0, 1]
+    masks: Tensor  # bool (N, size, size)
+    scenes: SceneBatch
+    noise: list[NoiseParameters]
+
+
+def synthesise_batch(
+    seeds: Sequence[int],
+    device: torch.device,
+    *,
+    size: int = DOTBLOB_V1.canvas_px,
+    severity: float = 1.0,
+    mixed_prob: float = DOTBLOB_V1.mixed_prob,
+    clean_share: float = 0.0,
+) -> SyntheticBatch:
+    """The samples of these seeds. A sample depends on its seed and these arguments alone, not on its batch.
+
+    A CPU makes the same bits every time; so does a GPU of one kind. Between the two, scenes agree up to rounding and
+    the pixels' noise differs.
+    """
+    with torch.inference_mode(False), torch.no_grad():
+        draws = draw(seeds, device)
+        scenes, masks = draw_scenes(draws, size)
+        clean = render_clean(scenes)
+        noise = draw_noise(draws.noise, severity, mixed_prob, clean_share)
+        images = apply_noise(clean, noise, draws.pixel_seeds)
+    return SyntheticBatch(images, clean, masks, scenes, noise)
+
+
+def training_pairs(
+    seeds: Sequence[int],
+    device: torch.device,
+    *,
+    size: int = DOTBLOB_V1.canvas_px,
+    severity: float = 1.0,
+    mixed_prob: float = DOTBLOB_V1.mixed_prob,
+    clean_share: float = 0.0,
+) -> tuple[Tensor, Tensor]:
+    """The standardised images and the masks of these seeds, both float32 (N, 1, size, size)."""
+    images, masks = (torch.empty(len(seeds), 1, size, size, device=device) for _ in range(2))
+    at_once = _AT_ONCE_ON_A_CPU if device.type == "cpu" else len(seeds)
+    for start in range(0, len(seeds), at_once):
+        part = slice(start, start + at_once)
+        made = synthesise_batch(
+            seeds[part], device, size=size, severity=severity, mixed_prob=mixed_prob, clean_share=clean_share
+        )
+        images[part, 0] = standardise_batch(made.images)
+        masks[part, 0] = made.masks.float()
+    return images, masks
+
+
+def standardise_batch(images: Tensor) -> Tensor:
+    """`shared.images.normalise.standardise` for each image of a batch (N, H, W), float32, for moderate intensities."""
+    centred = images - images.mean((1, 2), keepdim=True)
+    deviation = centred.square().mean((1, 2), keepdim=True).sqrt_()
+    is_constant = images.amin((1, 2), keepdim=True) == images.amax((1, 2), keepdim=True)
+    return centred.div_(deviation).masked_fill_(is_constant, 0.0)

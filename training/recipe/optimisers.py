@@ -1,0 +1,88 @@
+"""The optimisers of a run: AdamW alone, or Muon for the convolutions' kernels and AdamW for the rest.
+
+Muon (Jordan et al. 2024) steps along the orthogonalised momentum of each weight matrix. It is torch's, which takes
+matrices: it gets each kernel and its gradient as a matrix of one row an output channel, in the kernel's own memory.
+"""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from training.config import OptimiserConfig
+
+_MIN_CHANNELS = 8  # of a kernel that Muon takes; of less, orthogonalising makes noise
+
+
+class Optimisers:
+    """All trainable parameters of `net`, under one schedule. Gradients are zeroed in place, never set to None."""
+
+    def __init__(self, net: nn.Module, config: OptimiserConfig) -> None:
+        kernels = list(_hidden_kernels(net)) if config.kind == "muon" else []
+        taken = {id(kernel) for kernel in kernels}
+        trained = [parameter for parameter in net.parameters() if parameter.requires_grad]
+        rest = [parameter for parameter in trained if id(parameter) not in taken]
+        for parameter in trained:
+            parameter.grad = torch.zeros_like(parameter)
+        self.each: list[torch.optim.Optimizer] = [
+            torch.optim.AdamW(rest, lr=config.lr, weight_decay=config.weight_decay)
+        ]
+        self._rates = [config.lr]
+        if kernels:
+            matrices = [_matrix_of(kernel) for kernel in kernels]
+            # The rate counts as AdamW's does: a step changes the weights by 0.2 of it in the root mean square.
+            muon = torch.optim.Muon(
+                matrices, lr=config.muon_lr, weight_decay=config.weight_decay, adjust_lr_fn="match_rms_adamw"
+            )
+            self.each.append(muon)
+            self._rates.append(config.muon_lr)
+
+    def set_rates(self, factor: float) -> None:
+        """Let the next step have the learning rates times `factor`."""
+        for optimiser, rate in zip(self.each, self._rates, strict=True):
+            for group in optimiser.param_groups:
+                group["lr"] = rate * factor
+
+    def zero_grad(self) -> None:
+        """Begin to sum gradients anew."""
+        for optimiser in self.each:
+            optimiser.zero_grad(set_to_none=False)
+
+    def moments(self) -> dict[str, Tensor]:
+        """What the optimisers remember, by a name that `restore` knows."""
+        return {
+            f"{place}.{number}.{key}": tensor
+            for place, optimiser in enumerate(self.each)
+            for number, moments in optimiser.state_dict()["state"].items()
+            for key, tensor in moments.items()
+        }
+
+    def restore(self, moments: dict[str, Tensor]) -> None:
+        """Remember again what `moments` told."""
+        states = [optimiser.state_dict() for optimiser in self.each]
+        for name, tensor in moments.items():
+            place, number, key = name.split(".")
+            states[int(place)]["state"].setdefault(int(number), {})[key] = tensor
+        for optimiser, state in zip(self.each, states, strict=True):
+            optimiser.load_state_dict(state)
+
+
+def _hidden_kernels(net: nn.Module) -> Iterator[nn.Parameter]:
+    """The kernels of all convolutions but the head and those of few channels."""
+    for name, module in net.named_modules():
+        is_convolution = isinstance(module, nn.Conv2d | nn.ConvTranspose2d)
+        if is_convolution and name != "head" and min(module.weight.shape[:2]) >= _MIN_CHANNELS:
+            yield module.weight
+
+
+def _matrix_of(kernel: nn.Parameter) -> nn.Parameter:
+    """The kernel as a matrix that shares its memory, and its gradient's. The order of the columns is all one."""
+    matrix = nn.Parameter(_flat(kernel.detach()))
+    matrix.grad = _flat(kernel.grad) if kernel.grad is not None else None
+    return matrix
+
+
+def _flat(tensor: Tensor) -> Tensor:
+    """View (O, I, H, W), in either memory format, as (O, I·H·W)."""
+    in_memory_order = tensor if tensor.is_contiguous() else tensor.permute(0, 2, 3, 1)
+    return in_memory_order.view(len(tensor), -1)

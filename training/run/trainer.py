@@ -1,0 +1,240 @@
+"""A training run from its first step to its report: validation, watching, records, checkpoints."""
+
+import itertools
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from shared.net.architectures import count_parameters
+from shared.net.checkpoint import LoadedModel, Metadata, load_checkpoint, save_checkpoint
+from shared.net.device import resolve_precision
+from training.config import TrainingConfig
+from training.data.open import open_data
+from training.recipe.calibration import calibrate
+from training.recipe.curriculum import phase_name
+from training.recipe.distributed import Processes, part_of_step
+from training.recipe.loop import TrainingRun
+from training.recipe.provenance import describe_config
+from training.recipe.schedule import loss_weights
+from training.run.display import Display
+from training.run.interruption import Interruption
+from training.run.journal import Journal, read_records
+from training.run.monitor import Monitor
+from training.run.report import write_report
+from training.run.state import STATE_NAME, TrainingState, changed_versions, restore, save_state
+from training.run.watch import CollapseWatch, EarlyStopping
+
+_CALIBRATION = "calibration"  # what model.json calls it
+
+
+class Trainer:
+    """Trains by `config` in the folder `out`, from scratch, from the weights of `start`, or on from `state`.
+
+    `command` is recorded in the checkpoint. Raises `UsageError` or `ConfigurationError` for a config that cannot be
+    carried out here.
+    """
+
+    def __init__(
+        self,
+        config: TrainingConfig,
+        out: Path,
+        processes: Processes,
+        command: str,
+        start: LoadedModel | None = None,
+        state: TrainingState | None = None,
+    ) -> None:
+        if config.threads is not None:
+            torch.set_num_threads(config.threads)
+        self.config = config
+        self.out = out
+        self.processes = processes
+        self.command = command
+        settings = config.optimiser
+        source = open_data(
+            config.data,
+            seed=config.seed,
+            batch_size=part_of_step(settings.batch_size, settings.accumulation, processes.world_size),
+            device=processes.device,
+            rank=processes.rank,
+            world_size=processes.world_size,
+        )
+        self.run = TrainingRun(config, source, processes, start)
+        self.monitor = Monitor(source, processes, config.precision)
+        self.watch = CollapseWatch(config.watch)
+        self.stopping = EarlyStopping(config.validation)
+        self.started_from = _origin(start)
+        self.display = Display(config, silent=not processes.is_first)
+        self._stretch_start = (0, 0.0)  # images and clock at the start of training or after the last validation
+        if state is not None:
+            restore(state, self.run, self.watch, self.stopping)
+            self.started_from = state.started_from
+            for line in changed_versions(state):
+                self.display.say(f"note: this run began with other versions: {line}")
+
+    def train(self) -> bool:
+        """Train until the budget is spent or early stopping ends it; False where a signal ended it before.
+
+        Raises `TrainingCollapsed`.
+        """
+        run, out = self.run, self.out
+        out.mkdir(parents=True, exist_ok=True)
+        self.display.say(
+            f"{self.config.name}: {count_parameters(run.net):,} parameters on {self._where()}, checkpoint in {out}"
+        )
+        validated = run.position.images
+        with Interruption() as interruption, self.display, self._journal() as journal:
+            run.stop_asked = interruption.asked
+            if run.fit_likelihood():
+                count = self.config.likelihood.histograms
+                self.display.say(f"what pixels say for a dot: fitted on {count:,} simulated histograms")
+            self._begin_stretch()
+            validate_at = self._next_validation()
+            for _ in () if self.stopping.is_over else run.steps():  # over already: a resumed run
+                self.display.step(run.position, run.done, self._images_per_second())
+                if self.watch.is_due(run.position.images):
+                    self._look()
+                if (run.position.seconds >= validate_at) if validate_at else run.at_epoch_end:
+                    self._validate(journal)
+                    validated, validate_at = run.position.images, self._next_validation()
+                    if self.stopping.is_over:
+                        self.display.say(f"no better Dice in {self.stopping.waited} validations: training ends here")
+                        break
+            if run.stopped:
+                self._save_state()
+                self.display.say(
+                    f"stopped by {interruption.signal_name or 'another process'} after {run.position.images:,} images; "
+                    f"go on with: python -m training.train --resume {out}"
+                )
+                return False
+            if run.position.images > validated:
+                self._validate(journal)
+        if self.processes.is_first:
+            self._calibrate()
+            self._report()
+        return True
+
+    def _journal(self) -> "Journal | _NoJournal":
+        return Journal(self.out, self.run.position.images) if self.processes.is_first else _NoJournal()
+
+    def _next_validation(self) -> float:
+        """In seconds of the run; 0 where the end of the epoch decides."""
+        every = self.config.validation.every_minutes
+        return self.run.position.seconds + every * 60 if every else 0.0
+
+    def _look(self) -> None:
+        means = self.run.take_means(of_watch=True)
+        clean_dice = self.monitor.clean_dice(self.run.average.net, self.config.watch.batches)
+        self.watch.look(self.run.position.images, means["total"], means["foreground"], clean_dice)
+
+    def _validate(self, journal: "Journal | _NoJournal") -> None:
+        """Score the averaged weights, write the record, and save what is to be kept."""
+        run = self.run
+        speed = self._images_per_second()
+        weights = loss_weights(self.config.loss, run.done, run.position.epoch)
+        means = run.take_means()
+        net = run.finished_net()
+        record: dict[str, Any] = {
+            "epoch": run.position.epoch,
+            "phase": phase_name(self.config.curriculum, run.position.epoch),
+            "images": run.position.images,
+            "minutes": round(run.position.seconds / 60, 2),
+            "lr": run.learning_rate,
+            "beta": weights.beta,
+            "gamma": weights.gamma,
+            "loss": means.pop("total"),
+            **means,
+            **self.monitor.scores(net),
+            "images_per_second": round(speed, 1),
+            "peak_memory_mib": self._peak_memory_mib(),
+        }
+        is_best = self.stopping.is_best(record["val_dice"])
+        if self.processes.is_first and (is_best or self.config.validation.keep == "last"):
+            save_checkpoint(self.out, net, self._describe(record), half=True)
+        journal.write(record)
+        self.display.validated(record)
+        self._save_state()
+        self._begin_stretch()
+
+    def _save_state(self) -> None:
+        self.run.pool_tallies()
+        if self.processes.is_first:
+            save_state(self.out / STATE_NAME, self.run, self.watch, self.stopping, self.started_from)
+
+    def _calibrate(self) -> None:
+        """Calibrate the weights that were kept, once."""
+        model = load_checkpoint(self.out, self.processes.device)
+        batch_size = self.config.optimiser.batch_size // self.config.optimiser.accumulation
+        count = -(-self.config.calibration.images // batch_size)
+        if not count or _CALIBRATION in model.metadata.training:
+            return
+        dtype = resolve_precision(self.config.precision, self.processes.device)
+        found = calibrate(model.net, itertools.islice(self.run.source.calibration(), count), dtype)
+        training = model.metadata.training | {_CALIBRATION: asdict(found)}
+        save_checkpoint(self.out, model.net, replace(model.metadata, training=training), half=True)
+        self.display.say(
+            f"calibrated on {found.images} held-out samples: logits × {found.slope:.3f} {found.offset:+.3f}"
+        )
+
+    def _report(self) -> None:
+        """The pictures, of the weights that were kept."""
+        alone = Processes(self.processes.device)
+        monitor = Monitor(self.run.source, alone, self.config.precision)
+        net = load_checkpoint(self.out, alone.device).net
+        records = read_records(self.out / "metrics.jsonl")
+        paths = write_report(self.out / "plots", self.config, records, net, monitor)
+        self.display.say(f"pictures: {', '.join(str(path) for path in paths)}")
+
+    def _describe(self, record: dict[str, Any]) -> Metadata:
+        model, position = self.config.model, self.run.position
+        return Metadata(
+            architecture=model.architecture,
+            arguments=dict(model.arguments),
+            data_definition=self.run.data_definition,
+            training={
+                "command": self.command,
+                "config": describe_config(self.config),
+                "epoch": position.epoch,
+                "images": position.images,
+                "minutes": round(position.seconds / 60, 1),
+                "device": self._where(),
+                "started_from": self.started_from,
+            },
+            metrics={"monitor": record},
+        )
+
+    def _begin_stretch(self) -> None:
+        self._stretch_start = (self.run.position.images, time.monotonic())
+
+    def _images_per_second(self) -> float:
+        images, clock = self._stretch_start
+        return (self.run.position.images - images) / max(time.monotonic() - clock, 1e-9)
+
+    def _peak_memory_mib(self) -> int | None:
+        device = self.processes.device
+        return torch.cuda.max_memory_allocated(device) >> 20 if device.type == "cuda" else None
+
+    def _where(self) -> str:
+        device, count = self.processes.device, self.processes.world_size
+        name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+        return name if count == 1 else f"{count} × {name}"
+
+
+class _NoJournal:
+    """What the other processes write: nothing."""
+
+    def write(self, record: dict[str, Any]) -> None:
+        """Nothing."""
+
+    def __enter__(self) -> "_NoJournal":
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        return None
+
+
+def _origin(start: LoadedModel | None) -> dict[str, Any] | None:
+    """The weights that a run started from: their hash, and how they were trained in turn."""
+    return None if start is None else {"sha256": start.sha256, "training": start.metadata.training}

@@ -1,9 +1,0 @@
-"""Scenes and noise of dotblob-v1 made in batches on the training device, in torch.
-
-`shared.synth` is the reference in numpy, one sample at a time; the distributions are the same, the samples of a seed
-are others. The scenes of a seed are the same on every device up to rounding, the pixels' noise is each device's own.
-"""
-
-from training.synthesis.batch import SyntheticBatch, standardise_batch, synthesise_batch, training_pairs
-
-__all__ = ["SyntheticBatch", "standardise_batch", "synthesise_batch", "training_pairs"]
