@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from admin.domain.progress import Installation, Progress
+from admin.domain.progress import Fleet, Progress
 from admin.domain.roles import Role
 from admin.web.delivery.limits import MAX_IMAGES
 from shared.db.model_registry import Model as RegisteredModel
@@ -25,26 +25,26 @@ Share = Annotated[float, Field(ge=0, le=1)]
 JobName = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\u0000-\u001f\u007f]*$")]
 
 
-class _Given(BaseModel):
+class _Response(BaseModel):
     """What the API gives."""
 
     model_config = ConfigDict(frozen=True, json_schema_serialization_defaults_required=True)
 
 
-class _Taken(BaseModel):
+class _Request(BaseModel):
     """What the API takes: a name that it does not know is a mistake, not something to pass over."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class FieldProblem(_Given):
+class FieldProblem(_Response):
     """What is wrong with one value of a request."""
 
     field: str
     reason: str
 
 
-class Problem(_Given):
+class Problem(_Response):
     """An error, as RFC 9457 has it."""
 
     title: str
@@ -53,7 +53,7 @@ class Problem(_Given):
     fields: list[FieldProblem] = Field(default=[], description="The values that do not fit.")
 
 
-class Counts(_Given):
+class Counts(_Response):
     """How many images of a job are in which state."""
 
     total: int
@@ -64,7 +64,7 @@ class Counts(_Given):
     cancelled: int
 
 
-class Job(_Given):
+class Job(_Response):
     """A job."""
 
     id: str
@@ -106,7 +106,7 @@ class Job(_Given):
         )
 
 
-class Item(_Given):
+class Item(_Response):
     """One image of a job. Scores are null until it succeeded, `dice` and `iou` where its truth is not known."""
 
     id: str
@@ -139,21 +139,21 @@ class Item(_Given):
         return cls(**values, finished_at=time_or_none(item.finished_at), files=files)
 
 
-class Jobs(_Given):
+class Jobs(_Response):
     """A page of jobs, the newest first."""
 
     jobs: list[Job]
     next: str | None = Field(description="The `before` of the next page; null on the last.")
 
 
-class Items(_Given):
+class Items(_Response):
     """A page of a job's images, by number."""
 
     items: list[Item]
     next: int | None = Field(description="The `after` of the next page; null on the last.")
 
 
-class Model(_Given):
+class Model(_Response):
     """A published model."""
 
     sha256: str
@@ -173,13 +173,13 @@ class Model(_Given):
         )
 
 
-class Models(_Given):
+class Models(_Response):
     """The published models, the newest first; where none is active, new jobs get each worker's own."""
 
     models: list[Model]
 
 
-class Worker(_Given):
+class Worker(_Response):
     """A worker process, as it last said that it lives."""
 
     id: str
@@ -207,7 +207,7 @@ class Worker(_Given):
         )
 
 
-class Workers(_Given):
+class Workers(_Response):
     """The workers that were seen within a minute, the oldest first, and what they do together."""
 
     workers: list[Worker]
@@ -217,7 +217,7 @@ class Workers(_Given):
     @classmethod
     def of(cls, workers: Sequence[WorkerRecord]) -> Self:
         """Return workers as the API gives them."""
-        together = Installation.of(workers)
+        together = Fleet.of(workers)
         return cls(
             workers=[Worker.of(worker) for worker in workers],
             images_per_second=together.images_per_second,
@@ -225,7 +225,7 @@ class Workers(_Given):
         )
 
 
-class Me(_Given):
+class Me(_Response):
     """Whose token it is, and what it may do."""
 
     account: str
@@ -234,14 +234,14 @@ class Me(_Given):
     expires_at: Time | None
 
 
-class JobsPage(_Taken):
+class JobsPage(_Request):
     """Which page of jobs."""
 
     limit: int = Field(default=50, ge=1, le=MAX_PAGE_SIZE)
     before: UUID | None = Field(default=None, description="`next` of the page before.")
 
 
-class ItemsPage(_Taken):
+class ItemsPage(_Request):
     """Which page of a job's images."""
 
     limit: int = Field(default=100, ge=1, le=MAX_PAGE_SIZE)
@@ -249,7 +249,7 @@ class ItemsPage(_Taken):
     state: ItemStatus | None = None
 
 
-class Name(_Taken):
+class Name(_Request):
     """The name of a new job."""
 
     name: JobName = "upload"
@@ -267,7 +267,7 @@ class Upload(Name):
     )
 
 
-class Synthetic(_Taken):
+class Synthetic(_Request):
     """A job of generated images; what is null is drawn for each of them."""
 
     name: JobName = "synthetic"

@@ -54,7 +54,7 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class Installation:
+class Fleet:
     """What all workers do together; None stands for not known."""
 
     workers: int
@@ -62,7 +62,7 @@ class Installation:
     share: float | None  # of the bare model's speed, over the workers that know both
 
     @classmethod
-    def of(cls, workers: Sequence[Worker]) -> "Installation":
+    def of(cls, workers: Sequence[Worker]) -> "Fleet":
         """Return the sum over these workers."""
         speeds = [worker.performance for worker in workers]
         rates = [speed.images_per_second for speed in speeds if speed.images_per_second is not None]

@@ -7,7 +7,7 @@ from flask import Blueprint, abort, flash, make_response, redirect, render_templ
 from flask.typing import ResponseReturnValue
 
 from admin.domain import queries
-from admin.domain.progress import Installation, Progress
+from admin.domain.progress import Fleet, Progress
 from admin.web.context import meter, services
 from admin.web.delivery.download import results_zip
 from shared.errors import IllegalTransition, UsageError
@@ -99,7 +99,7 @@ def _jobs_view() -> dict[str, object]:
         "rows": rows,
         "before": before,
         "workers": workers,
-        "installation": Installation.of(workers),
+        "fleet": Fleet.of(workers),
         # New jobs may come at any time on the first page; older pages only change while something runs.
         "poll_seconds": 1 if any(row.is_open for row in rows) else 5 if before is None else None,
     }

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from admin.domain.progress import Installation, Progress, ProgressMeter
+from admin.domain.progress import Fleet, Progress, ProgressMeter
 from shared.jobs.records import Job, Performance, Worker
 from shared.jobs.state import ItemCounts, JobKind, JobStatus
 
@@ -73,12 +73,12 @@ def test_without_a_rate_nobody_knows_the_time_left(read: Read) -> None:
 
 
 def test_the_installation_is_the_sum_of_its_workers() -> None:
-    def together(*speeds: Performance) -> Installation:
-        return Installation.of([Worker("w", "w", "cpu", "", 0, 0, 0, 0, speed) for speed in speeds])
+    def together(*speeds: Performance) -> Fleet:
+        return Fleet.of([Worker("w", "w", "cpu", "", 0, 0, 0, 0, speed) for speed in speeds])
 
-    assert together() == Installation(0, None, None)
-    assert together(Performance()) == Installation(1, None, None)
-    assert together(Performance(60, 80, "infer"), Performance(30, 40, "store")) == Installation(2, 90, 0.75)
+    assert together() == Fleet(0, None, None)
+    assert together(Performance()) == Fleet(1, None, None)
+    assert together(Performance(60, 80, "infer"), Performance(30, 40, "store")) == Fleet(2, 90, 0.75)
     # One that has not measured its model counts for the rate alone.
-    assert together(Performance(60, 80, "infer"), Performance(10)) == Installation(2, 70, 0.75)
-    assert together(Performance(0, 80)) == Installation(1, 0, 0)
+    assert together(Performance(60, 80, "infer"), Performance(10)) == Fleet(2, 70, 0.75)
+    assert together(Performance(0, 80)) == Fleet(1, 0, 0)
