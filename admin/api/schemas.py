@@ -2,14 +2,15 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Self
+from typing import Annotated, Any, Self, TypeVar
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from admin.domain.progress import Fleet, Progress
 from admin.domain.roles import Role
 from admin.web.delivery.limits import MAX_IMAGES
+from shared.db.measurements import MEASUREMENTS, Measurement
 from shared.db.model_registry import Model as RegisteredModel
 from shared.flows.synthetic import MAX_DOTS, MAX_JITTER, MAX_SEED
 from shared.images.scale import MAX_SCALE, MIN_SCALE
@@ -35,6 +36,9 @@ class _Request(BaseModel):
     """What the API takes: a name that it does not know is a mistake, not something to pass over."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+_Model = TypeVar("_Model", bound=_Response)
 
 
 class FieldProblem(_Response):
@@ -106,8 +110,20 @@ class Job(_Response):
         )
 
 
+def _with_measurements(model: type[_Model]) -> type[_Model]:
+    """Give a response a field for each measurement that is declared."""
+    declared: dict[str, Any] = {name: _field(measurement) for name, measurement in MEASUREMENTS.items()}
+    return create_model(model.__name__, __base__=model, __doc__=model.__doc__, __module__=__name__, **declared)
+
+
+def _field(measurement: Measurement) -> tuple[Any, Any]:
+    value = Annotated[float, Field(ge=measurement.minimum, le=measurement.maximum)]
+    return value | None, Field(description=measurement.description)
+
+
+@_with_measurements
 class Item(_Response):
-    """One image of a job. Scores are null until it succeeded, `dice` and `iou` where its truth is not known."""
+    """One image of a job. What is measured is null until it succeeded, and against a truth that is not known."""
 
     id: str
     job_id: str
@@ -122,11 +138,6 @@ class Item(_Response):
     seconds: float | None
     width: int | None = Field(description="px")
     height: int | None = Field(description="px")
-    foreground: Share | None = Field(description="Share of the mask's pixels that are set.")
-    confidence: Share | None
-    trust: Share | None = Field(description="The Dice that the network expects of its mask.")
-    dice: Share | None
-    iou: Share | None
     model: str | None
     threshold: float | None
     files: list[str] = Field(description="What `/items/{item_id}/files/{file}` can give.")
