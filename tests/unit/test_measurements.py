@@ -11,7 +11,7 @@ from shared.db.tables import ItemRow
 from shared.flows.results import RESULT_COLUMNS
 from shared.jobs.records import Item, Success
 
-README = Path(__file__).parents[3] / "README.md"
+README = Path(__file__).parents[2] / "README.md"
 SHARE = Measurement("Share", "part of the whole", digits=2, minimum=0, maximum=1)
 
 
