@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, ConfigDict, Field
 
+from admin.api.measured import with_measurements
 from admin.domain.progress import Fleet, Progress
 from admin.domain.roles import Role
 from admin.web.delivery.limits import MAX_IMAGES
-from shared.db.measurements import MEASUREMENTS, Measurement
 from shared.db.model_registry import Model as RegisteredModel
 from shared.flows.synthetic import MAX_DOTS, MAX_JITTER, MAX_SEED
 from shared.images.scale import MAX_SCALE, MIN_SCALE
@@ -36,9 +36,6 @@ class _Request(BaseModel):
     """What the API takes: a name that it does not know is a mistake, not something to pass over."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-_Model = TypeVar("_Model", bound=_Response)
 
 
 class FieldProblem(_Response):
@@ -110,18 +107,7 @@ class Job(_Response):
         )
 
 
-def _with_measurements(model: type[_Model]) -> type[_Model]:
-    """Give a response a field for each measurement that is declared."""
-    declared: dict[str, Any] = {name: _field(measurement) for name, measurement in MEASUREMENTS.items()}
-    return create_model(model.__name__, __base__=model, __doc__=model.__doc__, __module__=__name__, **declared)
-
-
-def _field(measurement: Measurement) -> tuple[Any, Any]:
-    value = Annotated[float, Field(ge=measurement.minimum, le=measurement.maximum)]
-    return value | None, Field(description=measurement.description)
-
-
-@_with_measurements
+@with_measurements
 class Item(_Response):
     """One image of a job. What is measured is null until it succeeded, and against a truth that is not known."""
 
