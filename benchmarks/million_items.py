@@ -28,6 +28,7 @@ from benchmarks.measure import Effort, Row, command
 from devservers import postgres_server
 from shared.config import load_settings
 from shared.db.database import Database
+from shared.db.measurements import MEASUREMENTS, NEED_TRUTH
 from shared.db.migrate import migrate
 from shared.db.tables import new_id
 from shared.jobs.state import JobKind, JobStatus
@@ -51,7 +52,7 @@ _SHARDS = """
 _ITEMS = """
     INSERT INTO items (id, job_id, shard_id, number, path, source_key, source_bytes, state, attempts, suspect, token,
         lease_until, worker, error_code, error, finished_at, seconds, width, height, mask_key, probability_key,
-        foreground, confidence, trust, model, threshold, preprocessing, code_version)
+        model, threshold, preprocessing, code_version, {measurements})
     SELECT id, '{job}', '{ids}' || 100000000000 + i / {shard}, i, 'folder/image-' || i || '.png',
         'jobs/{job}/source/' || id || '.png', 300000, state, CASE state WHEN 'pending' THEN 0 ELSE 1 END, false,
         CASE state WHEN 'running' THEN id END, CASE state WHEN 'running' THEN {now} + 86400 END,
@@ -62,13 +63,14 @@ _ITEMS = """
         CASE WHEN done THEN 512 END, CASE WHEN done THEN 512 END,
         CASE WHEN done THEN 'jobs/{job}/mask/' || id || '.png' END,
         CASE WHEN done THEN 'jobs/{job}/prob/' || id || '.png' END,
-        CASE WHEN done THEN 0.31 END, CASE WHEN done THEN 0.97 END, CASE WHEN done THEN 0.95 END,
         CASE WHEN done THEN '{model}' END, CASE WHEN done THEN 0.5 END,
-        CASE WHEN done THEN 'standardise-1' END, CASE WHEN done THEN '1.0' END
+        CASE WHEN done THEN 'standardise-1' END, CASE WHEN done THEN '1.0' END, {measured}
     FROM (SELECT i, '{ids}' || 100000000000 + i AS id, state, state = 'succeeded' AS done,
                  state IN ('succeeded', 'failed') AS ended
           FROM (SELECT i, {state_of} AS state FROM generate_series(0, {items} - 1) AS i) AS drawn) AS drawn
 """
+# Each the largest that it can be.
+_MEASURED = {name: each.maximum or 1.0 for name, each in MEASUREMENTS.items() if name not in NEED_TRUTH}
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,8 @@ def fill(database: Database, job: Filled, *, name: str = "filled") -> str:
         "finished": f"{now} - 1800" if job.state.is_final else "NULL",
         "items": job.items,
         "fails": job.fails,
+        "measurements": ", ".join(_MEASURED),
+        "measured": ", ".join(f"CASE WHEN done THEN {value} END" for value in _MEASURED.values()),
         "state_of": _STATE.format(ended=job.ended, running=job.running, fails=job.fails),
     }
     with database.write() as connection:

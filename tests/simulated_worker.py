@@ -10,10 +10,11 @@ from shared.errors import ImageError
 from shared.images.codec import DecodeLimits, decode, encode_grey, encode_mask, encode_probability
 from shared.images.heatmap import display_grey
 from shared.images.metrics import dice, expected_dice, iou
-from shared.jobs.records import ClaimedItem, Failure, Outcome, Success
+from shared.jobs.records import ClaimedItem, Failure, Outcome
 from shared.services import Services
 from shared.store import keys
 from shared.synth import synthesise
+from tests.outcomes import success
 
 NAME = "simulated:1"
 MODEL = "5e" * 32
@@ -62,8 +63,8 @@ def outcome(services: Services, item: ClaimedItem) -> Outcome:
     services.store.put(keys.probability(item.job_id, item.id), encode_probability(probability))
     if truth is not None:
         synthetic |= {"dice": dice(mask, truth), "iou": iou(mask, truth)}
-    return Success(
-        item_id=item.id,
+    return success(
+        item.id,
         width=grey.shape[1],
         height=grey.shape[0],
         mask_key=keys.mask(item.job_id, item.id),
@@ -72,9 +73,6 @@ def outcome(services: Services, item: ClaimedItem) -> Outcome:
         confidence=0.94,
         trust=expected_dice(probability / np.float32(255), mask),
         model=MODEL,
-        threshold=0.5,
-        preprocessing="standardise-v1",
-        code_version="0.1.0",
         seconds=0.25,
-        **synthetic,  # type: ignore[arg-type]
+        **synthetic,
     )

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.db.measurements import Measurements
 from shared.errors import (
     ConfigurationError,
     ImageError,
@@ -26,7 +27,6 @@ from shared.errors import (
 )
 from shared.images.codec import encode_grey, encode_mask, encode_probability
 from shared.images.decoded import DecodedImage, Pixels
-from shared.images.metrics import dice, iou
 from shared.images.normalise import PREPROCESSING_VERSION, standardise
 from shared.images.resample import resample, scaled
 from shared.jobs.records import ClaimedItem, Failure, Outcome, Success
@@ -38,7 +38,7 @@ from shared.version import code_version
 from worker import metrics
 from worker.batcher import Levels, Submit
 from worker.leases import ClaimOver, HeldClaim
-from worker.levels import Measured, count_levels, foreground_from
+from worker.measuring import compare, foreground_from, histogram, measure
 from worker.memory import PixelBudget
 from worker.models import ReadyModel
 from worker.windows import WHOLE_PIXELS, Windows
@@ -224,7 +224,9 @@ class ItemProcessor:
         # Mask and measurements come from the levels that are stored, so that whoever reads them finds the same.
         job, threshold = item.job_id, model.threshold
         mask = levels >= foreground_from(threshold)
-        measured = Measured.of(count_levels(levels), threshold)
+        measured = measure(histogram(levels), threshold)
+        if source.truth is not None:
+            measured = compare(measured, mask, source.truth)
         mask_key, probability_key = keys.mask(job, item.id), keys.probability(job, item.id)
         with metrics.ENCODE.time():
             objects = {probability_key: encode_probability(levels), mask_key: encode_mask(mask)}
@@ -236,13 +238,7 @@ class ItemProcessor:
         success = _success(
             item, model, held.claim.scale, measured, (mask.shape[0], mask.shape[1]), source.note, started
         )
-        return replace(
-            success,
-            source_key=source_key,
-            truth_key=truth_key,
-            dice=None if source.truth is None else dice(mask, source.truth),
-            iou=None if source.truth is None else iou(mask, source.truth),
-        )
+        return replace(success, source_key=source_key, truth_key=truth_key)
 
     def _put(self, objects: Mapping[str, bytes], held: HeldClaim) -> None:
         """Store them: at once where few images are in work, whose sender waits for a single round trip.
@@ -272,7 +268,7 @@ def _success(
     item: ClaimedItem,
     model: ReadyModel,
     scale: float,
-    measured: Measured,
+    measured: Measurements[float],
     shape: tuple[int, int],
     note: str | None,
     started: float,

@@ -17,6 +17,7 @@ from threading import BoundedSemaphore
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.db.measurements import Measurements
 from shared.images import scratch
 from shared.images.decoded import DecodeLimits
 from shared.images.large import PixelFile, decode_to_file
@@ -27,7 +28,7 @@ from shared.net.bands import BandStitcher
 from shared.net.tiling import TILE_SIZE, TilePlan, plan_tiles
 from worker import metrics
 from worker.batcher import Levels, Submit
-from worker.levels import LEVELS, Measured, count_levels, foreground_from
+from worker.measuring import LEVELS, foreground_from, histogram, measure
 from worker.memory import PixelBudget
 
 WHOLE_PIXELS = 2048**2
@@ -46,7 +47,7 @@ class WindowedResult:
     width: int
     mask_png: bytes
     probability_png: bytes
-    measured: Measured
+    measured: Measurements[float]
     note: str | None
 
 
@@ -150,8 +151,8 @@ def _encoded(
     probability = PngStream(probability_png.write, height=height, width=width, bits=8)
     for band in bands:
         levels = np.rint(band).astype(np.uint8)
-        counts += count_levels(levels)
+        counts += histogram(levels)
         mask.add(levels >= first_foreground)
         probability.add(levels)
-    measured = Measured.of(counts, threshold)
+    measured = measure(counts, threshold)
     return WindowedResult(height, width, mask_png.getvalue(), probability_png.getvalue(), measured, note)

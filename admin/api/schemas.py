@@ -7,6 +7,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from admin.api.measured import with_measurements
 from admin.domain.progress import Fleet, Progress
 from admin.domain.roles import Role
 from admin.web.delivery.limits import MAX_IMAGES
@@ -106,8 +107,9 @@ class Job(_Response):
         )
 
 
+@with_measurements
 class Item(_Response):
-    """One image of a job. Scores are null until it succeeded, `dice` and `iou` where its truth is not known."""
+    """One image of a job. What is measured is null until it succeeded, and against a truth that is not known."""
 
     id: str
     job_id: str
@@ -122,11 +124,6 @@ class Item(_Response):
     seconds: float | None
     width: int | None = Field(description="px")
     height: int | None = Field(description="px")
-    foreground: Share | None = Field(description="Share of the mask's pixels that are set.")
-    confidence: Share | None
-    trust: Share | None = Field(description="The Dice that the network expects of its mask.")
-    dice: Share | None
-    iou: Share | None
     model: str | None
     threshold: float | None
     files: list[str] = Field(description="What `/items/{item_id}/files/{file}` can give.")

@@ -2,7 +2,11 @@
 
 from datetime import UTC, datetime
 
+from shared.db.measurements import MEASUREMENTS, NEED_TRUTH, Measurement
+from shared.jobs.records import Item
+
 NOTHING = "–"
+_MAX_DIGITS = 3  # after the point of a measurement
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 
@@ -63,9 +67,17 @@ def share(value: float | None) -> str:
     return NOTHING if value is None else f"{value * 100:.1f} %"
 
 
-def score(value: float | None) -> str:
-    """A score between 0 and 1 with three digits."""
-    return NOTHING if value is None else f"{value:.3f}"
+def measured(item: Item) -> list[tuple[Measurement, str]]:
+    """What was measured of an image, each with its value as text; what was measured against its truth comes first."""
+    names = sorted(MEASUREMENTS, key=lambda name: name not in NEED_TRUTH)
+    values = ((MEASUREMENTS[name], getattr(item, name)) for name in names)
+    return [(measurement, _value(measurement, value)) for measurement, value in values if value is not None]
+
+
+def _value(measurement: Measurement, value: float) -> str:
+    if measurement.as_percentage:
+        return share(value)
+    return f"{value:.{min(measurement.digits, _MAX_DIGITS)}f} {measurement.unit}".rstrip()
 
 
 def size(number: int | None) -> str:
@@ -81,6 +93,6 @@ def size(number: int | None) -> str:
 
 
 FILTERS = {
-    "ago": ago, "count": count, "duration": duration, "iso": iso, "rate": rate, "score": score, "share": share,
+    "ago": ago, "count": count, "duration": duration, "iso": iso, "measured": measured, "rate": rate, "share": share,
     "size": size, "utc": utc,
 }  # fmt: skip

@@ -21,7 +21,7 @@ from sqlalchemy.types import Double
 
 from shared.errors import ConfigurationError, DatabaseFull, DatabaseUnavailable
 
-SCHEMA_VERSION = "0006"
+SCHEMA_VERSION = max(path.name[1:5] for path in (Path(__file__).parent / "migrations" / "versions").glob("v*.py"))
 """Of the tables that this code works with: the newest of `shared.db.migrations`."""
 
 _BUSY_SECONDS = 30  # how long SQLite waits for another writer

@@ -26,6 +26,8 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from uuid_utils.compat import uuid7
 
+from shared.db.measurements import MEASUREMENTS
+
 UUID_TEXT = String(36)
 
 # Named constraints, so that migrations on PostgreSQL and SQLite can refer to them.
@@ -120,7 +122,15 @@ class ShardRow(Base):
     )
 
 
-class ItemRow(Base):
+class _MeasurementColumns:
+    """The columns of what is measured of an image, see `shared.db.measurements`; null until there is a result."""
+
+
+for _name in MEASUREMENTS:
+    setattr(_MeasurementColumns, _name, mapped_column(Double(), nullable=True))
+
+
+class ItemRow(_MeasurementColumns, Base):
     """One image of a job, with its claim and, in the end, its result."""
 
     __tablename__ = "items"
@@ -153,11 +163,6 @@ class ItemRow(Base):
     mask_key: Mapped[str | None] = mapped_column(Text)
     probability_key: Mapped[str | None] = mapped_column(Text)
     truth_key: Mapped[str | None] = mapped_column(Text)
-    foreground: Mapped[float | None]  # share of the mask's pixels that are set, 0 to 1
-    confidence: Mapped[float | None]  # mean of max(p, 1 − p) over the image, 0.5 to 1
-    trust: Mapped[float | None]  # Dice that the probability map expects of its own mask, 0 to 1
-    dice: Mapped[float | None]
-    iou: Mapped[float | None]
 
     # provenance
     model: Mapped[str | None] = mapped_column(String(64))  # sha256 of the weights

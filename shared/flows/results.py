@@ -16,6 +16,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, TextIO
 
+from shared.db.measurements import MEASUREMENTS
 from shared.errors import UsageError
 from shared.jobs.records import Item
 from shared.jobs.repository import Repository
@@ -23,8 +24,7 @@ from shared.jobs.state import ItemStatus, JobKind
 
 RESULTS_CSV = "results.csv"
 RESULT_COLUMNS = (
-    "path", "state", "error_code", "error", "width", "height",
-    "foreground", "confidence", "dice", "iou", "model", "seconds",
+    "path", "state", "error_code", "error", "width", "height", *MEASUREMENTS, "model", "seconds", "note",
 )  # fmt: skip
 
 _PAGE_ITEMS = 500
@@ -112,12 +112,10 @@ def result_row(item: Item) -> dict[str, str]:
         "error": item.error or "",
         "width": _whole(item.width),
         "height": _whole(item.height),
-        "foreground": _decimal(item.foreground, 6),
-        "confidence": _decimal(item.confidence, 4),
-        "dice": _decimal(item.dice, 4),
-        "iou": _decimal(item.iou, 4),
+        **{name: _decimal(getattr(item, name), of.digits) for name, of in MEASUREMENTS.items()},
         "model": item.model or "",
         "seconds": _decimal(item.seconds, 3),
+        "note": item.note or "",
     }
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
+from shared.db.measurements import Measurements
 from shared.errors import ItemErrorCode
 from shared.jobs.state import ItemCounts, ItemStatus, JobKind, JobStatus
 
@@ -75,7 +76,7 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class Success:
+class Success(Measurements[float]):
     """The result of an item whose objects are stored; the fields are columns of `ItemRow`, described there."""
 
     item_id: str
@@ -83,9 +84,6 @@ class Success:
     height: int
     mask_key: str
     probability_key: str
-    foreground: float
-    confidence: float
-    trust: float
     model: str
     threshold: float
     preprocessing: str
@@ -94,8 +92,6 @@ class Success:
     note: str | None = None
     source_key: str | None = None  # set for synthetic items, whose source the worker made
     truth_key: str | None = None
-    dice: float | None = None
-    iou: float | None = None
 
 
 @dataclass(frozen=True)
@@ -112,7 +108,7 @@ Outcome = Success | Failure
 
 
 @dataclass(frozen=True)
-class Item:
+class Item(Measurements[float | None]):
     """An item as it stands, for status, download and the admin; the fields are columns of `ItemRow`."""
 
     id: str
@@ -135,11 +131,6 @@ class Item:
     mask_key: str | None
     probability_key: str | None
     truth_key: str | None
-    foreground: float | None
-    confidence: float | None
-    trust: float | None
-    dice: float | None
-    iou: float | None
     model: str | None
     threshold: float | None
     preprocessing: str | None

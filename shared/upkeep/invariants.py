@@ -4,24 +4,24 @@ Each function yields one line for each thing that is wrong, and nothing for a ro
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, fields
 from typing import Any
 
+from shared.db.measurements import MEASUREMENTS
 from shared.errors import ItemErrorCode
+from shared.jobs.records import Success
 from shared.jobs.state import JOB_STEPS, ItemCounts, ItemStatus, JobStatus, closing_event
 from shared.store import keys
 
 _RESULT_KEYS = ("mask_key", "probability_key", "truth_key")
 _CLAIM = ("token", "lease_until")
-_SUCCEEDED_HAS = (
-    "finished_at", "seconds", "width", "height", "mask_key", "probability_key", "foreground", "confidence", "trust",
-    "model", "threshold", "preprocessing", "code_version",
-)  # fmt: skip
+_RESULT_HAS = tuple(field.name for field in fields(Success) if field.default is MISSING and field.name != "item_id")
 
 # What the columns of an item's state have to hold, and what they may not.
 _HAS: Mapping[ItemStatus, tuple[str, ...]] = {
     ItemStatus.PENDING: (),
     ItemStatus.RUNNING: (*_CLAIM, "worker"),
-    ItemStatus.SUCCEEDED: _SUCCEEDED_HAS,
+    ItemStatus.SUCCEEDED: ("finished_at", *_RESULT_HAS),
     ItemStatus.FAILED: ("error_code", "error"),
     ItemStatus.CANCELLED: ("finished_at",),
 }
@@ -54,6 +54,7 @@ def item_faults(row: Mapping[str, Any]) -> Iterator[str]:
         yield f"{state}, but has neither a source nor a synthesis"
     if state is ItemStatus.SUCCEEDED:
         yield from _key_faults(row)
+        yield from _measurement_faults(row)
 
 
 def attempts_faults(row: Mapping[str, Any], *, cap: int) -> Iterator[str]:
@@ -108,3 +109,9 @@ def _key_faults(row: Mapping[str, Any]) -> Iterator[str]:
     for column, key_of in fixed.items():
         if row[column] is not None and row[column] != key_of(row["job_id"], row["id"]):
             yield f"{column} is {row[column]!r}, which is not the item's own"
+
+
+def _measurement_faults(row: Mapping[str, Any]) -> Iterator[str]:
+    for name, measurement in MEASUREMENTS.items():
+        if row[name] is not None and not measurement.holds(row[name]):
+            yield f"{name} is {row[name]}, outside of {measurement.minimum} to {measurement.maximum}"

@@ -13,6 +13,7 @@ work that went on since the audit is not undone.
 import logging
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields
 from enum import StrEnum
 from typing import Any
 
@@ -22,6 +23,7 @@ from shared.db.database import Database, db_now
 from shared.db.tables import STAYS, ItemRow, JobRow, ShardRow
 from shared.errors import ItemErrorCode, UsageError
 from shared.jobs import shards
+from shared.jobs.records import Success
 from shared.jobs.repository import Repository
 from shared.jobs.state import ITEM_STEPS, JOB_STEPS, ItemEvent, ItemStatus, JobEvent
 from shared.store import ObjectInfo, ObjectStore, keys
@@ -34,11 +36,8 @@ log = logging.getLogger(__name__)
 _OBJECTS_AT_ONCE = 500
 # What a result leaves in an item's row, and a redone or lost one loses. A synthetic item's source is made anew.
 _NO_RESULT: Mapping[str, Any] = dict.fromkeys(
-    (
-        "mask_key", "probability_key", "truth_key", "width", "height", "foreground", "confidence", "trust", "dice",
-        "iou", "model", "threshold", "preprocessing", "code_version", "seconds", "note",
-    )
-)  # fmt: skip
+    field.name for field in fields(Success) if field.name not in ("item_id", "source_key")
+)
 _REDONE: Mapping[str, Any] = {"attempts": 0, "suspect": False, "worker": None, "finished_at": None}
 
 

@@ -21,8 +21,8 @@ from shared.queue.dispatch import Dispatcher
 from shared.queue.messages import ShardMessage, decode
 from shared.services import Services, connect
 from tests.integration.jobs.test_dispatch import taken_messages
+from tests.outcomes import all_succeed
 from tests.unit.jobs.bulk import large_job
-from tests.unit.jobs.outcomes import all_succeed
 
 WINDOW = 5  # of the settings in conftest.py
 

@@ -24,6 +24,7 @@ from shared.jobs.records import ClaimedItem, Failure, Outcome, Success
 from shared.services import Services, connect
 from shared.store import keys
 from shared.synth import synthesise
+from tests.outcomes import success
 
 Producer = Callable[..., Result]
 
@@ -132,9 +133,6 @@ def _success(services: Services, item: ClaimedItem, mask: np.ndarray, **values: 
     services.store.put(mask_key, encode_mask(mask))
     services.store.put(probability_key, encode_probability(mask.astype(np.uint8) * np.uint8(200)))
     dice = values["dice"]
-    return Success(
-        item_id=item.id, width=mask.shape[1], height=mask.shape[0], mask_key=mask_key,
-        probability_key=probability_key, foreground=float(mask.mean()), confidence=0.9, trust=0.8, model="a" * 64,
-        threshold=0.5, preprocessing="standardise-v1", code_version="0", seconds=0.5,
-        iou=None if dice is None else dice / (2 - dice), **values,
-    )  # type: ignore[arg-type, operator]  # fmt: skip
+    iou = None if dice is None else dice / (2 - dice)  # type: ignore[operator]
+    stored = {"width": mask.shape[1], "height": mask.shape[0], "mask_key": mask_key, "probability_key": probability_key}
+    return success(item.id, foreground=float(mask.mean()), iou=iou, **stored, **values)

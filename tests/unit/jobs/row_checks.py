@@ -9,8 +9,8 @@ from shared.db.database import Database
 from shared.db.tables import ItemRow, JobRow, ShardRow
 from shared.jobs.repository import Repository
 from shared.jobs.state import ITEM_STEPS, JOB_STEPS, ItemStatus, JobStatus
+from tests.outcomes import RESULT
 
-RESULT = ("mask_key", "probability_key", "width", "height", "foreground", "confidence", "trust", "model", "seconds")
 _REPAIRS = ("redo", "lose", "reopen")  # of `admin audit --repair`, which nothing here does
 _ITEM_STEPS, _JOB_STEPS = (
     {(source, step.target) for event, step in steps.items() if event not in _REPAIRS for source in step.sources}

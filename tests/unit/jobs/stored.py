@@ -11,7 +11,7 @@ from shared.jobs.records import NewItem, Success
 from shared.jobs.repository import Repository
 from shared.jobs.state import JobKind
 from shared.store import ObjectStore, keys
-from tests.unit.jobs.outcomes import failure, success
+from tests.outcomes import failure, success
 
 HEIGHT, WIDTH = 20, 30
 SOURCE = encode_grey(np.zeros((HEIGHT, WIDTH), np.uint8))

@@ -10,8 +10,8 @@ from shared.jobs.claims import Claims
 from shared.jobs.records import Claim
 from shared.jobs.repository import Repository
 from shared.jobs.state import ItemCounts, ItemStatus, JobStatus
+from tests.outcomes import all_succeed, failure, success
 from tests.unit.jobs.conftest import MakeJob
-from tests.unit.jobs.outcomes import all_succeed, failure, success
 
 
 def claimed(claims: Claims, shard_id: str, **options: bool) -> Claim:

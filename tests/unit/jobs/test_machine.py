@@ -26,8 +26,8 @@ from shared.db.database import Database
 from shared.errors import IllegalTransition, UsageError
 from shared.jobs.records import Claim, Outcome
 from shared.jobs.state import ItemStatus, JobStatus
+from tests.outcomes import failure, success
 from tests.unit.jobs import clock
-from tests.unit.jobs.outcomes import failure, success
 from tests.unit.jobs.world import MAX_ATTEMPTS, WINDOW, World
 
 # What a worker found for each image of a claim, in their order; no shard is larger.

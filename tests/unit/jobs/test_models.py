@@ -12,8 +12,8 @@ from shared.errors import UsageError
 from shared.jobs.claims import Claims
 from shared.jobs.repository import Repository
 from shared.store import ObjectStore, keys, open_store
+from tests.outcomes import failure
 from tests.unit.jobs.conftest import MakeJob
-from tests.unit.jobs.outcomes import failure
 
 SUMMARY: dict[str, Any] = {
     "architecture": "unet",

@@ -23,9 +23,9 @@ from shared.jobs.repository import Repository
 from shared.jobs.state import ItemStatus, JobStatus
 from shared.queue.dispatch import Dispatcher
 from shared.upkeep.reconciler import Reconciler
+from tests.outcomes import failure, success
 from tests.unit.jobs.conftest import MakeJob
 from tests.unit.jobs.memory_queue import MemoryQueue
-from tests.unit.jobs.outcomes import failure, success
 from tests.unit.jobs.row_checks import Rows, check_reading, check_rows
 
 MAX_ATTEMPTS = 3

@@ -6,8 +6,8 @@ from shared.jobs.claims import Claims
 from shared.jobs.records import NewItem
 from shared.jobs.repository import Repository
 from shared.jobs.state import ItemCounts, ItemStatus, JobKind, JobStatus
+from tests.outcomes import all_succeed, failure, success
 from tests.unit.jobs.conftest import MakeJob
-from tests.unit.jobs.outcomes import all_succeed, failure, success
 
 
 def finish(claims: Claims, shard_id: str, failing: int = 0) -> None:

@@ -23,9 +23,10 @@ from shared.flows.results import (
     write_results_csv,
 )
 from shared.jobs.claims import Claims
-from shared.jobs.records import Failure, Item, NewItem, Success
+from shared.jobs.records import Failure, Item, NewItem
 from shared.jobs.repository import Repository
 from shared.jobs.state import ItemStatus, JobKind
+from tests.outcomes import success
 
 # Few names, so that they fall together often.
 _name = st.lists(st.sampled_from(["a", "b", ".png", ".jpg", ".tif", " "]), min_size=1, max_size=6).map("".join)
@@ -109,15 +110,6 @@ def test_no_name_leads_out_of_the_folder(path: str) -> None:
         output_names(["fine.png", path])
 
 
-def _success(item_id: str, **values: object) -> Success:
-    defaults: dict[str, object] = {
-        "width": 640, "height": 480, "mask_key": f"m/{item_id}", "probability_key": f"p/{item_id}",
-        "foreground": 0.123456789, "confidence": 0.98765, "trust": 0.9, "model": "f" * 64, "threshold": 0.5,
-        "preprocessing": "standardise-v1", "code_version": "0", "seconds": 1.23456,
-    }  # fmt: skip
-    return Success(item_id=item_id, **defaults | values)  # type: ignore[arg-type]
-
-
 @pytest.fixture
 def job(tmp_path: Path) -> tuple[Repository, str]:
     """A job of four: succeeded, failed in the worker, failed while submitting, pending."""
@@ -136,7 +128,9 @@ def job(tmp_path: Path) -> tuple[Repository, str]:
     claim = claims.claim(shard_id, worker="w")
     assert claim is not None
     failure = Failure(items[1].id, ItemErrorCode.TRUNCATED, "ends early", 0.5)
-    claims.complete(claim, [_success(items[0].id, source_key="s/a", truth_key=None), failure])
+    measured = {"foreground": 0.123456789, "confidence": 0.98765, "trust": 0.87654}
+    succeeded = success(items[0].id, **measured, model="f" * 64, seconds=1.23456, note="first of 3 pages")
+    claims.complete(claim, [succeeded, failure])
     yield repository, job_id
     database.close()
 
@@ -147,7 +141,8 @@ def test_rows_carry_what_is_known(job: tuple[Repository, str]) -> None:
     assert all(tuple(row) == RESULT_COLUMNS for row in rows)
     assert rows[0] == {
         "path": "a.jpg", "state": "succeeded", "error_code": "", "error": "", "width": "640", "height": "480",
-        "foreground": "0.123457", "confidence": "0.9877", "dice": "", "iou": "", "model": "f" * 64, "seconds": "1.235",
+        "foreground": "0.123457", "confidence": "0.9877", "trust": "0.8765", "dice": "", "iou": "", "model": "f" * 64,
+        "seconds": "1.235", "note": "first of 3 pages",
     }  # fmt: skip
     assert [(row["state"], row["error_code"]) for row in rows[1:]] == [
         ("failed", "truncated"),

@@ -1,14 +1,17 @@
 import io
+import re
 from typing import Any
 
 import numpy as np
 import pytest
 from flask import Flask
+from markupsafe import escape
 from PIL import Image
 from sqlalchemy import update
 
 from admin.pages.pictures import FIGURE, THUMBNAIL, Picture, draw, placeholder
 from admin.web.context import DECODERS
+from shared.db.measurements import MEASUREMENTS
 from shared.db.tables import ItemRow
 from shared.errors import StoreUnavailable
 from shared.flows.submission import Source, submit_images
@@ -181,12 +184,25 @@ def test_the_page_shows_all_pictures_numbers_and_provenance(browser: Browser, it
         f"{item.dice:.3f}",
         f"{item.iou:.3f}",
         f"{item.trust:.3f}",
+        f"{item.confidence:.3f}",
+        f"{item.foreground * 100:.1f} %",
+        *(measurement.label for measurement in MEASUREMENTS.values()),
+        *(str(escape(measurement.explanation)) for measurement in MEASUREMENTS.values()),
         simulated_worker.MODEL,
         simulated_worker.NAME,
     ):
         assert value in page
     assert f"/items/{items[0].id}" in page
     assert f"/items/{items[2].id}" in page
+
+
+def test_a_thumbnail_has_the_measurements_that_say_so(browser: Browser, items: list[Item]) -> None:
+    gallery = browser.get(f"/jobs/{items[0].job_id}/items").text
+    captions = ["Dice", "conf.", "trust"]
+    for item in items:
+        values = [f"{item.dice:.3f}", f"{item.confidence:.3f}", f"{item.trust:.3f}"]
+        card = gallery.split(f'id="item-{item.id}"')[1].split("</dl>")[0]
+        assert re.findall("<dt>(.*?)</dt><dd>(.*?)</dd>", card) == list(zip(captions, values, strict=True))
 
 
 def test_the_first_and_the_last_have_one_neighbour(browser: Browser, items: list[Item]) -> None:

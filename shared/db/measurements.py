@@ -1,0 +1,80 @@
+"""What is measured of each image, declared once; docs/extending.md tells how to add to it.
+
+From a field of `Measurements` follow the column of `ItemRow`, the column of results.csv, the API's field with its
+description and range, the line on the item's page and in the gallery, what the audit asks for and the repair empties.
+The values are computed in `worker.measuring`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields
+from typing import Annotated, Generic, TypeVar, get_args, get_type_hints
+
+Value = TypeVar("Value", bound=float | None)
+"""What every result has: `float` of a result, `float | None` of an item, which may have none (yet)."""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """How a measurement is called, explained, written and checked."""
+
+    label: str
+    explanation: str  # a phrase that goes on after the label; its capital and full stop are added where it stands alone
+    digits: int  # after the point in results.csv; pages show fewer
+    unit: str = ""  # such as `px`
+    minimum: float | None = None
+    maximum: float | None = None
+    as_percentage: bool = False  # on pages, of a share of one; files and the API have the share itself
+    gallery: str | None = None  # its short caption under a thumbnail; None: it does not stand there
+
+    @property
+    def description(self) -> str:
+        """Return the explanation as a sentence, with the unit."""
+        unit = f", in {self.unit}" if self.unit else ""
+        return f"{self.explanation[0].upper()}{self.explanation[1:]}{unit}."
+
+    def holds(self, value: float) -> bool:
+        """Whether a value is one that this can have; NaN never is."""
+        above = -float("inf") if self.minimum is None else self.minimum
+        return above <= value <= (float("inf") if self.maximum is None else self.maximum)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurements(Generic[Value]):
+    """The measurements of one image. With a default: only where there is a truth to compare with."""
+
+    foreground: Annotated[
+        Value,
+        Measurement(
+            "Foreground", "share of the mask's pixels that are set", digits=6, minimum=0, maximum=1, as_percentage=True
+        ),
+    ]
+    confidence: Annotated[
+        Value,
+        Measurement(
+            "Confidence", "mean of max(p, 1 − p) over the image", digits=4, minimum=0.5, maximum=1, gallery="conf."
+        ),
+    ]
+    trust: Annotated[
+        Value,
+        Measurement(
+            "Trust", "Dice that the map expects of its own mask", digits=4, minimum=0, maximum=1, gallery="trust"
+        ),
+    ]
+    dice: Annotated[
+        float | None,
+        Measurement(
+            "Dice", "mask against truth, 2 |A ∩ B| / (|A| + |B|)", digits=4, minimum=0, maximum=1, gallery="Dice"
+        ),
+    ] = None
+    iou: Annotated[
+        float | None, Measurement("IoU", "mask against truth, |A ∩ B| / |A ∪ B|", digits=4, minimum=0, maximum=1)
+    ] = None
+
+
+MEASUREMENTS: Mapping[str, Measurement] = {
+    name: get_args(hint)[1] for name, hint in get_type_hints(Measurements, include_extras=True).items()
+}
+"""The declarations by the name of their field, in the order in which files and the API have them."""
+
+NEED_TRUTH = frozenset(field.name for field in fields(Measurements) if field.default is not MISSING)
+"""The names of those that only an image with a truth has; a result without one of the others is none."""

@@ -1,0 +1,38 @@
+import numpy as np
+import pytest
+
+from shared.db.measurements import MEASUREMENTS, NEED_TRUTH
+from shared.images.metrics import expected_dice
+from worker.measuring import compare, foreground_from, histogram, measure
+
+
+@pytest.mark.parametrize("threshold", [0.0, 0.2, 0.5, 128 / 255, 1.0, 1.1])
+@pytest.mark.parametrize("highest", [1, 40, 256])
+def test_measurements_from_counts_are_those_of_the_map(threshold: float, highest: int) -> None:
+    levels = np.random.default_rng(0).integers(0, highest, (120, 77), dtype=np.uint8)
+    probability = levels * np.float32(1 / 255)
+    mask = probability >= threshold
+    np.testing.assert_array_equal(levels >= foreground_from(threshold), mask)
+    measured = measure(histogram(levels), threshold)
+    assert measured.foreground == mask.mean()
+    assert measured.confidence == pytest.approx(np.maximum(probability, 1 - probability).mean(dtype=np.float64), 1e-6)
+    assert measured.trust == pytest.approx(expected_dice(probability, mask), 1e-6)
+
+
+@pytest.mark.parametrize("values", [(0,), (255,), (0, 255), (0, 1, 254, 255), (127, 128)])
+def test_no_measurement_leaves_its_range(values: tuple[int, ...]) -> None:
+    levels = np.resize(np.array(values, np.uint8), (37, 29))
+    mask = levels >= foreground_from(0.5)
+    measured = compare(measure(histogram(levels), 0.5), mask, ~mask)
+    for name, measurement in MEASUREMENTS.items():
+        assert measurement.holds(getattr(measured, name)), name
+
+
+def test_only_what_needs_a_truth_waits_for_it() -> None:
+    levels = np.eye(20, dtype=np.uint8) * 255
+    measured = measure(histogram(levels), 0.5)
+    assert {name for name, value in vars(measured).items() if value is None} == NEED_TRUTH
+    mask = levels > 0
+    compared = compare(measured, mask, mask)
+    assert (compared.dice, compared.iou) == (1.0, 1.0)
+    assert vars(compared) | dict.fromkeys(NEED_TRUTH) == vars(measured)
