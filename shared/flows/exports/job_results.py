@@ -11,7 +11,7 @@ from shared.store import ObjectStore
 
 
 class JobResults:
-    """The items of a job, and the names that their files get in every export alike."""
+    """The items of a job, the names that their files get in every export alike, and the store with their objects."""
 
     def __init__(self, repository: Repository, store: ObjectStore, job: Job) -> None:
         """Read the names of all items; about half a kilobyte of memory for each.

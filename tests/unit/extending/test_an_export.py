@@ -23,7 +23,12 @@ def _share(png: bytes) -> bytes:
 def _files(results: JobResults) -> Iterator[ExportFile]:
     for item, name in results.succeeded():
         yield StoredFile(f"shares/{name}.txt", item.mask_key or "", item.finished_at or 0.0, _share)
-    yield WrittenFile("list.txt", lambda: (f"{item.path} {item.state}".encode() for item in results.items()))
+    yield WrittenFile("list.txt", lambda: _lines(results))
+
+
+def _lines(results: JobResults) -> Iterator[bytes]:
+    for item in results.items():
+        yield f"{item.path} {item.state} {results.store.exists(item.mask_key or '')}".encode()
 
 
 EXPORT = Export("shares", "Shares of foreground", "shares/ and list.txt", _files, lambda job: job.counts.succeeded + 1)
@@ -44,7 +49,7 @@ def test_an_export_arrives_wherever_results_leave(house_copy: House, tmp_path: P
     for said in shown["help"].values():
         assert "[results|shares]" in said
         assert "shares: shares/ and list.txt." in said
-    files = {"shares/a.png.txt": "0.50", "list.txt": "a.jpg succeeded"}
+    files = {"shares/a.png.txt": "0.50", "list.txt": "a.jpg succeeded True"}
     assert shown["folder"] == shown["zip"] == files
     assert shown["file_name"].endswith("-shares.zip")
     assert shown["parameter"]["schema"]["enum"] == ["results", "shares"]
