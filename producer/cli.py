@@ -11,13 +11,16 @@ from typing import Any
 import click
 
 from producer import report
+from producer.collect import Destination, collect, destination_of
 from producer.display import Display, plural
 from producer.exits import EXIT_CODES_HELP, Commands, ExitCode, exit_code_of, on_interrupt
 from producer.submit import submit_paths
 from producer.summary import Summary, summarise
 from producer.watch import watch as watch_job
 from shared.config import load_settings
-from shared.errors import Retryable, UsageError
+from shared.errors import Retryable
+from shared.flows.exports.export import Export
+from shared.flows.exports.registry import DEFAULT, EXPORTS
 from shared.flows.lookup import find_job
 from shared.images.scale import checked_scale
 from shared.jobs.records import Job, Priority
@@ -31,6 +34,15 @@ _job_argument = click.argument("reference", metavar="JOB")
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
 _sheet_option = click.option(
     "--contact-sheet", "sheet", is_flag=True, help="Draw DIR/contact-sheet.png: input, truth, probability, mask, Dice."
+)
+_format_option = click.option(
+    "--format",
+    "export",
+    type=click.Choice(list(EXPORTS)),
+    default=DEFAULT.name,
+    show_default=True,
+    callback=lambda _context, _option, name: EXPORTS[name],
+    help="What to download. " + " ".join(f"{name}: {of.description}." for name, of in EXPORTS.items()),
 )
 
 
@@ -47,6 +59,7 @@ _priority_option = click.option(
 def _waiting_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         _json_option,
+        _format_option,
         click.option("--to", "folder", type=_FOLDER, metavar="DIR", help="Download the results to DIR (and wait)."),
         click.option("--wait", is_flag=True, help="Wait for the job to end and print how it went."),
     ):
@@ -88,6 +101,7 @@ def submit(
     priority: Priority,
     wait: bool,
     folder: Path | None,
+    export: Export,
     as_json: bool,
 ) -> None:
     """Submit images as one job.
@@ -95,13 +109,14 @@ def submit(
     Of a folder, all files with an image's extension are taken; files that you name are always taken. The job's id is
     printed. When a submission is interrupted, the same command goes on where it was.
     """
+    to = destination_of(folder, export)
     display = Display()
     with _services() as services:
         with on_interrupt("interrupted; the same command goes on where it was"):
             submission = submit_paths(
                 services, paths, recursive=recursive, name=name, priority=priority, scale=scale, display=display
             )
-        _conclude(services, submission.job_id, display, str(submission), wait=wait, folder=folder, as_json=as_json)
+        _conclude(services, submission.job_id, display, str(submission), wait=wait, to=to, as_json=as_json)
 
 
 @main.command()
@@ -128,6 +143,7 @@ def demo(
     priority: Priority,
     wait: bool,
     folder: Path | None,
+    export: Export,
     as_json: bool,
     sheet: bool,
 ) -> None:
@@ -135,8 +151,7 @@ def demo(
     from producer.demo import SeverityRange, submit_demo
     from shared.flows.synthetic import SyntheticSpec
 
-    if sheet and folder is None:
-        raise UsageError("--contact-sheet needs a folder to write to: give --to DIR too")
+    to = destination_of(folder, export, sheet=sheet)
     severities = SeverityRange.parse(severity)
     spec = SyntheticSpec(
         count=count,
@@ -152,7 +167,7 @@ def demo(
         with on_interrupt("interrupted; what was submitted is cancelled"):
             job_id = submit_demo(services, spec, priority=priority)
         said = f"submitted job {job_id}: {plural(count, 'synthetic image')}"
-        _conclude(services, job_id, display, said, wait=wait, folder=folder, as_json=as_json, sheet=sheet)
+        _conclude(services, job_id, display, said, wait=wait, to=to, as_json=as_json)
 
 
 @main.command()
@@ -185,19 +200,20 @@ def watch(reference: str, as_json: bool) -> None:
 @main.command()
 @_job_argument
 @click.argument("folder", metavar="DIR", type=_FOLDER)
+@_format_option
 @_sheet_option
-def download(reference: str, folder: Path, sheet: bool) -> None:
+def download(reference: str, folder: Path, export: Export, sheet: bool) -> None:
     """Download a job's results to DIR, as far as it has come.
 
-    DIR gets masks/, probabilities/ and results.csv, of a synthetic job sources/ and truths/ too. Repeated, it takes
-    what is missing.
+    --format says what DIR gets. Repeated, it takes what is missing.
     """
+    to = Destination(folder, export, sheet)
     display = Display()
     with _services() as services:
         job = find_job(services, reference)
         if not job.state.is_final:
             display.line(f"note: the job is {job.state}, {plural(job.counts.finished, 'image')} of it done so far")
-        if not _download(services, job, folder, display, sheet=sheet):
+        if not _download(services, job, to, display):
             raise click.exceptions.Exit(ExitCode.SOME_FAILED)
 
 
@@ -238,15 +254,14 @@ def _conclude(
     said: str,
     *,
     wait: bool,
-    folder: Path | None = None,
+    to: Destination | None = None,
     as_json: bool,
-    sheet: bool = False,
 ) -> None:
     """Say how the job was made, then leave it, or wait, download and report; end with the job's exit code."""
     goes_on = f"the job goes on: `producer watch {job_id}` follows it, `producer cancel {job_id}` stops it"
     with on_interrupt(f"interrupted; {goes_on}"):
         display.line(said)
-        if not (wait or folder):
+        if not (wait or to):
             if as_json:
                 report.print_json(report.job_json(services.repository.job(job_id)))
             else:
@@ -254,28 +269,17 @@ def _conclude(
                 display.line(f"`producer watch {job_id}` follows it")
             return
         job = watch_job(services, job_id, display)
-    complete = folder is None or _download(services, job, folder, display, sheet=sheet)
-    _show(services, job, as_json=as_json, folder=folder)
+    complete = to is None or _download(services, job, to, display)
+    _show(services, job, as_json=as_json, folder=to.folder if to else None)
     code = exit_code_of(job.state)
     if code is ExitCode.SUCCEEDED and not complete:
         code = ExitCode.SOME_FAILED
     raise click.exceptions.Exit(code)
 
 
-def _download(services: Services, job: Job, folder: Path, display: Display, *, sheet: bool) -> bool:
-    """Download and say so; return whether every result was there."""
-    from producer.download import download as download_results
-    from producer.sheet import write_contact_sheet
-
-    with on_interrupt(f"interrupted; `producer download {job.id} {folder}` gets the rest"):
-        done = download_results(services, job, folder, display)
-        kept = f" ({done.kept:,} were there already)" if done.kept else ""
-        display.line(f"results are in {folder}: {plural(done.written + done.kept, 'file')}{kept} and results.csv")
-        if done.missing:
-            display.line(f"error: the object store has lost {plural(done.missing, 'result')} of this job")
-        if sheet and (path := write_contact_sheet(services.repository, job, folder)):
-            display.line(f"contact sheet: {path}")
-    return not done.missing
+def _download(services: Services, job: Job, to: Destination, display: Display) -> bool:
+    with on_interrupt(f"interrupted; `{to.command(job.id)}` gets the rest"):
+        return collect(services, job, to, display)
 
 
 def _show(services: Services, job: Job, *, as_json: bool, folder: Path | None = None) -> None:

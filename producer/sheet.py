@@ -10,7 +10,8 @@ from PIL import Image
 
 from producer.target import TargetFolder
 from shared.errors import UsageError
-from shared.flows.results import all_items, job_output_names
+from shared.flows.exports.names import job_output_names
+from shared.flows.items import all_items
 from shared.images.codec import decode_mask, decode_probability
 from shared.images.contact_sheet import ContactRow, contact_sheet
 from shared.jobs.records import Item, Job

@@ -4,7 +4,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
-from shared.flows.results import all_items
+from shared.flows.items import all_items
 from shared.jobs.records import Item, Job
 from shared.jobs.repository import Repository
 from shared.jobs.state import ItemStatus, JobKind

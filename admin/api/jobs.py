@@ -15,6 +15,7 @@ from admin.web.delivery.download import results_zip
 from admin.web.delivery.files import files_of
 from admin.web.delivery.limits import MAX_FILES
 from shared.errors import UsageError
+from shared.flows.exports.registry import export_named
 from shared.flows.submission import submit_images
 from shared.flows.synthetic import SyntheticSpec, submit_synthetic
 from shared.jobs.records import Job
@@ -65,10 +66,16 @@ def job_items(job_id: UUID, query: schemas.ItemsPage) -> schemas.Items:
     )
 
 
-@operation("GET", "/jobs/<uuid:job_id>/results.zip", media=("application/zip",), problems=_NO_JOB)
-def job_results(job_id: UUID) -> Response:
-    """Take home masks, probability maps and results.csv, as far as they are there."""
-    return results_zip(services(), services().repository.job(str(job_id)))
+@operation(
+    "GET",
+    "/jobs/<uuid:job_id>/results.zip",
+    media=("application/zip",),
+    query=schemas.ResultsFormat,
+    problems=_NO_JOB,
+)
+def job_results(job_id: UUID, query: schemas.ResultsFormat) -> Response:
+    """Take home a job's results in one of the formats, as far as they are there."""
+    return results_zip(services(), services().repository.job(str(job_id)), export_named(query.format))
 
 
 @operation("POST", "/jobs/synthetic", answer=schemas.Job, status=201, body=schemas.Synthetic)

@@ -7,11 +7,13 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from admin.api.export_name import ExportName
 from admin.api.measured import with_measurements
 from admin.domain.progress import Fleet, Progress
 from admin.domain.roles import Role
 from admin.web.delivery.limits import MAX_IMAGES
 from shared.db.model_registry import Model as RegisteredModel
+from shared.flows.exports.registry import DEFAULT, EXPORTS
 from shared.flows.synthetic import MAX_DOTS, MAX_JITTER, MAX_SEED
 from shared.images.scale import MAX_SCALE, MIN_SCALE
 from shared.jobs.records import Item as ItemRecord
@@ -244,6 +246,14 @@ class ItemsPage(_Request):
     limit: int = Field(default=100, ge=1, le=MAX_PAGE_SIZE)
     after: int = Field(default=-1, ge=-1, lt=2**31, description="`next` of the page before.")
     state: ItemStatus | None = None
+
+
+class ResultsFormat(_Request):
+    """In which format results leave."""
+
+    format: ExportName = Field(
+        default=DEFAULT.name, description=" ".join(f"`{name}`: {of.description}." for name, of in EXPORTS.items())
+    )
 
 
 class Name(_Request):

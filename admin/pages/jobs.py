@@ -11,6 +11,7 @@ from admin.domain.progress import Fleet, Progress
 from admin.web.context import meter, services
 from admin.web.delivery.download import results_zip
 from shared.errors import IllegalTransition, UsageError
+from shared.flows.exports.registry import DEFAULT, EXPORTS, export_named
 from shared.jobs.records import Job
 from shared.jobs.state import ItemStatus
 from shared.jobs.workers import SHOWN_SECONDS
@@ -38,7 +39,9 @@ def job(job_id: UUID) -> ResponseReturnValue:
     if progress.job.counts.failed and view["state"] in (None, ItemStatus.FAILED):
         reasons = queries.failure_reasons(services().database, progress.job)
     waiting = _given_back(progress)
-    return render_template("job.html", progress=progress, given_back=waiting, reasons=reasons, **view)
+    return render_template(
+        "job.html", progress=progress, given_back=waiting, reasons=reasons, exports=EXPORTS.values(), **view
+    )
 
 
 @blueprint.get("/jobs/<uuid:job_id>/progress")
@@ -74,8 +77,9 @@ def retry(job_id: UUID) -> ResponseReturnValue:
 
 @blueprint.get("/jobs/<uuid:job_id>/results.zip")
 def results(job_id: UUID) -> ResponseReturnValue:
-    """Masks, probability maps and results.csv, as far as they are there."""
-    return results_zip(services(), services().repository.job(str(job_id)))
+    """The job's results in one of the formats, as far as they are there."""
+    export = export_named(request.args.get("format", DEFAULT.name))
+    return results_zip(services(), services().repository.job(str(job_id)), export)
 
 
 def _steer(job_id: UUID, step: Callable[[str], Job], done: str) -> ResponseReturnValue:

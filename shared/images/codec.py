@@ -2,6 +2,7 @@
 
     decode                                  PNG, JPEG, TIFF, BMP, WebP → grey, in the type of the file's samples
     encode_mask, decode_mask                bool ↔ PNG of 1 bit that reads as 0 and 255
+    widen_mask                              PNG of 1 bit → PNG of 8 bits, which every reader takes for 0 and 255
     encode_probability, decode_probability  uint8 ↔ PNG of 8 bits; float32 in [0, 1] on reading
     encode_grey                             uint8 → PNG of 8 bits
 
@@ -20,6 +21,7 @@ from shared.errors import ImageError, ItemErrorCode
 from shared.images import png
 from shared.images.decoded import DecodedImage, DecodeLimits
 from shared.images.formats import READABLE, identify
+from shared.images.png_stream import PngStream
 from shared.images.readers import raster
 
 __all__ = [
@@ -31,7 +33,10 @@ __all__ = [
     "encode_grey",
     "encode_mask",
     "encode_probability",
+    "widen_mask",
 ]
+
+_ROWS_AT_ONCE = 256
 
 
 def decode(data: bytes, *, limits: DecodeLimits) -> DecodedImage:
@@ -92,6 +97,16 @@ def encode_mask(mask: NDArray[np.bool_]) -> bytes:
 def decode_mask(data: bytes) -> NDArray[np.bool_]:
     """H×W bool from a PNG of 0 and 255, of 1 or 8 bits. Raises `ImageError` (`truncated`)."""
     return np.asarray(_open_png(data).convert("L")) > 127
+
+
+def widen_mask(data: bytes) -> bytes:
+    """PNG of 8 bits, 0 and 255, from a PNG of 1 bit, in a byte of memory a pixel. Raises `ImageError` (`truncated`)."""
+    mask, widened = _open_png(data), BytesIO()
+    stream = PngStream(widened.write, height=mask.height, width=mask.width, bits=8)
+    for top in range(0, mask.height, _ROWS_AT_ONCE):
+        band = mask.crop((0, top, mask.width, min(top + _ROWS_AT_ONCE, mask.height)))
+        stream.add(np.asarray(band.convert("L")))
+    return widened.getvalue()
 
 
 def encode_probability(probability: NDArray[np.uint8]) -> bytes:

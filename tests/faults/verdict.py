@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from shared.flows.results import all_items
+from shared.flows.items import all_items
 from shared.jobs.records import Item
 from shared.jobs.state import ItemStatus
 from shared.services import Services

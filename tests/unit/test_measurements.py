@@ -8,7 +8,7 @@ import pytest
 from admin.api import schemas
 from shared.db.measurements import MEASUREMENTS, NEED_TRUTH, Measurement
 from shared.db.tables import ItemRow
-from shared.flows.results import RESULT_COLUMNS
+from shared.flows.exports.table import RESULT_COLUMNS
 from shared.jobs.records import Item, Success
 
 README = Path(__file__).parents[2] / "README.md"

@@ -28,6 +28,7 @@ def relative_path(name: str) -> str:
 
     `../../x`, `/x` and `C:\\x` all become `x`; characters that cannot be seen or that turn others round go; parts that
     are too long for a file system are cut before their extension; what names a device on Windows is marked by `_`.
+    docs/adr/0015 says why no library does this.
     """
     visible = "".join(character for character in name if _is_usable(character))
     parts = (part.strip() for part in visible.replace("\\", "/").split("/"))

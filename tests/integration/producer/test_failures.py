@@ -118,6 +118,7 @@ def test_nothing_to_submit(services: Services, producer: Producer, tmp_path: Pat
         (("demo", "--severity", "2"), "severity"),
         (("demo", "--noise", "loud"), "loud"),
         (("demo", "--count", "1", "--contact-sheet"), "--to DIR"),
+        (("download", "last", "out", "--format", "tiff"), "--format"),
     ],
 )
 def test_wrong_arguments(services: Services, producer: Producer, arguments: tuple[str, ...], words: str) -> None:

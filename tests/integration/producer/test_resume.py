@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from devservers.process import START_TIMEOUT_S
-from shared.flows.results import all_items
+from shared.flows.items import all_items
 from shared.services import Services
 from tests.integration.producer.conftest import COMMAND, Producer, producer_process
 

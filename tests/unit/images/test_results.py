@@ -16,6 +16,7 @@ from shared.images.codec import (
     encode_grey,
     encode_mask,
     encode_probability,
+    widen_mask,
 )
 
 shapes = array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=35)
@@ -54,6 +55,20 @@ def test_a_mask_saved_as_8_bits_by_another_program_is_read():
     assert np.array_equal(decode_mask(encode_grey(mask * np.uint8(255))), mask)
 
 
+@given(arrays(np.bool_, shapes))
+@settings(max_examples=100, deadline=None)
+def test_a_widened_mask_is_0_and_255_to_every_reader(mask):
+    widened = widen_mask(encode_mask(mask))
+    assert opened(widened).mode == "L"
+    assert np.array_equal(np.asarray(opened(widened)), mask * np.uint8(255))
+    assert np.array_equal(imagecodecs.png_decode(widened), mask * np.uint8(255))
+
+
+def test_a_mask_of_several_bands_is_widened_whole():
+    mask = np.random.default_rng(0).random((600, 31)) > 0.5
+    assert np.array_equal(np.asarray(opened(widen_mask(encode_mask(mask)))), mask * np.uint8(255))
+
+
 def test_the_ends_of_probability_are_exact():
     ends = decode_probability(encode_probability(np.array([[0, 255]], dtype=np.uint8)))
     assert ends.tolist() == [[0.0, 1.0]]
@@ -80,7 +95,7 @@ def test_parts_of_arrays_are_written_as_they_are(view):
     assert np.array_equal(decode_mask(encode_mask(levels[view] > 127)), levels[view] > 127)
 
 
-@pytest.mark.parametrize("read", [decode_mask, decode_probability])
+@pytest.mark.parametrize("read", [decode_mask, decode_probability, widen_mask])
 def test_a_damaged_result_is_an_image_error(read):
     noise = np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8)
     for data in (b"", b"<html>", encode_probability(noise)[:1000]):

@@ -13,19 +13,17 @@ from shared.db.database import Database
 from shared.db.migrate import migrate
 from shared.db.tables import new_id
 from shared.errors import ItemErrorCode, UsageError
-from shared.flows.results import (
-    RESULT_COLUMNS,
-    all_items,
-    job_output_names,
-    output_names,
-    result_files,
-    result_row,
-    write_results_csv,
-)
+from shared.flows.exports.job_results import JobResults
+from shared.flows.exports.names import job_output_names, output_names
+from shared.flows.exports.registry import EXPORTS
+from shared.flows.exports.results import result_files
+from shared.flows.exports.table import RESULT_COLUMNS, result_row, results_csv
+from shared.flows.items import all_items
 from shared.jobs.claims import Claims
 from shared.jobs.records import Failure, Item, NewItem
 from shared.jobs.repository import Repository
 from shared.jobs.state import ItemStatus, JobKind
+from shared.store.memory import MemoryStore
 from tests.outcomes import success
 
 # Few names, so that they fall together often.
@@ -155,18 +153,16 @@ def test_rows_carry_what_is_known(job: tuple[Repository, str]) -> None:
 
 def test_csv_gives_every_name_back(job: tuple[Repository, str]) -> None:
     repository, job_id = job
-    file = io.StringIO(newline="")
-    write_results_csv(file, all_items(repository, job_id))
-    file.seek(0)
-    reader = csv.DictReader(file)
+    written = b"".join(results_csv(all_items(repository, job_id)))
+    reader = csv.DictReader(io.StringIO(written.decode(), newline=""))
     assert [row["path"] for row in reader] == ["a.jpg", 'q"uote\n\r.png', "link.png", "later.png"]
     assert tuple(reader.fieldnames or ()) == RESULT_COLUMNS
 
 
 def test_pages_are_invisible(job: tuple[Repository, str], monkeypatch: pytest.MonkeyPatch) -> None:
     repository, job_id = job
-    monkeypatch.setattr("shared.flows.results._PAGE_ITEMS", 1)
-    monkeypatch.setattr("shared.flows.results._PAGE_PATHS", 1)
+    monkeypatch.setattr("shared.flows.items._PAGE_ITEMS", 1)
+    monkeypatch.setattr("shared.flows.items._PAGE_PATHS", 1)
     assert [item.number for item in all_items(repository, job_id)] == [0, 1, 2, 3]
     assert job_output_names(repository, job_id) == {
         "a.jpg": "a.png",
@@ -182,12 +178,32 @@ def _item(**values: object) -> Item:
 
 def test_files_of_an_item() -> None:
     keys = {"mask_key": "m", "probability_key": "p", "source_key": "s", "truth_key": "t"}
-    succeeded = _item(state=ItemStatus.SUCCEEDED, **keys)
+    succeeded = _item(state=ItemStatus.SUCCEEDED, finished_at=7.5, **keys)
     of_images = [("m", "masks/a.png"), ("p", "probabilities/a.png")]
-    assert list(result_files(succeeded, "a.png", JobKind.IMAGES)) == of_images
-    assert list(result_files(succeeded, "a.png", JobKind.SYNTHETIC)) == [
-        *of_images,
-        ("s", "sources/a.png"),
-        ("t", "truths/a.png"),
-    ]
-    assert list(result_files(_item(state=ItemStatus.FAILED, **keys), "a.png", JobKind.SYNTHETIC)) == []
+
+    def files(kind: JobKind) -> list[tuple[str, str]]:
+        found = list(result_files(succeeded, "a.png", kind))
+        assert all(file.modified == 7.5 for file in found)
+        return [(file.key, file.name) for file in found]
+
+    assert files(JobKind.IMAGES) == of_images
+    assert files(JobKind.SYNTHETIC) == [*of_images, ("s", "sources/a.png"), ("t", "truths/a.png")]
+
+
+def test_only_what_succeeded_has_files_and_the_table_is_last(job: tuple[Repository, str]) -> None:
+    repository, job_id = job
+    with repository.database.write() as connection:
+        connection.exec_driver_sql("UPDATE items SET mask_key = 'm', probability_key = 'p', truth_key = 't'")
+    record = repository.job(job_id)
+    files = list(EXPORTS["results"].files(JobResults(repository, MemoryStore("results"), record)))
+    assert [file.name for file in files] == ["masks/a.png", "probabilities/a.png", "results.csv"]
+    assert len(files) == EXPORTS["results"].count(record)
+
+
+def test_an_item_that_came_after_the_names_were_read_waits(job: tuple[Repository, str]) -> None:
+    repository, job_id = job
+    results = JobResults(repository, MemoryStore("results"), repository.job(job_id))
+    with repository.database.write() as connection:
+        connection.exec_driver_sql("UPDATE items SET path = 'new.jpg' WHERE path = 'a.jpg'")
+    assert list(results.succeeded()) == []
+    assert next(results.items()).path == "new.jpg"

@@ -20,6 +20,7 @@ from admin.domain.roles import Role
 from shared.db.model_registry import ModelRegistry
 from shared.db.tables import new_id
 from shared.errors import DatabaseUnavailable
+from shared.flows.exports.registry import EXPORTS
 from shared.flows.synthetic import SyntheticSpec, submit_synthetic
 from shared.jobs.records import Performance
 from shared.services import Services
@@ -194,6 +195,22 @@ def test_an_item_and_its_files(operator: Api, services: Services, job: str) -> N
 def test_results_as_a_zip(operator: Api, job: str) -> None:
     with zipfile.ZipFile(io.BytesIO(operator.get(f"/jobs/{job}/results.zip").data)) as archive:
         assert "results.csv" in archive.namelist()
+
+
+def test_the_formats_of_results_are_an_enum(operator: Api, job: str) -> None:
+    declared = operator.document["paths"]["/api/v1/jobs/{job_id}/results.zip"]["get"]["parameters"]
+    [parameter] = [parameter for parameter in declared if parameter["in"] == "query"]
+    assert (parameter["name"], parameter["required"]) == ("format", False)
+    assert parameter["schema"]["enum"] == list(EXPORTS)
+    assert parameter["schema"]["default"] == "results"
+    for name, export in EXPORTS.items():
+        assert f"`{name}`: {export.description}." in parameter["schema"]["description"]
+        assert operator.get(f"/jobs/{job}/results.zip?format={name}").status_code == 200
+    refused = operator.get(f"/jobs/{job}/results.zip?format=tiff")
+    assert refused.status_code == 422
+    [field] = refused.json["fields"]
+    assert field["field"] == "format"
+    assert f"there is no export 'tiff': choose one of {', '.join(EXPORTS)}" in field["reason"]
 
 
 def test_a_synthetic_job_from_start_to_retry(operator: Api, services: Services) -> None:

@@ -3,13 +3,17 @@ import io
 import re
 import zipfile
 
+import numpy as np
 import pytest
+from PIL import Image
 from sqlalchemy import select, update
 
 from admin.domain import queries
 from shared.db.tables import ShardRow, new_id
+from shared.flows.exports.registry import EXPORTS
 from shared.flows.submission import Source, submit_images
 from shared.flows.synthetic import SyntheticSpec, submit_synthetic
+from shared.images.codec import decode_mask
 from shared.jobs.records import Performance
 from shared.jobs.state import JobStatus
 from shared.services import Services
@@ -223,8 +227,12 @@ def test_the_zip_of_a_synthetic_job(browser: Browser, services: Services) -> Non
     }
     assert set(archive.namelist()) == names | {"results.csv"}
     item = services.repository.items(job, limit=1)[0]
-    assert archive.read("masks/synthetic-000000.png") == services.store.get(item.mask_key or "")
-    assert archive.read("truths/synthetic-000000.png") == services.store.get(item.truth_key or "")
+    for name, key in (("probabilities", item.probability_key), ("sources", item.source_key)):
+        assert archive.read(f"{name}/synthetic-000000.png") == services.store.get(key or "")
+    for name, key in (("masks", item.mask_key), ("truths", item.truth_key)):
+        pixels = np.asarray(Image.open(io.BytesIO(archive.read(f"{name}/synthetic-000000.png"))))
+        stored = decode_mask(services.store.get(key or ""))
+        np.testing.assert_array_equal(pixels, stored.astype(np.uint8) * 255, strict=True)
     rows = list(csv.DictReader(io.StringIO(archive.read("results.csv").decode(), newline="")))
     assert [row["path"] for row in rows] == [f"synthetic-{n:06d}.png" for n in range(4)]
     assert all(row["state"] == "succeeded" and float(row["dice"]) > 0.5 for row in rows)
@@ -246,6 +254,30 @@ def test_the_zip_names_what_the_store_has_lost(browser: Browser, services: Servi
     archive = zipfile.ZipFile(io.BytesIO(browser.get(f"/jobs/{job}/results.zip").data))
     assert archive.read("missing.txt").decode() == "masks/synthetic-000000.png\n"
     assert "masks/synthetic-000001.png" in archive.namelist()
+
+
+def test_a_damaged_mask_counts_as_lost(browser: Browser, services: Services) -> None:
+    job = synthetic(services, 1)
+    item = services.repository.items(job, limit=1)[0]
+    services.store.put(item.mask_key or "", b"no png")
+    archive = zipfile.ZipFile(io.BytesIO(browser.get(f"/jobs/{job}/results.zip").data))
+    assert archive.read("missing.txt").decode() == "masks/synthetic-000000.png\n"
+
+
+def test_a_format_that_there_is_not_is_one_line(browser: Browser, services: Services) -> None:
+    job = synthetic(services, 1)
+    assert browser.get(f"/jobs/{job}/results.zip?format=results").status_code == 200
+    answer = browser.get(f"/jobs/{job}/results.zip?format=tiff")
+    assert answer.status_code == 400
+    assert f"There is no export &#39;tiff&#39;: choose one of {', '.join(EXPORTS)}." in answer.text
+
+
+def test_one_format_is_one_button(browser: Browser, services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("admin.pages.jobs.EXPORTS", {"results": EXPORTS["results"]})
+    job = synthetic(services, 1)
+    page = browser.get(f"/jobs/{job}").text
+    assert page.count("Download results") == 1
+    assert f'<a class="button" href="/jobs/{job}/results.zip" download>Download results</a>' in page
 
 
 def test_the_zip_is_sent_while_it_is_made(browser: Browser, services: Services) -> None:

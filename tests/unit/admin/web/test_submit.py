@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from admin.pages import forms
 from admin.web.delivery.uploads import relative_path
-from shared.flows.results import output_names
+from shared.flows.exports.names import output_names
 from shared.images.codec import encode_grey
 from shared.jobs.records import Item, Priority
 from shared.jobs.state import JobKind

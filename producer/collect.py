@@ -1,0 +1,65 @@
+"""Collecting a job's results into a folder: what was asked for, and what is said when it is there."""
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+from producer.display import Display, plural
+from producer.download import Download, download
+from shared.errors import UsageError
+from shared.flows.exports.export import Export
+from shared.flows.exports.registry import DEFAULT
+from shared.jobs.records import Job
+from shared.services import Services
+
+
+@dataclass(frozen=True)
+class Destination:
+    """Where the results go, and in which format."""
+
+    folder: Path
+    export: Export
+    sheet: bool  # a contact sheet too
+
+    def __post_init__(self) -> None:
+        if self.sheet and self.export is not DEFAULT:
+            raise UsageError(f"--contact-sheet is drawn from {DEFAULT.description}: give --format {DEFAULT.name}")
+
+    def command(self, job_id: str) -> str:
+        """Return the command that gets the rest."""
+        format_option = "" if self.export is DEFAULT else f" --format {self.export.name}"
+        return f"producer download {job_id} {shlex.quote(str(self.folder))}{format_option}"
+
+
+def destination_of(folder: Path | None, export: Export, *, sheet: bool = False) -> Destination | None:
+    """Return what the options of a command that makes a job ask for; None where that is no download.
+
+    Raises:
+        UsageError: an option needs a folder, or does not go with another.
+    """
+    if folder is not None:
+        return Destination(folder, export, sheet)
+    for option, is_given in (("--contact-sheet", sheet), ("--format", export is not DEFAULT)):
+        if is_given:
+            raise UsageError(f"{option} needs a folder to write to: give --to DIR too")
+    return None
+
+
+def collect(services: Services, job: Job, to: Destination, display: Display) -> bool:
+    """Download and say so; return whether every result was there."""
+    done = download(services, job, to.export, to.folder, display)
+    display.line(f"results are in {to.folder}: {_files(done)}")
+    if done.missing:
+        display.line(f"error: the object store has lost {plural(done.missing, 'result')} of this job")
+    if to.sheet:
+        from producer.sheet import write_contact_sheet
+
+        if path := write_contact_sheet(services.repository, job, to.folder):
+            display.line(f"contact sheet: {path}")
+    return not done.missing
+
+
+def _files(done: Download) -> str:
+    stored = done.fetched + done.kept
+    kept = f" ({done.kept:,} were there already)" if done.kept else ""
+    return " and ".join([f"{plural(stored, 'file')}{kept}", *done.made])

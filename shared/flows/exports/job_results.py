@@ -1,0 +1,36 @@
+"""A job as its exports read it."""
+
+from collections.abc import Iterator, Sequence
+
+from shared.flows.exports.names import job_output_names
+from shared.flows.items import all_items
+from shared.jobs.records import Item, Job
+from shared.jobs.repository import Repository
+from shared.jobs.state import ItemStatus
+from shared.store import ObjectStore
+
+
+class JobResults:
+    """The items of a job, the names that their files get in every export alike, and the store with their objects."""
+
+    def __init__(self, repository: Repository, store: ObjectStore, job: Job) -> None:
+        """Read the names of all items; about half a kilobyte of memory for each.
+
+        Raises:
+            UsageError: an item's path leads out of a folder.
+        """
+        self.job = job
+        self.store = store
+        self._repository = repository
+        self._names = job_output_names(repository, job.id)
+
+    def items(self, *, states: Sequence[ItemStatus] = ()) -> Iterator[Item]:
+        """Yield the items (that are in one of `states`) as they are now, by number, a page at a time."""
+        return all_items(self._repository, self.job.id, states=states)
+
+    def succeeded(self) -> Iterator[tuple[Item, str]]:
+        """Yield each item that has a result, with its output name: its path with the extension `.png`."""
+        for item in self.items(states=[ItemStatus.SUCCEEDED]):
+            # An item that came after the names were read belongs to a job that still runs: it waits for the next time.
+            if item.path in self._names:
+                yield item, self._names[item.path]

@@ -1,0 +1,54 @@
+"""results.csv: one row for each input, in the order of submission."""
+
+import csv
+from collections.abc import Iterable, Iterator
+
+from shared.db.measurements import MEASUREMENTS
+from shared.jobs.records import Item
+
+RESULTS_CSV = "results.csv"
+RESULT_COLUMNS = (
+    "path", "state", "error_code", "error", "width", "height", *MEASUREMENTS, "model", "seconds", "note",
+)  # fmt: skip
+
+
+def result_row(item: Item) -> dict[str, str]:
+    """Return the item's row of results.csv, keyed by RESULT_COLUMNS; empty where there is no value."""
+    return {
+        "path": item.path,
+        "state": item.state.value,
+        "error_code": item.error_code or "",
+        "error": item.error or "",
+        "width": _whole(item.width),
+        "height": _whole(item.height),
+        **{name: _decimal(getattr(item, name), of.digits) for name, of in MEASUREMENTS.items()},
+        "model": item.model or "",
+        "seconds": _decimal(item.seconds, 3),
+        "note": item.note or "",
+    }
+
+
+def results_csv(items: Iterable[Item]) -> Iterator[bytes]:
+    """Yield results.csv, a row at a time, in UTF-8.
+
+    Lines end in CRLF as RFC 4180 has it: with LF alone Python's writer does not quote a name with a carriage return.
+    """
+    writer = csv.DictWriter(_Returning(), RESULT_COLUMNS)
+    yield writer.writeheader()
+    for item in items:
+        yield writer.writerow(result_row(item))
+
+
+class _Returning:
+    """A file that gives back what is written to it."""
+
+    def write(self, line: str) -> bytes:
+        return line.encode()
+
+
+def _whole(value: int | None) -> str:
+    return "" if value is None else str(value)
+
+
+def _decimal(value: float | None, digits: int) -> str:
+    return "" if value is None else f"{value:.{digits}f}"

@@ -1,0 +1,27 @@
+"""All items of a job, a page at a time: memory stays flat, whatever the job's size."""
+
+from collections.abc import Iterator, Sequence
+
+from shared.jobs.records import Item
+from shared.jobs.repository import Repository
+from shared.jobs.state import ItemStatus
+
+_PAGE_ITEMS = 500
+_PAGE_PATHS = 10_000
+
+
+def all_items(repository: Repository, job_id: str, *, states: Sequence[ItemStatus] = ()) -> Iterator[Item]:
+    """Yield every item of a job (that is in one of `states`) by number, a page at a time."""
+    after = -1
+    while page := repository.items(job_id, limit=_PAGE_ITEMS, after=after, states=states):
+        yield from page
+        after = page[-1].number
+
+
+def all_paths(repository: Repository, job_id: str) -> Iterator[str]:
+    """Yield the path of every item of a job, by number."""
+    after = -1
+    while page := repository.paths(job_id, limit=_PAGE_PATHS, after=after):
+        for _, path in page:
+            yield path
+        after = page[-1][0]
