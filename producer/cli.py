@@ -39,10 +39,10 @@ _sheet_option = click.option(
 
 _priority_option = click.option(
     "--priority",
-    type=click.Choice([priority.name.lower() for priority in Priority], case_sensitive=False),
-    default=Priority.NORMAL.name.lower(),
+    type=click.Choice([priority.word for priority in Priority], case_sensitive=False),
+    default=Priority.NORMAL.word,
     show_default=True,
-    callback=lambda _context, _option, name: Priority[name.upper()],
+    callback=lambda _context, _option, word: Priority.of_word(word),
     help="Jobs of a higher priority go first, those of the same take turns.",
 )
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from admin.domain.progress import Fleet, Progress
 from admin.domain.roles import Role
@@ -14,6 +14,7 @@ from shared.db.model_registry import Model as RegisteredModel
 from shared.flows.synthetic import MAX_DOTS, MAX_JITTER, MAX_SEED
 from shared.images.scale import MAX_SCALE, MIN_SCALE
 from shared.jobs.records import Item as ItemRecord
+from shared.jobs.records import Priority
 from shared.jobs.records import Worker as WorkerRecord
 from shared.jobs.state import ItemStatus, JobKind, JobStatus
 
@@ -23,6 +24,13 @@ Time = Annotated[datetime, Field(description="In UTC, as RFC 3339 has it.")]
 Share = Annotated[float, Field(ge=0, le=1)]
 # Without control characters: PostgreSQL takes no NUL.
 JobName = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\u0000-\u001f\u007f]*$")]
+
+
+PriorityWord = Annotated[
+    Priority,
+    BeforeValidator(Priority.of_word),
+    WithJsonSchema({"type": "string", "enum": [priority.word for priority in Priority]}),
+]
 
 
 class _Response(BaseModel):
@@ -71,7 +79,7 @@ class Job(_Response):
     kind: JobKind
     name: str
     state: JobStatus
-    priority: int
+    priority: int = Field(description=f"{', '.join(f'{p.value}: {p.word}' for p in Priority)}; the higher goes first.")
     submitted_by: str
     created_at: Time
     started_at: Time | None
@@ -249,14 +257,21 @@ class ItemsPage(_Request):
     state: ItemStatus | None = None
 
 
-class Name(_Request):
-    """The name of a new job."""
+class _NewJob(_Request):
+    """What every new job has."""
+
+    priority: PriorityWord = Field(
+        default=Priority.NORMAL.word,
+        validate_default=True,
+        description="Jobs of a higher priority go first, those of the same take turns. `high` is for a few images "
+        "that somebody waits for: before many, all others wait.",
+    )
+
+
+class Upload(_NewJob):
+    """A job of uploaded images."""
 
     name: JobName = "upload"
-
-
-class Upload(Name):
-    """A job of uploaded images."""
 
     scale: float = Field(
         default=1.0,
@@ -267,7 +282,7 @@ class Upload(Name):
     )
 
 
-class Synthetic(_Request):
+class Synthetic(_NewJob):
     """A job of generated images; what is null is drawn for each of them."""
 
     name: JobName = "synthetic"
