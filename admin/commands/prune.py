@@ -41,7 +41,11 @@ def prune_command(older_than: str, sources_only: bool, dry_run: bool) -> None:
 
 
 def seconds_of(age: str) -> float:
-    """Return the seconds of an age such as `30d`; UsageError for what is none."""
+    """Return the seconds of an age such as `30d`.
+
+    Raises:
+        UsageError: it is no age.
+    """
     match = _AGE.fullmatch(age.strip().lower())
     if match is None:
         raise UsageError(f"{age!r} is no age: give a number with s, m, h, d or w, such as 30d")
