@@ -10,7 +10,7 @@ from shared.jobs.claims import Claims
 from shared.jobs.records import Claim
 from shared.jobs.repository import Repository
 from shared.jobs.state import ItemCounts, ItemStatus, JobStatus
-from tests.unit.jobs.conftest import MakeJob
+from tests.unit.conftest import MakeJob
 from tests.unit.jobs.outcomes import all_succeed, failure, success
 
 

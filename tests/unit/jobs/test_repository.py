@@ -6,7 +6,7 @@ from shared.jobs.claims import Claims
 from shared.jobs.records import NewItem
 from shared.jobs.repository import Repository
 from shared.jobs.state import ItemCounts, ItemStatus, JobKind, JobStatus
-from tests.unit.jobs.conftest import MakeJob
+from tests.unit.conftest import MakeJob
 from tests.unit.jobs.outcomes import all_succeed, failure, success
 
 

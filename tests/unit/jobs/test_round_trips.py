@@ -9,9 +9,9 @@ from sqlalchemy import event
 from shared.db.database import Database
 from shared.jobs.claims import Claims
 from shared.queue.dispatch import Dispatcher
-from tests.unit.jobs.conftest import MakeJob
-from tests.unit.jobs.memory_queue import MemoryQueue
+from tests.unit.conftest import MakeJob
 from tests.unit.jobs.outcomes import all_succeed
+from tests.unit.queue.memory_queue import MemoryQueue
 
 
 @dataclass

@@ -12,7 +12,7 @@ from shared.errors import UsageError
 from shared.jobs.claims import Claims
 from shared.jobs.repository import Repository
 from shared.store import ObjectStore, keys, open_store
-from tests.unit.jobs.conftest import MakeJob
+from tests.unit.conftest import MakeJob
 from tests.unit.jobs.outcomes import failure
 
 SUMMARY: dict[str, Any] = {

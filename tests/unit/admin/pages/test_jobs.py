@@ -14,7 +14,7 @@ from shared.jobs.records import Performance
 from shared.jobs.state import JobStatus
 from shared.services import Services
 from tests import simulated_worker
-from tests.unit.admin.web.conftest import Browser
+from tests.unit.admin.conftest import Browser
 
 
 def synthetic(services: Services, count: int = 3, name: str = "job", done: bool = True) -> str:

@@ -31,7 +31,7 @@ from shared.flows.synthetic import SyntheticSpec, submit_synthetic
 from shared.jobs.records import Performance, Priority
 from shared.services import Services
 from tests import simulated_worker
-from tests.unit.admin.web.conftest import Browser
+from tests.unit.admin.conftest import Browser
 
 NOTHING = "01890000-0000-7000-8000-000000000000"
 PNG = simulated_worker.encode_grey(simulated_worker.synthesise(1, size=64).image)
