@@ -93,7 +93,7 @@ def memory() -> float:
 
 
 def rows(effort: Effort) -> list[Row]:
-    """For each encoding and side: the codec in this process, the same with a decoder process, and what that adds."""
+    """Compare for each encoding and side the codec here with the same in a decoder process, and tell what that adds."""
     found: list[Row] = []
     for side in (512,) if effort.quick else (512, 2048):
         count = effort.of(max(5, 200 * 512**2 // side**2), 5)

@@ -18,27 +18,27 @@ _SEVERITY = 0.5
 
 
 def pixels(number: int) -> NDArray[np.uint8]:
-    """H×W of one; after `DIFFERENT` they begin anew."""
+    """The pixels of an image, H×W; after `DIFFERENT` images they begin anew."""
     return _pixels(number % DIFFERENT)
 
 
 def png(number: int) -> bytes:
-    """The same, as it is submitted."""
+    """The image as it is submitted."""
     return _png(number % DIFFERENT)
 
 
 def standardised(number: int) -> NDArray[np.float32]:
-    """The same, as the network gets it."""
+    """The image as the network gets it."""
     return standardise(pixels(number).astype(np.float32))
 
 
 def tiles(count: int) -> NDArray[np.float32]:
-    """The first `count`, as a batch: B×H×W."""
+    """The first `count` images as a batch: B×H×W."""
     return np.stack([standardised(number) for number in range(count)])
 
 
 def write_folder(folder: Path, count: int) -> None:
-    """Make a folder of `count` of them."""
+    """Make a folder of `count` images."""
     folder.mkdir()
     for number in range(count):
         (folder / f"{number:06d}.png").write_bytes(png(number))

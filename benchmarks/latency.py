@@ -81,7 +81,7 @@ def _under_load(stack: Stack, keys: list[str], count: int) -> list[float]:
 
 
 def _seconds(stack: Stack, number: int) -> float:
-    """From the submission of one image until its mask is here."""
+    """Seconds from the submission of one image until its mask is here."""
     data = images.png(number)
     time.sleep(_PAUSE_SECONDS)
     start = time.perf_counter()

@@ -76,7 +76,7 @@ class Row:
 
     @property
     def target(self) -> str:
-        """As shown: "≥ 0.62", or nothing."""
+        """The bound in words: "≥ 0.62", or nothing."""
         if self.at_least is not None:
             return f"≥ {shown(self.at_least)}"
         return "" if self.at_most is None else f"≤ {shown(self.at_most)}"
@@ -96,7 +96,7 @@ def alternate(sides: Mapping[str, Callable[[], float]], rounds: int) -> dict[str
 
 
 def ratios(numerators: Sequence[float], denominators: Sequence[float]) -> list[float]:
-    """Round by round."""
+    """The ratios, round by round."""
     return [over / under for over, under in zip(numerators, denominators, strict=True)]
 
 
@@ -145,7 +145,10 @@ def peak_memory_mib(pid: int) -> float:
 def wait_and_measure(process: "subprocess.Popen[Any]") -> tuple[float, float]:
     """Wait until a process of ours ends well; its peak memory in MiB, and the CPU seconds of it and its children.
 
-    Not `ru_maxrss`, in which the memory of the process that started it counts. RuntimeError where it ended badly.
+    Not `ru_maxrss`, in which the memory of the process that started it counts.
+
+    Raises:
+        RuntimeError: it ended badly.
     """
     peak = 0.0
     while True:
@@ -168,7 +171,7 @@ class BusyCores:
         self._start = psutil.cpu_times()
 
     def share(self) -> float:
-        """Until now."""
+        """The share of CPU time in use until now."""
         now = psutil.cpu_times()
         spent = [after - before for before, after in zip(self._start, now, strict=True)]
         idle = (now.idle - self._start.idle) + (now.iowait - self._start.iowait)

@@ -84,7 +84,7 @@ class Filled:
 
     @property
     def state(self) -> JobStatus:
-        """What its items make of it."""
+        """The state that its items make of a job."""
         return JobStatus.RUNNING if self.ended < self.items else JobStatus.PARTIAL
 
 

@@ -33,7 +33,7 @@ class Fixed(Predictor):
     _busy = threading.Lock()
 
     def predict_tiles(self, tiles: NDArray[np.float32]) -> NDArray[np.uint8]:
-        """As `Predictor.predict_tiles`; the real network answers the first call, whatever it asks."""
+        """Answer like `Predictor.predict_tiles`; the real network answers the first call, whatever it asks."""
         with self._busy:  # a device does one thing at a time
             if self._answer is None:
                 self._answer = super().predict_tiles(standardised(0)[None])[0]

@@ -79,7 +79,7 @@ class Answering:
 
     @property
     def pid(self) -> int:
-        """Its process."""
+        """The process's id."""
         return self._process.pid
 
     def ask(self, question: object) -> float:

@@ -48,7 +48,11 @@ def document(results: Mapping[str, Any], titles: Mapping[str, str]) -> str:
 
 
 def insert(path: Path, text: str) -> None:
-    """Replace what stands between the markers of a Markdown file. Raises `UsageError`."""
+    """Replace what stands between the markers of a Markdown file.
+
+    Raises:
+        UsageError: the file has no markers.
+    """
     content = path.read_text(encoding="utf-8")
     before, begin, rest = content.partition(BEGIN)
     _, end, after = rest.partition(END)

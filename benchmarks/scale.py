@@ -56,7 +56,7 @@ def _workers(stack: Stack, effort: Effort) -> list[Row]:
 
 
 def _folders(stack: Stack, effort: Effort) -> list[Row]:
-    """For folders of growing size: the time to the first mask, and the most memory that producer and worker had."""
+    """Measure folders of growing size: the time to the first mask, and the most memory that producer and worker had."""
     found: list[Row] = []
     with stack.worker() as worker:
         stack.seconds_of_job(stack.sources(16))

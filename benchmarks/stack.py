@@ -103,7 +103,11 @@ class Stack:
         return job_id
 
     def wait_for_end(self, job_id: str, *, pause: float = 0.1) -> Job:
-        """The job, when all of its images have succeeded; RuntimeError where some did not."""
+        """The job, when all of its images have succeeded.
+
+        Raises:
+            RuntimeError: some did not.
+        """
         wait(lambda: self._state(job_id).is_final, pause=pause)
         job = self.services.repository.job(job_id)
         if job.state is not JobStatus.SUCCEEDED:

@@ -30,7 +30,7 @@ class S3Endpoint:
 
     @property
     def options(self) -> S3Options:
-        """How a store reaches it."""
+        """How a store reaches the server."""
         return S3Options(endpoint_url=self.url, access_key=self.access_key, secret_key=self.secret_key)
 
 

@@ -3,8 +3,9 @@
 What needs numpy or Pillow is imported by the commands that use it: others start faster, and submitting is smaller.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,22 +14,24 @@ import click
 from producer import report
 from producer.collect import Destination, collect, destination_of
 from producer.display import Display, plural
-from producer.exits import EXIT_CODES_HELP, Commands, ExitCode, exit_code_of, on_interrupt
+from producer.exits import EXIT_CODES_HELP, exit_code_of
 from producer.submit import submit_paths
 from producer.summary import Summary, summarise
 from producer.watch import watch as watch_job
-from shared.config import load_settings
+from shared.commandline import ExitCode, Program, on_interrupt, opened_services
 from shared.errors import Retryable
 from shared.flows.exports.export import Export
 from shared.flows.exports.registry import DEFAULT, EXPORTS
 from shared.flows.lookup import find_job
 from shared.images.scale import checked_scale
 from shared.jobs.records import Job, Priority
-from shared.logs import setup_logging
-from shared.services import Services, connect
+from shared.services import Services
 
 _STATUS_JOBS = 20
 _FOLDER = click.Path(file_okay=False, path_type=Path)
+
+# The log is for developers; users get bars, tables and the one line that an error is.
+_services = partial(opened_services, check=False, quiet=True)
 
 _job_argument = click.argument("reference", metavar="JOB")
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
@@ -48,10 +51,10 @@ _format_option = click.option(
 
 _priority_option = click.option(
     "--priority",
-    type=click.Choice([priority.name.lower() for priority in Priority], case_sensitive=False),
-    default=Priority.NORMAL.name.lower(),
+    type=click.Choice([priority.word for priority in Priority], case_sensitive=False),
+    default=Priority.NORMAL.word,
     show_default=True,
-    callback=lambda _context, _option, name: Priority[name.upper()],
+    callback=lambda _context, _option, word: Priority.of_word(word),
     help="Jobs of a higher priority go first, those of the same take turns.",
 )
 
@@ -67,7 +70,7 @@ def _waiting_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-@click.group(cls=Commands, epilog=EXIT_CODES_HELP, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group("producer", cls=Program, epilog=EXIT_CODES_HELP, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="delineate", prog_name="producer")
 def main() -> None:
     """Submit images for segmentation, follow the jobs, download the results.
@@ -236,15 +239,6 @@ def retry(reference: str) -> None:
             services.dispatcher.fill()
         again = plural(job.counts.pending, "image")
         Display().line(f"job {job.id} runs again: {again}; `producer watch {job.id}` follows it")
-
-
-@contextmanager
-def _services() -> Iterator[Services]:
-    settings = load_settings()
-    # The log is for developers; users get bars, tables and the one line that an error is.
-    setup_logging("DEBUG" if settings.log_level == "DEBUG" else "ERROR")
-    with closing(connect(settings)) as services:
-        yield services
 
 
 def _conclude(

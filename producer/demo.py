@@ -19,7 +19,11 @@ class SeverityRange:
 
     @classmethod
     def parse(cls, text: str) -> "SeverityRange":
-        """Read `0.5` or `0:1`; UsageError for anything else."""
+        """Read `0.5` or `0:1`.
+
+        Raises:
+            UsageError: it is anything else.
+        """
         first, colon, last = text.partition(":")
         try:
             return cls(float(first), float(last if colon else first))

@@ -8,6 +8,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from shared.commandline import printable
+
 
 class Bar(Protocol):
     """Moves a progress bar."""
@@ -54,13 +56,6 @@ class _RateColumn(ProgressColumn):
         """Return the rate of the last half minute, or at first that since the start."""
         rate = task.finished_speed or task.speed or (task.completed / task.elapsed if task.elapsed else 0.0)
         return Text(f"{rate:,.1f}/s" if rate else "", style="progress.data.speed")
-
-
-def printable(text: str) -> str:
-    """Return the text with control characters escaped, so that no file name can steer a terminal."""
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
-    )
 
 
 def plural(count: int, noun: str) -> str:

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from producer.display import printable
 from producer.summary import Scores, Summary, band_end
+from shared.commandline import printable
 from shared.jobs.records import Job
 
 # Where there is no terminal there is no width to fit into.

@@ -23,6 +23,7 @@ DelineateError                  one line that says what to do next; a traceback 
 """
 
 from enum import StrEnum
+from typing import ClassVar
 
 
 class DelineateError(Exception):
@@ -30,31 +31,57 @@ class DelineateError(Exception):
 
 
 class Retryable(DelineateError):
-    """Something outside is away; the same work can succeed later."""
+    """Something outside is away; the same work can succeed later.
+
+    `str(error)` may name addresses and folders and is for operators; `public_line()` says the same to anybody.
+    """
+
+    part: ClassVar[str] = "a service"  # what does not work
+    condition: ClassVar[str] = "is away. Nothing is lost; try again in a moment."  # and what to do about it
+
+    @classmethod
+    def public_line(cls) -> str:
+        """Return what is the matter and what to do next, without any address."""
+        return f"{cls.part[0].upper()}{cls.part[1:]} {cls.condition}"
+
+
+_FULL = "has no room. Nothing is lost; free some space there, and work goes on by itself."
 
 
 class BrokerUnavailable(Retryable):
     """Redis does not answer."""
 
+    part = "the queue"
+
 
 class StoreUnavailable(Retryable):
     """The object store does not answer, or answers with a server error."""
+
+    part = "the object store"
 
 
 class StoreFull(StoreUnavailable):
     """The object store has no room: the disk is full, or a quota is used up. Work goes on once there is some."""
 
+    condition = _FULL
+
 
 class DatabaseUnavailable(Retryable):
     """The SQL database does not answer."""
+
+    part = "the database"
 
 
 class DatabaseFull(DatabaseUnavailable):
     """The SQL database has no room. Work goes on once there is some."""
 
+    condition = _FULL
+
 
 class DecoderUnavailable(Retryable):
     """No process for decoding images can be started."""
+
+    part = "the image decoder"
 
 
 class ImageOutOfMemory(Retryable):

@@ -14,12 +14,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from shared.config import load_settings
+from shared.commandline import ExitCode, opened_services
 from shared.db.model_registry import Model, ModelRegistry
-from shared.errors import CheckpointError, DelineateError, Retryable
+from shared.errors import CheckpointError, DelineateError
 from shared.identity import user_at_host
 from shared.net.checkpoint import METADATA_NAME, LoadedModel, load_checkpoint, locate_weights
-from shared.services import connect
 
 
 def publish(registry: ModelRegistry, checkpoint: Path, *, name: str | None, by: str) -> Model:
@@ -58,7 +57,7 @@ def _summary(loaded: LoadedModel) -> dict[str, Any]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line; returns the exit code: 2 for what stays until something is changed, 3 for a service away."""
+    """Run the command line and return its exit code, see `shared.commandline.ExitCode`."""
     parser = argparse.ArgumentParser(
         prog="python -m training.publish", description="Put a checkpoint into the model registry."
     )
@@ -67,21 +66,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--activate", action="store_true", help="make it the model of new jobs")
     options = parser.parse_args(arguments)
     try:
-        services = connect(load_settings())
-        try:
-            services.database.check()
+        with opened_services(quiet=True) as services:
             registry, by = ModelRegistry(services.database, services.store), user_at_host()
             model = publish(registry, options.checkpoint, name=options.name, by=by)
             print(f"published {model.sha256[:12]} {model.name}, {model.size / 1e6:.1f} MB")
             if options.activate:
                 registry.activate(model.sha256, by=by)
                 print("active: new jobs use it")
-        finally:
-            services.close()
     except DelineateError as error:
         print(f"publish: {error}", file=sys.stderr)
-        return 3 if isinstance(error, Retryable) else 2
-    return 0
+        return ExitCode.of(error)
+    return ExitCode.SUCCEEDED
 
 
 if __name__ == "__main__":

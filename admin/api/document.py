@@ -15,7 +15,7 @@ from shared.version import code_version
 _CONVERTED = re.compile(r"<(?:(?P<kind>\w+)(?:\([^>]*\))?:)?(?P<name>\w+)>")
 _ANY_ERROR = {
     401: "No token, or one that is unknown, revoked or expired.",
-    503: "The database or the object store is away: try again after `Retry-After`.",
+    503: "The database or the object store is away or full; `detail` says what to do. Try again after `Retry-After`.",
 }
 _REFERENCES = "#/components/schemas/{model}"
 

@@ -1,4 +1,4 @@
-"""Jobs: list, look, submit, steer, take the results home."""
+"""Jobs: list, look, submit, cancel, retry, take the results home."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -43,7 +43,7 @@ def jobs(query: schemas.JobsPage) -> schemas.Jobs:
     before = str(query.before) if query.before else None
     found = services().repository.jobs(limit=query.limit + 1, before=before)
     page = found[: query.limit]
-    return schemas.Jobs(jobs=_given(page), next=page[-1].id if len(found) > query.limit else None)
+    return schemas.Jobs(jobs=_responses(page), next=page[-1].id if len(found) > query.limit else None)
 
 
 @operation("GET", "/jobs/<uuid:job_id>", answer=schemas.Job, problems=_NO_JOB)
@@ -82,10 +82,11 @@ def job_results(job_id: UUID, query: schemas.ResultsFormat) -> Response:
 def submit_generated(body: schemas.Synthetic) -> ResponseReturnValue:
     """Start a job of generated images."""
     try:
-        spec = SyntheticSpec(**body.model_dump(exclude={"name"}))
+        spec = SyntheticSpec(**body.model_dump(exclude={"name", "priority"}))
     except UsageError as error:
         raise InvalidRequest([schemas.FieldProblem(field="", reason=str(error))]) from error
-    return _started(submit_synthetic(services(), spec, name=body.name, submitted_by=_submitter()))
+    job_id = submit_synthetic(services(), spec, name=body.name, submitted_by=_submitter(), priority=body.priority)
+    return _started(job_id)
 
 
 @operation("POST", "/jobs/images", answer=schemas.Job, status=201, body=schemas.Upload, files=_FILES)
@@ -100,26 +101,34 @@ def submit_uploaded(body: schemas.Upload) -> ResponseReturnValue:
         reason = f"send 1 to {MAX_FILES} files, each as a part named {_FILES}"
         raise InvalidRequest([schemas.FieldProblem(field=_FILES, reason=reason)])
     sources = uploads.sources(files, max_bytes=services().settings.max_source_bytes)
-    return _started(submit_images(services(), sources, name=body.name, submitted_by=_submitter(), scale=body.scale))
+    job_id = submit_images(
+        services(),
+        sources,
+        name=body.name,
+        submitted_by=_submitter(),
+        priority=body.priority,
+        scale=body.scale,
+    )
+    return _started(job_id)
 
 
 @operation("POST", "/jobs/<uuid:job_id>/cancel", answer=schemas.Job, problems=_CONFLICT)
 def cancel_job(job_id: UUID) -> schemas.Job:
     """Cancel a job; what has succeeded stays."""
-    return _given([services().repository.cancel(str(job_id))])[0]
+    return _responses([services().repository.cancel(str(job_id))])[0]
 
 
 @operation("POST", "/jobs/<uuid:job_id>/retry", answer=schemas.Job, problems=_CONFLICT)
 def retry_job(job_id: UUID) -> schemas.Job:
     """Try again what failed or was cancelled."""
-    return _given([services().repository.retry(str(job_id))])[0]
+    return _responses([services().repository.retry(str(job_id))])[0]
 
 
 def _job(job_id: str) -> schemas.Job:
-    return _given([services().repository.job(job_id)])[0]
+    return _responses([services().repository.job(job_id)])[0]
 
 
-def _given(jobs: Sequence[Job]) -> list[schemas.Job]:
+def _responses(jobs: Sequence[Job]) -> list[schemas.Job]:
     now = queries.now(services().database)
     return [schemas.Job.of(meter().read(job, now)) for job in jobs]
 

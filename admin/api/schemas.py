@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from admin.api.export_name import ExportName
 from admin.api.measured import with_measurements
@@ -17,6 +17,7 @@ from shared.flows.exports.registry import DEFAULT, EXPORTS
 from shared.flows.synthetic import MAX_DOTS, MAX_JITTER, MAX_SEED
 from shared.images.scale import MAX_SCALE, MIN_SCALE
 from shared.jobs.records import Item as ItemRecord
+from shared.jobs.records import Priority
 from shared.jobs.records import Worker as WorkerRecord
 from shared.jobs.state import ItemStatus, JobKind, JobStatus
 
@@ -26,6 +27,13 @@ Time = Annotated[datetime, Field(description="In UTC, as RFC 3339 has it.")]
 Share = Annotated[float, Field(ge=0, le=1)]
 # Without control characters: PostgreSQL takes no NUL.
 JobName = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\u0000-\u001f\u007f]*$")]
+
+
+PriorityWord = Annotated[
+    Priority,
+    BeforeValidator(Priority.of_word),
+    WithJsonSchema({"type": "string", "enum": [priority.word for priority in Priority]}),
+]
 
 
 class _Response(BaseModel):
@@ -74,7 +82,7 @@ class Job(_Response):
     kind: JobKind
     name: str
     state: JobStatus
-    priority: int
+    priority: int = Field(description=f"{', '.join(f'{p.value}: {p.word}' for p in Priority)}; the higher goes first.")
     submitted_by: str
     created_at: Time
     started_at: Time | None
@@ -256,14 +264,21 @@ class ResultsFormat(_Request):
     )
 
 
-class Name(_Request):
-    """The name of a new job."""
+class _NewJob(_Request):
+    """What every new job has."""
+
+    priority: PriorityWord = Field(
+        default=Priority.NORMAL.word,
+        validate_default=True,
+        description="Jobs of a higher priority go first, those of the same take turns. `high` is for a few images "
+        "that somebody waits for: before many, all others wait.",
+    )
+
+
+class Upload(_NewJob):
+    """A job of uploaded images."""
 
     name: JobName = "upload"
-
-
-class Upload(Name):
-    """A job of uploaded images."""
 
     scale: float = Field(
         default=1.0,
@@ -274,7 +289,7 @@ class Upload(Name):
     )
 
 
-class Synthetic(_Request):
+class Synthetic(_NewJob):
     """A job of generated images; what is null is drawn for each of them."""
 
     name: JobName = "synthetic"

@@ -1,8 +1,6 @@
 """`admin users` and `admin tokens`: who may do what."""
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import click
@@ -11,11 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from admin.domain.roles import Role
-from shared.config import load_settings
-from shared.db.database import Database
+from shared.commandline import opened_services
 from shared.errors import UsageError
-from shared.logs import setup_logging
-from shared.services import connect
 
 _ROLES = [role.value for role in Role]
 
@@ -41,8 +36,8 @@ def list_users_command() -> None:
     """List the accounts."""
     from admin.domain.accounts import accounts
 
-    with _database() as database:
-        found = accounts(database)
+    with opened_services() as services:
+        found = accounts(services.database)
     table = _table("name", "role", "since")
     for account in found:
         table.add_row(Text(account.name), account.role, _time(account.created_at))
@@ -58,8 +53,8 @@ def add_user_command(name: str, role: str, from_stdin: bool) -> None:
     from admin.domain.accounts import add
 
     password = asked_password(from_stdin)
-    with _database() as database:
-        add(database, name, password, Role(role))
+    with opened_services() as services:
+        add(services.database, name, password, Role(role))
     click.echo(f"{name} can log in, as {role}")
 
 
@@ -70,8 +65,8 @@ def role_command(name: str, role: str) -> None:
     """Give an account another role; it holds at once, for its tokens too."""
     from admin.domain.accounts import set_role
 
-    with _database() as database:
-        set_role(database, name, Role(role))
+    with opened_services() as services:
+        set_role(services.database, name, Role(role))
     click.echo(f"{name} is {role}")
 
 
@@ -81,8 +76,8 @@ def remove_user_command(name: str) -> None:
     """Remove an account with its sessions and tokens; its jobs stay."""
     from admin.domain.accounts import remove
 
-    with _database() as database:
-        remove(database, name)
+    with opened_services() as services:
+        remove(services.database, name)
     click.echo(f"{name} is removed")
 
 
@@ -100,8 +95,8 @@ def create_token_command(user: str, name: str, role: str, days: int | None) -> N
     """Make a token of the account USER, called NAME, and print it: it cannot be shown again."""
     from admin.domain.tokens import create
 
-    with _database() as database:
-        token = create(database, user, name, Role(role), days=days)
+    with opened_services() as services:
+        token = create(services.database, user, name, Role(role), days=days)
     click.echo(token)
 
 
@@ -111,8 +106,8 @@ def list_tokens_command(user: str | None) -> None:
     """List the tokens, the newest first."""
     from admin.domain.tokens import tokens
 
-    with _database() as database:
-        found = tokens(database, user)
+    with opened_services() as services:
+        found = tokens(services.database, user)
     table = _table("id", "user", "name", "role", "made", "last used", "expires")
     for token in found:
         times = (_time(token.created_at), _time(token.last_used_at), _time(token.expires_at))
@@ -126,21 +121,9 @@ def revoke_token_command(token_id: str) -> None:
     """Revoke the token with this ID: it opens nothing from now on."""
     from admin.domain.tokens import revoke
 
-    with _database() as database:
-        revoke(database, token_id)
+    with opened_services() as services:
+        revoke(services.database, token_id)
     click.echo(f"{token_id} is revoked")
-
-
-@contextmanager
-def _database() -> Iterator[Database]:
-    settings = load_settings()
-    setup_logging(settings.log_level)
-    services = connect(settings)
-    try:
-        services.database.check()
-        yield services.database
-    finally:
-        services.close()
 
 
 def _table(*headings: str) -> Table:

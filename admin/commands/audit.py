@@ -5,10 +5,8 @@ from functools import partial
 
 import click
 
-from shared.config import load_settings
+from shared.commandline import ExitCode, opened_services
 from shared.flows.lookup import find_job
-from shared.logs import setup_logging
-from shared.services import connect
 from shared.upkeep.audit import GRACE_SECONDS, AuditReport, Finding, audit
 from shared.upkeep.repair import Repair
 
@@ -32,27 +30,22 @@ def audit_command(
 
     Safe while everything works. Ends with 0 where all is right, with 1 where something is not (any more).
     """
-    settings = load_settings()
-    setup_logging(settings.log_level)
-    services = connect(settings)
-    try:
+    with opened_services() as services:
         job_id = find_job(services, job).id if job else None
         look = partial(
             audit, services.database, services.store, job_id,
-            deep=deep, grace=grace, max_attempts=settings.max_attempts,
+            deep=deep, grace=grace, max_attempts=services.settings.max_attempts,
         )  # fmt: skip
         report = look()
         if repair and not report.is_clean:
             for what, count in Repair(services.database, services.store).mend(report.findings).items():
                 click.echo(f"{count:,} {what}", err=as_json)
             report = look()
-    finally:
-        services.close()
     if as_json:
         click.echo(json.dumps(report.as_dict()))
     else:
         _show(report)
-    context.exit(0 if report.is_clean else 1)
+    context.exit(ExitCode.SUCCEEDED if report.is_clean else ExitCode.SOME_FAILED)
 
 
 def _show(report: AuditReport) -> None:

@@ -10,11 +10,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from shared.config import load_settings
+from shared.commandline import opened_services
 from shared.db.model_registry import Model, ModelRegistry
 from shared.identity import user_at_host
-from shared.logs import setup_logging
-from shared.services import connect
 
 _WORKERS_OWN = "new jobs use each worker's own model (MODEL_PATH)"
 
@@ -56,14 +54,8 @@ def rollback_command() -> None:
 
 @contextmanager
 def _registry() -> Iterator[ModelRegistry]:
-    settings = load_settings()
-    setup_logging(settings.log_level)
-    services = connect(settings)
-    try:
-        services.database.check()
+    with opened_services() as services:
         yield ModelRegistry(services.database, services.store)
-    finally:
-        services.close()
 
 
 def _table(models: list[Model], active: Model | None) -> Table:

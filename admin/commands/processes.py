@@ -10,12 +10,11 @@ from functools import partial
 from types import FrameType
 from typing import NoReturn
 
-from shared.config import Settings
 from shared.errors import Retryable
 from shared.health import Readiness
 from shared.logs import log_uncaught
 from shared.monitoring import MonitoringServer
-from shared.services import Services, connect
+from shared.services import Services
 from shared.upkeep.reconciler import Reconciler
 
 log = logging.getLogger(__name__)
@@ -24,7 +23,7 @@ _RETRY_SECONDS = 1.0
 _SERVE_WAIT_SECONDS = 60.0
 
 
-def serve(settings: Settings) -> None:
+def serve(services: Services) -> None:
     """Serve the admin's pages and API until SIGTERM or SIGINT.
 
     Raises:
@@ -38,7 +37,7 @@ def serve(settings: Settings) -> None:
 
     signal.signal(signal.SIGTERM, _leave)
     log_uncaught()
-    services = connect(settings)
+    settings = services.settings
     app = create_app(settings, services)
     server = WebServer(app, settings)
     _until_available(
@@ -49,14 +48,13 @@ def serve(settings: Settings) -> None:
         server.run()
     finally:
         app.extensions[DECODERS].close()
-        services.close()
 
 
 def _leave(_signal: int, _frame: FrameType | None) -> NoReturn:
     raise SystemExit(0)  # the server closes its sockets on this
 
 
-def reconcile(settings: Settings) -> None:
+def reconcile(services: Services) -> None:
     """Run the reconciler until SIGTERM or SIGINT; services that are away are waited for."""
     stop = threading.Event()
 
@@ -67,19 +65,16 @@ def reconcile(settings: Settings) -> None:
     signal.signal(signal.SIGTERM, request_stop)
     signal.signal(signal.SIGINT, request_stop)
     log_uncaught()
-    services = connect(settings)
-    try:
-        reconciler = services.reconciler()
-        with _monitored(settings, services, reconciler):
-            log.info("reconciler started", extra={"action": "reconciler_started"})
-            reconciler.run(stop)
-    finally:
-        services.close()
+    reconciler = services.reconciler()
+    with _monitored(services, reconciler):
+        log.info("reconciler started", extra={"action": "reconciler_started"})
+        reconciler.run(stop)
 
 
 @contextmanager
-def _monitored(settings: Settings, services: Services, reconciler: Reconciler) -> Iterator[None]:
+def _monitored(services: Services, reconciler: Reconciler) -> Iterator[None]:
     """Answer monitors on METRICS_PORT, if it is set."""
+    settings = services.settings
     if not settings.metrics_port:
         yield
         return

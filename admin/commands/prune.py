@@ -4,10 +4,8 @@ import re
 
 import click
 
-from shared.config import load_settings
+from shared.commandline import opened_services
 from shared.errors import UsageError
-from shared.logs import setup_logging
-from shared.services import connect
 from shared.upkeep.retention import TIDY_AFTER_LEASES, Retention, RetentionRules
 
 _AGE = re.compile(r"(\d{1,6}(?:\.\d+)?)([smhdw])")
@@ -24,12 +22,9 @@ def prune_command(older_than: str, sources_only: bool, dry_run: bool) -> None:
     It can be interrupted at any point: the reconciler, or this command again, goes on with what was begun.
     """
     age = seconds_of(older_than)
-    settings = load_settings()
-    setup_logging(settings.log_level)
-    services = connect(settings)
-    try:
+    with opened_services() as services:
         rules = RetentionRules(
-            tidy_after=TIDY_AFTER_LEASES * settings.lease_seconds,
+            tidy_after=TIDY_AFTER_LEASES * services.settings.lease_seconds,
             remove_sources_after=age if sources_only else None,
             remove_jobs_after=None if sources_only else age,
         )
@@ -41,14 +36,16 @@ def prune_command(older_than: str, sources_only: bool, dry_run: bool) -> None:
         else:
             while retention.step():
                 pass
-    finally:
-        services.close()
     removes = "the sources of " if sources_only else ""
     click.echo(f"{'would remove' if dry_run else 'removed'} {removes}{len(due):,} jobs")
 
 
 def seconds_of(age: str) -> float:
-    """Return the seconds of an age such as `30d`; UsageError for what is none."""
+    """Return the seconds of an age such as `30d`.
+
+    Raises:
+        UsageError: it is no age.
+    """
     match = _AGE.fullmatch(age.strip().lower())
     if match is None:
         raise UsageError(f"{age!r} is no age: give a number with s, m, h, d or w, such as 30d")

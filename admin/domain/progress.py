@@ -30,12 +30,12 @@ class Progress:
 
     @property
     def is_open(self) -> bool:
-        """Whether it can still change by itself."""
+        """Whether the job can still change by itself."""
         return not self.job.state.is_final
 
     @property
     def state_words(self) -> str:
-        """Its state, with what a state alone does not say."""
+        """The job's state, with what a state alone does not say."""
         if self.is_open and self.job.cancel_requested_at is not None:
             return "cancelling"
         if self.is_open and self.job.sealed_at is None:

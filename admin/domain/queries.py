@@ -49,8 +49,8 @@ class FailureReason:
 
 
 @dataclass(frozen=True)
-class GivenBack:
-    """Waiting images that a worker gave back, since a service was away or full, or memory was short."""
+class Released:
+    """Waiting images that a worker released, since a service was away or full, or memory was short."""
 
     images: int
     rest: float  # seconds until some of them are tried again
@@ -121,13 +121,13 @@ def failure_reasons(database: Database, job: Job) -> list[FailureReason]:
     return sorted(reasons, key=lambda reason: (-reason.count, reason.code))
 
 
-def given_back(database: Database, job_id: str) -> GivenBack | None:
-    """Return what of a job waits because workers gave it back, and nothing of its shard has ended since."""
+def released(database: Database, job_id: str) -> Released | None:
+    """Return what of a job waits because workers released it, and nothing of its shard has ended since."""
     rest = func.min(ShardRow.not_before) - db_now()
     waiting = select(func.sum(ShardRow.pending), rest).where(ShardRow.job_id == job_id, HAS_PENDING)
     with database.read() as connection:
         images, seconds = connection.execute(waiting.where(ShardRow.releases > 0)).one()
-    return GivenBack(int(images), max(0.0, float(seconds))) if images else None
+    return Released(int(images), max(0.0, float(seconds))) if images else None
 
 
 def now(database: Database) -> float:

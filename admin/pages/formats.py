@@ -37,12 +37,12 @@ def ago(seconds: float) -> str:
 
 
 def utc(timestamp: float | None) -> str:
-    """`2026-11-23 04:05:06 UTC`."""
+    """A time as `2026-11-23 04:05:06 UTC`."""
     return NOTHING if timestamp is None else f"{datetime.fromtimestamp(timestamp, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def iso(timestamp: float) -> str:
-    """For the `datetime` attribute of a `<time>`."""
+    """A time for the `datetime` attribute of a `<time>`."""
     return datetime.fromtimestamp(timestamp, UTC).isoformat(timespec="seconds")
 
 
@@ -58,7 +58,7 @@ def rate(images_a_second: float | None) -> str:
 
 
 def count(number: int | None) -> str:
-    """`12,345`."""
+    """A whole number as `12,345`."""
     return NOTHING if number is None else f"{number:,}"
 
 

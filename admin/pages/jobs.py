@@ -38,9 +38,13 @@ def job(job_id: UUID) -> ResponseReturnValue:
     reasons = []
     if progress.job.counts.failed and view["state"] in (None, ItemStatus.FAILED):
         reasons = queries.failure_reasons(services().database, progress.job)
-    waiting = _given_back(progress)
     return render_template(
-        "job.html", progress=progress, given_back=waiting, reasons=reasons, exports=EXPORTS.values(), **view
+        "job.html",
+        progress=progress,
+        released=_released(progress),
+        reasons=reasons,
+        exports=EXPORTS.values(),
+        **view,
     )
 
 
@@ -49,7 +53,7 @@ def progress(job_id: UUID) -> ResponseReturnValue:
     """The part of `job` that is polled each second. Once the job has ended it asks for the page to be loaded anew."""
     seen = _progress_of(job_id)
     page = render_template(
-        "_job_progress.html", progress=seen, given_back=_given_back(seen), state=_state(), live=seen.is_open
+        "_job_progress.html", progress=seen, released=_released(seen), state=_state(), live=seen.is_open
     )
     answer = make_response(page)
     if not seen.is_open:
@@ -66,13 +70,13 @@ def items(job_id: UUID) -> ResponseReturnValue:
 @blueprint.post("/jobs/<uuid:job_id>/cancel")
 def cancel(job_id: UUID) -> ResponseReturnValue:
     """Cancel the job."""
-    return _steer(job_id, services().repository.cancel, "Cancelled: what had not been started is left out.")
+    return _transition(job_id, services().repository.cancel, "Cancelled: what had not been started is left out.")
 
 
 @blueprint.post("/jobs/<uuid:job_id>/retry")
 def retry(job_id: UUID) -> ResponseReturnValue:
     """Try again what failed or was cancelled."""
-    return _steer(job_id, services().repository.retry, "What had failed or was cancelled is tried again.")
+    return _transition(job_id, services().repository.retry, "What had failed or was cancelled is tried again.")
 
 
 @blueprint.get("/jobs/<uuid:job_id>/results.zip")
@@ -82,7 +86,7 @@ def results(job_id: UUID) -> ResponseReturnValue:
     return results_zip(services(), services().repository.job(str(job_id)), export)
 
 
-def _steer(job_id: UUID, step: Callable[[str], Job], done: str) -> ResponseReturnValue:
+def _transition(job_id: UUID, step: Callable[[str], Job], done: str) -> ResponseReturnValue:
     try:
         step(str(job_id))
     except (IllegalTransition, UsageError) as error:
@@ -114,10 +118,10 @@ def _progress_of(job_id: UUID) -> Progress:
     return meter().read(found, queries.now(services().database))
 
 
-def _given_back(progress: Progress) -> queries.GivenBack | None:
+def _released(progress: Progress) -> queries.Released | None:
     if not progress.is_open or not progress.job.counts.pending:
         return None
-    return queries.given_back(services().database, progress.job.id)
+    return queries.released(services().database, progress.job.id)
 
 
 def _items_view(job_id: UUID) -> dict[str, object]:

@@ -79,7 +79,7 @@ class _Pixels(NamedTuple):
 
     @property
     def shares(self) -> NDArray[np.float32]:
-        """For masks and probability maps: 0 to 1."""
+        """The values of a mask or a probability map as shares, from 0 to 1."""
         return self.values / np.float32(self.white)
 
 

@@ -21,13 +21,7 @@ _TEXTS = {
     409: ("Not now", "Its state does not allow that."),
     413: ("Too much at once", ""),
     500: ("Something broke", "That is a fault of Delineate. The log of the admin says more."),
-    503: ("Away for the moment", ""),
-}
-_PARTS = {
-    "broker": "The queue",
-    "store": "The object store",
-    "database": "The database",
-    "decoder": "The image decoder",
+    503: ("Not at the moment", ""),
 }
 _RETRY_AFTER = {"Retry-After": "5"}
 
@@ -74,9 +68,7 @@ def _stale_form(_error: CSRFError) -> ResponseReturnValue:
 
 def _away(error: Retryable) -> ResponseReturnValue:
     current_app.logger.warning("%s", error, extra={"action": "service_away"})
-    name = type(error).__name__.removesuffix("Unavailable").lower()
-    message = f"{_PARTS.get(name, 'A service')} is away. Nothing is lost; try again in a moment."
-    return _page(503, message), 503, _RETRY_AFTER
+    return _page(503, error.public_line()), 503, _RETRY_AFTER
 
 
 def _misconfigured(error: ConfigurationError) -> ResponseReturnValue:

@@ -104,7 +104,7 @@ class _Parser(HTTPRequestParser):  # type: ignore[misc]
 
 
 class _Busy(Error):  # type: ignore[misc]
-    """As the API says it: what has a token comes from a program."""
+    """An answer in the form of the API: what has a token comes from a program."""
 
     code = 503
     reason = "Service Unavailable"

@@ -63,7 +63,11 @@ class Child:
         return self._process.stdout.fileno() if self._process and self._process.stdout else None
 
     def start(self) -> None:
-        """Start the process; OSError where the system cannot."""
+        """Start the process.
+
+        Raises:
+            OSError: the system cannot.
+        """
         self.output.start_life()
         self.restart_at = None
         self.started_at = self._clock()

@@ -13,7 +13,7 @@ class Foreground:
     """A command with our standard streams, in our process group."""
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
-        """Start it.
+        """Start the command.
 
         Raises:
             UsageError: it cannot be started.
@@ -36,7 +36,7 @@ class Foreground:
             self._process.send_signal(request)
 
     def kill(self) -> None:
-        """End it at once."""
+        """End the command at once."""
         self._process.kill()
         self._process.wait()
 

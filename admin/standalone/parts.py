@@ -49,7 +49,11 @@ def python_parts(environment: dict[str, str], *, port: int, secret_key: str) -> 
 
 
 def choose_port(wanted: int, *, insist: bool) -> int:
-    """Return the wanted port if it is free, or another; ConfigurationError if it is not and `insist`."""
+    """Return the wanted port if it is free, or another.
+
+    Raises:
+        ConfigurationError: it is not and `insist`, or no port is free.
+    """
     for port in (wanted, 0):
         with socket.socket() as probe:
             # As the server does: a port with nothing but dying connections is free.

@@ -23,7 +23,7 @@ class Wakeup(Protocol):
         ...
 
     def drain(self) -> None:
-        """Make it unreadable again."""
+        """Take what there is to read, so that the next wait is a wait again."""
         ...
 
 

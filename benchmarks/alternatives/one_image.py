@@ -15,7 +15,7 @@ from shared.net.predictor import Predictor
 
 
 def read(data: bytes) -> NDArray[np.float32]:
-    """H×W, standardised."""
+    """Read an image: H×W, standardised."""
     return standardise(np.asarray(Image.open(BytesIO(data)).convert("L"), dtype=np.float32))
 
 

@@ -53,7 +53,7 @@ class Store:
         self._sql = psycopg.connect(settings.database.replace("+psycopg", ""), autocommit=True)
 
     def images(self, keys: list[str]) -> list[np.ndarray[Any, Any]]:
-        """Standardised, in the order of the keys."""
+        """Images, standardised, in the order of the keys."""
         return list(self._threads.map(lambda key: read(self._get(key)), keys))
 
     def put(self, keys: list[str], levels: list[np.ndarray[Any, Any]], threshold: float, begun: list[float]) -> None:
@@ -81,7 +81,7 @@ class Network:
         self.predictor.predict_tiles(tiles(1))
 
     def __call__(self, batch: Batch) -> Batch:
-        """Pixels to probability levels."""
+        """Predict: pixels to probability levels."""
         begun = time.time()
         levels = self.predictor.predict_tiles(np.ascontiguousarray(batch["image"]))
         return {"key": batch["key"], "levels": levels, "begun": np.full(len(levels), begun)}
@@ -95,7 +95,7 @@ class Everything(Network):
         self.store = Store()
 
     def __call__(self, batch: Batch) -> Batch:
-        """Keys to keys."""
+        """Segment images: keys to keys."""
         begun, keys = time.time(), [str(key) for key in batch["key"]]
         levels = self.predictor.predict_tiles(np.stack(self.store.images(keys)))
         self.store.put(keys, list(levels), self.predictor.threshold, [begun] * len(keys))
@@ -110,12 +110,12 @@ def _store() -> Store:
 
 
 def read_batch(batch: Batch) -> Batch:
-    """Keys to pixels."""
+    """Read images: keys to pixels."""
     return {"key": batch["key"], "image": np.stack(_store().images([str(key) for key in batch["key"]]))}
 
 
 def write_batch(batch: Batch) -> Batch:
-    """Probability levels to keys."""
+    """Write results: probability levels to keys."""
     keys = [str(key) for key in batch["key"]]
     _store().put(keys, list(batch["levels"]), 0.5, [float(at) for at in batch["begun"]])
     return {"key": batch["key"]}

@@ -38,7 +38,7 @@ _SEAL_PAUSES_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0)
 class Source:
     """An image to submit: its relative path with `/`, and how to read its bytes.
 
-    `read` runs in an upload thread; it raises ItemError where the file cannot be used, and only that item fails.
+    `read` runs in an upload thread. An ItemError says that the file cannot be used; only that item fails.
     """
 
     path: str

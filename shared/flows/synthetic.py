@@ -39,7 +39,11 @@ class SyntheticSpec:
     noise: str | None = None
 
     def __post_init__(self) -> None:
-        """Raise UsageError for a value out of its range."""
+        """Check the values.
+
+        Raises:
+            UsageError: one is out of its range.
+        """
         if not 1 <= self.count <= MAX_COUNT:
             raise UsageError(f"count is {self.count}: give 1 to {MAX_COUNT}")
         if not 0 <= self.seed <= MAX_SEED:

@@ -95,7 +95,11 @@ def encode_mask(mask: NDArray[np.bool_]) -> bytes:
 
 
 def decode_mask(data: bytes) -> NDArray[np.bool_]:
-    """H×W bool from a PNG of 0 and 255, of 1 or 8 bits. Raises `ImageError` (`truncated`)."""
+    """H×W bool from a PNG of 0 and 255, of 1 or 8 bits.
+
+    Raises:
+        ImageError: `truncated`.
+    """
     return np.asarray(_open_png(data).convert("L")) > 127
 
 
@@ -115,7 +119,11 @@ def encode_probability(probability: NDArray[np.uint8]) -> bytes:
 
 
 def decode_probability(data: bytes) -> NDArray[np.float32]:
-    """H×W float32 in [0, 1] from a PNG of 8 bits. Raises `ImageError` (`truncated`)."""
+    """H×W float32 in [0, 1] from a PNG of 8 bits.
+
+    Raises:
+        ImageError: `truncated`.
+    """
     return np.asarray(_open_png(data).convert("L"), dtype=np.float32) / np.float32(255)
 
 

@@ -41,7 +41,11 @@ class DecodeLimits:
         object.__setattr__(self, "max_pixels", min(self.max_side**2, self.max_pixels))
 
     def check(self, width: int, height: int) -> None:
-        """Raise `ImageError` (`too_small`, `too_large`); called with a header's sizes, before any pixel exists."""
+        """Check the sizes that a header tells, in px, before any pixel exists.
+
+        Raises:
+            ImageError: `too_small` or `too_large`.
+        """
         if min(width, height) < self.min_side:
             raise ImageError(
                 ItemErrorCode.TOO_SMALL,

@@ -50,9 +50,12 @@ class DecoderProcess:
     """One process, with the memory and the connection to it."""
 
     def __init__(self, module: str, limits: DecodeLimits, seconds: float, *, memory: int | None = None) -> None:
-        """Start it, without waiting until it is ready. DecoderUnavailable where the system has no process for us.
+        """Start the process, without waiting until it is ready.
 
         `memory` is the scratch file's descriptor, the process's own from here on; without it one is made.
+
+        Raises:
+            DecoderUnavailable: the system has no process for us.
         """
         self.is_new = True  # has not been given an image
         self._ready = False
@@ -178,14 +181,22 @@ class DecoderProcess:
 
 
 def line(text: str) -> str:
-    """Return text that a database, a log and a page take as it is; ValueError for any other."""
+    """Return `text`, which a database, a log and a page take as it is.
+
+    Raises:
+        ValueError: it has control characters, or halves of others.
+    """
     if not text.isprintable():
         raise ValueError("control characters or halves of others")
     return text
 
 
 def _depth(bits: int) -> int:
-    """Return the bits of a sample; ValueError for more than any format has, which others take as an exponent."""
+    """Return the bits of a sample.
+
+    Raises:
+        ValueError: more than any format has, which others take as an exponent.
+    """
     if not 1 <= bits <= 64:
         raise ValueError("no number of bits")
     return int(bits)

@@ -40,7 +40,11 @@ class PixelFile:
 
     @classmethod
     def of(cls, bands: Iterator[NDArray[np.float32]], shape: tuple[int, int]) -> Self:
-        """A new file of these bands of rows. DecoderUnavailable where the disk is full."""
+        """A new file of these bands of rows.
+
+        Raises:
+            DecoderUnavailable: the disk is full.
+        """
         descriptor = scratch.create_on_disk()
         try:
             at = 0
@@ -56,7 +60,11 @@ class PixelFile:
         return cls(descriptor, 0, shape, np.dtype(np.float32))
 
     def window(self, row: int, column: int, height: int, width: int) -> NDArray[np.float32]:
-        """Those pixels, as float32. ImageError where the file ends before, or a pixel is NaN or infinite."""
+        """The pixels of a window, (height, width) float32, from `row` and `column` on.
+
+        Raises:
+            ImageError: the file ends before, or a pixel is NaN or infinite.
+        """
         pixels = np.empty((height, width), dtype=self._dtype)
         stride, size = self.width * self._dtype.itemsize, self._dtype.itemsize
         at = self._start + row * stride + column * size

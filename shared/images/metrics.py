@@ -100,14 +100,18 @@ class Calibration:
         self._observed += np.bincount(index, weights=truth.ravel(), minlength=self._bins)
 
     def error(self) -> float:
-        """The error so far. Raises `ValueError` before any image was added."""
+        """The error so far.
+
+        Raises:
+            ValueError: no image was added yet.
+        """
         if not self._pixels:
             raise ValueError("no image was added")
         return float(np.abs(self._expected - self._observed).sum() / self._pixels)
 
 
 def expected_calibration_error(probability: Probability, truth: Mask, bins: int = 15) -> float:
-    """That of one image, see `Calibration`."""
+    """The expected calibration error of one image, see `Calibration`."""
     calibration = Calibration(bins)
     calibration.add(probability, truth)
     return calibration.error()

@@ -18,7 +18,7 @@ class Moments:
 
     @classmethod
     def of(cls, bands: Iterable[NDArray[Any]]) -> Self:
-        """Those of an image in one or more bands of rows.
+        """Measure an image that comes in one or more bands of rows.
 
         Each band is measured around its own mean and merged with those before it (Chan, Golub and LeVeque 1983), so
         that neither a large offset nor the number of pixels costs digits.

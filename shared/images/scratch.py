@@ -26,7 +26,7 @@ def create_on_disk() -> int:
 
 
 def write(descriptor: int, data: bytes | memoryview, at: int = 0) -> None:
-    """Put `data` there."""
+    """Write `data` at an offset of the file."""
     rest = memoryview(data).cast("B")
     written = 0
     while written < len(rest):
@@ -44,7 +44,11 @@ def read(descriptor: int, length: int) -> bytes:
 
 
 def read_pixels(descriptor: int, shape: tuple[int, int], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Return the H×W pixels at the beginning; ValueError where the file ends before."""
+    """Return the H×W pixels at the beginning.
+
+    Raises:
+        ValueError: the file ends before.
+    """
     pixels = np.empty(shape, dtype=dtype)
     rest = pixels.data.cast("B")
     offset = 0

@@ -26,7 +26,11 @@ class JobReader:
         self.database = database
 
     def job(self, job_id: str) -> Job:
-        """Return a job by its id; JobNotFound where there is none."""
+        """Return a job by its id.
+
+        Raises:
+            JobNotFound: there is none.
+        """
         with self.database.read() as connection:
             rows = _jobs(connection, select(*_JOB_COLUMNS).where(JobRow.id == job_id, STAYS))
         if not rows:
@@ -34,7 +38,11 @@ class JobReader:
         return rows[0]
 
     def kind(self, job_id: str) -> JobKind:
-        """Return a job's kind alone, without counting its items; JobNotFound where there is no such job."""
+        """Return a job's kind alone, without counting its items.
+
+        Raises:
+            JobNotFound: there is no such job.
+        """
         with self.database.read() as connection:
             kind = connection.execute(select(JobRow.kind).where(JobRow.id == job_id, STAYS)).scalar_one_or_none()
         if kind is None:

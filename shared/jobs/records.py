@@ -16,6 +16,23 @@ class Priority(IntEnum):
     NORMAL = 0
     HIGH = 1  # somebody sits before it and waits
 
+    @property
+    def word(self) -> str:
+        """The word for it on the command line and in the API."""
+        return self.name.lower()
+
+    @classmethod
+    def of_word(cls, word: str) -> "Priority":
+        """Return the priority that `word` names.
+
+        Raises:
+            ValueError: it names none.
+        """
+        for priority in cls:
+            if priority.word == word:
+                return priority
+        raise ValueError(f"give one of {', '.join(priority.word for priority in cls)}")
+
 
 @dataclass(frozen=True)
 class Job:

@@ -117,7 +117,11 @@ JOB_STEPS: Mapping[JobEvent, Step[JobStatus]] = {
 
 
 def after_job_event(state: JobStatus, event: JobEvent) -> JobStatus:
-    """Return the state that `event` leads to from `state`; IllegalTransition where the table has no such step."""
+    """Return the state that `event` leads to from `state`.
+
+    Raises:
+        IllegalTransition: the table has no such step.
+    """
     step = JOB_STEPS[event]
     if state not in step.sources:
         raise IllegalTransition(f"cannot {event} a {state} job")

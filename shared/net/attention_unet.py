@@ -42,7 +42,7 @@ class DecoderLevel(nn.Module):
         self.conv = DoubleConv(2 * channels, channels, dropout)
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
-        """x (B, in, H, W) and skip (B, C, 2H, 2W) → (B, C, 2H, 2W)."""
+        """Merge x (B, in, H, W) and skip (B, C, 2H, 2W) into (B, C, 2H, 2W)."""
         x = self.up(x)
         merged: Tensor = self.conv(torch.cat([self.gate(skip, x), x], dim=1))
         return merged

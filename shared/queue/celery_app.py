@@ -129,7 +129,11 @@ class ShardQueue:
         return UrgentListener(self._client)
 
     def length(self) -> int:
-        """Return how many messages wait in Redis; BrokerUnavailable where it does not answer."""
+        """Return how many messages wait in Redis.
+
+        Raises:
+            BrokerUnavailable: it does not answer.
+        """
         return int(self._with_redis("llen", QUEUE))
 
     def check(self) -> None:

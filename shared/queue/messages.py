@@ -17,7 +17,7 @@ Id = Annotated[str, StringConstraints(pattern=f"^{_HEX}{{8}}-{_HEX}{{4}}-{_HEX}{
 
 
 class ShardMessage(BaseModel):
-    """ "Shard `shard` of job `job` may have work." """
+    """A hint: shard `shard` of job `job` may have work."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

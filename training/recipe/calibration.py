@@ -34,10 +34,11 @@ class Calibration:
 
 @torch.inference_mode()
 def calibrate(net: nn.Module, batches: Iterable[Batch], dtype: torch.dtype) -> Calibration:
-    """Fit the calibration on these batches, one at least, and fold it into `net.head`, a convolution.
+    """Fit the calibration on these batches and fold it into `net.head`, a convolution.
 
     Args:
         net: in eval mode, on the batches' device.
+        batches: one at least.
         dtype: of the autocast that the network runs under; float32 for none.
     """
     head = net.get_submodule("head")

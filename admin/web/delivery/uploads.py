@@ -24,9 +24,9 @@ def sources(files: Iterable[FileStorage], *, max_bytes: int) -> Iterator[Source]
 
 
 def relative_path(name: str) -> str:
-    """Return the name that a browser sent as a relative path, with `/`, that leads nowhere else.
+    r"""Return the name that a browser sent as a relative path, with `/`, that leads nowhere else.
 
-    `../../x`, `/x` and `C:\\x` all become `x`; characters that cannot be seen or that turn others round go; parts that
+    `../../x`, `/x` and `C:\x` all become `x`; characters that cannot be seen or that turn others round go; parts that
     are too long for a file system are cut before their extension; what names a device on Windows is marked by `_`.
     docs/adr/0015 says why no library does this.
     """

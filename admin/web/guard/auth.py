@@ -103,9 +103,9 @@ def logout() -> Response:
 
 
 def local_target(target: str) -> str | None:
-    """Return `target` if it is a path of this site, else None.
+    r"""Return `target` if it is a path of this site, else None.
 
-    Browsers take `\\` for `/` and leave out tabs and newlines, so that `/\\example.org` leads away.
+    Browsers take `\` for `/` and leave out tabs and newlines, so that `/\example.org` leads away.
     """
     if not target.startswith("/") or target[1:2] in ("/", "\\") or not target.isprintable() or "\\" in target:
         return None

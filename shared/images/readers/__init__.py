@@ -1,5 +1,5 @@
 """One module for each library that reads; `shared.images.codec.decode` chooses among them.
 
-A reader is `read(data, limits) -> DecodedImage`. It raises `ImageError` for what it refuses on purpose, and
-whatever its library raises for damaged bytes: the caller turns that into `truncated`.
+A reader is `read(data, limits) -> DecodedImage`. What it refuses on purpose is an `ImageError`, and for damaged bytes
+comes whatever its library raises: the caller turns that into `truncated`.
 """

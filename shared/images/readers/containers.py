@@ -97,7 +97,11 @@ class WebPHeader:
 
 
 def parse_webp_header(data: bytes) -> WebPHeader:
-    """Read the first chunk (RFC 9649, section 2). `ValueError` where it is none known or ends early."""
+    """Read the first chunk (RFC 9649, section 2).
+
+    Raises:
+        ValueError: it is none known, or ends early.
+    """
     kind = data[12:16]
     if len(data) < 30:
         raise ValueError("the header ends early")

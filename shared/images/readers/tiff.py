@@ -90,13 +90,13 @@ def note(tiff: TiffFile) -> str | None:
 
 
 def channels(page: TiffPage) -> NDArray[Any]:
-    """H×W×C as stored."""
+    """Read the samples as stored: H×W×C."""
     stored = page.asarray(squeeze=False, maxworkers=1)  # planes × depth × H × W × samples
     return np.moveaxis(stored[:, 0], 0, -1)[..., 0, :] if stored.shape[0] > 1 else stored[0, 0]
 
 
 def grey(page: TiffPage, channels: NDArray[Any]) -> Pixels:
-    """H×W×C as stored to H×W grey."""
+    """Make samples as stored, H×W×C, grey: H×W."""
     largest = 2**page.bitspersample - 1 if channels.dtype.kind in "bu" else 0
     # A float64 beyond float32's range becomes infinite here, and is refused as such by the caller.
     with np.errstate(over="ignore"):

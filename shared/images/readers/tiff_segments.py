@@ -33,7 +33,11 @@ _OFFSETS, _WIDTHS = _code_offsets()
 
 
 def require_sound_lzw(stream: bytes) -> None:
-    """Raise `ValueError` unless each table of an LZW stream begins with a literal."""
+    """Check that each table of an LZW stream begins with a literal.
+
+    Raises:
+        ValueError: one does not, or there are more tables than an honest stream has.
+    """
     if stream[:1] != b"\x80" or stream[1:2] >= b"\x80":
         raise ValueError("the LZW stream does not begin with a Clear")
     padded = np.frombuffer(stream + bytes(3), dtype=np.uint8)
@@ -74,7 +78,11 @@ def _read(padded: NDArray[np.uint8], places: NDArray[np.int64], widths: NDArray[
 
 
 def require_sound_jpeg(stream: bytes, max_side: int) -> None:
-    """Raise `ValueError` for a JPEG that is lossless or larger than `max_side` px."""
+    """Check that a JPEG is lossy, and no side larger than `max_side` px.
+
+    Raises:
+        ValueError: it is not.
+    """
     if _LOSSLESS_JPEG in stream:  # in coded data a 0xFF byte is followed by zero or a restart marker
         raise ValueError("a lossless JPEG")
     for frame in _FRAME_HEADER.finditer(stream):

@@ -1,4 +1,4 @@
-"""What PostgreSQL does differently from SQLite, on which tests/unit/admin/web holds the rest: locks, and its texts."""
+"""What PostgreSQL does differently from SQLite, on which tests/unit/admin holds the rest: locks, and its texts."""
 
 import io
 import re

@@ -11,7 +11,7 @@ from shared.jobs.records import Claim
 from shared.jobs.repository import Repository
 from shared.jobs.state import ItemCounts, ItemStatus, JobStatus
 from tests.outcomes import all_succeed, failure, success
-from tests.unit.jobs.conftest import MakeJob
+from tests.unit.conftest import MakeJob
 
 
 def claimed(claims: Claims, shard_id: str, **options: bool) -> Claim:

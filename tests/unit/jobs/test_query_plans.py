@@ -19,7 +19,7 @@ from shared.jobs.state import JobKind
 from shared.queue.dispatch import Dispatcher
 from tests.outcomes import all_succeed
 from tests.unit.jobs.bulk import large_job
-from tests.unit.jobs.memory_queue import MemoryQueue
+from tests.unit.queue.memory_queue import MemoryQueue
 
 Step = tuple[str, Callable[[], object]]
 

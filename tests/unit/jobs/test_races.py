@@ -24,9 +24,9 @@ from shared.jobs.state import ItemStatus, JobStatus
 from shared.queue.dispatch import Dispatcher
 from shared.upkeep.reconciler import Reconciler
 from tests.outcomes import failure, success
-from tests.unit.jobs.conftest import MakeJob
-from tests.unit.jobs.memory_queue import MemoryQueue
+from tests.unit.conftest import MakeJob
 from tests.unit.jobs.row_checks import Rows, check_reading, check_rows
+from tests.unit.queue.memory_queue import MemoryQueue
 
 MAX_ATTEMPTS = 3
 STEPS = 40  # of each thread

@@ -7,7 +7,7 @@ from shared.jobs.records import NewItem
 from shared.jobs.repository import Repository
 from shared.jobs.state import ItemCounts, ItemStatus, JobKind, JobStatus
 from tests.outcomes import all_succeed, failure, success
-from tests.unit.jobs.conftest import MakeJob
+from tests.unit.conftest import MakeJob
 
 
 def finish(claims: Claims, shard_id: str, failing: int = 0) -> None:

@@ -10,8 +10,8 @@ from shared.db.database import Database
 from shared.jobs.claims import Claims
 from shared.queue.dispatch import Dispatcher
 from tests.outcomes import all_succeed
-from tests.unit.jobs.conftest import MakeJob
-from tests.unit.jobs.memory_queue import MemoryQueue
+from tests.unit.conftest import MakeJob
+from tests.unit.queue.memory_queue import MemoryQueue
 
 
 @dataclass

@@ -17,9 +17,9 @@ from shared.queue.dispatch import Dispatcher
 from shared.upkeep.reconciler import Reconciler
 from tests.outcomes import success
 from tests.unit.jobs import clock
-from tests.unit.jobs.memory_queue import MemoryQueue
 from tests.unit.jobs.model import ModelItem, ModelJob, ModelShard
 from tests.unit.jobs.row_checks import Rows, check_reading, check_rows, check_step
+from tests.unit.queue.memory_queue import MemoryQueue
 
 MAX_ATTEMPTS = 2
 WINDOW = 2

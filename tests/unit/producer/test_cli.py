@@ -10,7 +10,9 @@ from shared.synth import NOISE_KINDS
 
 
 def test_submitting_loads_neither_numpy_nor_pillow():
-    program = "import sys, producer.cli; print(sorted({'numpy', 'PIL', 'torch', 'boto3'} & set(sys.modules)))"
+    program = (
+        "import sys, producer.cli; print(sorted({'numpy', 'PIL', 'torch', 'boto3', 'alembic'} & set(sys.modules)))"
+    )
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert loaded.stdout == "[]\n"
 

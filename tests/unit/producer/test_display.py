@@ -2,7 +2,8 @@ import io
 
 from rich.console import Console
 
-from producer.display import Display, plural, printable
+from producer.display import Display, plural
+from shared.commandline import printable
 
 
 def displayed(*, terminal: bool) -> str:

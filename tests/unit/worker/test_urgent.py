@@ -7,7 +7,7 @@ from shared.jobs.claims import Claims
 from shared.jobs.records import Priority
 from shared.jobs.state import JobStatus
 from shared.queue.dispatch import Dispatcher
-from tests.unit.jobs.memory_queue import MemoryQueue
+from tests.unit.queue.memory_queue import MemoryQueue
 from tests.unit.worker.conftest import png
 
 

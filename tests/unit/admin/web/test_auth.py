@@ -18,7 +18,7 @@ from shared.config import Settings
 from shared.db.tables import new_id
 from shared.errors import ConfigurationError
 from shared.services import Services, connect
-from tests.unit.admin.web.conftest import PASSWORD, Browser
+from tests.unit.admin.conftest import PASSWORD, Browser
 
 NO_JOB = "01890000-0000-7000-8000-000000000000"  # the same in every process, so that tests can be shared out
 

@@ -18,7 +18,7 @@ from shared.health import Readiness
 from shared.jobs.records import NewItem
 from shared.jobs.state import JobKind
 from shared.services import Services
-from tests.unit.admin.web.conftest import Browser
+from tests.unit.admin.conftest import Browser
 
 TOKEN = "a token of some length"
 HOLDER = {"Authorization": f"Bearer {TOKEN}"}

@@ -1,3 +1,4 @@
+import io
 import re
 
 import pytest
@@ -6,12 +7,12 @@ from flask import Flask
 from admin.web.guard.security import HEADERS, TRANSPORT_SECURITY
 from shared.config import Settings
 from shared.db.tables import new_id
-from shared.errors import DatabaseUnavailable, StoreUnavailable
+from shared.errors import DatabaseUnavailable, StoreFull, StoreUnavailable
 from shared.flows.submission import Source, submit_images
 from shared.flows.synthetic import SyntheticSpec, submit_synthetic
 from shared.services import Services
 from tests import simulated_worker
-from tests.unit.admin.web.conftest import Browser
+from tests.unit.admin.conftest import Browser
 
 NOTHING = "01890000-0000-7000-8000-000000000000"  # an id of nothing
 HOSTILE = "<img src=x onerror=alert(1)>\"'&{{7*7}}"
@@ -127,6 +128,21 @@ def test_a_database_that_is_away_is_a_page_that_says_so(
     assert answer.headers["Retry-After"]
     assert browser.get("/health/live").status_code == 200
     assert browser.get("/static/admin.css").status_code == 200
+
+
+def test_a_store_without_room_is_a_page_that_says_to_free_some(
+    browser: Browser, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_arguments: object) -> None:
+        raise StoreFull("cannot write in /srv/objects: No space left on device")
+
+    monkeypatch.setattr(type(services.store), "put", full)
+    answer = browser.submit("/new/upload", {"images": (io.BytesIO(b"any bytes"), "a.png")})
+    assert answer.status_code == 503
+    assert "The object store has no room. Nothing is lost; free some space there" in answer.text
+    assert "away" not in answer.text
+    assert "/srv/objects" not in answer.text
+    assert answer.headers["Retry-After"]
 
 
 def test_a_database_without_tables_is_not_a_traceback(browser: Browser, services: Services) -> None:

@@ -12,7 +12,7 @@ from shared.jobs.state import ItemCounts, ItemStatus, JobStatus
 from shared.store import ObjectStore, keys, open_store
 from shared.upkeep.audit import AuditReport, audit
 from shared.upkeep.repair import Mended, Repair
-from tests.unit.jobs.stored import MASK, finish, shards_of, submit, succeeded
+from tests.unit.upkeep.stored import MASK, finish, shards_of, submit, succeeded
 
 MendNow = Callable[[], dict[Mended, int]]
 

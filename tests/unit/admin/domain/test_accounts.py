@@ -5,7 +5,7 @@ from admin.domain import accounts
 from shared.config import Settings
 from shared.errors import ConfigurationError, UsageError
 from shared.services import Services
-from tests.unit.admin.web.conftest import PASSWORD
+from tests.unit.admin.conftest import PASSWORD
 
 
 def test_a_password_opens_its_own_account_alone(services: Services) -> None:

@@ -13,7 +13,7 @@ from shared.jobs.claims import Claims
 from shared.jobs.repository import Repository
 from shared.store import ObjectStore, keys, open_store
 from tests.outcomes import failure
-from tests.unit.jobs.conftest import MakeJob
+from tests.unit.conftest import MakeJob
 
 SUMMARY: dict[str, Any] = {
     "architecture": "unet",

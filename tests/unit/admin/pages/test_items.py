@@ -23,7 +23,7 @@ from shared.images.isolated import Decoders
 from shared.jobs.records import Item
 from shared.services import Services
 from tests import simulated_worker
-from tests.unit.admin.web.conftest import Browser
+from tests.unit.admin.conftest import Browser
 from tests.unit.images import misbehaving_decoder
 
 PICTURES = ("source", "mask", "probability", "overlay", "truth")

@@ -12,7 +12,7 @@ from shared.jobs.state import JobStatus
 from shared.store import ObjectStore, keys, open_store
 from shared.upkeep.audit import audit
 from shared.upkeep.retention import Retention, RetentionRules
-from tests.unit.jobs.stored import MASK, finish, submit
+from tests.unit.upkeep.stored import MASK, finish, submit
 
 DAY = 86400.0
 REMOVE = RetentionRules(tidy_after=DAY, remove_jobs_after=30 * DAY)

@@ -3,7 +3,7 @@ import pytest
 from shared.db.model_registry import ModelRegistry
 from shared.services import Services
 from shared.store import keys
-from tests.unit.admin.web.conftest import Browser
+from tests.unit.admin.conftest import Browser
 from tests.unit.admin.web.test_security import HOSTILE
 
 

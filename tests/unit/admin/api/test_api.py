@@ -19,13 +19,20 @@ from admin.domain import accounts, tokens
 from admin.domain.roles import Role
 from shared.db.model_registry import ModelRegistry
 from shared.db.tables import new_id
-from shared.errors import DatabaseUnavailable
+from shared.errors import (
+    BrokerUnavailable,
+    DatabaseFull,
+    DatabaseUnavailable,
+    Retryable,
+    StoreFull,
+    StoreUnavailable,
+)
 from shared.flows.exports.registry import EXPORTS
 from shared.flows.synthetic import SyntheticSpec, submit_synthetic
-from shared.jobs.records import Performance
+from shared.jobs.records import Performance, Priority
 from shared.services import Services
 from tests import simulated_worker
-from tests.unit.admin.web.conftest import Browser
+from tests.unit.admin.conftest import Browser
 
 NOTHING = "01890000-0000-7000-8000-000000000000"
 PNG = simulated_worker.encode_grey(simulated_worker.synthesise(1, size=64).image)
@@ -226,6 +233,35 @@ def test_a_synthetic_job_from_start_to_retry(operator: Api, services: Services) 
     assert operator.post(f"/jobs/{NOTHING}/cancel").status_code == 404
 
 
+@pytest.mark.parametrize("priority", list(Priority))
+def test_a_job_has_the_priority_that_it_is_given(operator: Api, services: Services, priority: Priority) -> None:
+    generated = operator.post("/jobs/synthetic", json={"count": 1, "priority": priority.word}).json
+    parts = {"priority": priority.word, "images": (io.BytesIO(PNG), "a.png")}
+    uploaded = operator.post("/jobs/images", data=parts).json
+    for made in (generated, uploaded):
+        assert made["priority"] == operator.get(f"/jobs/{made['id']}").json["priority"] == priority
+        assert services.repository.job(made["id"]).priority == priority
+
+
+def test_a_priority_is_normal_unless_it_is_given_and_nothing_else_than_a_known_word(
+    operator: Api, services: Services, document: dict[str, Any]
+) -> None:
+    assert operator.post("/jobs/synthetic", json={"count": 1}).json["priority"] == Priority.NORMAL
+    assert operator.post("/jobs/images", data={"images": (io.BytesIO(PNG), "a.png")}).json["priority"] == 0
+    for wrong in ("urgent", "HIGH", "", 1, None, ["high"], {"high": 1}):
+        answer = operator.post("/jobs/synthetic", json={"count": 1, "priority": wrong})
+        assert answer.status_code == 422
+        assert [found["field"] for found in answer.json["fields"]] == ["priority"]
+        assert "low, normal, high" in answer.json["fields"][0]["reason"]
+    wrong_part = operator.post("/jobs/images", data={"images": (io.BytesIO(PNG), "a.png"), "priority": "1"})
+    assert wrong_part.status_code == 422
+    assert len(services.repository.jobs(limit=10)) == 2
+    form = document["paths"]["/api/v1/jobs/images"]["post"]["requestBody"]["content"]["multipart/form-data"]["schema"]
+    for schema in (form, document["components"]["schemas"]["Synthetic"]):
+        described = schema["properties"]["priority"]
+        assert (described["enum"], described["default"]) == (["low", "normal", "high"], "normal")
+
+
 @pytest.mark.parametrize(
     "body",
     [{}, {"count": 0}, {"count": 1, "more": 1}, {"count": 1, "noise": "pink"}, {"count": 1, "name": "a\0b"}, [],
@@ -301,6 +337,30 @@ def test_models(operator: Api, services: Services) -> None:
     assert [found["active"] for found in operator.get("/models").json["models"]] == [False]
     registry.activate(model.sha256, by="ana")
     assert operator.get("/models").json["models"][0]["active"] is True
+
+
+@pytest.mark.parametrize(
+    ("error", "detail"),
+    [
+        (DatabaseFull("no room at db.internal"), "The database has no room. Nothing is lost; free some space there, "),
+        (DatabaseUnavailable("no answer of db.internal"), "The database is away. Nothing is lost; try again in a "),
+        (StoreFull("no room at db.internal"), "The object store has no room. Nothing is lost; free some space there, "),
+        (StoreUnavailable("no answer of db.internal"), "The object store is away. Nothing is lost; try again in a "),
+        (BrokerUnavailable("no answer of db.internal"), "The queue is away. Nothing is lost; try again in a "),
+    ],
+)
+def test_what_is_away_or_full_is_named_with_what_to_do(
+    operator: Api, services: Services, monkeypatch: pytest.MonkeyPatch, error: Retryable, detail: str
+) -> None:
+    def fail(*_arguments: object, **_more: object) -> None:
+        raise error
+
+    monkeypatch.setattr(type(services.repository), "create_job", fail)
+    answer = operator.post("/jobs/synthetic", json={"count": 1})
+    assert answer.status_code == 503
+    assert answer.json["detail"].startswith(detail)
+    assert "db.internal" not in answer.text
+    assert answer.headers["Retry-After"]
 
 
 def test_errors_are_problem_details(operator: Api, services: Services, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from shared.db.tables import JobRow
 from shared.errors import UsageError
 from shared.services import Services, connect
 from shared.store import keys
-from tests.unit.jobs.stored import finish, submit
+from tests.unit.upkeep.stored import finish, submit
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from shared.jobs.claims import Claims
 from shared.jobs.repository import Repository
 from shared.store import ObjectInfo, ObjectStore, keys, open_store
 from shared.upkeep.audit import Audit, AuditReport, FindingKind, audit
-from tests.unit.jobs.stored import MASK, SOURCE, finish, shards_of, submit, succeeded
+from tests.unit.upkeep.stored import MASK, SOURCE, finish, shards_of, submit, succeeded
 
 CheckNow = Callable[..., AuditReport]
 

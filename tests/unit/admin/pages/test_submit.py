@@ -15,7 +15,7 @@ from shared.jobs.state import JobKind
 from shared.services import Services
 from shared.synth import NOISE_KINDS, synthesise
 from tests import simulated_worker
-from tests.unit.admin.web.conftest import Browser
+from tests.unit.admin.conftest import Browser
 
 VALID = {"name": "sweep", "count": "5", "seed": "3", "severity_from": "0.25", "severity_to": "0.75", "noise": ""}
 

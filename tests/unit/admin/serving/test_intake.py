@@ -19,7 +19,7 @@ from admin.serving.server import WebServer
 from admin.web.guard.security import FORM_BYTES
 from shared.config import Settings
 from shared.services import Services
-from tests.unit.admin.web.conftest import Browser
+from tests.unit.admin.conftest import Browser
 
 LARGE = 3 * FORM_BYTES
 TOKEN = "Bearer dln_" + "x" * 43

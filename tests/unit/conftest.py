@@ -1,4 +1,4 @@
-"""A migrated database, SQLite and PostgreSQL in turn, and jobs to work on."""
+"""For what works on rows: a migrated database, SQLite and PostgreSQL in turn, and jobs to work on."""
 
 from collections.abc import Callable, Iterator
 

@@ -18,7 +18,7 @@ from shared.jobs.records import Performance
 from shared.jobs.state import JobStatus
 from shared.services import Services
 from tests import simulated_worker
-from tests.unit.admin.web.conftest import Browser
+from tests.unit.admin.conftest import Browser
 
 
 def synthetic(services: Services, count: int = 3, name: str = "job", done: bool = True) -> str:
@@ -120,13 +120,13 @@ def test_pages_of_items_lead_there_and_back(
 def test_what_workers_gave_back_is_said_until_it_goes_on(browser: Browser, services: Services) -> None:
     job = synthetic(services, 3, done=False)
     assert "gave" not in browser.get(f"/jobs/{job}").text
-    assert queries.given_back(services.database, job) is None
+    assert queries.released(services.database, job) is None
     with services.database.read() as connection:
         shard = connection.execute(select(ShardRow.id).where(ShardRow.job_id == job)).scalar_one()
     claim = services.claims.claim(shard, worker="w")
     assert claim is not None
     services.claims.release(claim)
-    found = queries.given_back(services.database, job)
+    found = queries.released(services.database, job)
     assert found is not None
     assert found.images == 3
     assert found.rest <= 2

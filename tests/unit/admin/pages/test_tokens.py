@@ -9,7 +9,7 @@ from admin.domain.roles import Role
 from shared.db.tables import TokenRow
 from shared.errors import DatabaseFull, UsageError
 from shared.services import Services
-from tests.unit.admin.web.conftest import Browser
+from tests.unit.admin.conftest import Browser
 
 
 def test_a_token_is_stored_as_a_hash_alone(services: Services) -> None:

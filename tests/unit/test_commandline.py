@@ -1,0 +1,137 @@
+"""One line and one code for every error, and the services of a command."""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from shared.commandline import ExitCode, Program, exit_codes_help, on_interrupt, opened_services
+from shared.db.migrate import migrate
+from shared.errors import (
+    ConfigurationError,
+    DatabaseUnavailable,
+    IllegalTransition,
+    JobNotFound,
+    StoreUnavailable,
+    UsageError,
+)
+from shared.services import Services
+
+
+def run(body: Callable[[], object], *arguments: str) -> tuple[int, str]:
+    """Run a command with this body; return its exit code and standard error."""
+
+    @click.group("producer", cls=Program)
+    def group() -> None: ...
+
+    @group.command()
+    @click.option("--number", type=int)
+    def command(number: int) -> None:
+        body()
+
+    result = CliRunner().invoke(group, ["command", *arguments])
+    assert result.stdout == ""
+    return result.exit_code, result.stderr
+
+
+def raising(error: BaseException) -> Callable[[], object]:
+    def body() -> None:
+        raise error
+
+    return body
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (UsageError("wrong"), 2),
+        (ConfigurationError("wrong"), 2),
+        (JobNotFound("wrong"), 2),
+        (IllegalTransition("wrong"), 2),
+        (DatabaseUnavailable("wrong"), 3),
+        (StoreUnavailable("wrong"), 3),
+        (click.exceptions.Exit(4), 4),
+    ],
+)
+def test_every_error_is_one_line_and_a_code(error: Exception, code: int) -> None:
+    line = "" if isinstance(error, click.exceptions.Exit) else "error: wrong\n"
+    assert run(raising(error)) == (code, line)
+
+
+def test_a_line_break_in_a_reason_does_not_break_the_line() -> None:
+    assert run(raising(UsageError("no file a\nb"))) == (2, "error: no file a\\nb\n")
+
+
+def test_clicks_own_errors_are_one_line_too() -> None:
+    code, line = run(lambda: None, "--number", "x")
+    assert code == 2
+    assert line.startswith("error: Invalid value for '--number'")
+    assert "command --help` shows how" in line
+    assert line.count("\n") == 1
+
+
+def test_a_defect_is_one_line_too() -> None:
+    code, line = run(raising(ZeroDivisionError("division by zero\nmore")))
+    assert code == 70
+    assert line == "error: a defect of producer, please report it: ZeroDivisionError: division by zero\n"
+
+
+def test_interrupts_say_what_goes_on() -> None:
+    def body() -> None:
+        with on_interrupt("interrupted; the job goes on"):
+            raise KeyboardInterrupt
+
+    assert run(body) == (130, "error: interrupted; the job goes on\n")
+    assert run(raising(KeyboardInterrupt()))[0] == 130
+
+
+def test_success_is_zero() -> None:
+    assert run(lambda: None) == (0, "")
+
+
+def test_every_code_is_told_with_its_meaning():
+    told = exit_codes_help(dict.fromkeys(ExitCode, "one") | {ExitCode.CANCELLED: "the job was cancelled"})
+    assert told.splitlines()[:3] == ["\b", "Exit codes:", "  0    one"]
+    assert "  4    the job was cancelled" in told.splitlines()
+    assert len(told.splitlines()) == 2 + len(ExitCode)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("DELINEATE_HOME", str(tmp_path))
+    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/delineate.sqlite3")
+    monkeypatch.setenv("STORE_URL", (tmp_path / "objects").as_uri())
+    monkeypatch.setenv("LOG_LEVEL", "INFO")
+    return tmp_path
+
+
+def test_opened_services_ask_the_database_first_unless_told_not_to(home: Path):
+    with pytest.raises(ConfigurationError, match="there is no database at"), opened_services():
+        pytest.fail("the body ran")
+    with opened_services(check=False) as services:
+        assert services.settings.delineate_home == home
+        migrate(services.database)
+    with opened_services() as services:
+        assert services.repository.jobs(limit=1) == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "quiet", "level"), [("INFO", False, "INFO"), ("INFO", True, "ERROR"), ("DEBUG", True, "DEBUG")]
+)
+def test_what_says_itself_what_it_does_logs_errors_alone(
+    home: Path, monkeypatch: pytest.MonkeyPatch, asked: str, quiet: bool, level: str
+):
+    monkeypatch.setenv("LOG_LEVEL", asked)
+    with opened_services(check=False, quiet=quiet):
+        assert logging.getLevelName(logging.getLogger().level) == level
+
+
+def test_opened_services_are_closed_after_an_error_too(home: Path, monkeypatch: pytest.MonkeyPatch):
+    closed = []
+    monkeypatch.setattr(Services, "close", lambda services: closed.append(services))
+    with pytest.raises(UsageError), opened_services(check=False) as services:
+        raise UsageError("wrong")
+    assert closed == [services]
