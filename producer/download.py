@@ -85,7 +85,7 @@ def download(services: Services, job: Job, folder: Path, display: Display) -> Do
         for fetched in _in_parallel(fetch, wanted, services.settings.upload_threads):
             counts[fetched] += 1
             bar(counts.total())
-    with target.writing(RESULTS_CSV) as path, path.open("x", encoding="utf-8", newline="") as file:
+    with target.writing(RESULTS_CSV) as path, path.open("w", encoding="utf-8", newline="") as file:
         write_results_csv(file, all_items(services.repository, job.id))
     return Download(counts[_Fetched.WRITTEN], counts[_Fetched.KEPT], counts[_Fetched.MISSING])
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from shared.errors import DelineateError, UsageError
 from shared.net.checkpoint import load_checkpoint
 from training.config import TrainingConfig, load_config, override
-from training.recipe.distributed import joined
+from training.recipe.distributed import distributed_context
 from training.run.state import TrainingState, check_free, check_same_run, load_state
 from training.run.trainer import Trainer
 from training.run.watch import TrainingCollapsed
@@ -41,9 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         out = _out(options, config, state)
         if state is None and not options.overwrite:
             check_free(out)
-        with joined(options.device) as processes:
+        with distributed_context(options.device) as context:
             start = load_checkpoint(options.init) if options.init else None
-            Trainer(config, out, processes, command, start, state).train()
+            Trainer(config, out, context, command, start, state).train()
     except TrainingCollapsed as error:
         print(f"training: {error}", file=sys.stderr)
         return 3

@@ -53,6 +53,8 @@ class LocalFolderStore(ObjectStore):
         """Write aside, flush, rename; the content type is not kept (the name's ending tells it)."""
         with self._failures(f"write {key}"):
             path = self._path(key)
+            # Not `shared.files.replacing`: the temporary file lies in a folder of its own, the rename makes the key's
+            # folders and is tried again where a deletion takes them away, and one descriptor serves write and flush.
             temporary = self._temporary_path()
             try:
                 with temporary.open("xb") as file:

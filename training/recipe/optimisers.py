@@ -5,6 +5,7 @@ matrices: it gets each kernel and its gradient as a matrix of one row an output 
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -48,23 +49,21 @@ class Optimisers:
         for optimiser in self.each:
             optimiser.zero_grad(set_to_none=False)
 
-    def moments(self) -> dict[str, Tensor]:
-        """What the optimisers remember, by a name that `restore` knows."""
+    def state_dict(self) -> dict[str, Any]:
+        """What the optimisers remember of each parameter: {optimiser's place: {parameter's number: {name: tensor}}}.
+
+        Their settings are the config's, and the rates those of the schedule, so neither is part of it.
+        """
         return {
-            f"{place}.{number}.{key}": tensor
+            str(place): {str(number): moments for number, moments in optimiser.state_dict()["state"].items()}
             for place, optimiser in enumerate(self.each)
-            for number, moments in optimiser.state_dict()["state"].items()
-            for key, tensor in moments.items()
         }
 
-    def restore(self, moments: dict[str, Tensor]) -> None:
-        """Remember again what `moments` told."""
-        states = [optimiser.state_dict() for optimiser in self.each]
-        for name, tensor in moments.items():
-            place, number, key = name.split(".")
-            states[int(place)]["state"].setdefault(int(number), {})[key] = tensor
-        for optimiser, state in zip(self.each, states, strict=True):
-            optimiser.load_state_dict(state)
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on where `state_dict` was taken, of a network and a config like these."""
+        for place, optimiser in enumerate(self.each):
+            moments = {int(number): tensors for number, tensors in state_dict[str(place)].items()}
+            optimiser.load_state_dict(optimiser.state_dict() | {"state": moments})
 
 
 def _hidden_kernels(net: nn.Module) -> Iterator[nn.Parameter]:

@@ -8,6 +8,8 @@ from typing import Any, Self
 
 from torch.utils.tensorboard import SummaryWriter
 
+from shared.files import replacing
+
 JOURNAL_NAME = "metrics.jsonl"
 
 
@@ -17,9 +19,8 @@ class Journal:
     def __init__(self, out: Path, images: int) -> None:
         self.path = out / JOURNAL_NAME
         kept = [record for record in read_records(self.path) if record["images"] <= images] if images else []
-        scratch = self.path.with_suffix(".saving")
-        scratch.write_text("".join(json.dumps(record) + "\n" for record in kept), encoding="utf-8")
-        scratch.replace(self.path)
+        with replacing(self.path) as aside:
+            aside.write_text("".join(json.dumps(record) + "\n" for record in kept), encoding="utf-8")
         self._file = self.path.open("a", encoding="utf-8")
         self._board: SummaryWriter = SummaryWriter(str(out / "tensorboard"), purge_step=images + 1 if images else 0)
 

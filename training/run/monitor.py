@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from shared.net.device import resolve_precision
 from training.data.source import Batch, DataSource
-from training.recipe.distributed import Processes
+from training.recipe.distributed import DistributedContext
 
 OVERLAPS = ("dice", "iou", "precision", "recall")
 
@@ -26,10 +26,10 @@ def overlap_scores(prediction: Tensor, truth: Tensor) -> Tensor:
 class Monitor:
     """Scores a network on the source's held-out sets, at threshold 0.5."""
 
-    def __init__(self, source: DataSource, processes: Processes, precision: str) -> None:
+    def __init__(self, source: DataSource, context: DistributedContext, precision: str) -> None:
         self.sets = source.validation()
-        self.processes = processes
-        self._dtype = resolve_precision(precision, processes.device)
+        self.context = context
+        self._dtype = resolve_precision(precision, context.device)
 
     def scores(self, net: nn.Module) -> dict[str, float]:
         """Mean scores of every set: val_dice, val_iou, val_precision, val_recall; clean_dice where it is known."""
@@ -49,12 +49,12 @@ class Monitor:
     @torch.inference_mode()
     def means(self, net: nn.Module, batches: Iterable[Batch]) -> dict[str, float]:
         """Mean Dice, IoU, precision and recall over the batches; each process brings its own, all call this."""
-        device = self.processes.device
+        device = self.context.device
         sums = torch.zeros(len(OVERLAPS) + 1, dtype=torch.float64, device=device)
         for images, masks in batches:
             with torch.autocast(device.type, self._dtype, enabled=self._dtype != torch.float32):
                 logits = net(images)
             sums[:-1] += overlap_scores(logits > 0, masks > 0.5).sum(1)
             sums[-1] += len(images)
-        *totals, count = self.processes.sum(sums).tolist()
+        *totals, count = self.context.sum(sums).tolist()
         return {name: total / max(count, 1) for name, total in zip(OVERLAPS, totals, strict=True)}

@@ -64,7 +64,7 @@ def noise_curves(net: nn.Module, monitor: Monitor, size: int, scenes: int = _STR
     """Dice for every kind and strength of the benchmark's strata, on this many scenes of size × size."""
     curves: dict[str, dict[float, float]] = {kind: {} for kind in STRATA_STRENGTHS}
     for kind, strength, cases in strata_cases(scenes):
-        batches = _case_batches(cases, size, monitor.processes.device)
+        batches = _case_batches(cases, size, monitor.context.device)
         curves[kind][strength] = monitor.means(net, batches)["dice"]
     return curves
 
