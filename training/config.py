@@ -135,9 +135,7 @@ class ValidationConfig(_Section):
 
     every_minutes: PositiveFloat | None = None  # None: at the end of every epoch
     keep: Literal["last", "best"] = "last"  # which weights the run ends with; the best are those of the highest Dice
-    patience: PositiveInt | None = (
-        None  # validations without a better Dice until training stops; None: never early
-    )
+    patience: PositiveInt | None = None  # validations without a better Dice until training stops; None: never early
     min_delta: NonNegativeFloat = 0.001  # of Dice; less is no better
 
 
