@@ -44,7 +44,7 @@ def publish(registry: ModelRegistry, checkpoint: Path, *, name: str | None, by: 
 
 
 def _summary(loaded: LoadedModel) -> dict[str, Any]:
-    """What people choose a model by, and what decides how it segments."""
+    """Return what people choose a model by, and what decides how it segments."""
     metadata = loaded.metadata
     return {
         "architecture": metadata.architecture,
@@ -58,7 +58,7 @@ def _summary(loaded: LoadedModel) -> dict[str, Any]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line; returns the exit code: 2 for what stays until something is changed, 3 for a service away."""
+    """Run the command line; return the exit code: 2 for what stays until something is changed, 3 for a service away."""
     parser = argparse.ArgumentParser(
         prog="python -m training.publish", description="Put a checkpoint into the model registry."
     )

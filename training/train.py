@@ -30,7 +30,7 @@ _SHORT_FORMS = {"lr": "optimiser.lr", "batch_size": "optimiser.batch_size", "epo
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line; returns the exit code."""
+    """Run the command line; return the exit code."""
     options = _parser().parse_args(arguments)
     command = shlex.join(["python", "-m", "training.train", *(sys.argv[1:] if arguments is None else arguments)])
     try:

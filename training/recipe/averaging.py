@@ -37,7 +37,7 @@ class AveragedWeights:
             counter.copy_(present)
 
     def state_dict(self) -> dict[str, Any]:
-        """The averaged network's tensors and the number of updates."""
+        """Return the averaged network's tensors and the number of updates."""
         return {"net": self.net.state_dict(), "updates": self.updates}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

@@ -73,7 +73,7 @@ def distributed_context(device_name: str) -> Iterator[DistributedContext]:
 
 
 def part_of_step(batch_size: int, accumulation: int, processes: int) -> int:
-    """Images that one process computes at once.
+    """Return how many images one process computes at once.
 
     Raises:
         ConfigurationError: the batch cannot be shared out evenly.

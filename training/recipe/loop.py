@@ -40,7 +40,7 @@ StopAsked = Callable[[], bool]
 
 @dataclass
 class Position:
-    """How far a run is. `step` counts the steps done in the epoch."""
+    """Place of a run on its way. `step` counts the steps done in the epoch."""
 
     epoch: int = 1
     step: int = 0
@@ -114,13 +114,13 @@ class TrainingRun:
 
     @property
     def learning_rate(self) -> float:
-        """AdamW's, of the next step."""
+        """AdamW's learning rate at the next step."""
         return self.config.optimiser.lr * lr_factor(self.done, self._warmup)
 
     def fit_likelihood(self, stop_asked: StopAsked = lambda: False) -> bool:
-        """Fit the table of a network that has one (`training.recipe.likelihood`), before the first step of a new run.
+        """Fit the table of a network that has one, before the first step of a new run; return whether there was one.
 
-        Returns whether there was one to fit. Of several processes the first one's table counts.
+        See `training.recipe.likelihood`. Of several processes the first one's table counts.
 
         Args:
             stop_asked: looked at now and then; the fitting ends early where it says so.
@@ -163,7 +163,7 @@ class TrainingRun:
             position.epoch, position.step = position.epoch + 1, 0
 
     def finished_net(self) -> nn.Module:
-        """The averaged weights, as they are scored and saved; where the config says so with precise normalisation.
+        """Copy the averaged weights, as they are scored and saved; where the config says so with precise normalisation.
 
         The statistics that batch normalisation gathers while training belong to weights that are gone, and to images
         without noise as well, few but with by far the strongest features. One pass over samples like the validated
@@ -188,7 +188,7 @@ class TrainingRun:
         self.watch_metrics.pool()
 
     def state_dict(self) -> dict[str, Any]:
-        """All that changes while the run goes on: tensors, and plain values as JSON has them."""
+        """Return all that changes while the run goes on: tensors, and plain values as JSON has them."""
         return {"position": asdict(self.position)} | {name: part.state_dict() for name, part in self._parts().items()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -237,7 +237,7 @@ class TrainingRun:
         self.average.update()
 
     def _averaging_gradients(self, is_last_part: bool) -> AbstractContextManager[Any]:
-        """The processes average their gradients once a step, with its last part."""
+        """Let the processes average their gradients once a step, with its last part."""
         if isinstance(self._shared, DistributedDataParallel) and not is_last_part:
             return self._shared.no_sync()
         return nullcontext()
@@ -250,7 +250,7 @@ class TrainingRun:
 
 
 def _grouped(batches: Iterator[Batch], size: int) -> Iterator[list[Batch]]:
-    """Lists of `size` batches; a last list that is not full is left out."""
+    """Group the batches into lists of `size`; a last list that is not full is left out."""
     while len(group := list(itertools.islice(batches, size))) == size:
         yield group
 

@@ -39,7 +39,7 @@ class RunningMeans:
             self._sums.zero_()
 
     def state_dict(self) -> dict[str, Any]:
-        """The sums of this process; `pool` comes before."""
+        """Return the sums of this process; of several the first one's count, after `pool`."""
         return {"sums": self._sums}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

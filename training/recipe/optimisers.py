@@ -16,7 +16,10 @@ _MIN_CHANNELS = 8  # of a kernel that Muon takes; of less, orthogonalising makes
 
 
 class Optimisers:
-    """All trainable parameters of `net`, under one schedule. Gradients are zeroed in place, never set to None."""
+    """The optimisers of all trainable parameters of `net`, under one schedule. Gradients are zeroed in place.
+
+    Every gradient exists from the start, since Muon's matrices share its memory, and is never set to None.
+    """
 
     def __init__(self, net: nn.Module, config: OptimiserConfig) -> None:
         kernels = list(_hidden_kernels(net)) if config.kind == "muon" else []
@@ -50,7 +53,7 @@ class Optimisers:
             optimiser.zero_grad(set_to_none=False)
 
     def state_dict(self) -> dict[str, Any]:
-        """What the optimisers remember of each parameter: {optimiser's place: {parameter's number: {name: tensor}}}.
+        """Return what is remembered of each parameter: {optimiser's place: {parameter's number: {name: tensor}}}.
 
         Their settings are the config's, and the rates those of the schedule, so neither is part of it.
         """
@@ -67,7 +70,7 @@ class Optimisers:
 
 
 def _hidden_kernels(net: nn.Module) -> Iterator[nn.Parameter]:
-    """The kernels of all convolutions but the head and those of few channels."""
+    """Find the kernels of all convolutions but the head and those of few channels."""
     for name, module in net.named_modules():
         is_convolution = isinstance(module, nn.Conv2d | nn.ConvTranspose2d)
         if is_convolution and name != "head" and min(module.weight.shape[:2]) >= _MIN_CHANNELS:
@@ -75,7 +78,7 @@ def _hidden_kernels(net: nn.Module) -> Iterator[nn.Parameter]:
 
 
 def _matrix_of(kernel: nn.Parameter) -> nn.Parameter:
-    """The kernel as a matrix that shares its memory, and its gradient's. The order of the columns is all one."""
+    """View the kernel as a matrix that shares its memory, and its gradient's. The order of the columns is all one."""
     matrix = nn.Parameter(_flat(kernel.detach()))
     matrix.grad = _flat(kernel.grad) if kernel.grad is not None else None
     return matrix

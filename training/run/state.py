@@ -139,7 +139,7 @@ def check_free(out: Path) -> None:
 
 
 def changed_versions(state: TrainingState) -> list[str]:
-    """The versions of code and libraries that are no longer those of the state; results may differ slightly."""
+    """Name the versions of code and libraries that are no longer those of the state; results may differ slightly."""
     return differences(state.description["versions"], library_versions())
 
 

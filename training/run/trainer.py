@@ -31,10 +31,19 @@ _CALIBRATION = "calibration"  # what model.json calls it
 
 
 class Trainer:
-    """Trains by `config` in the folder `out`, from scratch, from the weights of `start`, or on from `state`.
+    """One training run in a folder: validated, watched, recorded and saved as it goes.
 
-    `command` is recorded in the checkpoint. Raises `UsageError` or `ConfigurationError` for a config that cannot be
-    carried out here.
+    Args:
+        config: what to train, on what, and for how long.
+        out: the run's folder, made if need be.
+        context: this process among those of the run.
+        command: the command line, which the checkpoint records.
+        start: weights to start from; None: from scratch.
+        state: where a run was stopped that goes on.
+
+    Raises:
+        UsageError, ConfigurationError: the config cannot be carried out here.
+        CheckpointError: the state lacks something.
     """
 
     def __init__(
@@ -75,9 +84,10 @@ class Trainer:
                 self.display.say(f"note: this run began with other versions: {line}")
 
     def train(self) -> bool:
-        """Train until the budget is spent or early stopping ends it; False where a signal ended it before.
+        """Train until the budget is spent or early stopping ends it; return False where a signal ended it before.
 
-        Raises `TrainingCollapsed`.
+        Raises:
+            TrainingCollapsed: training on would only waste time.
         """
         run, out = self.run, self.out
         out.mkdir(parents=True, exist_ok=True)
@@ -119,7 +129,7 @@ class Trainer:
         return Journal(self.out, self.run.position.images) if self.context.is_first else _NoJournal()
 
     def _next_validation(self) -> float:
-        """In seconds of the run; 0 where the end of the epoch decides."""
+        """Return when to validate next, in seconds of the run; 0 where the end of the epoch decides."""
         every = self.config.validation.every_minutes
         return self.run.position.seconds + every * 60 if every else 0.0
 
@@ -178,7 +188,7 @@ class Trainer:
         )
 
     def _report(self) -> None:
-        """The pictures, of the weights that were kept."""
+        """Draw the pictures, of the weights that were kept."""
         alone = DistributedContext(self.context.device)
         monitor = Monitor(self.run.source, alone, self.config.precision)
         net = load_checkpoint(self.out, alone.device).net
@@ -222,10 +232,10 @@ class Trainer:
 
 
 class _NoJournal:
-    """What the other processes write: nothing."""
+    """The journal of the other processes, which write nothing."""
 
     def write(self, record: dict[str, Any]) -> None:
-        """Nothing."""
+        """Write nothing."""
 
     def __enter__(self) -> "_NoJournal":
         return self
@@ -235,5 +245,5 @@ class _NoJournal:
 
 
 def _origin(start: LoadedModel | None) -> dict[str, Any] | None:
-    """The weights that a run started from: their hash, and how they were trained in turn."""
+    """Describe the weights that a run started from: their hash, and how they were trained in turn."""
     return None if start is None else {"sha256": start.sha256, "training": start.metadata.training}

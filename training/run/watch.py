@@ -9,12 +9,12 @@ from training.config import ValidationConfig, WatchConfig
 
 
 class TrainingCollapsed(Permanent):
-    """Training would only waste time from here on; says why."""
+    """The end of a run that would only waste time from here on; it says why."""
 
 
 @dataclass
 class CollapseWatch:
-    """Looks at a run every now and then; a network that answers blank masks is found within an epoch."""
+    """The watch over a run, now and then; a network that answers blank masks is found within an epoch."""
 
     config: WatchConfig
     next_look: int = 0  # in images
@@ -52,7 +52,7 @@ class CollapseWatch:
             )
 
     def state_dict(self) -> dict[str, Any]:
-        """What was seen so far, as JSON has it; the config is the run's."""
+        """Return what was seen so far, as JSON has it; the config is the run's."""
         return {
             "next_look": self.next_look,
             "bad_looks": self.bad_looks,
@@ -82,7 +82,7 @@ class CollapseWatch:
 
 @dataclass
 class EarlyStopping:
-    """Remembers the best validation, and for how many there has been no better one."""
+    """Memory of the best validation, and for how many there has been no better one."""
 
     config: ValidationConfig
     best: float | None = None  # Dice; None before the first validation
@@ -105,7 +105,7 @@ class EarlyStopping:
         return self.config.patience is not None and self.waited >= self.config.patience
 
     def state_dict(self) -> dict[str, Any]:
-        """What was seen so far, as JSON has it; the config is the run's."""
+        """Return what was seen so far, as JSON has it; the config is the run's."""
         return {"best": self.best, "reference": self.reference, "waited": self.waited}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
