@@ -8,7 +8,8 @@ def noise_in(curriculum: CurriculumConfig, epoch: int, epoch_images: int) -> Noi
     """Return the noise of the samples of this epoch (from 1), `epoch_images` long.
 
     With phases it is that of the first phase that has not ended, and after the last one's end that of the last. Else
-    it is the curriculum's own, the severity rising over the first `ramp_images`: each epoch has the ramp's mean over it.
+    it is the curriculum's own; the severity rises over the first `ramp_images`, and each epoch has the ramp's mean over
+    it.
     """
     if curriculum.phases:
         phase = next((phase for phase in curriculum.phases if epoch <= phase.until_epoch), curriculum.phases[-1])
