@@ -60,7 +60,7 @@ fuzz: $(DEV) ## decode broken images by the thousand: make fuzz ARGS="--count 20
 	@exec $(BIN)/python -m tests.fuzz $(ARGS)
 
 # On a machine that does nothing else: ARGS="--only efficiency,latency" for some of it, ARGS="--quick" to see it run.
-bench: $(BENCH) ## measure everything in docs/performance.md, and write its tables
+bench: test-servers $(BENCH) ## measure everything in docs/performance.md, and write its tables
 	@exec $(BIN)/python -m benchmarks $(ARGS)
 
 compose-env: ## write .env with fresh secrets, for docker compose

@@ -11,10 +11,12 @@ import json
 import shlex
 import sys
 import time
+from collections.abc import Collection, Mapping
 
 from benchmarks.machine import described
 from benchmarks.measure import Effort, Row, end_cleanly, markdown
 from benchmarks.report import chart, document, insert, merged
+from devservers import SERVERS, missing_servers
 from shared.config import CHECKOUT
 
 # Module → its heading in docs/performance.md.
@@ -34,13 +36,20 @@ BENCHMARKS = {
     "synthesis": "Synthesis for training",
 }
 
+# Module → the servers that it starts; the others need none.
+NEEDS: Mapping[str, Collection[str]] = {
+    **dict.fromkeys(("efficiency", "comparison", "scale", "latency", "large_images", "submission"), tuple(SERVERS)),
+    "million_items": ("postgres",),
+    "object_store": ("s3",),
+}
+
 RESULTS = CHECKOUT / "benchmarks" / "results" / "latest.json"
 DOCUMENT = CHECKOUT / "docs" / "performance.md"
 CHART = CHECKOUT / "docs" / "images" / "stages.png"
 
 
 def main() -> int:
-    """Return 0, or 1 where a benchmark failed; the others' figures are written all the same."""
+    """Return 0; 1 where a benchmark failed, the others' figures being written all the same; 2 where one cannot run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--only", metavar="NAMES", default=",".join(BENCHMARKS), help=f"some of {', '.join(BENCHMARKS)}"
@@ -51,6 +60,10 @@ def main() -> int:
     if unknown := sorted(set(names) - BENCHMARKS.keys()):
         parser.error(f"there is no benchmark {', '.join(unknown)}: take some of {', '.join(BENCHMARKS)}")
 
+    # Before minutes are spent on the first of them.
+    if missing := missing_servers(server for name in names for server in NEEDS.get(name, ())):
+        print(f"benchmarks: {'; '.join(missing)} (`make test-servers` installs what it can)", file=sys.stderr)
+        return 2
     end_cleanly()
     about = described() | {"command": shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]])}
     found: dict[str, list[Row]] = {}

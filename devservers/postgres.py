@@ -44,7 +44,7 @@ def postgres_server() -> Iterator[str]:
 
 def make_cluster(folder: Path, **settings: str) -> PostgresCluster:
     """Make an empty cluster in `folder`, to be served on a free port with these settings of the server."""
-    binaries = _binaries()
+    binaries = postgres_binaries()
     [port] = free_ports(1)
     # The server refuses to run as root. Debian's package brings an account for it.
     account = _SUPERUSER if os.geteuid() == 0 else None
@@ -70,8 +70,12 @@ def make_cluster(folder: Path, **settings: str) -> PostgresCluster:
     )
 
 
-def _binaries() -> Path:
-    """The folder of `initdb` and `postgres`, the newest version first; Debian does not put it on the PATH."""
+def postgres_binaries() -> Path:
+    """Return the folder of `initdb` and `postgres`, of the newest version; Debian does not put it on the PATH.
+
+    Raises:
+        ServerMissing: there is none.
+    """
     versions = sorted(
         Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]), reverse=True
     )

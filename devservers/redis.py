@@ -24,8 +24,17 @@ def redis_server() -> Iterator[str]:
 
 def redis_command(folder: Path, port: int) -> list[str]:
     """The command of a server that keeps its append-only file in `folder`."""
+    settings = {"port": port, "bind": "127.0.0.1", "dir": folder, "appendonly": "yes", "save": ""}
+    return [redis_executable(), *(word for name, value in settings.items() for word in (f"--{name}", str(value)))]
+
+
+def redis_executable() -> str:
+    """Return the server's path, Redis or Valkey.
+
+    Raises:
+        ServerMissing: neither is installed.
+    """
     executable = shutil.which("redis-server") or shutil.which("valkey-server")
     if executable is None:
         raise ServerMissing("needs a Redis server: apt-get install redis-server")
-    settings = {"port": port, "bind": "127.0.0.1", "dir": folder, "appendonly": "yes", "save": ""}
-    return [executable, *(word for name, value in settings.items() for word in (f"--{name}", str(value)))]
+    return executable

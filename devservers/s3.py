@@ -74,7 +74,7 @@ def s3_process(folder: Path) -> S3Process:
     grpc_ports = dict(zip(_PARTS, free_ports(len(_PARTS)), strict=True))
     endpoint = S3Endpoint(f"http://127.0.0.1:{ports['s3']}", secrets.token_hex(10), secrets.token_hex(20))
     command = [
-        str(_executable()),
+        str(s3_executable()),
         "mini",
         f"-dir={folder}",
         "-ip=127.0.0.1",
@@ -99,7 +99,12 @@ def s3_process(folder: Path) -> S3Process:
     return S3Process(command, environment, endpoint)
 
 
-def _executable() -> Path:
+def s3_executable() -> Path:
+    """Return the path of `weed`.
+
+    Raises:
+        ServerMissing: it is not installed.
+    """
     beside_python = Path(sys.executable).parent / "weed"
     if beside_python.exists():
         return beside_python

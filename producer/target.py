@@ -1,12 +1,12 @@
 """The folder that a download writes: files appear whole or not at all, and never outside it."""
 
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from shared.errors import UsageError
+from shared.files import replacing
 
 # Some file systems keep times to the microsecond only, and floats of today to a quarter of it.
 _SAME_TIME_SECONDS = 1e-3
@@ -46,15 +46,11 @@ class TargetFolder:
         path = self._root / name
         with _failures(path):
             self._make(path.parent)
-            temporary = path.parent / f".delineate-{secrets.token_hex(8)}.part"
-            try:
-                yield temporary
+            # Not flushed: what a power cut spoils is downloaded again.
+            with replacing(path, mode=0o666, durable=False) as aside:
+                yield aside
                 if modified is not None:
-                    os.utime(temporary, (modified, modified))
-                temporary.replace(path)
-            except BaseException:
-                temporary.unlink(missing_ok=True)
-                raise
+                    os.utime(aside, (modified, modified))
 
     def _make(self, folder: Path) -> None:
         if folder in self._made:

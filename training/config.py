@@ -8,15 +8,21 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
 
 from shared.errors import UsageError
+from shared.ranges import Share
 from training.data.config import DataConfig
-
-Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
-NotNegative = Annotated[float, Field(ge=0)]
-Count = Annotated[int, Field(ge=1)]
 
 
 class _Section(BaseModel):
@@ -24,7 +30,7 @@ class _Section(BaseModel):
 
 
 class ModelConfig(_Section):
-    """Which network; `arguments` are its keyword arguments."""
+    """The network; `arguments` are its keyword arguments."""
 
     architecture: str
     arguments: dict[str, Any] = Field(default_factory=dict)
@@ -34,17 +40,17 @@ class PhaseConfig(_Section):
     """A phase of the curriculum; it begins where the one before it ends."""
 
     name: str
-    until_epoch: Count  # the last epoch of the phase
+    until_epoch: PositiveInt  # the last epoch of the phase
     noise_scale: Share  # of the severity
     mixed_prob: Share
 
 
 class CurriculumConfig(_Section):
-    """How hard synthetic samples are: phases by epoch, or a ramp by images, or neither."""
+    """Difficulty of the synthetic samples: phases by epoch, or a ramp by images, or neither."""
 
     severity: Share = 1.0  # of the noise, once the ramp or the phases are over
     mixed_prob: Share = 0.6
-    ramp_images: int = Field(default=0, ge=0)  # over which the severity rises to its value
+    ramp_images: NonNegativeInt = 0  # over which the severity rises to its value
     ramp_start: Share = 0.2  # of the severity, at the first image
     phases: tuple[PhaseConfig, ...] = ()
 
@@ -65,9 +71,9 @@ class Ramp(_Section):
     the whole run where none are named.
     """
 
-    start: NotNegative
-    end: NotNegative
-    epochs: tuple[Count, Count] | None = None
+    start: NonNegativeFloat
+    end: NonNegativeFloat
+    epochs: tuple[PositiveInt, PositiveInt] | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -87,35 +93,35 @@ class LossConfig(_Section):
     alpha: Ramp = Ramp(start=1, end=1)
     beta: Ramp = Ramp(start=1, end=1)
     gamma: Ramp = Ramp(start=0, end=0)
-    false_positives: NotNegative = 0.7  # the boundary term's weights
-    false_negatives: NotNegative = 0.3
-    band_px: Count = 5  # on either side of the contour
+    false_positives: NonNegativeFloat = 0.7  # the boundary term's weights
+    false_negatives: NonNegativeFloat = 0.3
+    band_px: PositiveInt = 5  # on either side of the contour
 
 
 class OptimiserConfig(_Section):
     """AdamW, or Muon for the convolutions and AdamW for the rest; warm-up and a cosine to zero over the budget."""
 
     kind: Literal["adamw", "muon"] = "adamw"
-    lr: Positive = 1.5e-3  # AdamW's
-    muon_lr: Positive = 4e-3
-    weight_decay: NotNegative = 1e-2
+    lr: PositiveFloat = 1.5e-3  # AdamW's
+    muon_lr: PositiveFloat = 4e-3
+    weight_decay: NonNegativeFloat = 1e-2
     warmup: Annotated[float, Field(ge=0, lt=1)] = 0.03  # of the budget
-    warmup_epochs: NotNegative | None = None  # instead of `warmup`
-    clip_norm: Positive = 1.0
-    batch_size: Count = 16  # images in one step, over all processes and accumulated parts
-    accumulation: Count = 1  # parts that a step's batch is computed in, for less memory
+    warmup_epochs: NonNegativeFloat | None = None  # instead of `warmup`
+    clip_norm: PositiveFloat = 1.0
+    batch_size: PositiveInt = 16  # images in one step, over all processes and accumulated parts
+    accumulation: PositiveInt = 1  # parts that a step's batch is computed in, for less memory
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.998  # the average of the weights that is kept; 0: none
     # Images from which the statistics of batch normalisation are taken anew for the weights that are kept; 0: as
     # they were gathered while training.
-    precise_bn_images: int = Field(default=0, ge=0)
+    precise_bn_images: NonNegativeInt = 0
 
 
 class BudgetConfig(_Section):
-    """Training ends with whichever is spent first: the epochs or images, or the minutes."""
+    """The end of training: whichever is spent first, the epochs or images, or the minutes."""
 
-    epochs: Count | None = None
-    max_images: Count | None = None  # instead of epochs
-    max_minutes: Positive | None = None
+    epochs: PositiveInt | None = None
+    max_images: PositiveInt | None = None  # instead of epochs
+    max_minutes: PositiveFloat | None = None
 
     @model_validator(mode="after")
     def _one_unit(self) -> Self:
@@ -125,41 +131,41 @@ class BudgetConfig(_Section):
 
 
 class ValidationConfig(_Section):
-    """When the averaged weights are scored and saved: every so many minutes, or at the end of every epoch."""
+    """Times at which the averaged weights are scored and saved: every so many minutes, or at the end of every epoch."""
 
-    every_minutes: Positive | None = None  # None: at the end of every epoch
+    every_minutes: PositiveFloat | None = None  # None: at the end of every epoch
     keep: Literal["last", "best"] = "last"  # which weights the run ends with; the best are those of the highest Dice
-    patience: Count | None = None  # validations without a better Dice until training stops; None never stops early
-    min_delta: NotNegative = 0.001  # of Dice; less is no better
+    patience: PositiveInt | None = None  # validations without a better Dice until training stops; None: never early
+    min_delta: NonNegativeFloat = 0.001  # of Dice; less is no better
 
 
 class CalibrationConfig(_Section):
-    """At the end of the run: held-out samples that the logits' slope and offset are fitted on; 0: as they are."""
+    """Held-out samples that the logits' slope and offset are fitted on at the end of the run; 0: as they are."""
 
-    images: int = Field(default=0, ge=0)
+    images: NonNegativeInt = 0
 
 
 class LikelihoodConfig(_Section):
-    """How the table of a network with `likelihood` is fitted before training (`training.recipe.likelihood`)."""
+    """Fitting of the table of a network with `likelihood`, before training (`training.recipe.likelihood`)."""
 
     histograms: int = Field(default=40_000, ge=20)  # simulated, of noises of the task
-    passes: Count = 150  # over them
-    batch_size: Count = 256
-    lr: Positive = 2e-3
-    weight_decay: NotNegative = 3e-2
+    passes: PositiveInt = 150  # over them
+    batch_size: PositiveInt = 256
+    lr: PositiveFloat = 2e-3
+    weight_decay: NonNegativeFloat = 3e-2
 
 
 class WatchConfig(_Section):
-    """When training has collapsed, and how often to look."""
+    """Signs of a collapse of the training, and how often to look for them."""
 
-    every_images: Count = 1000
-    grace_images: int = Field(default=2000, ge=0)  # before the first look
+    every_images: PositiveInt = 1000
+    grace_images: NonNegativeInt = 2000  # before the first look
     min_foreground: Share = 0.005  # share of the training batches' pixels that the network takes for foreground
     max_foreground: Share = 0.95
     min_clean_dice: Share = 0.2
     max_fall: Share = 0.5  # of the clean Dice, as a share of the best so far
-    batches: Count = 1  # of held-out clean samples that the clean Dice is taken from
-    looks: Count = 2  # bad ones in a row until training stops
+    batches: PositiveInt = 1  # of held-out clean samples that the clean Dice is taken from
+    looks: PositiveInt = 2  # bad ones in a row until training stops
 
 
 class TrainingConfig(_Section):
@@ -180,7 +186,7 @@ class TrainingConfig(_Section):
     precision: Literal["fp32", "bf16", "fp16"] = "bf16"
     compile: bool = False  # torch.compile
     channels_last: bool = True
-    threads: Count | None = None  # torch's; None leaves torch's own choice
+    threads: PositiveInt | None = None  # torch's; None leaves torch's own choice
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -197,7 +203,11 @@ class TrainingConfig(_Section):
 
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainingConfig:
-    """Read a YAML config and apply `dotted.key=value` overrides (values in YAML). Raises `UsageError`."""
+    """Read a YAML config and apply `dotted.key=value` overrides (values in YAML).
+
+    Raises:
+        UsageError: the file or an override cannot be used; every key at fault is named.
+    """
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -210,12 +220,25 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainingConfig:
 
 
 def override(config: TrainingConfig, overrides: Sequence[str]) -> TrainingConfig:
-    """The config with `dotted.key=value` overrides applied. Raises `UsageError`."""
+    """Return the config with `dotted.key=value` overrides applied.
+
+    Raises:
+        UsageError: an override cannot be used.
+    """
     return check_config(config.model_dump(mode="json"), overrides, f"the config {config.name}")
 
 
 def check_config(data: dict[str, Any], overrides: Sequence[str], name: str) -> TrainingConfig:
-    """Validate settings with overrides applied; `name` says in an error whose they are. Raises `UsageError`."""
+    """Validate settings with overrides applied.
+
+    Args:
+        data: the settings as YAML gives them; the overrides are written into it.
+        overrides: `dotted.key=value`, the values in YAML.
+        name: whose settings they are, for an error.
+
+    Raises:
+        UsageError: an unknown key, a missing one or a value out of range.
+    """
     for override in overrides:
         _apply(data, override)
     try:

@@ -29,8 +29,8 @@ _BATCHES = {"cpu": 8, "cuda": 64}
 
 
 @dataclass(frozen=True)
-class Speed:
-    """Inference on one device, 512×512 images in batches, with the copies to the device and back."""
+class InferenceSpeed:
+    """Throughput of inference on one device: 512×512 images in batches, with the copies to the device and back."""
 
     device: str
     precision: str
@@ -41,15 +41,23 @@ class Speed:
 
 @dataclass(frozen=True)
 class Cost:
-    """All cost columns."""
+    """What a network costs: all columns of the table."""
 
     parameters: int
     gflop: float  # per 512×512 image, a multiplication and an addition counted as two
-    speeds: list[Speed]
+    speeds: list[InferenceSpeed]
 
 
 def measure_cost(checkpoint: Path, seconds: float = 5.0) -> Cost:
-    """The cost on this machine's CPU, and on its GPU where there is one. Raises `DelineateError`."""
+    """Measure the cost on this machine's CPU, and on its GPU where there is one.
+
+    Args:
+        checkpoint: folder or .safetensors file.
+        seconds: for which each device computes at least.
+
+    Raises:
+        DelineateError: the checkpoint cannot be used, or the process that measures ended with an error.
+    """
     parameters, gflop = arithmetic(load_checkpoint(checkpoint).net)
     speeds = [_in_a_process(checkpoint, seconds)]
     if torch.cuda.is_available():
@@ -58,15 +66,15 @@ def measure_cost(checkpoint: Path, seconds: float = 5.0) -> Cost:
 
 
 def arithmetic(net: nn.Module) -> tuple[int, float]:
-    """Parameters, frozen ones too, and GFLOP per 512×512 image."""
+    """Count parameters, frozen ones too, and GFLOP per 512×512 image."""
     counter = FlopCounterMode(display=False)
     with counter, torch.inference_mode():
         net(torch.zeros(1, 1, TILE_SIZE, TILE_SIZE))
     return sum(parameter.numel() for parameter in net.parameters()), counter.get_total_flops() / 1e9
 
 
-def measure_speed(checkpoint: Path, device: str, seconds: float) -> Speed:
-    """In this process, for at least so many seconds after a warm-up."""
+def measure_speed(checkpoint: Path, device: str, seconds: float) -> InferenceSpeed:
+    """Measure the speed in this process, for at least so many seconds after a warm-up, on `cpu` or `cuda`."""
     predictor = Predictor.load(checkpoint, device)
     batch_size = _BATCHES[device]
     tiles = np.random.default_rng(0).standard_normal((batch_size, TILE_SIZE, TILE_SIZE), dtype=np.float32)
@@ -80,15 +88,15 @@ def measure_speed(checkpoint: Path, device: str, seconds: float) -> Speed:
         peak = torch.cuda.max_memory_allocated() / 2**20
     else:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
-    return Speed(predictor.device_name, predictor.precision, batch_size, batches * batch_size / spent, peak)
+    return InferenceSpeed(predictor.device_name, predictor.precision, batch_size, batches * batch_size / spent, peak)
 
 
-def _in_a_process(checkpoint: Path, seconds: float) -> Speed:
+def _in_a_process(checkpoint: Path, seconds: float) -> InferenceSpeed:
     command = [sys.executable, "-m", "training.cost", "--checkpoint", str(checkpoint), "--seconds", str(seconds)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own module
     if done.returncode != 0:
         raise DelineateError(f"the speed could not be measured: {done.stderr.strip().splitlines()[-1:]}")
-    return Speed(**json.loads(done.stdout))
+    return InferenceSpeed(**json.loads(done.stdout))
 
 
 def main() -> None:

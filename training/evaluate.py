@@ -36,7 +36,7 @@ _ORACLE_IMAGES = 200
 
 
 def evaluate(checkpoint: Path, predictor: Predictor, parts: Sequence[str], count: int | None) -> dict[str, Any]:
-    """Scores of one model by part; `count` limits the scenes of each set (of each stratum)."""
+    """Return the scores of one model by part; `count` limits the scenes of each set (of each stratum)."""
     results: dict[str, Any] = {}
     for part in parts:
         if part in FULL_SETS:
@@ -62,7 +62,11 @@ def without_model(parts: Sequence[str], count: int | None) -> dict[str, Any]:
 
 
 def check_definition(predictor: Predictor) -> None:
-    """Raise `CheckpointError` where the checkpoint was trained on another definition; says which numbers differ."""
+    """Check that the checkpoint was trained on this version's definition.
+
+    Raises:
+        CheckpointError: it was trained on another; the line says which numbers differ.
+    """
     trained_on = predictor.metadata.data_definition
     if trained_on.get("sha256") == definition_hash():
         return
@@ -76,7 +80,7 @@ def check_definition(predictor: Predictor) -> None:
 
 
 def _load(paths: Sequence[Path], device: str, precision: str) -> dict[str, tuple[Path, Predictor]]:
-    """The models by a name to show: the folder's, or the whole path where two folders have one name."""
+    """Load the models by a name to show: the folder's, or the whole path where two folders have one name."""
     names = [path.resolve().name for path in paths]
     models = {}
     for path, name in zip(paths, names, strict=True):
@@ -93,7 +97,11 @@ def _record(folder: Path, results: dict[str, Any]) -> None:
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
-    """Evaluate what the command line asks for, and write it where it asks. Raises `DelineateError`."""
+    """Evaluate what the command line asks for, and write it where it asks.
+
+    Raises:
+        DelineateError: an argument, a checkpoint or a file to write cannot be used.
+    """
     if options.count is not None and options.count < 1:
         raise UsageError(f"--count {options.count}: use a number from 1 up")
     parts = PARTS if options.chosen == "all" else (options.chosen,)
@@ -117,7 +125,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line; returns the exit code."""
+    """Run the command line; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m training.evaluate", description="Score checkpoints.")
     parser.add_argument("--checkpoint", type=Path, nargs="+", required=True, help="checkpoint folders")
     parser.add_argument("--set", choices=[*PARTS, "all"], default="all", dest="chosen")

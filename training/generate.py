@@ -10,7 +10,6 @@ adds to what is there. `data.kind: folder` trains on the PNG pairs.
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from numpy.typing import NDArray
 from rich.progress import Progress
 
 from shared.errors import DelineateError, UsageError
+from shared.files import replacing
 from shared.images.codec import encode_grey, encode_mask
 from shared.net.device import resolve_device
 from shared.synth import DOTBLOB_V1, definition_hash
@@ -137,9 +137,8 @@ def _npz(image: NDArray[np.uint8], mask: NDArray[np.bool_]) -> bytes:
 
 def _write(path: Path, data: bytes) -> None:
     """In one step, so that no file is half written."""
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    scratch.write_bytes(data)
-    scratch.replace(path)
+    with replacing(path, durable=False) as aside:  # thousands of files, and each can be made again
+        aside.write_bytes(data)
 
 
 def _share(text: str) -> float:

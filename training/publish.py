@@ -43,7 +43,7 @@ def publish(registry: ModelRegistry, checkpoint: Path, *, name: str | None, by: 
 
 
 def _summary(loaded: LoadedModel) -> dict[str, Any]:
-    """What people choose a model by, and what decides how it segments."""
+    """Return what people choose a model by, and what decides how it segments."""
     metadata = loaded.metadata
     return {
         "architecture": metadata.architecture,

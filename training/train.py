@@ -21,7 +21,7 @@ from pathlib import Path
 from shared.errors import DelineateError, UsageError
 from shared.net.checkpoint import load_checkpoint
 from training.config import TrainingConfig, load_config, override
-from training.recipe.distributed import joined
+from training.recipe.distributed import distributed_context
 from training.run.state import TrainingState, check_free, check_same_run, load_state
 from training.run.trainer import Trainer
 from training.run.watch import TrainingCollapsed
@@ -30,7 +30,7 @@ _SHORT_FORMS = {"lr": "optimiser.lr", "batch_size": "optimiser.batch_size", "epo
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line; returns the exit code."""
+    """Run the command line; return the exit code."""
     options = _parser().parse_args(arguments)
     command = shlex.join(["python", "-m", "training.train", *(sys.argv[1:] if arguments is None else arguments)])
     try:
@@ -41,9 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         out = _out(options, config, state)
         if state is None and not options.overwrite:
             check_free(out)
-        with joined(options.device) as processes:
+        with distributed_context(options.device) as context:
             start = load_checkpoint(options.init) if options.init else None
-            Trainer(config, out, processes, command, start, state).train()
+            Trainer(config, out, context, command, start, state).train()
     except TrainingCollapsed as error:
         print(f"training: {error}", file=sys.stderr)
         return 3

@@ -20,11 +20,11 @@ from shared.jobs.records import Item as ItemRecord
 from shared.jobs.records import Priority
 from shared.jobs.records import Worker as WorkerRecord
 from shared.jobs.state import ItemStatus, JobKind, JobStatus
+from shared.ranges import Share
 
 MAX_PAGE_SIZE = 500
 
 Time = Annotated[datetime, Field(description="In UTC, as RFC 3339 has it.")]
-Share = Annotated[float, Field(ge=0, le=1)]
 # Without control characters: PostgreSQL takes no NUL.
 JobName = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\u0000-\u001f\u007f]*$")]
 

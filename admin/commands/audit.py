@@ -39,7 +39,7 @@ def audit_command(
         report = look()
         if repair and not report.is_clean:
             for what, count in Repair(services.database, services.store).mend(report.findings).items():
-                click.echo(f"{count:,} {what}", err=as_json)
+                click.echo(f"{count:,} {what.text}", err=as_json)
             report = look()
     if as_json:
         click.echo(json.dumps(report.as_dict()))

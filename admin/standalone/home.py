@@ -14,6 +14,7 @@ from pathlib import Path
 
 from admin.standalone.state import State
 from shared.errors import ConfigurationError, UsageError
+from shared.files import replacing
 
 
 class Home:
@@ -75,11 +76,8 @@ def read_secret(path: Path) -> str:
 
 def write_secret(path: Path, secret: str) -> None:
     """Write a file that the user alone can read, complete or not at all."""
-    draft = path.with_suffix(".new")
-    draft.unlink(missing_ok=True)
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(secret + "\n")
-    draft.replace(path)
+    with replacing(path, mode=0o600) as aside:
+        aside.write_text(secret + "\n")
 
 
 def _running_line(path: Path, state: State) -> str:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import psutil
 
+from shared.files import replacing
+
 # Rounding of the boot time, from which create times are counted.
 _CLOCK_TOLERANCE_SECONDS = 1.5
 _STOP_SECONDS = 10.0
@@ -61,9 +63,8 @@ class State:
 
     def save(self, path: Path) -> None:
         """Write the state in one step: a reader sees the old one or the new one."""
-        draft = path.with_suffix(".new")
-        draft.write_text(json.dumps(asdict(self), indent=2) + "\n")
-        draft.replace(path)
+        with replacing(path, durable=False) as aside:  # it tells of processes, which a power cut ends too
+            aside.write_text(json.dumps(asdict(self), indent=2) + "\n")
 
 
 def end_leftovers(recorded: Sequence[Recorded]) -> list[str]:

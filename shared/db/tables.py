@@ -1,9 +1,16 @@
 """The SQL tables. SQL is the truth about jobs; Redis holds hints and S3 holds bytes.
 
 Every time is a Unix time in seconds (UTC) on the database's own clock, see `shared.db.database.db_now`.
-Ids are UUIDv7 in their canonical text form, so that they sort by time. Only `shared.jobs.repository`,
-`shared.jobs.claims` and, after a job's end, `shared.upkeep.retention` write rows of jobs, shards and items. A change
-here needs a migration; a test compares the two.
+Ids are UUIDv7 in their canonical text form, so that they sort by time. A change here needs a migration; a test compares
+the two. Rows of jobs, shards and items are written by these modules alone, which another test holds:
+
+shared.jobs.repository      creating, filling, cancelling, retrying and closing jobs
+shared.jobs.claims          claiming, releasing, expiring and completing items
+shared.jobs.steps           the states of both, for whoever else is in this list
+shared.jobs.shards          the counts of shards
+shared.queue.dispatch       the time of a shard's last hint
+shared.upkeep.retention     what goes after a job's end
+shared.upkeep.repair        what an audit found amiss
 """
 
 from typing import Any

@@ -1,6 +1,6 @@
 """Jobs: creating, filling, sealing, cancelling, retrying and closing them.
 
-With `shared.jobs.claims` the only writer of job and item rows.
+The writers of job, shard and item rows are named in `shared.db.tables`, and a test holds them to it.
 """
 
 import time
@@ -18,7 +18,6 @@ from shared.jobs import shards
 from shared.jobs.reading import JobReader, counts_of
 from shared.jobs.records import Job, NewItem
 from shared.jobs.state import (
-    ITEM_STEPS,
     JOB_STEPS,
     ItemEvent,
     ItemStatus,
@@ -28,6 +27,7 @@ from shared.jobs.state import (
     after_job_event,
     closing_event,
 )
+from shared.jobs.steps import move, move_job
 
 _OPEN_STATES = JOB_STEPS[JobEvent.CANCEL].sources
 
@@ -192,11 +192,8 @@ class Repository(JobReader):
                 # Asked under the lock: the job may have been closed and retried meanwhile.
                 if not some or connection.execute(requested).scalar_one_or_none() is None:
                     return
-                connection.execute(
-                    update(ItemRow)
-                    .where(ItemRow.shard_id.in_(some), ItemRow.state == ItemStatus.PENDING)
-                    .values(state=ITEM_STEPS[ItemEvent.CANCEL].target, finished_at=db_now())
-                )
+                pending = ItemRow.shard_id.in_(some) & (ItemRow.state == ItemStatus.PENDING)
+                connection.execute(move(ItemEvent.CANCEL, pending, finished_at=db_now()))
                 shards.recount_some(connection, some)
 
     def retry(self, job_id: str) -> Job:
@@ -207,17 +204,12 @@ class Repository(JobReader):
             IllegalTransition: the job still runs, or all of it succeeded.
             UsageError: nothing in it can be tried again.
         """
-        retry = ITEM_STEPS[ItemEvent.RETRY]
         with self.database.write() as connection:
             shards.lock_all(connection, job_id)
-            state = after_job_event(_locked_state(connection, job_id), JobEvent.RETRY)
+            after_job_event(_locked_state(connection, job_id), JobEvent.RETRY)
             has_source = or_(ItemRow.source_key.is_not(None), ItemRow.synthesis.is_not(None))
-            result = connection.execute(
-                update(ItemRow)
-                .where(ItemRow.job_id == job_id, ItemRow.state.in_(retry.sources), has_source)
-                .values(state=retry.target, **_FRESH)
-            )
-            if not result.rowcount:
+            retried = (ItemRow.job_id == job_id) & has_source
+            if not connection.execute(move(ItemEvent.RETRY, retried, **_FRESH)).rowcount:
                 raise UsageError(
                     f"nothing in job {job_id} can be tried again: its failed files were never uploaded, or are gone"
                 )
@@ -226,10 +218,13 @@ class Repository(JobReader):
             )
             shards.recount_all(connection, job_id)
             connection.execute(
-                update(JobRow)
-                .where(JobRow.id == job_id)
-                .values(
-                    state=state, finished_at=None, cancel_requested_at=None, tidied_at=None, sources_removed_at=None
+                move_job(
+                    JobEvent.RETRY,
+                    JobRow.id == job_id,
+                    finished_at=None,
+                    cancel_requested_at=None,
+                    tidied_at=None,
+                    sources_removed_at=None,
                 )
             )
         return self.job(job_id)
@@ -251,13 +246,8 @@ class Repository(JobReader):
             event = closing_event(counts_of(connection, job_id), cancel_requested=job.cancel_requested_at is not None)
             if event is None:
                 return None
-            step = JOB_STEPS[event]
-            connection.execute(
-                update(JobRow)
-                .where(JobRow.id == job_id, JobRow.state.in_(step.sources))
-                .values(state=step.target, finished_at=db_now())
-            )
-        return step.target
+            connection.execute(move_job(event, JobRow.id == job_id, finished_at=db_now()))
+        return JOB_STEPS[event].target
 
     def close_finished(self) -> int:
         """End every sealed job whose items have all ended, after cancelling what an interrupted cancel left.

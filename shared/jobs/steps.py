@@ -1,6 +1,7 @@
-"""The steps of items that workers and the reconciler take, each a conditional write in a shard that is locked.
+"""The steps of items and jobs, each a conditional write: of an item in a shard that is locked.
 
-Every write names the states that it leaves (`shared.jobs.state.ITEM_STEPS`) and, for the holder of a claim, its token.
+Every write names the states that it leaves (`shared.jobs.state.ITEM_STEPS`, `JOB_STEPS`) and, for the holder of a
+claim, its token: `move` and `move_job` make it from the table, and whoever changes a state goes through them.
 Statements that every claim runs are built once: building one costs more than running it.
 """
 
@@ -18,11 +19,17 @@ NO_CLAIM: dict[str, Any] = {"token": None, "lease_until": None}
 
 
 def move(event: ItemEvent, where: Any, **values: Any) -> Update:
-    """Return the compare-and-set of one step of the transition table."""
+    """Return the compare-and-set of one step of the items' transition table."""
     step = ITEM_STEPS[event]
     # Not IN, whose list is expanded for each execution, which the many rows of `end_held` cannot have.
     may_leave = or_(*(ItemRow.state == source for source in step.sources))
     return update(ItemRow).where(may_leave, where).values(state=step.target, **values)
+
+
+def move_job(event: JobEvent, where: Any, **values: Any) -> Update:
+    """Return the compare-and-set of one step of the jobs' transition table."""
+    step = JOB_STEPS[event]
+    return update(JobRow).where(JobRow.state.in_(step.sources), where).values(state=step.target, **values)
 
 
 # The job's request to cancel, for a statement of its own or a part of one; null without one.
@@ -43,12 +50,8 @@ def cancel_requested(connection: Connection, job_id: str) -> bool:
 
 def start_job(connection: Connection, job_id: str) -> None:
     """Take a queued job to running."""
-    step = JOB_STEPS[JobEvent.START]
-    connection.execute(
-        update(JobRow)
-        .where(JobRow.id == job_id, JobRow.state.in_(step.sources))
-        .values(state=step.target, started_at=case((JobRow.started_at.is_(None), db_now()), else_=JobRow.started_at))
-    )
+    first_start = case((JobRow.started_at.is_(None), db_now()), else_=JobRow.started_at)
+    connection.execute(move_job(JobEvent.START, JobRow.id == job_id, started_at=first_start))
 
 
 def cancel_pending(connection: Connection, shard_id: str) -> None:

@@ -7,7 +7,6 @@ the training config and command, the data definition, versions, metrics, and the
 import json
 import os
 import platform
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from importlib import metadata as packages
@@ -19,6 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from shared.errors import CheckpointError
+from shared.files import replacing
 from shared.images.normalise import PREPROCESSING_VERSION
 from shared.net.architectures import build
 from shared.net.migrations import FORMAT_VERSION, migrate_description, migrate_tensors
@@ -70,8 +70,7 @@ def save_checkpoint(folder: Path, net: nn.Module, metadata: Metadata, *, half: b
     """
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {name: _stored(tensor, half) for name, tensor in net.state_dict().items()}
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".saving-") as scratch:
-        weights = Path(scratch) / WEIGHTS_NAME
+    with replacing(folder / WEIGHTS_NAME) as weights:
         save_file(tensors, weights)
         written = replace(
             metadata,
@@ -79,8 +78,6 @@ def save_checkpoint(folder: Path, net: nn.Module, metadata: Metadata, *, half: b
             parameters=sum(parameter.numel() for parameter in net.parameters()),
             versions=library_versions(),
         )
-        weights.chmod(0o644)
-        weights.replace(folder / WEIGHTS_NAME)
     write_metadata(folder, written)
     return written
 
@@ -88,11 +85,8 @@ def save_checkpoint(folder: Path, net: nn.Module, metadata: Metadata, *, half: b
 def write_metadata(folder: Path, metadata: Metadata) -> None:
     """Replace model.json in one step."""
     text = json.dumps(asdict(metadata), indent=2, ensure_ascii=False) + "\n"
-    descriptor, scratch = tempfile.mkstemp(dir=folder, prefix=".saving-")
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-    Path(scratch).chmod(0o644)
-    Path(scratch).replace(folder / METADATA_NAME)
+    with replacing(folder / METADATA_NAME) as description:
+        description.write_text(text, encoding="utf-8")
 
 
 def load_checkpoint(path: str | os.PathLike[str], device: str | torch.device = "cpu") -> LoadedModel:

@@ -33,7 +33,7 @@ _KEY = re.compile(
 
 
 class KeyKind(StrEnum):
-    """What an object is."""
+    """Kind of an object."""
 
     SOURCE = "source"
     TRUTH = "truth"
@@ -56,48 +56,52 @@ class ParsedKey:
 
 
 def job_prefix(job: str | UUID) -> str:
-    """The prefix of everything that belongs to a job: `jobs/{job}/`."""
+    """Return the prefix of everything that belongs to a job: `jobs/{job}/`."""
     return f"jobs/{_canonical(job)}/"
 
 
 def source(job: str | UUID, item: str | UUID, ext: str = "") -> str:
-    """The key of a submitted input; `ext` goes through `sanitised_extension`."""
+    """Return the key of a submitted input; `ext` goes through `sanitised_extension`."""
     return f"{job_prefix(job)}source/{_canonical(item)}{sanitised_extension(ext)}"
 
 
 def truth(job: str | UUID, item: str | UUID) -> str:
-    """The key of a synthetic item's true mask."""
+    """Return the key of a synthetic item's true mask."""
     return f"{job_prefix(job)}truth/{_canonical(item)}.png"
 
 
 def mask(job: str | UUID, item: str | UUID) -> str:
-    """The key of an item's predicted mask."""
+    """Return the key of an item's predicted mask."""
     return f"{job_prefix(job)}mask/{_canonical(item)}.png"
 
 
 def probability(job: str | UUID, item: str | UUID) -> str:
-    """The key of an item's predicted probability map."""
+    """Return the key of an item's predicted probability map."""
     return f"{job_prefix(job)}prob/{_canonical(item)}.png"
 
 
 def model_weights(sha256: str) -> str:
-    """The key of a model's weights; `sha256` is 64 lower-case hexadecimal digits."""
+    """Return the key of a model's weights; `sha256` is 64 lower-case hexadecimal digits."""
     return f"models/{_digest(sha256)}/{KeyKind.MODEL_WEIGHTS}"
 
 
 def model_metadata(sha256: str) -> str:
-    """The key of a model's metadata; `sha256` is that of its weights."""
+    """Return the key of a model's metadata; `sha256` is that of its weights."""
     return f"models/{_digest(sha256)}/{KeyKind.MODEL_METADATA}"
 
 
 def sanitised_extension(ext: str) -> str:
-    """`ext` in lower case if it is a dot and 1 to 8 ASCII letters or digits, else the empty string."""
+    """Return `ext` in lower case if it is a dot and 1 to 8 ASCII letters or digits, else the empty string."""
     lowered = ext.lower()
     return lowered if _EXTENSION.fullmatch(lowered) else ""
 
 
 def parse(key: str) -> ParsedKey:
-    """Take a key apart; UsageError if it is none of the keys above."""
+    """Take a key apart.
+
+    Raises:
+        UsageError: it is none of the keys above.
+    """
     match = _KEY.fullmatch(key)
     if match is None:
         raise UsageError(f"not a key of the object store: {key!r}")

@@ -53,6 +53,8 @@ class LocalFolderStore(ObjectStore):
         """Write aside, flush, rename; the content type is not kept (the name's ending tells it)."""
         with self._failures(f"write {key}"):
             path = self._path(key)
+            # Not `shared.files.replacing`: the temporary file lies in a folder of its own, the rename makes the key's
+            # folders and is tried again where a deletion takes them away, and one descriptor serves write and flush.
             temporary = self._temporary_path()
             try:
                 with temporary.open("xb") as file:
@@ -65,7 +67,7 @@ class LocalFolderStore(ObjectStore):
                 raise
 
     def get(self, key: str) -> bytes:
-        """The file's bytes; ObjectMissing where there is no such file."""
+        """Read the file; ObjectMissing where there is no such file."""
         with self._failures(f"read {key}"):
             try:
                 return self._path(key).read_bytes()
@@ -74,7 +76,7 @@ class LocalFolderStore(ObjectStore):
                 raise ObjectMissing(f"no object {key} in {self._root}") from error
 
     def size(self, key: str) -> int | None:
-        """The file's size in bytes, or None."""
+        """Return the file's size in bytes, or None."""
         with self._failures(f"read {key}"):
             path = self._path(key)
             if path.is_file():
@@ -88,7 +90,7 @@ class LocalFolderStore(ObjectStore):
         return self._walk(top, prefix)
 
     def folders(self, prefix: str) -> Iterator[str]:
-        """The folders directly below, empty ones too."""
+        """Yield the folders directly below, empty ones too."""
         self._inside(checked_folder(prefix))
         return self._folders(prefix)
 
@@ -136,13 +138,13 @@ class LocalFolderStore(ObjectStore):
         super().check()
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Do nothing: nothing is held open."""
 
     def _path(self, key: str) -> Path:
         return self._inside(checked_key(key))
 
     def _top(self, prefix: str) -> str:
-        """The deepest folder that holds all keys which start with `prefix`: empty, or ending in a slash."""
+        """Return the deepest folder that holds all keys which start with `prefix`: empty, or ending in a slash."""
         top = prefix[: prefix.rfind("/") + 1]
         self._inside(top)
         return top
@@ -177,7 +179,7 @@ class LocalFolderStore(ObjectStore):
         raise StoreUnavailable(f"cannot write {path}: its folder keeps being deleted")
 
     def _walk(self, folder: str, prefix: str) -> Iterator[ObjectInfo]:
-        """The objects below `folder` ("" or ending in "/") whose keys start with `prefix`."""
+        """Yield the objects below `folder` ("" or ending in "/") whose keys start with `prefix`."""
         with (
             self._failures(f"list {prefix}"),
             self._missing_is_empty(),

@@ -24,7 +24,7 @@ class MemoryStore(ObjectStore):
 
     @staticmethod
     def named(name: str) -> "MemoryStore":
-        """The process's one store of this name: all who open `memory://name` see the same objects."""
+        """Return the process's one store of this name: all who open `memory://name` see the same objects."""
         with _named_lock:
             return _named.setdefault(name, MemoryStore(name))
 
@@ -39,7 +39,7 @@ class MemoryStore(ObjectStore):
             self._objects[checked_key(key)] = bytes(data)
 
     def get(self, key: str) -> bytes:
-        """The object's bytes; ObjectMissing where there is none."""
+        """Return the object's bytes; ObjectMissing where there is none."""
         with self._lock:
             data = self._objects.get(checked_key(key))
         if data is None:
@@ -47,19 +47,19 @@ class MemoryStore(ObjectStore):
         return data
 
     def size(self, key: str) -> int | None:
-        """The object's size in bytes, or None."""
+        """Return the object's size in bytes, or None."""
         with self._lock:
             data = self._objects.get(checked_key(key))
         return None if data is None else len(data)
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
-        """A snapshot of the moment of the call."""
+        """List a snapshot of the moment of the call."""
         checked_prefix(prefix)
         with self._lock:
             return iter([ObjectInfo(k, len(v)) for k, v in self._objects.items() if k.startswith(prefix)])
 
     def folders(self, prefix: str) -> Iterator[str]:
-        """Of a snapshot of the moment of the call."""
+        """Yield the folders of a snapshot of the moment of the call."""
         checked_folder(prefix)
         below = (info.key.removeprefix(prefix).partition("/") for info in self.list(prefix))
         return iter(dict.fromkeys(f"{prefix}{first}/" for first, slash, _rest in below if slash))
@@ -80,7 +80,7 @@ class MemoryStore(ObjectStore):
         return len(doomed)
 
     def prepare(self) -> None:
-        """Nothing to create."""
+        """Do nothing: there is nothing to create."""
 
     def close(self) -> None:
         """Keep the objects: the next to open the same name finds them."""

@@ -27,11 +27,15 @@ class ObjectInfo:
 
 
 class ObjectStore(ABC):
-    """Bytes under keys. Safe to use from several threads at once.
+    """A store of bytes under keys. Safe to use from several threads at once.
 
     A key is one or more segments of ASCII letters, digits, `.`, `_` and `-`, joined by `/`; no segment starts
-    with a dot. Every method raises UsageError for any other key, StoreUnavailable (try again later) when the
-    store does not answer or fails, and ConfigurationError when it refuses the credentials or the address.
+    with a dot.
+
+    Raises:
+        UsageError: of every method, for any other key.
+        StoreUnavailable: of every method, when the store does not answer or fails: try again later.
+        ConfigurationError: of every method, when it refuses the credentials or the address.
     """
 
     @property
@@ -45,14 +49,15 @@ class ObjectStore(ABC):
 
     @abstractmethod
     def get(self, key: str) -> bytes:
-        """The object's bytes, all in memory: ask for `size` first where the object may be large.
+        """Return the object's bytes, all in memory: ask for `size` first where the object may be large.
 
-        Raises ObjectMissing where there is none.
+        Raises:
+            ObjectMissing: there is none.
         """
 
     @abstractmethod
     def size(self, key: str) -> int | None:
-        """The object's size in bytes, or None where there is none."""
+        """Return the object's size in bytes, or None where there is none."""
 
     def exists(self, key: str) -> bool:
         """Whether there is an object under `key`."""
@@ -60,7 +65,7 @@ class ObjectStore(ABC):
 
     @abstractmethod
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
-        """The objects whose keys start with `prefix`, in no promised order, a page at a time.
+        """Yield the objects whose keys start with `prefix`, in no promised order, a page at a time.
 
         What somebody else put there under a name that is no key (a desktop's `.DS_Store`, a console's `folder/`) is
         left out: nobody could get or delete it.
@@ -70,7 +75,7 @@ class ObjectStore(ABC):
 
     @abstractmethod
     def folders(self, prefix: str) -> Iterator[str]:
-        """The distinct prefixes one segment below `prefix`, each ending in a slash, in no promised order.
+        """Yield the distinct prefixes one segment below `prefix`, each ending in a slash, in no promised order.
 
         `prefix` is empty or ends in a slash: `jobs/` yields `jobs/7/`, `jobs/70/` …, at the cost of those alone.
         A folder may turn out to be empty: an object of it was deleted meanwhile. Names that no key has are left out.
@@ -84,13 +89,14 @@ class ObjectStore(ABC):
     def delete_prefix(self, prefix: str) -> int:
         """Delete all objects whose keys start with `prefix` and return their number.
 
-        An empty prefix is a UsageError: nobody deletes a whole store by an empty variable.
+        Raises:
+            UsageError: the prefix is empty: nobody deletes a whole store by an empty variable.
         """
 
     def link(self, key: str, *, seconds: int, filename: str, content_type: str) -> str | None:  # noqa: ARG002
-        """A URL under which anybody can download the object for so long; None where the store has no such links.
+        """Return a URL under which anybody can download the object for so long; None where there are no such links.
 
-        Signed without asking whether there is an object.
+        It is signed without asking whether there is an object.
         """
         checked_key(key)
         return None
@@ -102,7 +108,9 @@ class ObjectStore(ABC):
     def check(self) -> None:
         """Write a few bytes under `keys.HEALTH_CHECK` and read them back: address, credentials and rights work.
 
-        Raises ConfigurationError with a line that names the setting to look at, or StoreUnavailable.
+        Raises:
+            ConfigurationError: the line names the setting to look at.
+            StoreUnavailable: the store does not answer.
         """
         self.put(keys.HEALTH_CHECK, _HEALTH_BYTES)
         if self.get(keys.HEALTH_CHECK) != _HEALTH_BYTES:
@@ -119,28 +127,28 @@ def is_key(name: str) -> bool:
 
 
 def checked_key(key: str) -> str:
-    """`key` itself, or UsageError if no store takes it."""
+    """Return `key` itself, or UsageError if no store takes it."""
     if not is_key(key):
         raise UsageError(f"not a key that the object store takes: {key[:MAX_KEY_LENGTH]!r}")
     return key
 
 
 def checked_prefix(prefix: str) -> str:
-    """`prefix` itself, or UsageError if no key can start with it."""
+    """Return `prefix` itself, or UsageError if no key can start with it."""
     if len(prefix) > MAX_KEY_LENGTH or not _PREFIX.fullmatch(prefix):
         raise UsageError(f"no key of the object store starts with {prefix[:MAX_KEY_LENGTH]!r}")
     return prefix
 
 
 def checked_folder(folder: str) -> str:
-    """`folder` itself, or UsageError if it is neither empty nor a prefix that ends in a slash."""
+    """Return `folder` itself, or UsageError if it is neither empty nor a prefix that ends in a slash."""
     if folder and not folder.endswith("/"):
         raise UsageError(f"not a folder of the object store, which ends in a slash: {folder[:MAX_KEY_LENGTH]!r}")
     return checked_prefix(folder)
 
 
 def checked_deletion_prefix(prefix: str) -> str:
-    """`prefix` itself, or UsageError if no key can start with it or if it stands for the whole store."""
+    """Return `prefix` itself, or UsageError if no key can start with it or if it stands for the whole store."""
     if not prefix:
         raise UsageError("an empty prefix would delete the whole store")
     return checked_prefix(prefix)

@@ -50,7 +50,7 @@ class S3Store(ObjectStore):
         return f"s3://{self._bucket}/{self._prefix}".rstrip("/")
 
     def put(self, key: str, data: bytes, content_type: str = "application/octet-stream") -> None:
-        """One PUT; S3 replaces an object in one step."""
+        """Send one PUT; S3 replaces an object in one step."""
         name = self._name(key)
 
         def by_sdk(client: "S3Client") -> None:
@@ -63,7 +63,7 @@ class S3Store(ObjectStore):
                 self._clients.request(lambda transfer: transfer.put(name, data, content_type), by_sdk)
 
     def get(self, key: str) -> bytes:
-        """One GET; ObjectMissing where there is no object."""
+        """Send one GET; ObjectMissing where there is no object."""
         name = self._name(key)
         with self._failures("read", key):
             return self._clients.request(
@@ -72,7 +72,7 @@ class S3Store(ObjectStore):
             )
 
     def size(self, key: str) -> int | None:
-        """One HEAD: the size in bytes, or None. A missing bucket looks like a missing object here."""
+        """Send one HEAD; return the size in bytes, or None. A missing bucket looks like a missing object here."""
         name = self._name(key)
         with self._failures("read", key):
             try:
@@ -88,11 +88,11 @@ class S3Store(ObjectStore):
         return self._pages(prefix)
 
     def folders(self, prefix: str) -> Iterator[str]:
-        """One LIST for 1,000 of them, whatever they hold."""
+        """Send one LIST for 1,000 of them, whatever they hold."""
         return self._common_prefixes(checked_folder(prefix))
 
     def delete(self, keys: Iterable[str]) -> None:
-        """Up to 1,000 objects a request."""
+        """Delete up to 1,000 objects a request."""
         remaining = iter(keys)
         while page := list(islice(remaining, PAGE_SIZE)):
             doomed: list[ObjectIdentifierTypeDef] = [{"Key": self._name(key)} for key in page]
@@ -113,7 +113,7 @@ class S3Store(ObjectStore):
         return deleted
 
     def link(self, key: str, *, seconds: int, filename: str, content_type: str) -> str | None:
-        """A presigned GET, where the server has an address for others."""
+        """Sign a GET, where the server has an address for others."""
         name = self._name(key)
         signer = self._clients.signer
         if signer is None:
@@ -131,7 +131,7 @@ class S3Store(ObjectStore):
             )
 
     def check(self) -> None:
-        """As every store, in a way that Ctrl-C ends at once."""
+        """Check what every store checks, in a way that Ctrl-C ends at once."""
         with self._clients.interruptible():
             super().check()
 

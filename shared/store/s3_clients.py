@@ -1,4 +1,4 @@
-"""What an S3 store talks through: the SDK (boto3) for everything, and a faster way for whole objects.
+"""The clients that an S3 store talks through: the SDK (boto3) for everything, and a faster way for whole objects.
 
 `request` tries the faster way first, once. What fails there is asked again with the SDK, so that attempts, pauses and
 errors are the SDK's, whatever has gone wrong.
@@ -81,7 +81,7 @@ class Clients:
         self._transfer = None if keys is None else self._open_transfer(core, bucket, keys, options.max_connections)
 
     def request(self, first: Callable[[Transfer], T], again: "Callable[[S3Client], T]") -> T:
-        """The answer to one attempt the faster way, or else to the SDK's attempts, which make up the number."""
+        """Return the answer to one attempt the faster way, or else to the SDK's attempts, which make up the number."""
         transfer = self._transfer
         if transfer is None or transfer.rests or getattr(self._thread, "sdk_alone", False):
             return again(self.sdk)
@@ -115,7 +115,7 @@ class Clients:
             self._second.close()
 
     def _second_client(self) -> "S3Client":
-        """The SDK's client for what was tried once already; most processes never need it."""
+        """Return the SDK's client for what was tried once already; most processes never need it."""
         with self._lock:
             if self._second is None:
                 self._second = self._make_second()

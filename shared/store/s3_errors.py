@@ -1,4 +1,4 @@
-"""What an error of the S3 SDK means: try again, mend a setting, or there is no such object."""
+"""Meaning of an error of the S3 SDK: try again, mend a setting, or there is no such object."""
 
 from dataclasses import dataclass
 
@@ -58,7 +58,7 @@ _NOT_S3 = "the address answers, but not as an S3 server does; check S3_ENDPOINT_
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What was asked, for the line that the user reads. `key` may be empty."""
+    """A request as it was asked, for the line that the user reads. `key` may be empty."""
 
     action: str
     key: str
@@ -71,12 +71,12 @@ class Request:
 
 
 def code_of(error: ClientError) -> str:
-    """The S3 error code, `NoSuchKey` for one; the HTTP status where the answer had no body, `404` for one."""
+    """Return the S3 error code, `NoSuchKey` for one; the HTTP status where the answer had no body, `404` for one."""
     return error.response.get("Error", {}).get("Code", "")
 
 
 def translated(error: ClientError | BotoCoreError, request: Request) -> DelineateError:
-    """The error of ours that says the same, with one line that says what to do."""
+    """Return the error of ours that says the same, with one line that says what to do."""
     if isinstance(error, ClientError):
         return _answered(error, request)
     if isinstance(error, NoCredentialsError | PartialCredentialsError):

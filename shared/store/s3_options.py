@@ -1,11 +1,11 @@
-"""How an S3 endpoint is reached. Apart from the store itself, so that settings are read without loading an SDK."""
+"""Options of an S3 endpoint, apart from the store itself, so that settings are read without loading an SDK."""
 
 from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
 class S3Options:
-    """What an `s3://` store needs besides its URL.
+    """Options that an `s3://` store needs besides its URL.
 
     No endpoint means AWS; no keys mean the AWS SDK's own chain (profile, container role, instance role).
     """

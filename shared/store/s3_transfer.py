@@ -44,7 +44,7 @@ _REST_SECONDS = 300.0
 
 
 class TransferFailed(Exception):
-    """obstore failed; `retryable` if trying again after a pause may help, which a refusal does not need."""
+    """Failure of obstore; `retryable` if trying again after a pause may help, unlike after a refusal."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__(f"{type(error).__name__}: {str(error).partition(chr(10))[0]}")
@@ -55,7 +55,7 @@ class TransferFailed(Exception):
 
 
 class Transfer:
-    """Single objects of one bucket, by their full names.
+    """Transfer of single objects of one bucket, by their full names.
 
     Args:
         endpoint_url, region, credentials: as the SDK has resolved them.
@@ -116,7 +116,7 @@ class Transfer:
         )
 
     def get(self, name: str) -> bytes:
-        """All bytes of an object."""
+        """Read all bytes of an object."""
         return self._attempt(lambda: self._get(name))
 
     def outdone(self) -> bool:

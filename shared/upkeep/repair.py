@@ -25,7 +25,8 @@ from shared.errors import ItemErrorCode, UsageError
 from shared.jobs import shards
 from shared.jobs.records import Success
 from shared.jobs.repository import Repository
-from shared.jobs.state import ITEM_STEPS, JOB_STEPS, ItemEvent, ItemStatus, JobEvent
+from shared.jobs.state import ItemEvent, ItemStatus, JobEvent
+from shared.jobs.steps import move, move_job
 from shared.store import ObjectInfo, ObjectStore, keys
 from shared.store.keys import KeyKind
 from shared.upkeep.audit import Finding, FindingKind
@@ -44,12 +45,27 @@ _REDONE: Mapping[str, Any] = {"attempts": 0, "suspect": False, "worker": None, "
 class Mended(StrEnum):
     """What was done about findings."""
 
-    RECOUNTED = "shards of a job counted again"
-    REDONE = "images put back to be done again"
-    LOST = "images failed, since neither result nor source is there"
-    FORGOTTEN = "sources that are gone forgotten"
-    REOPENED = "jobs reopened or ended"
-    DELETED = "orphaned objects deleted"
+    RECOUNTED = "recounted"
+    REDONE = "redone"
+    LOST = "lost"
+    FORGOTTEN = "forgotten"
+    REOPENED = "reopened"
+    DELETED = "deleted"
+
+    @property
+    def text(self) -> str:
+        """The words that follow a number."""
+        return _TEXTS[self]
+
+
+_TEXTS: Mapping[Mended, str] = {
+    Mended.RECOUNTED: "shards of a job counted again",
+    Mended.REDONE: "images put back to be done again",
+    Mended.LOST: "images failed, since neither result nor source is there",
+    Mended.FORGOTTEN: "sources that are gone forgotten",
+    Mended.REOPENED: "jobs reopened or ended",
+    Mended.DELETED: "orphaned objects deleted",
+}
 
 
 class Repair:
@@ -135,13 +151,7 @@ class Repair:
                     "error": "objects of its result are gone from the object store, and its source too",
                     "finished_at": db_now(),
                 }
-            step = ITEM_STEPS[event]
-            moved = connection.execute(
-                update(ItemRow)
-                .where(ItemRow.id == item_id, ItemRow.state.in_(step.sources))
-                .values(state=step.target, **values)
-            ).rowcount
-            if not moved:
+            if not connection.execute(move(event, ItemRow.id == item_id, **values)).rowcount:
                 return
             connection.execute(
                 update(ShardRow).where(ShardRow.id == shard_id).values(not_before=0.0, releases=0, published_at=None)
@@ -186,10 +196,8 @@ class Repair:
 
 
 def _reopen(connection: Connection, job_id: str) -> bool:
-    step = JOB_STEPS[JobEvent.REOPEN]
-    ended = update(JobRow).where(JobRow.id == job_id, JobRow.state.in_(step.sources), STAYS)
     values = {"finished_at": None, "tidied_at": None, "sealed_at": func.coalesce(JobRow.sealed_at, db_now())}
-    return bool(connection.execute(ended.values(state=step.target, **values)).rowcount)
+    return bool(connection.execute(move_job(JobEvent.REOPEN, (JobRow.id == job_id) & STAYS, **values)).rowcount)
 
 
 def _is_source(finding: Finding) -> bool:

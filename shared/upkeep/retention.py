@@ -44,6 +44,23 @@ class RetentionRules:
     remove_jobs_after: float | None = None
 
 
+@dataclass(frozen=True)
+class _Listing:
+    """The objects of the job that is being tidied, as far as they were not looked at."""
+
+    job_id: str
+    objects: Iterator[ObjectInfo]
+
+
+@dataclass(frozen=True)
+class _Forgotten:
+    """How far the sources of the job that is being tidied are forgotten."""
+
+    job_id: str
+    since: float  # when its sources went, so that another time begins anew
+    shard: int  # the number of the last one that is done
+
+
 class Retention:
     """Tidies up after jobs that have ended, and removes those that are old."""
 
@@ -51,17 +68,15 @@ class Retention:
         self._database = database
         self._store = store
         self._rules = rules
-        # of the one job that is being tidied
-        self._listings: dict[str, Iterator[ObjectInfo]] = {}
-        self._forgotten: dict[tuple[str, float], int] = {}  # up to which shard, by the time that its sources went
+        self._listing: _Listing | None = None
+        self._forgotten: _Forgotten | None = None
 
     def step(self) -> bool:
         """Do a bounded piece of what is due; return whether there was any. Retryable where a service is away."""
         try:
             return self._remove() or self._forget_sources() or self._tidy()
         except BaseException:
-            self._listings.clear()  # a listing that broke off looks like one that came to its end
-            self._forgotten.clear()
+            self._listing = self._forgotten = None  # a listing that broke off looks like one that came to its end
             raise
 
     def due(self, *, sources_only: bool = False) -> list[str]:
@@ -111,17 +126,18 @@ class Retention:
 
     def _forget_some(self, job_id: str, since: float) -> bool:
         """Forget the sources of some shards, by number; False once none is left."""
-        last = self._forgotten.get((job_id, since), -1)
+        done = self._forgotten
+        last = done.shard if done is not None and (done.job_id, done.since) == (job_id, since) else -1
         has_source = ItemRow.source_key.is_not(None)
         with self._database.write() as connection:
             remains = select(ItemRow.id).where(ItemRow.shard_id == ShardRow.id, has_source).exists()
             shards = self._shards(connection, (ShardRow.job_id == job_id) & (ShardRow.number > last) & remains)
             if not shards or not self._lock(connection, job_id, JobRow.sources_removed_at.is_not(None)):
-                self._forgotten.clear()
+                self._forgotten = None
                 return False
             connection.execute(update(ItemRow).where(ItemRow.shard_id.in_(shards), has_source).values(source_key=None))
             passed = select(func.max(ShardRow.number)).where(ShardRow.id.in_(shards))
-            self._forgotten = {(job_id, since): connection.execute(passed).scalar_one()}
+            self._forgotten = _Forgotten(job_id, since, connection.execute(passed).scalar_one())
         return True
 
     # -- tidying ---------------------------------------------------------------------------------------------
@@ -129,22 +145,22 @@ class Retention:
     def _tidy(self) -> bool:
         due = self._jobs(_ended_before(self._rules.tidy_after), JobRow.tidied_at.is_(None), limit=1)
         if not due:
-            self._listings.clear()  # of a job that was retried, or that another reconciler has tidied
+            self._listing = None  # of a job that was retried, or that another reconciler has tidied
             return False
         job_id = due[0]
-        if job_id not in self._listings:
+        if self._listing is None or self._listing.job_id != job_id:
             with self._database.read() as connection:
                 forgets = connection.execute(
                     select(JobRow.sources_removed_at).where(JobRow.id == job_id)
                 ).scalar_one_or_none()
             if forgets is not None and self._forget_some(job_id, forgets):
                 return True
-            self._listings = {job_id: self._store.list(keys.job_prefix(job_id))}
-        page = list(islice(self._listings[job_id], _OBJECTS_A_STEP))
+            self._listing = _Listing(job_id, self._store.list(keys.job_prefix(job_id)))
+        page = list(islice(self._listing.objects, _OBJECTS_A_STEP))
         if page:
             self.delete_waste(job_id, page)
             return True
-        del self._listings[job_id]
+        self._listing = None
         with self._database.write() as connection:
             still = (JobRow.id == job_id, _ended_before(self._rules.tidy_after), _ENDED, STAYS)
             connection.execute(update(JobRow).where(*still).values(tidied_at=db_now()))

@@ -3,10 +3,9 @@
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
-Share = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=1)]
+from shared.ranges import Share
 
 
 class DataConfig(BaseModel):
@@ -16,8 +15,8 @@ class DataConfig(BaseModel):
 
     kind: Literal["synthetic", "folder"] = "synthetic"
     size: int = Field(default=512, ge=64, le=4096, multiple_of=16)  # px, of the square samples
-    samples: Count | None = None  # of an epoch; None: 5,000 scenes, or every pair of the folder once
-    validation_samples: Count = 2000  # at most; a folder has what its validation share gives
+    samples: PositiveInt | None = None  # of an epoch; None: 5,000 scenes, or every pair of the folder once
+    validation_samples: PositiveInt = 2000  # at most; a folder has what its validation share gives
 
     # Of synthetic scenes.
     clean_share: Share = 0.0  # of the samples that carry no noise at all

@@ -16,16 +16,16 @@ from torch import Tensor, nn
 
 from training.data.source import Batch
 
-_LARGEST = 16.0  # logits beyond count as this
+_MAX_LOGIT = 16.0  # logits beyond count as this
 _BINS = 3200  # of logits, 0.01 wide
-_FARTHEST = 3.0  # logit of a threshold that is still worth moving
+_MAX_THRESHOLD = 3.0  # logit of a threshold that is still worth moving
 _SAME_DICE = 1e-5
 _SLOPES = (0.2, 3.0)  # beyond, the samples say nothing of use: all alike, or told apart without a doubt
 
 
 @dataclass(frozen=True)
-class Calibration:
-    """What was fitted on so many images: calibrated logit = slope · logit + offset."""
+class LogitCalibration:
+    """A line that was fitted on so many images: calibrated logit = slope · logit + offset."""
 
     slope: float
     offset: float
@@ -33,50 +33,53 @@ class Calibration:
 
 
 @torch.inference_mode()
-def calibrate(net: nn.Module, batches: Iterable[Batch], dtype: torch.dtype) -> Calibration:
-    """Fit the calibration on these batches and fold it into `net.head`, a convolution.
+def calibrate(net: nn.Module, batches: Iterable[Batch], dtype: torch.dtype) -> LogitCalibration:
+    """Fit the calibration on these batches, one at least, and fold it into `net.head`, a convolution.
 
     Args:
         net: in eval mode, on the batches' device.
-        batches: one at least.
+        batches: of held-out samples.
         dtype: of the autocast that the network runs under; float32 for none.
+
+    Raises:
+        TypeError: `net.head` is no convolution with a bias.
     """
     head = net.get_submodule("head")
     if not isinstance(head, nn.Conv2d) or head.bias is None:
         raise TypeError(f"a head of type {type(head).__name__}: only a convolution with a bias takes the calibration")
     counts = torch.cat([_count(net, batch, dtype) for batch in batches]).double().cpu()
-    centres = (torch.arange(_BINS, dtype=torch.float64) + 0.5) * (2 * _LARGEST / _BINS) - _LARGEST
+    centres = (torch.arange(_BINS, dtype=torch.float64) + 0.5) * (2 * _MAX_LOGIT / _BINS) - _MAX_LOGIT
     threshold = _best_threshold(counts, centres)
     slope = _best_slope(counts.sum(0), centres - threshold)
     head.weight.mul_(slope)
     head.bias.sub_(threshold).mul_(slope)
-    return Calibration(slope, -slope * threshold, len(counts))
+    return LogitCalibration(slope, -slope * threshold, len(counts))
 
 
 def _count(net: nn.Module, batch: Batch, dtype: torch.dtype) -> Tensor:
-    """Pixels of each image by logit, of the background and of the foreground: (B, 2, bins)."""
+    """Count the pixels of each image by logit, of the background and of the foreground: (B, 2, bins)."""
     device = batch.images.device
     with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
         logits = net(batch.images).float()
-    bins = ((logits + _LARGEST) * (_BINS / (2 * _LARGEST))).long().clamp_(0, _BINS - 1)
+    bins = ((logits + _MAX_LOGIT) * (_BINS / (2 * _MAX_LOGIT))).long().clamp_(0, _BINS - 1)
     bins += _BINS * (batch.masks > 0.5)
     return torch.stack([torch.bincount(image.flatten(), minlength=2 * _BINS).view(2, _BINS) for image in bins])
 
 
 def _best_threshold(counts: Tensor, logits: Tensor) -> float:
-    """The logit from which on pixels are foreground for the highest mean Dice of the images, (N, 2, bins).
+    """Find the logit from which on pixels are foreground for the highest mean Dice of the images, (N, 2, bins).
 
-    The one nearest to zero where several give that.
+    Where several give that, it is the one nearest to zero.
     """
     at_least = counts.flip(-1).cumsum(-1).flip(-1)  # pixels of this logit or more
     dice = (2 * at_least[:, 1] / (at_least.sum(1) + counts[:, 1].sum(-1, keepdim=True)).clamp(min=1)).mean(0)
-    near = logits.abs() <= _FARTHEST
+    near = logits.abs() <= _MAX_THRESHOLD
     best = near & (dice >= dice[near].max() - _SAME_DICE)
     return float(logits[best][logits[best].abs().argmin()])
 
 
 def _best_slope(counts: Tensor, logits: Tensor) -> float:
-    """That of the highest likelihood of the pixels, (2, bins); 1 where they do not tell."""
+    """Find the slope of the highest likelihood of the pixels, (2, bins); 1 where they do not tell."""
     background, foreground = counts / counts.sum()
 
     def loss(slope: float) -> float:

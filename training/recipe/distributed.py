@@ -17,8 +17,8 @@ from shared.net.device import resolve_device
 
 
 @dataclass(frozen=True)
-class Processes:
-    """This process among those of the run."""
+class DistributedContext:
+    """The place of this process among those of the run, and what they do together."""
 
     device: torch.device
     rank: int = 0
@@ -30,7 +30,7 @@ class Processes:
         return self.rank == 0
 
     def share(self, net: nn.Module) -> nn.Module:
-        """The network, averaging its gradients over the processes where there are several.
+        """Wrap the network so that it averages its gradients over the processes, where there are several.
 
         On GPUs batch normalisation takes its statistics from the whole step; on CPUs, where torch has no such layer,
         from each process's part.
@@ -43,20 +43,21 @@ class Processes:
         return DistributedDataParallel(net, device_ids=[self.device] if on_gpu else None)
 
     def sum(self, values: Tensor) -> Tensor:
-        """The sum over the processes, the same in each; in place."""
+        """Sum `values` over the processes, the same in each; in place."""
         if self.world_size > 1:
             dist.all_reduce(values)
         return values
 
 
 @contextmanager
-def joined(device_name: str) -> Iterator[Processes]:
-    """The processes of this run on the device that `device_name` means; under `torchrun`, a GPU for each.
+def distributed_context(device_name: str) -> Iterator[DistributedContext]:
+    """Join the processes of this run on the device that `device_name` means; under `torchrun`, a GPU for each.
 
-    Raises `ConfigurationError` where there are fewer GPUs than processes, or no such device.
+    Raises:
+        ConfigurationError: there are fewer GPUs than processes, or no such device.
     """
     if not dist.is_torchelastic_launched():
-        yield Processes(resolve_device(device_name))
+        yield DistributedContext(resolve_device(device_name))
         return
     device = resolve_device(device_name)
     if device.type == "cuda":
@@ -64,7 +65,7 @@ def joined(device_name: str) -> Iterator[Processes]:
         torch.cuda.set_device(device)
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
-        yield Processes(device, dist.get_rank(), dist.get_world_size())
+        yield DistributedContext(device, dist.get_rank(), dist.get_world_size())
         # They leave together: one that is gone closes its connections under one that is still at work.
         dist.barrier()
     finally:
@@ -72,7 +73,11 @@ def joined(device_name: str) -> Iterator[Processes]:
 
 
 def part_of_step(batch_size: int, accumulation: int, processes: int) -> int:
-    """Images that one process computes at once. Raises `ConfigurationError` where the batch cannot be shared out."""
+    """Return how many images one process computes at once.
+
+    Raises:
+        ConfigurationError: the batch cannot be shared out evenly.
+    """
     parts = accumulation * processes
     if batch_size % parts:
         raise ConfigurationError(

@@ -5,8 +5,8 @@ import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -21,45 +21,26 @@ from shared.net.likelihood import LikelihoodStem
 from shared.net.network import Network
 from training.config import TrainingConfig
 from training.data.source import Batch, DataSource
+from training.recipe.averaging import AveragedWeights
 from training.recipe.curriculum import noise_in
-from training.recipe.distributed import Processes
+from training.recipe.distributed import DistributedContext
 from training.recipe.likelihood import fit
 from training.recipe.losses import LossTerms, segmentation_loss
+from training.recipe.metrics import RunningMeans
 from training.recipe.optimisers import Optimisers
 from training.recipe.provenance import data_definition
 from training.recipe.schedule import loss_weights, lr_factor, progress, warmup_share
 
-TALLIED = (*LossTerms._fields, "foreground")
+if TYPE_CHECKING:
+    from torch.distributed.checkpoint.stateful import Stateful
 
-
-class AveragedWeights:
-    """Exponential moving average of a network's weights and normalisation statistics.
-
-    The decay grows to `decay` from 0.1, so that the first weights are soon forgotten. Of a decay of 0 the average is
-    the network itself.
-    """
-
-    def __init__(self, net: nn.Module, decay: float) -> None:
-        self.net = copy.deepcopy(net).eval().requires_grad_(False)
-        self.decay = decay
-        self.updates = 0
-        self._pairs = list(zip(self.net.state_dict().values(), net.state_dict().values(), strict=True))
-
-    @torch.no_grad()
-    def update(self) -> None:
-        """Move towards the network's present state."""
-        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
-        self.updates += 1
-        for kept, new in self._pairs:
-            if kept.is_floating_point():
-                kept.lerp_(new, 1 - decay)
-            else:
-                kept.copy_(new)
+METRICS = (*LossTerms._fields, "foreground")  # of the steps: the loss, its terms, the share taken for foreground
+StopAsked = Callable[[], bool]
 
 
 @dataclass
 class Position:
-    """How far a run is. `step` counts the steps done in the epoch."""
+    """Place of a run on its way. `step` counts the steps done in the epoch."""
 
     epoch: int = 1
     step: int = 0
@@ -74,17 +55,16 @@ class TrainingRun:
     """
 
     def __init__(
-        self, config: TrainingConfig, source: DataSource, processes: Processes, start: LoadedModel | None = None
+        self, config: TrainingConfig, source: DataSource, context: DistributedContext, start: LoadedModel | None = None
     ) -> None:
         self.config = config
         self.source = source
-        self.processes = processes
+        self.context = context
         self.start = start  # weights to start from, of the config's architecture
         self.data_definition = data_definition(config.data)
         self.position = Position()
-        self.stop_asked: Callable[[], bool] = lambda: False  # looked at before every step
         self.stopped = False  # whether the last call of `steps` ended because it was asked to
-        device = processes.device
+        device = context.device
         torch.manual_seed(config.seed)
         net = build(config.model.architecture, config.model.arguments)
         if start is not None:
@@ -93,13 +73,13 @@ class TrainingRun:
         self.net: Network = net.to(device)
         if config.channels_last:
             self.net = in_channels_last(self.net)
-        self._shared = processes.share(self.net)
+        self._shared = context.share(self.net)
         self._forward = torch.compile(self._shared) if config.compile else self._shared
         self.average = AveragedWeights(self.net, config.optimiser.ema_decay)
         self.optimisers = Optimisers(self.net, config.optimiser)
         self.scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "fp16")
-        # Sums, and of how many: those since the last record, and those since the last look of the watch.
-        self.tallies = torch.zeros(2, len(TALLIED) + 1, dtype=torch.float64, device=device)
+        self.metrics = RunningMeans(METRICS, context)  # since the last record
+        self.watch_metrics = RunningMeans(METRICS, context)  # since the last look of the collapse watch
         self._warmup = warmup_share(config)
         self._dtype = resolve_precision(config.precision, device)
         if self.steps_per_epoch < 1:
@@ -134,27 +114,34 @@ class TrainingRun:
 
     @property
     def learning_rate(self) -> float:
-        """AdamW's, of the next step."""
+        """AdamW's learning rate at the next step."""
         return self.config.optimiser.lr * lr_factor(self.done, self._warmup)
 
-    def fit_likelihood(self) -> bool:
-        """Before the first step of a new run: fit the table of a network that has one (`training.recipe.likelihood`).
+    def fit_likelihood(self, stop_asked: StopAsked = lambda: False) -> bool:
+        """Fit the table of a network that has one, before the first step of a new run; return whether there was one.
 
-        Returns whether there was one to fit. Of several processes the first one's table counts.
+        See `training.recipe.likelihood`. Of several processes the first one's table counts.
+
+        Args:
+            stop_asked: looked at now and then; the fitting ends early where it says so.
         """
         stem = self.net.pixels
         if not isinstance(stem, LikelihoodStem) or self.start is not None or self.position.images:
             return False
         started = time.monotonic()
-        fit(stem.likelihood, self.config.likelihood, seed=self.config.seed, stop=self.stop_asked)
+        fit(stem.likelihood, self.config.likelihood, seed=self.config.seed, stop=stop_asked)
         for fitted in stem.likelihood.state_dict().values():
-            self.processes.sum(fitted if self.processes.is_first else fitted.zero_())
+            self.context.sum(fitted if self.context.is_first else fitted.zero_())
         self.average.net.load_state_dict(self.net.state_dict())
         self.position.seconds += time.monotonic() - started
         return True
 
-    def steps(self) -> Iterator[None]:
-        """Train; yield after every step. Ends with the budget, or where `stop_asked` says so."""
+    def steps(self, stop_asked: StopAsked = lambda: False) -> Iterator[None]:
+        """Train; yield after every step, until the budget is spent.
+
+        Args:
+            stop_asked: looked at before every step; where it says so in one of the processes, all end (`stopped`).
+        """
         before, started = self.position.seconds, time.monotonic()
         position = self.position
         self.stopped = False
@@ -164,7 +151,7 @@ class TrainingRun:
             parts = self.config.optimiser.accumulation
             batches = self.source.batches(position.epoch, noise, start=position.step * parts)
             for step in _grouped(itertools.islice(batches, (self.steps_per_epoch - position.step) * parts), parts):
-                self._agree(before + time.monotonic() - started)
+                self._agree(before + time.monotonic() - started, stop_asked())
                 if self.done >= 1 or self.stopped:
                     return
                 self._step(step)
@@ -176,7 +163,7 @@ class TrainingRun:
             position.epoch, position.step = position.epoch + 1, 0
 
     def finished_net(self) -> nn.Module:
-        """The averaged weights, as they are scored and saved; where the config says so with precise normalisation.
+        """Copy the averaged weights, as they are scored and saved; where the config says so with precise normalisation.
 
         The statistics that batch normalisation gathers while training belong to weights that are gone, and to images
         without noise as well, few but with by far the strongest features. One pass over samples like the validated
@@ -187,42 +174,50 @@ class TrainingRun:
         count = self.config.optimiser.precise_bn_images // self.config.optimiser.batch_size
         if count:
             batches = itertools.islice(self.source.calibration(), count * self.config.optimiser.accumulation)
-            device = self.processes.device
+            device = self.context.device
             with torch.autocast(device.type, self._dtype, enabled=self._dtype != torch.float32):
                 update_bn(batches, net, device)
             for name, statistic in net.named_buffers():
                 if name.endswith(("running_mean", "running_var")):
-                    statistic.copy_(self.processes.sum(statistic.double()) / self.processes.world_size)
+                    statistic.copy_(self.context.sum(statistic.double()) / self.context.world_size)
         return net
 
-    def take_means(self, *, of_watch: bool = False) -> dict[str, float]:
-        """Means since the last call: the loss, its terms, and the share of pixels taken for foreground.
+    def pool_metrics(self) -> None:
+        """Bring the running metrics of all processes into the first one's, before its state is saved."""
+        self.metrics.pool()
+        self.watch_metrics.pool()
 
-        Over all processes, which must all call this. The collapse watch has means of its own.
-        """
-        tally = self.tallies[int(of_watch)]
-        *sums, count = self.processes.sum(tally.clone()).tolist()
-        tally.zero_()
-        return {name: value / max(count, 1) for name, value in zip(TALLIED, sums, strict=True)}
+    def state_dict(self) -> dict[str, Any]:
+        """Return all that changes while the run goes on: tensors, and plain values as JSON has them."""
+        return {"position": asdict(self.position)} | {name: part.state_dict() for name, part in self._parts().items()}
 
-    def pool_tallies(self) -> None:
-        """Bring the sums of all processes into the first one's, where they are saved."""
-        self.processes.sum(self.tallies)
-        if not self.processes.is_first:
-            self.tallies.zero_()
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on where `state_dict` was taken, in a run of the same config."""
+        self.position = Position(**state_dict["position"])
+        for name, part in self._parts().items():
+            part.load_state_dict(state_dict[name])
 
-    def _agree(self, seconds: float) -> None:
+    def _parts(self) -> "dict[str, Stateful]":
+        return {
+            "net": self.net,
+            "average": self.average,
+            "optimisers": self.optimisers,
+            "scaler": self.scaler,
+            "metrics": self.metrics,
+            "watch_metrics": self.watch_metrics,
+        }
+
+    def _agree(self, seconds: float, stop: bool) -> None:
         """Take the time, and the wish to stop; of several processes all go by the same."""
-        stop = self.stop_asked()
-        if self.processes.world_size > 1:
-            votes = torch.tensor([seconds if self.processes.is_first else 0.0, stop], dtype=torch.float64)
-            seconds, stop = self.processes.sum(votes.to(self.processes.device)).tolist()
+        if self.context.world_size > 1:
+            votes = torch.tensor([seconds if self.context.is_first else 0.0, stop], dtype=torch.float64)
+            seconds, stop = self.context.sum(votes.to(self.context.device)).tolist()
         self.position.seconds, self.stopped = seconds, bool(stop)
 
     def _step(self, parts: Sequence[Batch]) -> None:
         config = self.config
         # Dropout draws from the step's own stream, so that a resumed run draws what it would have drawn.
-        torch.manual_seed((config.seed << 44) + (self.position.images << 10) + self.processes.rank)
+        torch.manual_seed((config.seed << 44) + (self.position.images << 10) + self.context.rank)
         weights = loss_weights(config.loss, self.done, self.position.epoch)
         self.optimisers.set_rates(lr_factor(self.done, self._warmup))
         self.optimisers.zero_grad()
@@ -242,19 +237,20 @@ class TrainingRun:
         self.average.update()
 
     def _averaging_gradients(self, is_last_part: bool) -> AbstractContextManager[Any]:
-        """The processes average their gradients once a step, with its last part."""
+        """Let the processes average their gradients once a step, with its last part."""
         if isinstance(self._shared, DistributedDataParallel) and not is_last_part:
             return self._shared.no_sync()
         return nullcontext()
 
     @torch.no_grad()
     def _count(self, terms: LossTerms, logits: Tensor) -> None:
-        # On the device, and read when somebody asks: reading each step would keep a GPU waiting.
-        self.tallies += torch.stack([*terms, (logits > 0).float().mean(), terms.total.new_ones(())])
+        values = torch.stack([*terms, (logits > 0).float().mean()])
+        self.metrics.update(values)
+        self.watch_metrics.update(values)
 
 
 def _grouped(batches: Iterator[Batch], size: int) -> Iterator[list[Batch]]:
-    """Lists of `size` batches; a last list that is not full is left out."""
+    """Group the batches into lists of `size`; a last list that is not full is left out."""
     while len(group := list(itertools.islice(batches, size))) == size:
         yield group
 

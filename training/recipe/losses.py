@@ -10,7 +10,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class LossWeights:
-    """alpha · Dice + beta · cross-entropy + gamma · boundary Tversky; a term of weight 0 is not computed."""
+    """Weights of alpha · Dice + beta · cross-entropy + gamma · boundary Tversky; a term of weight 0 is not computed."""
 
     alpha: float = 1.0
     beta: float = 1.0
@@ -21,7 +21,7 @@ class LossWeights:
 
 
 class LossTerms(NamedTuple):
-    """The weighted sum, which is trained on, and its terms before they are weighted; scalars."""
+    """Terms of a loss: the weighted sum, which is trained on, and its terms before they are weighted; scalars."""
 
     total: Tensor
     dice: Tensor
@@ -30,7 +30,7 @@ class LossTerms(NamedTuple):
 
 
 def soft_dice_loss(logits: Tensor, target: Tensor, smooth: float = 1.0) -> Tensor:
-    """1 − Dice of the probabilities, for each image, then the mean (Milletari et al. 2016, in linear form).
+    """Compute 1 − Dice of the probabilities, for each image, then the mean (Milletari et al. 2016, in linear form).
 
     `smooth` (pixels) keeps an empty truth answered by an empty prediction at a loss of 0.
     """
@@ -41,9 +41,9 @@ def soft_dice_loss(logits: Tensor, target: Tensor, smooth: float = 1.0) -> Tenso
 
 
 def contour_band(target: Tensor, width: int) -> Tensor:
-    """1 where the chessboard distance to a pixel of the other class is at most `width` pixels, else 0.
+    """Mark the pixels within `width` pixels (chessboard distance) of one of the other class: 1, else 0.
 
-    `width` pixels on either side of the contour; the image's edge is no contour.
+    The band has `width` pixels on either side of the contour; the image's edge is no contour.
     """
     return (_dilated(target, width) + _dilated(1 - target, width) - 1).clamp(0, 1)
 
@@ -57,9 +57,16 @@ def boundary_tversky_loss(
     width: int,
     smooth: float = 1.0,
 ) -> Tensor:
-    """1 − Tversky index TP / (TP + a·FP + b·FN) on the band around the contour, for each image, then the mean.
+    """Compute 1 − Tversky index on the band around the contour, for each image, then the mean.
 
-    Salehi et al. 2017, with a = `false_positives`, b = `false_negatives`, over probabilities.
+    The index is TP / (TP + a·FP + b·FN) over probabilities (Salehi et al. 2017).
+
+    Args:
+        logits, target: (B, 1, H, W).
+        false_positives: a.
+        false_negatives: b.
+        width: of the band on either side of the contour, in pixels.
+        smooth: pixels that keep an empty band at a loss of 0.
     """
     band = contour_band(target, width)
     inside = torch.sigmoid(logits) * band
@@ -70,7 +77,7 @@ def boundary_tversky_loss(
 
 
 def segmentation_loss(logits: Tensor, target: Tensor, weights: LossWeights) -> LossTerms:
-    """The recipe's loss: soft Dice, binary cross-entropy per pixel, and Tversky on the boundary."""
+    """Compute the recipe's loss: soft Dice, binary cross-entropy per pixel, and Tversky on the boundary."""
     nothing = logits.new_zeros(())
     dice = soft_dice_loss(logits, target) if weights.alpha else nothing
     bce = F.binary_cross_entropy_with_logits(logits, target) if weights.beta else nothing
@@ -87,7 +94,7 @@ def segmentation_loss(logits: Tensor, target: Tensor, weights: LossWeights) -> L
 
 
 def _dilated(mask: Tensor, width: int) -> Tensor:
-    """Maximum over the square of side 2 · width + 1, one axis after the other; padding counts as −∞."""
+    """Take the maximum over the square of side 2 · width + 1, one axis after the other; padding counts as −∞."""
     side = 2 * width + 1
     rows = F.max_pool2d(mask, (side, 1), stride=1, padding=(width, 0))
     return F.max_pool2d(rows, (1, side), stride=1, padding=(0, width))

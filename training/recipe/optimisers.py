@@ -5,6 +5,7 @@ matrices: it gets each kernel and its gradient as a matrix of one row an output 
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +16,10 @@ _MIN_CHANNELS = 8  # of a kernel that Muon takes; of less, orthogonalising makes
 
 
 class Optimisers:
-    """All trainable parameters of `net`, under one schedule. Gradients are zeroed in place, never set to None."""
+    """The optimisers of all trainable parameters of `net`, under one schedule. Gradients are zeroed in place.
+
+    Every gradient exists from the start, since Muon's matrices share its memory, and is never set to None.
+    """
 
     def __init__(self, net: nn.Module, config: OptimiserConfig) -> None:
         kernels = list(_hidden_kernels(net)) if config.kind == "muon" else []
@@ -48,27 +52,25 @@ class Optimisers:
         for optimiser in self.each:
             optimiser.zero_grad(set_to_none=False)
 
-    def moments(self) -> dict[str, Tensor]:
-        """What the optimisers remember, by a name that `restore` knows."""
+    def state_dict(self) -> dict[str, Any]:
+        """Return what is remembered of each parameter: {optimiser's place: {parameter's number: {name: tensor}}}.
+
+        Their settings are the config's, and the rates those of the schedule, so neither is part of it.
+        """
         return {
-            f"{place}.{number}.{key}": tensor
+            str(place): {str(number): moments for number, moments in optimiser.state_dict()["state"].items()}
             for place, optimiser in enumerate(self.each)
-            for number, moments in optimiser.state_dict()["state"].items()
-            for key, tensor in moments.items()
         }
 
-    def restore(self, moments: dict[str, Tensor]) -> None:
-        """Remember again what `moments` told."""
-        states = [optimiser.state_dict() for optimiser in self.each]
-        for name, tensor in moments.items():
-            place, number, key = name.split(".")
-            states[int(place)]["state"].setdefault(int(number), {})[key] = tensor
-        for optimiser, state in zip(self.each, states, strict=True):
-            optimiser.load_state_dict(state)
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on where `state_dict` was taken, of a network and a config like these."""
+        for place, optimiser in enumerate(self.each):
+            moments = {int(number): tensors for number, tensors in state_dict[str(place)].items()}
+            optimiser.load_state_dict(optimiser.state_dict() | {"state": moments})
 
 
 def _hidden_kernels(net: nn.Module) -> Iterator[nn.Parameter]:
-    """The kernels of all convolutions but the head and those of few channels."""
+    """Find the kernels of all convolutions but the head and those of few channels."""
     for name, module in net.named_modules():
         is_convolution = isinstance(module, nn.Conv2d | nn.ConvTranspose2d)
         if is_convolution and name != "head" and min(module.weight.shape[:2]) >= _MIN_CHANNELS:
@@ -76,7 +78,7 @@ def _hidden_kernels(net: nn.Module) -> Iterator[nn.Parameter]:
 
 
 def _matrix_of(kernel: nn.Parameter) -> nn.Parameter:
-    """The kernel as a matrix that shares its memory, and its gradient's. The order of the columns is all one."""
+    """View the kernel as a matrix that shares its memory, and its gradient's. The order of the columns is all one."""
     matrix = nn.Parameter(_flat(kernel.detach()))
     matrix.grad = _flat(kernel.grad) if kernel.grad is not None else None
     return matrix

@@ -1,4 +1,4 @@
-"""How far a run is, and what the learning rate and the loss's weights are there. Pure."""
+"""The schedule: how far a run is, and what the learning rate and the loss's weights are there. Pure."""
 
 import math
 
@@ -7,7 +7,7 @@ from training.recipe.losses import LossWeights
 
 
 def progress(images: int, total_images: int, minutes: float, max_minutes: float | None) -> float:
-    """Share of the budget that is spent, in [0, 1]: of the images or of the time, whichever is further."""
+    """Return the share of the budget that is spent, in [0, 1]: of the images or of the time, whichever is further."""
     spent = images / total_images
     if max_minutes is not None:
         spent = max(spent, minutes / max_minutes)
@@ -15,7 +15,7 @@ def progress(images: int, total_images: int, minutes: float, max_minutes: float 
 
 
 def warmup_share(config: TrainingConfig) -> float:
-    """Share of the budget over which the learning rate rises."""
+    """Return the share of the budget over which the learning rate rises."""
     in_epochs = config.optimiser.warmup_epochs
     if in_epochs is not None and config.budget.epochs is not None:
         return in_epochs / config.budget.epochs
@@ -23,14 +23,14 @@ def warmup_share(config: TrainingConfig) -> float:
 
 
 def lr_factor(done: float, warmup: float) -> float:
-    """Factor on the learning rate: a straight rise over the first `warmup` of the run, then a cosine to 0."""
+    """Return the learning rate's factor: a straight rise over the first `warmup` of the run, then a cosine to 0."""
     if done < warmup:
         return max(done / warmup, 1e-3)
     return 0.5 * (1 + math.cos(math.pi * (done - warmup) / (1 - warmup)))
 
 
 def ramp_at(ramp: Ramp, done: float, epoch: int) -> float:
-    """The weight when a share `done` of the run is spent, in this epoch (from 1)."""
+    """Return the weight when a share `done` of the run is spent, in this epoch (from 1)."""
     if ramp.epochs is not None:
         first, last = ramp.epochs
         done = min(max((epoch - first) / (last - first), 0.0), 1.0)
@@ -38,7 +38,7 @@ def ramp_at(ramp: Ramp, done: float, epoch: int) -> float:
 
 
 def loss_weights(config: LossConfig, done: float, epoch: int) -> LossWeights:
-    """The loss's weights at this point of the run."""
+    """Return the loss's weights at this point of the run."""
     return LossWeights(
         alpha=ramp_at(config.alpha, done, epoch),
         beta=ramp_at(config.beta, done, epoch),

@@ -32,7 +32,7 @@ class Display:
         self._task = self._bar.add_task(config.name, total=1.0, speed="")
 
     def say(self, line: str) -> None:
-        """One line above the bar."""
+        """Print one line above the bar."""
         self.console.print(line, markup=False)
 
     def step(self, position: Position, done: float, images_per_second: float) -> None:
@@ -43,7 +43,7 @@ class Display:
         self._bar.update(self._task, completed=done, description=description, speed=f"{images_per_second:.1f} images/s")
 
     def validated(self, record: Mapping[str, Any]) -> None:
-        """One line of scores."""
+        """Print one line of scores."""
         epoch = f"epoch {record['epoch']}  " if self.config.budget.epochs else ""
         self.say(epoch + "  ".join(f"{name} {record[name]:.4g}" for name in _COLUMNS if name in record))
 

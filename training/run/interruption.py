@@ -8,7 +8,7 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Interruption:
-    """While this context lasts, tells whether the process was asked to stop. For the main thread."""
+    """A context in which signals are noted, and tell that the process should stop. For the main thread."""
 
     def __init__(self) -> None:
         self.signal_name = ""

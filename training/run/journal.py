@@ -8,18 +8,19 @@ from typing import Any, Self
 
 from torch.utils.tensorboard import SummaryWriter
 
+from shared.files import replacing
+
 JOURNAL_NAME = "metrics.jsonl"
 
 
 class Journal:
-    """Writes a run's records. A run that goes on keeps the records up to the images that it has seen."""
+    """Writer of a run's records. A run that goes on keeps the records up to the images that it has seen."""
 
     def __init__(self, out: Path, images: int) -> None:
         self.path = out / JOURNAL_NAME
         kept = [record for record in read_records(self.path) if record["images"] <= images] if images else []
-        scratch = self.path.with_suffix(".saving")
-        scratch.write_text("".join(json.dumps(record) + "\n" for record in kept), encoding="utf-8")
-        scratch.replace(self.path)
+        with replacing(self.path) as aside:
+            aside.write_text("".join(json.dumps(record) + "\n" for record in kept), encoding="utf-8")
         self._file = self.path.open("a", encoding="utf-8")
         self._board: SummaryWriter = SummaryWriter(str(out / "tensorboard"), purge_step=images + 1 if images else 0)
 
@@ -43,14 +44,14 @@ class Journal:
 
 
 def read_records(path: Path) -> list[dict[str, Any]]:
-    """The records of a metrics.jsonl; none where there is no such file."""
+    """Read the records of a metrics.jsonl; none where there is no such file."""
     if not path.is_file():
         return []
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def _group(name: str) -> str:
-    """The tag in TensorBoard: validation scores and losses stand together."""
+    """Return the tag in TensorBoard: validation scores and losses stand together."""
     if name.startswith(("val_", "clean_")):
         return f"validation/{name}"
     return f"loss/{name}" if name in ("loss", "dice", "bce", "boundary") else f"run/{name}"

@@ -8,15 +8,19 @@ from torch import Tensor, nn
 
 from shared.net.device import resolve_precision
 from training.data.source import Batch, DataSource
-from training.recipe.distributed import Processes
+from training.recipe.distributed import DistributedContext
 
 OVERLAPS = ("dice", "iou", "precision", "recall")
 
 
 def overlap_scores(prediction: Tensor, truth: Tensor) -> Tensor:
-    """Dice, IoU, precision and recall of each image: boolean (B, 1, H, W) twice → float64 (4, B).
+    """Compute Dice, IoU, precision and recall of each image; where a denominator is zero, the score is 1.
 
-    As in `shared.images.metrics`: where a denominator is zero, the score is 1.
+    Args:
+        prediction, truth: boolean masks (B, 1, H, W).
+
+    Returns:
+        float64 (4, B), in [0, 1].
     """
     hit, predicted, true = (mask.sum((1, 2, 3)).double() for mask in (prediction & truth, prediction, truth))
     ratios = [(2 * hit, predicted + true), (hit, predicted + true - hit), (hit, predicted), (hit, true)]
@@ -26,13 +30,13 @@ def overlap_scores(prediction: Tensor, truth: Tensor) -> Tensor:
 class Monitor:
     """Scores a network on the source's held-out sets, at threshold 0.5."""
 
-    def __init__(self, source: DataSource, processes: Processes, precision: str) -> None:
+    def __init__(self, source: DataSource, context: DistributedContext, precision: str) -> None:
         self.sets = source.validation()
-        self.processes = processes
-        self._dtype = resolve_precision(precision, processes.device)
+        self.context = context
+        self._dtype = resolve_precision(precision, context.device)
 
     def scores(self, net: nn.Module) -> dict[str, float]:
-        """Mean scores of every set: val_dice, val_iou, val_precision, val_recall; clean_dice where it is known."""
+        """Return the mean scores of every set: val_dice, val_iou, val_precision, val_recall, clean_dice if known."""
         found = {}
         for name, batches in self.sets.items():
             means = self.means(net, batches)
@@ -41,20 +45,20 @@ class Monitor:
         return found
 
     def clean_dice(self, net: nn.Module, batches: int) -> float | None:
-        """Mean Dice over this many batches without noise; None where the source has no such set."""
+        """Return the mean Dice over this many batches without noise; None where the source has no such set."""
         if "clean" not in self.sets:
             return None
         return self.means(net, itertools.islice(iter(self.sets["clean"]), batches))["dice"]
 
     @torch.inference_mode()
     def means(self, net: nn.Module, batches: Iterable[Batch]) -> dict[str, float]:
-        """Mean Dice, IoU, precision and recall over the batches; each process brings its own, all call this."""
-        device = self.processes.device
+        """Return mean Dice, IoU, precision and recall over the batches; each process brings its own, all call this."""
+        device = self.context.device
         sums = torch.zeros(len(OVERLAPS) + 1, dtype=torch.float64, device=device)
         for images, masks in batches:
             with torch.autocast(device.type, self._dtype, enabled=self._dtype != torch.float32):
                 logits = net(images)
             sums[:-1] += overlap_scores(logits > 0, masks > 0.5).sum(1)
             sums[-1] += len(images)
-        *totals, count = self.processes.sum(sums).tolist()
+        *totals, count = self.context.sum(sums).tolist()
         return {name: total / max(count, 1) for name, total in zip(OVERLAPS, totals, strict=True)}

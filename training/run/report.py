@@ -33,7 +33,7 @@ Curves = Mapping[str, Mapping[float, float]]
 def write_report(
     folder: Path, config: TrainingConfig, records: Sequence[Mapping[str, Any]], net: nn.Module, monitor: Monitor
 ) -> list[Path]:
-    """Write the run's pictures as PNG files; returns their paths.
+    """Write the run's pictures as PNG files; return their paths.
 
     `net` is in eval mode on the monitor's device. Dice against noise is measured here, on a few scenes of the
     benchmark's strata at the config's size, and only where the network was trained on synthetic scenes.
@@ -50,27 +50,27 @@ def write_report(
 
 
 def plot_losses(records: Sequence[Mapping[str, Any]]) -> Figure:
-    """The loss and its terms over the run."""
+    """Draw the loss and its terms over the run."""
     return _lines(records, {"loss": "loss", "dice": "Dice", "bce": "BCE", "boundary": "boundary Tversky"}, "loss")
 
 
 def plot_dice(records: Sequence[Mapping[str, Any]]) -> Figure:
-    """Validation scores over the run."""
+    """Draw the validation scores over the run."""
     names = {"val_dice": "val Dice", "clean_dice": "clean Dice", "val_precision": "precision", "val_recall": "recall"}
     return _lines(records, names, "held-out samples")
 
 
 def noise_curves(net: nn.Module, monitor: Monitor, size: int, scenes: int = _STRATUM_SCENES) -> Curves:
-    """Dice for every kind and strength of the benchmark's strata, on this many scenes of size × size."""
+    """Measure Dice for every kind and strength of the benchmark's strata, on this many scenes of size × size."""
     curves: dict[str, dict[float, float]] = {kind: {} for kind in STRATA_STRENGTHS}
     for kind, strength, cases in strata_cases(scenes):
-        batches = _case_batches(cases, size, monitor.processes.device)
+        batches = _case_batches(cases, size, monitor.context.device)
         curves[kind][strength] = monitor.means(net, batches)["dice"]
     return curves
 
 
 def plot_noise(curves: Curves) -> Figure:
-    """One curve for each kind of noise, the strongest noise on the right."""
+    """Draw one curve for each kind of noise, the strongest noise on the right."""
     figure = Figure(figsize=(11, 3), layout="constrained")
     for axes, (kind, curve) in zip(figure.subplots(1, len(curves), sharey=True), curves.items(), strict=True):
         axes.plot(list(curve), list(curve.values()), marker="o")
@@ -85,7 +85,7 @@ def plot_noise(curves: Curves) -> Figure:
 
 
 def plot_samples(net: nn.Module, monitor: Monitor) -> Figure:
-    """Held-out images with the outline of the truth (green) and of the prediction (red)."""
+    """Draw held-out images with the outline of the truth (green) and of the prediction (red)."""
     batches = iter(monitor.sets["val"])
     images, masks = next(batches)
     for more_images, more_masks in islice(batches, _SHEET_SAMPLES // len(images)):

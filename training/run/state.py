@@ -1,14 +1,14 @@
 """A run that can go on: the training state, one safetensors file with JSON in its header. Nothing is unpickled.
 
-It holds the network, the average, the optimisers' moments, the counters, and a description of what made it. Dropout
-and samples draw from streams named by the seed and the position, so no state of a generator has to be kept.
+It holds a description of what made the run, and the `state_dict` of the run and of each watcher: the tensors by their
+path, all else as JSON in its place. Dropout and samples draw from streams named by the seed and the position, so no
+state of a generator has to be kept.
 """
 
 import json
-import os
-import tempfile
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,39 +17,29 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from shared.errors import CheckpointError, UsageError
+from shared.files import replacing
 from shared.net.checkpoint import library_versions
 from shared.net.weights_file import check_weights_file
 from training.config import TrainingConfig, check_config
-from training.recipe.loop import Position, TrainingRun
+from training.recipe.loop import TrainingRun
 from training.recipe.provenance import data_definition, describe_config, differences
 from training.run.watch import CollapseWatch, EarlyStopping
 
 STATE_NAME = "training_state.safetensors"
-_FORMAT_VERSION = 2
+_FORMAT_VERSION = 3
 _HEADER = "delineate.training_state"
-_KEYS = frozenset(
-    [
-        "config",
-        "data_definition",
-        "versions",
-        "started_from",
-        "position",
-        "finished",
-        "average_updates",
-        "scaler",
-        "watch",
-        "stopping",
-    ]
-)
+_SEPARATOR = "/"  # of a tensor's path in the parts; the names of a network's tensors have dots
+_ABOUT = ("config", "data_definition", "versions", "started_from", "finished")
+_PARTS = ("run", "watch", "stopping")
 
 
 @dataclass(frozen=True, eq=False)
 class TrainingState:
-    """A state as read from its file."""
+    """A state as read from its file: what it says of the run, and the `state_dict` of each part."""
 
     path: Path
-    tensors: dict[str, Tensor]
     description: dict[str, Any]
+    parts: dict[str, dict[str, Any]]
 
     @property
     def config(self) -> TrainingConfig:
@@ -62,35 +52,40 @@ class TrainingState:
         origin: dict[str, Any] | None = self.description["started_from"]
         return origin
 
+    @property
+    def images(self) -> int:
+        """Images that the run had seen."""
+        with _complete(self.path):
+            return int(self.parts["run"]["position"]["images"])
+
 
 def save_state(
     path: Path, run: TrainingRun, watch: CollapseWatch, stopping: EarlyStopping, started_from: dict[str, Any] | None
 ) -> None:
-    """Replace the state file in one step. Of several processes the first calls this, behind `pool_tallies`."""
-    description = {
+    """Replace the state file in one step. Of several processes the first calls this, behind `pool_metrics`."""
+    about = {
         "format_version": _FORMAT_VERSION,
         "config": describe_config(run.config),
         "data_definition": run.data_definition,
         "versions": library_versions(),
         "started_from": started_from,
-        "position": asdict(run.position),
         "finished": run.done >= 1 or stopping.is_over,
-        "average_updates": run.average.updates,
-        "scaler": run.scaler.state_dict(),
-        "watch": _counters(watch),
-        "stopping": _counters(stopping),
     }
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".saving-") as folder:
-        scratch = Path(folder) / path.name
-        save_file(_tensors(run), scratch, {_HEADER: json.dumps(description)})
-        with scratch.open("rb") as file:
-            os.fsync(file.fileno())
-        scratch.chmod(0o644)
-        scratch.replace(path)
+    tensors: dict[str, Tensor] = {}
+    parts = {
+        name: _without_tensors(part.state_dict(), name, tensors)
+        for name, part in (("run", run), ("watch", watch), ("stopping", stopping))
+    }
+    with replacing(path) as aside:
+        save_file(tensors, aside, {_HEADER: json.dumps(about | parts, allow_nan=False)})
 
 
 def load_state(path: Path) -> TrainingState:
-    """Read a state file, or the one in a run's folder. Raises `CheckpointError`, one line with the reason."""
+    """Read a state file, or the one in a run's folder.
+
+    Raises:
+        CheckpointError: there is none, or it cannot be used; one line with the reason.
+    """
     path = path / STATE_NAME if path.is_dir() else path
     if not path.is_file():
         raise CheckpointError(f"there is no training state at {path}: give the folder of a run that was stopped")
@@ -107,14 +102,17 @@ def load_state(path: Path) -> TrainingState:
             f"{path} has format version {version}, this version of Delineate reads {_FORMAT_VERSION}: "
             "end the run with the version that began it, or start anew from its weights with --init"
         )
-    missing = sorted(_KEYS - description.keys())
-    if missing:
-        raise CheckpointError(f"{path} lacks {', '.join(missing)}: begin the run anew in another --out")
-    return TrainingState(path, tensors, description)
+    with _complete(path):
+        about = {name: description[name] for name in _ABOUT}
+        return TrainingState(path, about, _with_tensors({name: description[name] for name in _PARTS}, tensors))
 
 
 def check_same_run(state: TrainingState, config: TrainingConfig) -> None:
-    """Raise `UsageError`, naming every key that differs, unless the state is of this config and this task."""
+    """Check that the state is of this config and this task.
+
+    Raises:
+        UsageError: it is not; every key that differs is named.
+    """
     changed = differences(state.description["config"], describe_config(config))
     changed += differences(state.description["data_definition"], data_definition(config.data), "data_definition.")
     if changed:
@@ -125,54 +123,65 @@ def check_same_run(state: TrainingState, config: TrainingConfig) -> None:
 
 
 def check_free(out: Path) -> None:
-    """Raise `UsageError` where a new run in this folder would destroy one that is not finished."""
+    """Check that a new run in this folder would destroy none that is not finished.
+
+    Raises:
+        UsageError: it would.
+    """
     if not (out / STATE_NAME).is_file():
         return
     state = load_state(out)
     if not state.description["finished"]:
         raise UsageError(
-            f"{out} holds a run that is not finished ({state.description['position']['images']:,} images): go on with "
+            f"{out} holds a run that is not finished ({state.images:,} images): go on with "
             f"--resume {out}, or give another --out, or --overwrite"
         )
 
 
 def changed_versions(state: TrainingState) -> list[str]:
-    """The versions of code and libraries that are no longer those of the state; results may differ slightly."""
+    """Name the versions of code and libraries that are no longer those of the state; results may differ slightly."""
     return differences(state.description["versions"], library_versions())
 
 
 def restore(state: TrainingState, run: TrainingRun, watch: CollapseWatch, stopping: EarlyStopping) -> None:
-    """Put the run and what watches it where they were when the state was saved."""
-    description, tensors = state.description, state.tensors
-    run.position = Position(**description["position"])
-    run.net.load_state_dict(_part(tensors, "net."))
-    run.average.net.load_state_dict(_part(tensors, "average."))
-    run.average.updates = description["average_updates"]
-    run.scaler.load_state_dict(description["scaler"])
-    if run.processes.is_first:
-        run.tallies.copy_(tensors["tallies"])
-    run.optimisers.restore(_part(tensors, "moments."))
-    _set_counters(watch, description["watch"])
-    _set_counters(stopping, description["stopping"])
+    """Put the run and what watches it where they were when the state was saved.
+
+    Raises:
+        CheckpointError: the state lacks something.
+    """
+    with _complete(state.path):
+        run.load_state_dict(state.parts["run"])
+        watch.load_state_dict(state.parts["watch"])
+        stopping.load_state_dict(state.parts["stopping"])
 
 
-def _tensors(run: TrainingRun) -> dict[str, Tensor]:
-    tensors = {f"net.{name}": tensor for name, tensor in run.net.state_dict().items()}
-    tensors |= {f"average.{name}": tensor for name, tensor in run.average.net.state_dict().items()}
-    tensors |= {f"moments.{name}": tensor for name, tensor in run.optimisers.moments().items()}
-    tensors["tallies"] = run.tallies
-    return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+def _without_tensors(state: Mapping[str, Any], path: str, tensors: dict[str, Tensor]) -> dict[str, Any]:
+    """Return the plain values of a nested state; its tensors go to `tensors`, by their path."""
+    plain: dict[str, Any] = {}
+    for name, value in state.items():
+        inside = f"{path}{_SEPARATOR}{name}"
+        if isinstance(value, Tensor):
+            tensors[inside] = value.detach().cpu().contiguous()
+        else:
+            plain[name] = _without_tensors(value, inside, tensors) if isinstance(value, Mapping) else value
+    return plain
 
 
-def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+def _with_tensors(parts: dict[str, dict[str, Any]], tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Any]]:
+    """Put the tensors to their places among the plain values; the inverse of `_without_tensors`."""
+    for path, tensor in tensors.items():
+        *folders, name = path.split(_SEPARATOR)
+        inside: dict[str, Any] = parts
+        for folder in folders:
+            inside = inside[folder]
+        inside[name] = tensor
+    return parts
 
 
-def _counters(watcher: CollapseWatch | EarlyStopping) -> dict[str, str]:
-    """All but its config, as text: JSON lacks infinity."""
-    return {name: str(value) for name, value in vars(watcher).items() if name != "config"}
-
-
-def _set_counters(watcher: CollapseWatch | EarlyStopping, counters: Mapping[str, str]) -> None:
-    for name, value in counters.items():
-        setattr(watcher, name, type(getattr(watcher, name))(value))
+@contextmanager
+def _complete(path: Path) -> Iterator[None]:
+    """Turn a key that is not there into one line."""
+    try:
+        yield
+    except KeyError as error:
+        raise CheckpointError(f"{path} lacks {error.args[0]}: begin the run anew in another --out") from error

@@ -15,7 +15,7 @@ from training.config import TrainingConfig
 from training.data.open import open_data
 from training.recipe.calibration import calibrate
 from training.recipe.curriculum import phase_name
-from training.recipe.distributed import Processes, part_of_step
+from training.recipe.distributed import DistributedContext, part_of_step
 from training.recipe.loop import TrainingRun
 from training.recipe.provenance import describe_config
 from training.recipe.schedule import loss_weights
@@ -31,17 +31,26 @@ _CALIBRATION = "calibration"  # what model.json calls it
 
 
 class Trainer:
-    """Trains by `config` in the folder `out`, from scratch, from the weights of `start`, or on from `state`.
+    """One training run in a folder: validated, watched, recorded and saved as it goes.
 
-    `command` is recorded in the checkpoint. Raises `UsageError` or `ConfigurationError` for a config that cannot be
-    carried out here.
+    Args:
+        config: what to train, on what, and for how long.
+        out: the run's folder, made if need be.
+        context: this process among those of the run.
+        command: the command line, which the checkpoint records.
+        start: weights to start from; None: from scratch.
+        state: where a run was stopped that goes on.
+
+    Raises:
+        UsageError, ConfigurationError: the config cannot be carried out here.
+        CheckpointError: the state lacks something.
     """
 
     def __init__(
         self,
         config: TrainingConfig,
         out: Path,
-        processes: Processes,
+        context: DistributedContext,
         command: str,
         start: LoadedModel | None = None,
         state: TrainingState | None = None,
@@ -50,23 +59,23 @@ class Trainer:
             torch.set_num_threads(config.threads)
         self.config = config
         self.out = out
-        self.processes = processes
+        self.context = context
         self.command = command
         settings = config.optimiser
         source = open_data(
             config.data,
             seed=config.seed,
-            batch_size=part_of_step(settings.batch_size, settings.accumulation, processes.world_size),
-            device=processes.device,
-            rank=processes.rank,
-            world_size=processes.world_size,
+            batch_size=part_of_step(settings.batch_size, settings.accumulation, context.world_size),
+            device=context.device,
+            rank=context.rank,
+            world_size=context.world_size,
         )
-        self.run = TrainingRun(config, source, processes, start)
-        self.monitor = Monitor(source, processes, config.precision)
+        self.run = TrainingRun(config, source, context, start)
+        self.monitor = Monitor(source, context, config.precision)
         self.watch = CollapseWatch(config.watch)
         self.stopping = EarlyStopping(config.validation)
         self.started_from = _origin(start)
-        self.display = Display(config, silent=not processes.is_first)
+        self.display = Display(config, silent=not context.is_first)
         self._stretch_start = (0, 0.0)  # images and clock at the start of training or after the last validation
         if state is not None:
             restore(state, self.run, self.watch, self.stopping)
@@ -75,9 +84,10 @@ class Trainer:
                 self.display.say(f"note: this run began with other versions: {line}")
 
     def train(self) -> bool:
-        """Train until the budget is spent or early stopping ends it; False where a signal ended it before.
+        """Train until the budget is spent or early stopping ends it; return False where a signal ended it before.
 
-        Raises `TrainingCollapsed`.
+        Raises:
+            TrainingCollapsed: training on would only waste time.
         """
         run, out = self.run, self.out
         out.mkdir(parents=True, exist_ok=True)
@@ -86,13 +96,12 @@ class Trainer:
         )
         validated = run.position.images
         with Interruption() as interruption, self.display, self._journal() as journal:
-            run.stop_asked = interruption.asked
-            if run.fit_likelihood():
+            if run.fit_likelihood(interruption.asked):
                 count = self.config.likelihood.histograms
                 self.display.say(f"what pixels say for a dot: fitted on {count:,} simulated histograms")
             self._begin_stretch()
             validate_at = self._next_validation()
-            for _ in () if self.stopping.is_over else run.steps():  # over already: a resumed run
+            for _ in () if self.stopping.is_over else run.steps(interruption.asked):  # over already: a resumed run
                 self.display.step(run.position, run.done, self._images_per_second())
                 if self.watch.is_due(run.position.images):
                     self._look()
@@ -111,21 +120,21 @@ class Trainer:
                 return False
             if run.position.images > validated:
                 self._validate(journal)
-        if self.processes.is_first:
+        if self.context.is_first:
             self._calibrate()
             self._report()
         return True
 
     def _journal(self) -> "Journal | _NoJournal":
-        return Journal(self.out, self.run.position.images) if self.processes.is_first else _NoJournal()
+        return Journal(self.out, self.run.position.images) if self.context.is_first else _NoJournal()
 
     def _next_validation(self) -> float:
-        """In seconds of the run; 0 where the end of the epoch decides."""
+        """Return when to validate next, in seconds of the run; 0 where the end of the epoch decides."""
         every = self.config.validation.every_minutes
         return self.run.position.seconds + every * 60 if every else 0.0
 
     def _look(self) -> None:
-        means = self.run.take_means(of_watch=True)
+        means = self.run.watch_metrics.take()
         clean_dice = self.monitor.clean_dice(self.run.average.net, self.config.watch.batches)
         self.watch.look(self.run.position.images, means["total"], means["foreground"], clean_dice)
 
@@ -134,7 +143,7 @@ class Trainer:
         run = self.run
         speed = self._images_per_second()
         weights = loss_weights(self.config.loss, run.done, run.position.epoch)
-        means = run.take_means()
+        means = run.metrics.take()
         net = run.finished_net()
         record: dict[str, Any] = {
             "epoch": run.position.epoch,
@@ -151,7 +160,7 @@ class Trainer:
             "peak_memory_mib": self._peak_memory_mib(),
         }
         is_best = self.stopping.is_best(record["val_dice"])
-        if self.processes.is_first and (is_best or self.config.validation.keep == "last"):
+        if self.context.is_first and (is_best or self.config.validation.keep == "last"):
             save_checkpoint(self.out, net, self._describe(record), half=True)
         journal.write(record)
         self.display.validated(record)
@@ -159,18 +168,18 @@ class Trainer:
         self._begin_stretch()
 
     def _save_state(self) -> None:
-        self.run.pool_tallies()
-        if self.processes.is_first:
+        self.run.pool_metrics()
+        if self.context.is_first:
             save_state(self.out / STATE_NAME, self.run, self.watch, self.stopping, self.started_from)
 
     def _calibrate(self) -> None:
         """Calibrate the weights that were kept, once."""
-        model = load_checkpoint(self.out, self.processes.device)
+        model = load_checkpoint(self.out, self.context.device)
         batch_size = self.config.optimiser.batch_size // self.config.optimiser.accumulation
         count = -(-self.config.calibration.images // batch_size)
         if not count or _CALIBRATION in model.metadata.training:
             return
-        dtype = resolve_precision(self.config.precision, self.processes.device)
+        dtype = resolve_precision(self.config.precision, self.context.device)
         found = calibrate(model.net, itertools.islice(self.run.source.calibration(), count), dtype)
         training = model.metadata.training | {_CALIBRATION: asdict(found)}
         save_checkpoint(self.out, model.net, replace(model.metadata, training=training), half=True)
@@ -179,8 +188,8 @@ class Trainer:
         )
 
     def _report(self) -> None:
-        """The pictures, of the weights that were kept."""
-        alone = Processes(self.processes.device)
+        """Draw the pictures, of the weights that were kept."""
+        alone = DistributedContext(self.context.device)
         monitor = Monitor(self.run.source, alone, self.config.precision)
         net = load_checkpoint(self.out, alone.device).net
         records = read_records(self.out / "metrics.jsonl")
@@ -213,20 +222,20 @@ class Trainer:
         return (self.run.position.images - images) / max(time.monotonic() - clock, 1e-9)
 
     def _peak_memory_mib(self) -> int | None:
-        device = self.processes.device
+        device = self.context.device
         return torch.cuda.max_memory_allocated(device) >> 20 if device.type == "cuda" else None
 
     def _where(self) -> str:
-        device, count = self.processes.device, self.processes.world_size
+        device, count = self.context.device, self.context.world_size
         name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
         return name if count == 1 else f"{count} × {name}"
 
 
 class _NoJournal:
-    """What the other processes write: nothing."""
+    """The journal of the other processes, which write nothing."""
 
     def write(self, record: dict[str, Any]) -> None:
-        """Nothing."""
+        """Write nothing."""
 
     def __enter__(self) -> "_NoJournal":
         return self
@@ -236,5 +245,5 @@ class _NoJournal:
 
 
 def _origin(start: LoadedModel | None) -> dict[str, Any] | None:
-    """The weights that a run started from: their hash, and how they were trained in turn."""
+    """Describe the weights that a run started from: their hash, and how they were trained in turn."""
     return None if start is None else {"sha256": start.sha256, "training": start.metadata.training}

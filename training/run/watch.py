@@ -2,18 +2,19 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 from shared.errors import Permanent
 from training.config import ValidationConfig, WatchConfig
 
 
 class TrainingCollapsed(Permanent):
-    """Training would only waste time from here on; says why."""
+    """The end of a run that would only waste time from here on; it says why."""
 
 
 @dataclass
 class CollapseWatch:
-    """Looks at a run every now and then; a network that answers blank masks is found within an epoch."""
+    """The watch over a run, now and then; a network that answers blank masks is found within an epoch."""
 
     config: WatchConfig
     next_look: int = 0  # in images
@@ -30,9 +31,14 @@ class CollapseWatch:
     def look(self, images: int, loss: float, foreground: float, clean_dice: float | None) -> None:
         """Judge the stretch of training since the last look.
 
-        `loss` is its mean, `foreground` the mean share of pixels that the network took for foreground, `clean_dice`
-        the present Dice without noise (None: unknown). Raises `TrainingCollapsed` with the reason, at the second bad
-        look in a row (`config.looks`), or at once for a loss that is no number.
+        Args:
+            images: seen since the start of the run.
+            loss: its mean over the stretch.
+            foreground: mean share of the pixels that the network took for foreground, in [0, 1].
+            clean_dice: the present Dice without noise; None where it is unknown.
+
+        Raises:
+            TrainingCollapsed: this was the second bad look in a row (`config.looks`), or the loss is no number.
         """
         self.next_look = images + self.config.every_images
         if not math.isfinite(loss):
@@ -44,6 +50,20 @@ class CollapseWatch:
             raise TrainingCollapsed(
                 f"collapsed after {images:,} images: {reason}; lower optimiser.lr or the loss's weights"
             )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what was seen so far, as JSON has it; the config is the run's."""
+        return {
+            "next_look": self.next_look,
+            "bad_looks": self.bad_looks,
+            "best_clean_dice": self.best_clean_dice,
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on where `state_dict` was taken."""
+        self.next_look = state_dict["next_look"]
+        self.bad_looks = state_dict["bad_looks"]
+        self.best_clean_dice = state_dict["best_clean_dice"]
 
     def _fault(self, foreground: float, clean_dice: float | None) -> str:
         config = self.config
@@ -62,23 +82,34 @@ class CollapseWatch:
 
 @dataclass
 class EarlyStopping:
-    """Remembers the best validation, and for how many there has been no better one."""
+    """Memory of the best validation, and for how many there has been no better one."""
 
     config: ValidationConfig
-    best: float = -math.inf  # Dice
-    reference: float = -math.inf  # Dice that must be exceeded by `min_delta`
+    best: float | None = None  # Dice; None before the first validation
+    reference: float | None = None  # Dice that must be exceeded by `min_delta`
     waited: int = 0  # validations
 
     def is_best(self, dice: float) -> bool:
-        """Take note of a validation; whether it is the best so far, however narrowly."""
+        """Take note of a validation; return whether it is the best so far, however narrowly."""
         self.waited += 1
-        if dice >= self.reference + self.config.min_delta:
+        if self.reference is None or dice >= self.reference + self.config.min_delta:
             self.reference, self.waited = dice, 0
-        is_best = dice > self.best
-        self.best = max(self.best, dice)
+        is_best = self.best is None or dice > self.best
+        if is_best:
+            self.best = dice
         return is_best
 
     @property
     def is_over(self) -> bool:
         """Whether training should stop."""
         return self.config.patience is not None and self.waited >= self.config.patience
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what was seen so far, as JSON has it; the config is the run's."""
+        return {"best": self.best, "reference": self.reference, "waited": self.waited}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on where `state_dict` was taken."""
+        self.best = state_dict["best"]
+        self.reference = state_dict["reference"]
+        self.waited = state_dict["waited"]

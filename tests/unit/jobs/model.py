@@ -1,4 +1,4 @@
-"""What jobs, shards and items should look like: the rules of QUEUE and of docs/states.md, without SQL.
+"""What jobs, shards and items should look like: the rules of docs/states.md, without SQL.
 
 The state machine in `test_machine.py` does each thing to the database and to this model, and compares the two.
 """

@@ -8,7 +8,7 @@ from shared.net.likelihood import DotLikelihood
 from tests.unit.training.conftest import SMOKE, TINY_RUN, run_tiny
 from training.config import LikelihoodConfig, load_config, override
 from training.data.open import open_data
-from training.recipe.distributed import Processes
+from training.recipe.distributed import DistributedContext
 from training.recipe.likelihood import fit
 from training.recipe.loop import TrainingRun
 
@@ -25,7 +25,7 @@ def table(seed: int, **config: int) -> tuple[DotLikelihood, float]:
 def run(**start: object) -> TrainingRun:
     config = override(load_config(SMOKE), [*TINY_RUN, *FEW])
     source = open_data(config.data, seed=0, batch_size=8, device=CPU, rank=0, world_size=1)
-    return TrainingRun(config, source, Processes(CPU), **start)
+    return TrainingRun(config, source, DistributedContext(CPU), **start)
 
 
 def test_more_histograms_lose_less_and_nothing_is_left_to_train():

@@ -63,7 +63,7 @@ def test_what_the_optimisers_remember_can_be_given_to_others(net):
     step(net, optimisers)
     twin = copy.deepcopy(net)
     others = Optimisers(twin, MUON)
-    others.restore({name: tensor.clone() for name, tensor in optimisers.moments().items()})
+    others.load_state_dict(copy.deepcopy(optimisers.state_dict()))
     for module, remembering in ((net, optimisers), (twin, others)):
         torch.manual_seed(1)
         step(module, remembering)

@@ -4,7 +4,7 @@ import torch
 from tests.unit.training.conftest import SMOKE, TINY_RUN
 from training.config import load_config, override
 from training.data.open import open_data
-from training.recipe.distributed import Processes
+from training.recipe.distributed import DistributedContext
 from training.recipe.loop import TrainingRun
 
 
@@ -16,7 +16,7 @@ def run():
         config = override(load_config(SMOKE), [*TINY_RUN, "optimiser.ema_decay=0.9", *overrides])
         device = torch.device("cpu")
         source = open_data(config.data, seed=0, batch_size=8, device=device, rank=0, world_size=1)
-        run = TrainingRun(config, source, Processes(device))
+        run = TrainingRun(config, source, DistributedContext(device))
         for _ in run.steps():
             if run.at_epoch_end:
                 break

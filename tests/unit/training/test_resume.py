@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 import time
+from functools import reduce
+from operator import getitem
 
 import pytest
 import torch
@@ -37,7 +39,7 @@ def stopped(tmp_path, stop_before_step):
     """The folder of a run that was stopped within its second epoch."""
     stop_before_step(7)
     assert run_tiny(tmp_path / "stopped") == 0
-    assert load_state(tmp_path / "stopped").description["position"]["images"] == 48
+    assert load_state(tmp_path / "stopped").images == 48
     return tmp_path / "stopped"
 
 
@@ -63,7 +65,7 @@ def test_resuming_gives_the_weights_of_an_uninterrupted_run_bit_by_bit(steps, ov
 
     whole, resumed = (load_file(tmp_path / name / STATE_NAME) for name in ("whole", "stopped"))
     assert whole.keys() == resumed.keys()
-    assert any(name.startswith("moments.0.0.exp_avg_sq") for name in whole)
+    assert any(name.startswith("run/optimisers/0/0/exp_avg_sq") for name in whole)
     assert any(name.endswith("momentum_buffer") for name in whole) == (overrides is MUON)
     for name, tensor in whole.items():
         assert torch.equal(tensor, resumed[name]), name
@@ -130,10 +132,36 @@ def test_a_state_of_another_format_is_refused(stopped, capsys):
     assert "format version 99" in capsys.readouterr().err
 
 
-def test_a_state_that_lacks_something_is_refused(stopped, capsys):
-    edit_state(stopped, lambda d: d.pop("position"))
+@pytest.mark.parametrize(
+    ("part", "key"), [((), "watch"), ((), "versions"), (("run",), "position"), (("stopping",), "waited")]
+)
+def test_a_state_that_lacks_something_is_refused(stopped, capsys, part, key):
+    edit_state(stopped, lambda d: reduce(getitem, part, d).pop(key))
+    assert train.main(["--resume", str(stopped), "--device", "cpu"]) == 2
+    error = capsys.readouterr().err
+    assert f"lacks {key}" in error
+    assert error.count("\n") == 1
+
+
+def test_a_state_of_the_format_before_is_refused(stopped, capsys):
+    edit_state(stopped, lambda d: d.update(format_version=2, watch={"next_look": "1000"}))
     assert train.main(["--resume", str(stopped)]) == 2
-    assert "lacks position" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "format version 2, this version of Delineate reads 3" in error
+    assert error.count("\n") == 1
+
+
+def test_the_state_is_plain_json_beside_the_tensors(stopped):
+    with safe_open(stopped / STATE_NAME, "pt") as file:
+        (header,) = file.metadata().values()
+
+    def refuse(constant):
+        raise AssertionError(f"{constant} is no JSON")
+
+    description = json.loads(header, parse_constant=refuse)
+    assert description["run"]["position"]["images"] == 48
+    assert description["watch"] == {"next_look": 1000, "bad_looks": 0, "best_clean_dice": 0.0}
+    assert type(description["stopping"]["best"]) is float
 
 
 @pytest.mark.parametrize(
@@ -182,6 +210,6 @@ def test_a_signal_to_the_group_leaves_a_state_to_go_on_from_and_a_clean_end(tmp_
     assert f"--resume {tmp_path}" in output.replace("\n", "")
     assert "Traceback" not in errors
     state = load_state(tmp_path)
-    assert state.description["position"]["images"] >= 32
-    assert not list(tmp_path.glob(".saving-*"))
+    assert state.images >= 32
+    assert not list(tmp_path.glob(".*"))
     assert train.main(["--resume", str(tmp_path), "--set", "budget.epochs=5"]) == 2  # intact: it names the difference

@@ -9,7 +9,7 @@ from tests.unit.training.conftest import SMOKE, records, run_tiny, settings
 from training import train
 from training.data.config import DataConfig
 from training.recipe import loop
-from training.recipe.loop import AveragedWeights
+from training.recipe.averaging import AveragedWeights
 from training.recipe.losses import segmentation_loss
 from training.recipe.provenance import data_definition
 

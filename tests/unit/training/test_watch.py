@@ -1,3 +1,4 @@
+import json
 import math
 
 import pytest
@@ -78,3 +79,30 @@ def test_without_patience_it_never_stops():
     for _ in range(100):
         stopping.is_best(0.1)
     assert not stopping.is_over
+
+
+@pytest.mark.parametrize("validations", [0, 3])
+def test_early_stopping_goes_on_from_its_state(validations):
+    config = ValidationConfig(patience=3, min_delta=0.01)
+    stopping, resumed = EarlyStopping(config), EarlyStopping(config)
+    for dice in (0.5, 0.6, 0.605)[:validations]:
+        stopping.is_best(dice)
+    resumed.load_state_dict(json.loads(json.dumps(stopping.state_dict(), allow_nan=False)))
+    assert resumed == stopping
+    assert [resumed.is_best(dice) for dice in (0.604, 0.609)] == [stopping.is_best(dice) for dice in (0.604, 0.609)]
+
+
+def test_the_collapse_watch_goes_on_from_its_state():
+    watch, resumed = CollapseWatch(CONFIG), CollapseWatch(CONFIG)
+    watch.look(256, **HEALTHY)
+    watch.look(356, **(HEALTHY | {"clean_dice": 0.1}))
+    resumed.load_state_dict(json.loads(json.dumps(watch.state_dict(), allow_nan=False)))
+    assert resumed == watch
+    assert (resumed.is_due(455), resumed.is_due(456)) == (False, True)
+    with pytest.raises(TrainingCollapsed):
+        resumed.look(456, **(HEALTHY | {"clean_dice": 0.1}))
+
+
+@pytest.mark.parametrize("watcher", [CollapseWatch(CONFIG), EarlyStopping(ValidationConfig())])
+def test_a_watcher_s_state_is_all_of_it_but_its_config(watcher):
+    assert watcher.state_dict().keys() == vars(watcher).keys() - {"config"}
