@@ -142,7 +142,7 @@ class TrainingRun:
 
         Returns whether there was one to fit. Of several processes the first one's table counts.
         """
-        stem = self.net.pixels
+        stem = self.net.stem
         if not isinstance(stem, LikelihoodStem) or self.start is not None or self.position.images:
             return False
         started = time.monotonic()

@@ -25,7 +25,7 @@ from training.recipe.provenance import data_definition, describe_config, differe
 from training.run.watch import CollapseWatch, EarlyStopping
 
 STATE_NAME = "training_state.safetensors"
-_FORMAT_VERSION = 2
+_FORMAT_VERSION = 3
 _HEADER = "delineate.training_state"
 _KEYS = frozenset(
     [
