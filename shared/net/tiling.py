@@ -118,7 +118,7 @@ class Stitcher:
         self._canvas[row : row + self.plan.tile[0], column : column + self.plan.tile[1]] += weight * tile
 
     def result(self) -> NDArray[Any]:
-        """Return the blended image (height, width), once all tiles were added: float32, or the type of the only tile."""
+        """Return the blended image (height, width) once all tiles were added: float32, or the only tile's type."""
         top, left = self.plan.row_padding[0], self.plan.column_padding[0]
         return self._canvas[top : top + self.plan.height, left : left + self.plan.width]
 

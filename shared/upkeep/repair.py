@@ -39,7 +39,7 @@ _NO_RESULT: Mapping[str, Any] = dict.fromkeys(
         "iou", "model", "threshold", "preprocessing", "code_version", "seconds", "note",
     )
 )  # fmt: skip
-_REDONE: Mapping[str, Any] = {"attempts": 0, "suspect": False, "worker": None, "finished_at": None}
+_REDONE: Mapping[str, Any] = {"attempts": 0, "quarantined": False, "worker": None, "finished_at": None}
 
 
 class Mended(StrEnum):
