@@ -64,7 +64,7 @@ class Work:
 
     @property
     def submit(self) -> Submit:
-        """What queues a tile for the network, before others where the claim is urgent."""
+        """A function that queues a tile for the network, before others where the claim is urgent."""
         return partial(self.model.batcher.submit, urgent=self.held.is_urgent)
 
     @property
@@ -84,7 +84,7 @@ class _Source:
 
 
 class _TooLarge(Exception):
-    """The image is not to be held as a whole."""
+    """An image is too large to be held as a whole."""
 
 
 class ItemProcessor:
@@ -284,7 +284,7 @@ class ItemProcessor:
 
 
 def _success(work: Work, measured: Measured, shape: tuple[int, int], note: str | None, **synthetic: Any) -> Success:
-    """What there is to say of a result; `shape` is height and width, `synthetic` what only a synthetic item has."""
+    """Describe a result; `shape` is height and width, `synthetic` what only a synthetic item has."""
     item, model = work.item, work.model
     return Success(
         item_id=item.id,

@@ -30,7 +30,7 @@ BATCH_SECONDS = Histogram("delineate_batch_seconds", "How long the network took 
 
 
 class Stage:
-    """What is timed of a part of the work: how long it took, and the CPU time of its thread meanwhile."""
+    """Times a part of the work: how long it took, and the CPU time of its thread meanwhile."""
 
     def __init__(self, name: str, seconds: Histogram | None = None) -> None:
         self.name = name
@@ -41,12 +41,12 @@ class Stage:
 
     @property
     def busy_seconds(self) -> float:
-        """Time spent in it so far, by all threads together."""
+        """Seconds spent in it so far, by all threads together."""
         return self._busy_seconds
 
     @contextmanager
     def time(self) -> Iterator[None]:
-        """Be in the stage; failures count as well."""
+        """Time what is done inside of this; failures count as well."""
         started, cpu = time.perf_counter(), time.thread_time()
         try:
             yield

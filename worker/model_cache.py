@@ -120,7 +120,7 @@ class RegistryCheckpoints:
         self._folder = folder
 
     def load(self, sha256: str, load: Callable[[Path], Predictor]) -> Predictor:
-        """Return what `load` makes of the checkpoint folder.
+        """Fetch the checkpoint folder, unless it is there, and return what `load` makes of it.
 
         Raises:
             ItemError: it is gone from the object store, or no usable checkpoint.

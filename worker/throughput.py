@@ -132,7 +132,7 @@ class ThroughputMeter:
 
     @contextmanager
     def working(self) -> Iterator[None]:
-        """There is work inside of this."""
+        """Count the time inside of this as time with work."""
         with self._lock:
             self._advance()
             self._in_work += 1

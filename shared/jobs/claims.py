@@ -109,7 +109,7 @@ class Claims:
         )
 
     def has_quarantined(self, shard_id: str) -> bool:
-        """Whether pending items of the shard wait to be run alone."""
+        """Return whether pending items of the shard wait to be run alone."""
         with self.database.read() as connection:
             query = select(ItemRow.id).where(
                 ItemRow.shard_id == shard_id, ItemRow.state == ItemStatus.PENDING, ItemRow.quarantined.is_(True)

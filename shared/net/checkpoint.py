@@ -31,7 +31,7 @@ METADATA_NAME = "model.json"
 
 @dataclass(frozen=True)
 class Metadata:
-    """What model.json holds."""
+    """The description of a checkpoint: all of model.json."""
 
     architecture: str  # a name of `shared.net.architectures.ARCHITECTURES`
     arguments: dict[str, Any]  # the architecture's keyword arguments

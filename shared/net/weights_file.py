@@ -1,4 +1,4 @@
-"""Whether a file is safetensors, and what else it is: that is what the person who put it there must know."""
+"""Check whether a file is safetensors, and say what else it is, which the person who put it there must know."""
 
 import hashlib
 import json

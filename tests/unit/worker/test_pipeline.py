@@ -207,9 +207,8 @@ def test_a_commit_waits_for_a_database_that_is_away(services, pipeline, submit, 
 
 
 def test_a_worker_that_is_to_stop_drops_what_it_cannot_commit(services, make_pipeline, submit, monkeypatch, caplog):
-    monkeypatch.setattr(
-        services.claims, "lease_seconds", 1.0
-    )  # it waits for three of them, and the fifth pause is longer
+    # It waits for three leases, and the fifth pause would be longer.
+    monkeypatch.setattr(services.claims, "lease_seconds", 1.0)
     pauses: list[float] = []
 
     def pause(seconds: float) -> None:
