@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from dataclasses import asdict, dataclass
-from functools import partial
 from threading import Semaphore
 from typing import Any
 
@@ -36,41 +35,17 @@ from shared.store import ObjectStore, keys
 from shared.synth import synthesise
 from shared.version import code_version
 from worker import metrics
-from worker.batcher import Levels, Submit
+from worker.batcher import Levels
 from worker.leases import ClaimOver, HeldClaim
 from worker.levels import Measured, count_levels, foreground_from
 from worker.memory import PixelBudget
 from worker.model_cache import ServedModel
 from worker.windows import WHOLE_PIXELS, Windows
+from worker.work import Work
 
 log = logging.getLogger(__name__)
 
 PNG = "image/png"
-
-
-@dataclass(frozen=True, eq=False)
-class Work:
-    """An item in work: whose claim it is of, what its network is, and since when."""
-
-    item: ClaimedItem
-    held: HeldClaim
-    model: ServedModel
-    started: float  # on the monotonic clock
-
-    @property
-    def scale(self) -> float:
-        """The factor by which the image is resampled for the network."""
-        return self.held.claim.scale
-
-    @property
-    def submit(self) -> Submit:
-        """A function that queues a tile for the network, before others where the claim is urgent."""
-        return partial(self.model.batcher.submit, urgent=self.held.is_urgent)
-
-    @property
-    def seconds(self) -> float:
-        """Time since it was begun."""
-        return time.monotonic() - self.started
 
 
 @dataclass(frozen=True, eq=False)

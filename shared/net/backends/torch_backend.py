@@ -100,7 +100,7 @@ class TorchBackend(Backend):
             yield
 
     def _stream(self) -> "Stream":
-        """This thread's stream and buffers."""
+        """The stream and buffers of the calling thread."""
         stream: Stream | None = getattr(self._of_thread, "stream", None)
         if stream is None:
             stream = self._of_thread.stream = Stream(self._device)
