@@ -4,6 +4,7 @@ import torch
 
 from shared.errors import CheckpointError, ConfigurationError, DeviceOutOfMemory
 from shared.images.normalise import standardise
+from shared.net.backends.contract import DeviceMemory
 from shared.net.backends.registry import open_backend
 from shared.net.checkpoint import load_checkpoint
 from shared.net.device import resolve_device, resolve_precision
@@ -74,6 +75,15 @@ def test_it_says_what_it_is(predictor):
     assert predictor.threshold == 0.5
     assert predictor.metadata.architecture == "attention_unet"
     predictor.warm_up(batch_size=1)
+
+
+def test_the_memory_of_a_gpu_is_asked_of_torch(predictor, monkeypatch):
+    assert predictor.device_memory() is None  # a CPU has none of its own
+    gpu = torch.device("cuda:1")
+    monkeypatch.setattr(predictor._backend, "_device", gpu)
+    for name, answer in (("mem_get_info", (3, 5)), ("memory_allocated", 1), ("memory_reserved", 2)):
+        monkeypatch.setattr(torch.cuda, name, lambda device, answer=answer: answer if device == gpu else None)
+    assert predictor.device_memory() == DeviceMemory(allocated=1, reserved=2, free=3, total=5)
 
 
 def test_an_unusable_checkpoint_is_refused(tmp_path):
