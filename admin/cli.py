@@ -32,7 +32,9 @@ main.add_command(prune_command)
 @main.command("serve")
 def serve_command() -> None:
     """Serve the web admin on ADMIN_HOST:ADMIN_PORT."""
-    with opened_services(check=False) as services:
+    from admin.serving.server import THREADS
+
+    with opened_services(check=False, connections=THREADS) as services:
         commands.serve(services)
 
 

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from benchmarks.images import tiles
@@ -17,7 +16,7 @@ from benchmarks.processes import Answering, answer_lines, answering
 from shared.config import DEFAULT_MODEL, load_settings
 from shared.net.device import usable_cores
 from worker.memory import use_one_heap
-from worker.speed import batch_size_for
+from worker.throughput import batch_size_for
 
 
 @contextmanager
@@ -63,7 +62,7 @@ def main() -> None:
     settings = load_settings()
     model, milliseconds = Path(sys.argv[1]), float(sys.argv[2])
     predictor = load(milliseconds, model, "cpu") if milliseconds else shipped(model)
-    torch.set_num_threads(1)
+    predictor.use_one_core_a_call()
     on_cpu = predictor.device_name == "cpu"
     threads = usable_cores() if on_cpu else 2
     batch = tiles(settings.batch_size or batch_size_for(predictor.predict_tiles, on_cpu=on_cpu, threads=threads))

@@ -1,8 +1,10 @@
 """Following a job to its end: SQL is asked, gently, and may be away for a while."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
 from producer.display import Display
 from shared.errors import DatabaseUnavailable
@@ -12,6 +14,7 @@ from shared.services import Services
 
 _FIRST_PAUSE_SECONDS = 0.1
 _MAX_PAUSE_SECONDS = 1.0
+_PAUSE_GROWTH = 1.3
 # A restart of the database, or a failover, is over by then.
 _MAX_OUTAGE_SECONDS = 120.0
 _NO_WORKER_SECONDS = 15.0
@@ -47,23 +50,24 @@ def _pauses() -> Iterator[float]:
     pause = _FIRST_PAUSE_SECONDS
     while True:
         yield pause
-        pause = min(pause * 1.3, _MAX_PAUSE_SECONDS)
+        pause = min(pause * _PAUSE_GROWTH, _MAX_PAUSE_SECONDS)
 
 
-def _read(services: Services, job_id: str, display: Display) -> Job:
+def _read(services: Services, job_id: str, display: Display, sleep: Callable[[float], None] = time.sleep) -> Job:
     """Read the job, trying again for a while when the database is away."""
-    deadline: float | None = None
-    pauses = _pauses()
-    while True:
-        try:
-            return services.repository.job(job_id)
-        except DatabaseUnavailable as error:
-            if deadline is None:
-                deadline = time.monotonic() + _MAX_OUTAGE_SECONDS
-                display.line(f"{error}; trying again")
-            elif time.monotonic() > deadline:
-                raise
-        time.sleep(next(pauses))
+
+    def say(state: RetryCallState) -> None:
+        if state.attempt_number == 1 and state.outcome is not None:
+            display.line(f"{state.outcome.exception()}; trying again")
+
+    return Retrying(
+        retry=retry_if_exception_type(DatabaseUnavailable),
+        wait=wait_exponential(multiplier=_FIRST_PAUSE_SECONDS, exp_base=_PAUSE_GROWTH, max=_MAX_PAUSE_SECONDS),
+        stop=stop_after_delay(_MAX_OUTAGE_SECONDS),
+        before_sleep=say,
+        sleep=sleep,
+        reraise=True,
+    )(services.repository.job, job_id)
 
 
 def _tell_if_no_worker(services: Services, display: Display) -> None:

@@ -12,7 +12,7 @@ import click
 from shared.config import load_settings
 from shared.errors import DelineateError, Retryable
 from shared.logs import setup_logging
-from shared.services import Services, connect
+from shared.services import FEW_CONNECTIONS, Services, connect
 
 log = logging.getLogger(__name__)
 
@@ -98,12 +98,15 @@ class Program(click.Group):
 
 
 @contextmanager
-def opened_services(*, check: bool = True, quiet: bool = False) -> Iterator[Services]:
+def opened_services(
+    *, check: bool = True, quiet: bool = False, connections: int = FEW_CONNECTIONS
+) -> Iterator[Services]:
     """Load the settings, set up the log, and open the services for as long as the body runs.
 
     Args:
         check: Ask the database first whether it answers and has this version's tables.
         quiet: Log errors alone, unless LOG_LEVEL is DEBUG: for programs that say what they do in their own words.
+        connections: To the database that stay open, see `connect`.
 
     Raises:
         ConfigurationError: a setting cannot work, or the database has other tables.
@@ -111,7 +114,7 @@ def opened_services(*, check: bool = True, quiet: bool = False) -> Iterator[Serv
     """
     settings = load_settings()
     setup_logging("ERROR" if quiet and settings.log_level != "DEBUG" else settings.log_level)
-    with closing(connect(settings)) as services:
+    with closing(connect(settings, connections=connections)) as services:
         if check:
             services.database.check()
         yield services

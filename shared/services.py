@@ -14,6 +14,8 @@ from shared.store import ObjectStore, S3Options, open_store
 from shared.upkeep.reconciler import Reconciler
 from shared.upkeep.retention import TIDY_AFTER_LEASES, Retention, RetentionRules
 
+FEW_CONNECTIONS = 5
+
 
 @dataclass(frozen=True)
 class Services:
@@ -69,14 +71,18 @@ class Services:
         self.database.close()
 
 
-def connect(settings: Settings) -> Services:
+def connect(settings: Settings, *, connections: int = FEW_CONNECTIONS) -> Services:
     """Open the services that the settings name; nothing is contacted before the first use.
+
+    Args:
+        settings: their addresses and passwords.
+        connections: to the database that stay open, one for each thread that may be in a transaction. As many again
+            are opened and closed where they do not do.
 
     Raises:
         ConfigurationError: an address that cannot be one.
     """
-    # One connection for each thread that may be in a transaction, and one for the leases.
-    database = Database(settings.database, pool_size=max(settings.worker_concurrency, 4) + 1)
+    database = Database(settings.database, pool_size=connections)
     queue = ShardQueue(settings.broker)
     access_key, secret_key = settings.aws_access_key_id, settings.aws_secret_access_key
     return Services(

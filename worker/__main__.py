@@ -12,13 +12,15 @@ from shared.config import load_settings
 from shared.db.tables import new_id
 from shared.errors import ConfigurationError
 from shared.logs import setup_logging
-from worker.app import EXIT_UNUSABLE, Load, create_app
+from worker.app import EXIT_UNUSABLE, create_app
+from worker.process import Load
 
 
 def main(load: Load | None = None) -> int:
-    """Run a worker whose networks `load` makes ready, in place of the backend of the settings.
+    """Run a worker; return 0 after a stop that was asked for, 2 where a setting or the checkpoint cannot work.
 
-    Return 0 after a stop that was asked for, 2 where a setting or the checkpoint cannot work.
+    Args:
+        load: makes its networks ready in place of `Predictor.load`.
     """
     # Until Celery puts its own handlers there: as process 1 of a container a signal without one is ignored.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))

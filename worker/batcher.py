@@ -88,6 +88,9 @@ class Batcher:
         """Queue one tile; its future gives the probabilities, or DeviceOutOfMemory where it does not fit alone.
 
         An urgent one goes before those that are not, in a batch without them.
+
+        Raises:
+            RuntimeError: the batcher is closed.
         """
         request = _Request(tile, urgent)
         with self._changed:

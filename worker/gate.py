@@ -1,4 +1,4 @@
-"""A readers–writer gate over a process: ordinary work shares it, a suspect gets it alone."""
+"""A readers–writer gate over a process: ordinary work shares it, a quarantined image gets it alone."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

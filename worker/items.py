@@ -7,8 +7,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
-from dataclasses import asdict, dataclass, replace
-from functools import partial
+from dataclasses import asdict, dataclass
 from threading import Semaphore
 from typing import Any
 
@@ -36,12 +35,13 @@ from shared.store import ObjectStore, keys
 from shared.synth import synthesise
 from shared.version import code_version
 from worker import metrics
-from worker.batcher import Levels, Submit
+from worker.batcher import Levels
 from worker.leases import ClaimOver, HeldClaim
 from worker.measuring import compare, foreground_from, histogram, measure
 from worker.memory import PixelBudget
-from worker.models import ReadyModel
+from worker.model_cache import ServedModel
 from worker.windows import WHOLE_PIXELS, Windows
+from worker.work import Work
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ class _Source:
 
 
 class _TooLarge(Exception):
-    """The image is not to be held as a whole."""
+    """An image is too large to be held as a whole."""
 
 
 class ItemProcessor:
@@ -93,28 +93,27 @@ class ItemProcessor:
         """End the threads, once no item is in work."""
         self._putting.shutdown()
 
-    def process(self, item: ClaimedItem, held: HeldClaim, model: ReadyModel) -> Outcome:
+    def process(self, item: ClaimedItem, held: HeldClaim, model: ServedModel) -> Outcome:
         """Return how the item ended under this model; its objects are stored by then.
 
         Raises:
             ClaimOver: nobody wants the result any more.
             ImageOutOfMemory: it did not fit beside what else is in memory.
-            Retryable, ConfigurationError: a service is away or refuses us; the item itself is not to blame.
+            Retryable, ConfigurationError: a service is unavailable or refuses us; the item itself is not to blame.
         """
         with log_ids(job=item.job_id, shard=held.claim.shard_id, item=item.id):
-            return self._process(item, held, model)
+            return self._process(Work(item, held, model, started=time.monotonic()))
 
-    def _process(self, item: ClaimedItem, held: HeldClaim, model: ReadyModel) -> Outcome:
-        started = time.monotonic()
+    def _process(self, work: Work) -> Outcome:
         try:
-            return self._segment(item, held, model, started)
+            return self._segment(work)
         except (ClaimOver, Retryable, ConfigurationError):
             raise
         except MemoryError as error:
             # The error is kept until the claim ends: without its frames, whose images would be kept with it.
             traceback.clear_frames(error.__traceback__)
             raise ImageOutOfMemory(
-                f"not enough memory for {item.path}: free some, or lower IO_THREADS and BATCH_SIZE"
+                f"not enough memory for {work.item.path}: free some, or lower IO_THREADS and BATCH_SIZE"
             ) from error
         except ItemError as error:
             code, reason = error.code, str(error)
@@ -123,48 +122,51 @@ class ItemProcessor:
         except Exception as error:
             log.exception("a defect in the worker failed an item", extra={"action": "item_failed"})
             code, reason = ItemErrorCode.INTERNAL, f"a defect in the worker ({type(error).__name__}): see its log"
-        return Failure(item.id, code, reason, seconds=time.monotonic() - started)
+        return Failure(work.item.id, code, reason, seconds=work.seconds)
 
-    def _segment(self, item: ClaimedItem, held: HeldClaim, model: ReadyModel, started: float) -> Success:
+    def _segment(self, work: Work) -> Success:
         with suppress(_TooLarge):
-            return self._segment_whole(item, held, model, started)
+            return self._segment_whole(work)
         # Nothing of it is held any more: it may have to wait for others as large.
-        return self._segment_in_windows(item, held, model, started)
+        return self._segment_in_windows(work)
 
-    def _segment_whole(self, item: ClaimedItem, held: HeldClaim, model: ReadyModel, started: float) -> Success:
-        scale = held.claim.scale
+    def _segment_whole(self, work: Work) -> Success:
+        scale = work.scale
         with ExitStack() as memory:
-            with self._lane(self._loading, held), model.batcher.expecting():
-                held.check()
-                source = self._load(item, scale)
+            with self._place(self._loading, work), work.model.batcher.expecting():
+                work.held.check()
+                source = self._load(work.item, scale)
                 # Waited for while holding the place of a loader: no further image is decoded until there is room.
                 with metrics.WAIT.time():
                     memory.enter_context(self._budget.reserve(source.pixels.size))
                 shape = source.pixels.shape
                 image = standardise(source.pixels if scale == 1.0 else resample(source.pixels, scaled(shape, scale)))
             with metrics.INFER.time():
-                levels = resample(self._predict(image, held, model), shape)
+                levels = resample(self._predict(image, work), shape)
             if levels.dtype != np.uint8:  # blended or resampled
                 levels = np.rint(levels).astype(np.uint8)
-            with self._lane(self._storing, held):
-                held.check()
-                return self._store_result(item, source, levels, held, model, started)
+            with self._place(self._storing, work):
+                work.held.check()
+                return self._store_result(source, levels, work)
 
-    def _segment_in_windows(self, item: ClaimedItem, held: HeldClaim, model: ReadyModel, started: float) -> Success:
-        key = item.source_key or ""
-        scale, threshold = held.claim.scale, model.threshold
+    def _segment_in_windows(self, work: Work) -> Success:
+        item, check = work.item, work.held.check
         result = self._windows.segment(
-            lambda: self._fetch(key), scale=scale, submit=_submit(held, model), threshold=threshold, check=held.check
+            lambda: self._fetch(item.source_key or ""),
+            scale=work.scale,
+            submit=work.submit,
+            threshold=work.model.threshold,
+            check=check,
         )
         mask_key, probability_key = keys.mask(item.job_id, item.id), keys.probability(item.job_id, item.id)
-        with self._lane(self._storing, held):
-            held.check()
-            self._put({probability_key: result.probability_png, mask_key: result.mask_png}, held)
-        return _success(item, model, scale, result.measured, (result.height, result.width), result.note, started)
+        with self._place(self._storing, work):
+            check()
+            self._put({probability_key: result.probability_png, mask_key: result.mask_png}, work)
+        return _success(work, result.measured, (result.height, result.width), result.note)
 
-    def _lane(self, line: Semaphore, held: HeldClaim) -> AbstractContextManager[object]:
-        """A place among those who load or store; what overtakes does not stand in line, and is few by its threads."""
-        return nullcontext() if held.overtakes else line
+    def _place(self, line: Semaphore, work: Work) -> AbstractContextManager[object]:
+        """A place among those who load or store; an urgent image does not stand in line, and is one of few."""
+        return nullcontext() if work.held.is_urgent else line
 
     def _load(self, item: ClaimedItem, scale: float) -> _Source:
         if item.synthesis is not None:
@@ -189,12 +191,12 @@ class ItemProcessor:
         with metrics.FETCH.time():
             return self._store.get(key)
 
-    def _predict(self, image: NDArray[np.float32], held: HeldClaim, model: ReadyModel) -> NDArray[Any]:
+    def _predict(self, image: NDArray[np.float32], work: Work) -> NDArray[Any]:
         """H×W probability levels of a standardised image, a bounded number of its tiles in flight at a time.
 
         Of one tile they are uint8 as they come from the network, of several blended to float32.
         """
-        submit = _submit(held, model)
+        submit = work.submit
         plan = plan_tiles(*image.shape)
         stitcher = Stitcher(plan)
         in_flight: deque[tuple[int, Future[Levels]]] = deque()
@@ -206,23 +208,15 @@ class ItemProcessor:
         for index, tile in enumerate(iterate_tiles(image, plan)):
             if len(in_flight) == self._tiles_in_flight:
                 add_first()
-                held.check()
+                work.held.check()
             in_flight.append((index, submit(tile)))
         while in_flight:
             add_first()
         return stitcher.result()
 
-    def _store_result(
-        self,
-        item: ClaimedItem,
-        source: _Source,
-        levels: NDArray[np.uint8],
-        held: HeldClaim,
-        model: ReadyModel,
-        started: float,
-    ) -> Success:
+    def _store_result(self, source: _Source, levels: NDArray[np.uint8], work: Work) -> Success:
         # Mask and measurements come from the levels that are stored, so that whoever reads them finds the same.
-        job, threshold = item.job_id, model.threshold
+        item, job, threshold = work.item, work.item.job_id, work.model.threshold
         mask = levels >= foreground_from(threshold)
         measured = measure(histogram(levels), threshold)
         if source.truth is not None:
@@ -234,20 +228,18 @@ class ItemProcessor:
             if source.generated is not None and source.truth is not None:
                 source_key, truth_key = keys.source(job, item.id, ".png"), keys.truth(job, item.id)
                 objects |= {source_key: encode_grey(source.generated), truth_key: encode_mask(source.truth)}
-        self._put(objects, held)
-        success = _success(
-            item, model, held.claim.scale, measured, (mask.shape[0], mask.shape[1]), source.note, started
-        )
-        return replace(success, source_key=source_key, truth_key=truth_key)
+        self._put(objects, work)
+        shape = mask.shape[0], mask.shape[1]
+        return _success(work, measured, shape, source.note, source_key=source_key, truth_key=truth_key)
 
-    def _put(self, objects: Mapping[str, bytes], held: HeldClaim) -> None:
+    def _put(self, objects: Mapping[str, bytes], work: Work) -> None:
         """Store them: at once where few images are in work, whose sender waits for a single round trip.
 
         Of many images others fill the time, and handing objects to further threads would cost more than it saves.
         """
         first, *others = objects.items()
         with metrics.STORE.time():
-            if len(held.claim.items) >= self._few:
+            if len(work.held.claim.items) >= self._few:
                 for each in objects.items():
                     self._store.put(*each, PNG)
                 return
@@ -260,20 +252,11 @@ class ItemProcessor:
             each_put.result()
 
 
-def _submit(held: HeldClaim, model: ReadyModel) -> Submit:
-    return partial(model.batcher.submit, urgent=held.overtakes)
-
-
 def _success(
-    item: ClaimedItem,
-    model: ReadyModel,
-    scale: float,
-    measured: Measurements[float],
-    shape: tuple[int, int],
-    note: str | None,
-    started: float,
+    work: Work, measured: Measurements[float], shape: tuple[int, int], note: str | None, **synthetic: Any
 ) -> Success:
-    """What there is to say of every result; `shape` is height and width, `started` on the monotonic clock."""
+    """Describe a result; `shape` is height and width, `synthetic` what only a synthetic item has."""
+    item, model = work.item, work.model
     return Success(
         item_id=item.id,
         height=shape[0],
@@ -283,10 +266,11 @@ def _success(
         **asdict(measured),
         model=model.sha256,
         threshold=model.threshold,
-        preprocessing=_preprocessing(scale),
+        preprocessing=_preprocessing(work.scale),
         code_version=code_version(),
         note=note,
-        seconds=time.monotonic() - started,
+        seconds=work.seconds,
+        **synthetic,
     )
 
 
@@ -295,7 +279,7 @@ def _preprocessing(scale: float) -> str:
 
 
 def result_keys(item: ClaimedItem) -> list[str]:
-    """The keys of all objects that the worker writes for an item."""
+    """Return the keys of all objects that the worker writes for an item."""
     found = [keys.mask(item.job_id, item.id), keys.probability(item.job_id, item.id)]
     if item.synthesis is not None:
         found += [keys.source(item.job_id, item.id, ".png"), keys.truth(item.job_id, item.id)]

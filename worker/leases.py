@@ -17,22 +17,22 @@ log = logging.getLogger(__name__)
 
 _RENEWALS_A_LEASE = 4
 # The reconciler waits for half a lease after an outage: whoever lives should have renewed by then.
-_PAUSE_AWAY_SECONDS = 1.0
+_OUTAGE_PAUSE_SECONDS = 1.0
 
 
 class ClaimOver(Exception):
-    """No more work is wanted on this claim: it was lost, its job was cancelled, or a service is away."""
+    """No more work is wanted on this claim: it was lost, its job was cancelled, or a service is unavailable."""
 
 
 @dataclass
 class HeldClaim:
     """A claim in work. `over` says why to stop working on it, and is empty while the work goes on.
 
-    `overtakes` says that its images go before those of other claims in work.
+    `is_urgent` says that its images take the priority lane: they go before those of other claims in work.
     """
 
     claim: Claim
-    overtakes: bool
+    is_urgent: bool
     over: str = field(default="", init=False)
 
     def end(self, reason: str) -> None:
@@ -40,7 +40,11 @@ class HeldClaim:
         self.over = self.over or reason
 
     def check(self) -> None:
-        """Raise ClaimOver once the work on this claim has to stop; called between tiles."""
+        """Go on, or end the work where it has to stop; called between tiles.
+
+        Raises:
+            ClaimOver: nobody wants the result any more.
+        """
         if self.over:
             raise ClaimOver(self.over)
 
@@ -61,7 +65,6 @@ class Leases:
     Args:
         claims: over a database of this thread's own, so that no other work's transaction holds a renewal up.
         workers: where the worker reports, likewise.
-        images_finished: gives how many images this process has finished.
         performance: gives how fast it is.
     """
 
@@ -71,18 +74,17 @@ class Leases:
         workers: Workers,
         *,
         identity: WorkerIdentity,
-        images_finished: Callable[[], int],
         performance: Callable[[], Performance] = Performance,
     ) -> None:
         self._claims = claims
         self._workers = workers
         self._identity = identity
-        self._images_finished = images_finished
         self._performance = performance
         self._held: dict[str, HeldClaim] = {}
         self._lock = threading.Lock()
         self._stop = threading.Event()
-        self._away = False
+        self._database_unavailable = False
+        self._images_finished = 0
         self._thread = threading.Thread(target=self._run, name="leases", daemon=True)
 
     def start(self) -> None:
@@ -100,7 +102,7 @@ class Leases:
 
     @contextmanager
     def hold(self, claim: Claim) -> Iterator[HeldClaim]:
-        """Keep a claim alive inside of this; it overtakes where one of lower priority is held already."""
+        """Keep a claim alive inside of this; it is urgent where one of lower priority is held already."""
         with self._lock:
             held = HeldClaim(claim, any(each.claim.priority < claim.priority for each in self._held.values()))
             self._held[claim.token] = held
@@ -110,8 +112,13 @@ class Leases:
             with self._lock:
                 del self._held[claim.token]
 
+    def count_finished(self, images: int) -> None:
+        """Report that so many images more have ended, well or not, since the process started."""
+        with self._lock:
+            self._images_finished += images
+
     def least_urgent_shard(self) -> str | None:
-        """The shard of the claim of the lowest priority that is held; None where none is."""
+        """Return the shard of the claim of the lowest priority that is held; None where none is."""
         with self._lock:
             claims = [each.claim for each in self._held.values()]
         return min(claims, key=lambda claim: claim.priority).shard_id if claims else None
@@ -120,7 +127,7 @@ class Leases:
         while True:
             self._round()
             pause = self._claims.lease_seconds / _RENEWALS_A_LEASE
-            if self._stop.wait(min(pause, _PAUSE_AWAY_SECONDS) if self._away else pause):
+            if self._stop.wait(min(pause, _OUTAGE_PAUSE_SECONDS) if self._database_unavailable else pause):
                 return
 
     def _round(self) -> None:
@@ -132,19 +139,19 @@ class Leases:
             metrics.show(performance)
             self._workers.report(
                 identity.id, name=identity.name, device=identity.device, model=identity.model,
-                images=self._images_finished(), performance=performance,
+                images=self._images_finished, performance=performance,
             )  # fmt: skip
         except (DatabaseUnavailable, ConfigurationError) as error:
             metrics.RENEWAL_FAILURES.inc()
-            if not self._away:
+            if not self._database_unavailable:
                 log.warning("leases are not renewed: %s", error, extra={"action": "renewal_fails"})
-            self._away = True
+            self._database_unavailable = True
         except Exception:
             # Without renewals every claim of this process would be lost, so this thread never ends by an error.
             metrics.RENEWAL_FAILURES.inc()
             log.exception("a round of renewals failed", extra={"action": "renewal_fails"})
         else:
-            self._away = False
+            self._database_unavailable = False
 
     def _renew(self) -> None:
         with self._lock:

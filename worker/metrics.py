@@ -4,19 +4,20 @@ What other processes count as well is in `shared.jobs.metrics`.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from threading import Lock
 
-import torch
 from prometheus_client import Counter, Gauge, Histogram, Info
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from shared.errors import ItemErrorCode, Retryable
+from shared.errors import ConfigurationError, ItemErrorCode, Retryable
 from shared.jobs.metrics import FAILURES, IMAGES
 from shared.jobs.records import Failure, Outcome, Performance
 from shared.jobs.state import ItemStatus
+from shared.net.backends.contract import DeviceMemory
 
 WORKER = Info("delineate_worker", "What this worker is.")
 
@@ -29,7 +30,7 @@ BATCH_SECONDS = Histogram("delineate_batch_seconds", "How long the network took 
 
 
 class Stage:
-    """What is timed of a part of the work: how long it took, and the CPU time of its thread meanwhile."""
+    """Times a part of the work: how long it took, and the CPU time of its thread meanwhile."""
 
     def __init__(self, name: str, seconds: Histogram | None = None) -> None:
         self.name = name
@@ -40,12 +41,12 @@ class Stage:
 
     @property
     def busy_seconds(self) -> float:
-        """Time spent in it so far, by all threads together."""
+        """Seconds spent in it so far, by all threads together."""
         return self._busy_seconds
 
     @contextmanager
     def time(self) -> Iterator[None]:
-        """Be in the stage; failures count as well."""
+        """Time what is done inside of this; failures count as well."""
         started, cpu = time.perf_counter(), time.thread_time()
         try:
             yield
@@ -67,7 +68,7 @@ COMMIT = Stage("commit")  # the results of a claim into the database, outages wa
 NETWORK = Stage("network", BATCH_SECONDS)  # one batch, in a thread of the batcher
 
 _IMAGES_PER_SECOND = Gauge("delineate_images_per_second", "Images that ended in a second of work, lately.")
-BARE_IMAGES_PER_SECOND = Gauge("delineate_bare_images_per_second", "The network alone, measured at the start.")
+BASELINE_IMAGES_PER_SECOND = Gauge("delineate_bare_images_per_second", "The network alone, measured at the start.")
 _LIMITING_STAGE = Gauge("delineate_limiting_stage", "1 for the stage that the others wait for.", ["stage"])
 LIMITING = (FETCH, DECODE, NETWORK, ENCODE, STORE, COMMIT)
 for _stage in LIMITING:
@@ -78,10 +79,19 @@ BATCH_FILL = Histogram(
 )
 BATCHES_HALVED = Counter("delineate_batches_halved", "Batches that did not fit in the device's memory.")
 
-RELEASES = Counter("delineate_releases", "Images given back, since something was away, by its error.", ["reason"])
+RELEASES = Counter("delineate_releases", "Images released, since something was unavailable, by its error.", ["reason"])
 CLAIMS_LOST = Counter("delineate_claims_lost", "Claims whose lease ran out while this worker was at work on them.")
 RENEWAL_FAILURES = Counter("delineate_lease_renewal_failures", "Rounds in which the leases could not be renewed.")
-for _reason in Retryable.__subclasses__():
+
+
+def _with_subclasses(error: type[Exception]) -> Iterator[type[Exception]]:
+    yield error
+    for subclass in error.__subclasses__():
+        yield from _with_subclasses(subclass)
+
+
+# All that a claim can be released for, see `worker.pipeline`.
+for _reason in (*_with_subclasses(Retryable), *_with_subclasses(ConfigurationError)):
     RELEASES.labels(_reason.__name__)
 
 
@@ -101,25 +111,23 @@ def show(performance: Performance) -> None:
         _LIMITING_STAGE.labels(stage.name).set(stage.name == performance.limiting_stage)
 
 
-class DeviceMemory(Collector):
-    """The memory of a CUDA device, by the name that the predictor gives it; no samples for a CPU."""
+class DeviceMemoryCollector(Collector):
+    """The memory of the worker's device, asked for when somebody reads the metrics; no samples for a CPU."""
 
-    def __init__(self, device: str) -> None:
-        self._device = torch.device(device.split()[0]) if device.startswith("cuda") else None
+    def __init__(self, memory: Callable[[], DeviceMemory | None]) -> None:
+        self._memory = memory
 
     def describe(self) -> list[Metric]:
         """Return the one metric, without its values."""
         return [self._family()]
 
     def collect(self) -> Iterator[Metric]:
-        """Yield what the network has in use, what torch keeps, what is free for all, and what there is."""
+        """Yield what the network has in use, what its backend keeps, what is free for all, and what there is."""
         family = self._family()
-        if self._device is not None:
-            free, total = torch.cuda.mem_get_info(self._device)
-            family.add_metric(["allocated"], torch.cuda.memory_allocated(self._device))
-            family.add_metric(["reserved"], torch.cuda.memory_reserved(self._device))
-            family.add_metric(["free"], free)
-            family.add_metric(["total"], total)
+        memory = self._memory()
+        if memory is not None:
+            for kind, size in asdict(memory).items():
+                family.add_metric([kind], size)
         yield family
 
     @staticmethod

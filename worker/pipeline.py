@@ -4,8 +4,19 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from threading import Event, Lock
+from dataclasses import dataclass
+from threading import Event
 from typing import TypeVar
+
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    stop_all,
+    stop_before_delay,
+    stop_when_event_set,
+    wait_exponential,
+)
 
 from shared.errors import (
     ConfigurationError,
@@ -15,7 +26,7 @@ from shared.errors import (
     ItemError,
     Retryable,
 )
-from shared.jobs.records import Claim, ClaimedItem, Failure, Outcome
+from shared.jobs.records import Claim, Failure, Outcome
 from shared.jobs.state import ItemStatus
 from shared.logs import log_ids
 from shared.services import Services
@@ -23,20 +34,29 @@ from worker import metrics
 from worker.gate import Gate
 from worker.items import ItemProcessor, result_keys
 from worker.leases import ClaimOver, HeldClaim, Leases
-from worker.models import Models, ReadyModel
-from worker.overtaking import Overtaking
-from worker.speed import Speed
+from worker.model_cache import ModelCache, ServedModel
+from worker.priority_lane import PriorityLane
+from worker.throughput import ThroughputMeter
 from worker.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-# How long a finished claim of a worker that is to stop waits for a database that is away, in leases. Otherwise it waits
+# How long a finished claim of a worker that is to stop waits for a database in an outage, in leases. Otherwise it waits
 # for as long as it takes: it cannot lose its items to anybody before the database is back, and then the token decides.
 _PATIENCE_IN_LEASES = 3
-_OVERTAKING_IMAGES = 4  # in flight at once, beside those that they overtake
+_MAX_URGENT_IMAGES = 4  # in flight at once, beside those that they go before
 _FIRST_PAUSE_SECONDS, _MAX_PAUSE_SECONDS = 0.2, 5.0
+
+
+@dataclass(frozen=True)
+class Processed:
+    """What became of a claim's items; those that are not among the outcomes are released."""
+
+    outcomes: list[Outcome]
+    unavailable: DelineateError | None = None  # why some have none, the first of several errors
+    oversized: frozenset[str] = frozenset()  # ids of items that did not fit in memory
 
 
 class Pipeline:
@@ -47,51 +67,55 @@ class Pipeline:
         items: processes one item.
         models: gives the model of a claim's job.
         leases: keeps the claims alive.
-        watchdog: is told of claims in hand, and of items that end.
-        speed: likewise.
+        watchdog: is told of claims in work, and of items that end.
+        meter: likewise.
         threads: items that can be in flight at once, those included that wait for the network.
         worker: name of this process in the items' rows.
+        sleep: waits so many seconds for a database in an outage.
     """
 
     def __init__(
         self,
         services: Services,
         items: ItemProcessor,
-        models: Models,
+        models: ModelCache,
         leases: Leases,
         watchdog: Watchdog,
-        speed: Speed,
+        meter: ThroughputMeter,
         *,
         threads: int,
         worker: str,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._services = services
         self._items = items
         self._models = models
         self._leases = leases
         self._watchdog = watchdog
-        self._speed = speed
+        self._meter = meter
         self._worker = worker
         self._gate = Gate()
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="item")
-        self._overtaking_pool = ThreadPoolExecutor(_OVERTAKING_IMAGES, thread_name_prefix="urgent")
-        self._overtaking = Overtaking(
+        self._urgent_pool = ThreadPoolExecutor(_MAX_URGENT_IMAGES, thread_name_prefix="urgent")
+        self._priority_lane = PriorityLane(
             services.queue.listener(),
             least_urgent=leases.least_urgent_shard,
             more_urgent=services.dispatcher.more_urgent,
             run=self._run_beside,
         )
         self._stopping = Event()
-        self._lock = Lock()
-        self._images_finished = 0
-
-    @property
-    def images_finished(self) -> int:
-        """Images that ended, well or not, since the process started."""
-        return self._images_finished
+        patience = _PATIENCE_IN_LEASES * services.claims.lease_seconds
+        self._outlast_outages = Retrying(
+            retry=retry_if_exception_type(DatabaseUnavailable),
+            wait=wait_exponential(multiplier=_FIRST_PAUSE_SECONDS, max=_MAX_PAUSE_SECONDS),
+            stop=stop_all(stop_when_event_set(self._stopping), stop_before_delay(patience)),
+            before_sleep=lambda _state: watchdog.progress(),
+            retry_error_callback=_drop,
+            sleep=sleep,
+        )
 
     def process_shard(self, shard_id: str) -> None:
-        """Work on a shard until it has nothing more to claim. Raises nothing that is known: the log has it."""
+        """Work on a shard until it has nothing more to claim. No known error leaves it: the log has them."""
         with log_ids(shard=shard_id):
             self._process_shard(shard_id)
 
@@ -112,9 +136,9 @@ class Pipeline:
         self._stopping.set()
 
     def close(self) -> None:
-        """End the threads, once no shard is in work but what overtook others."""
-        self._overtaking.close()
-        self._overtaking_pool.shutdown()
+        """End the threads, once no shard is in work but what the priority lane has."""
+        self._priority_lane.close()
+        self._urgent_pool.shutdown()
         self._pool.shutdown()
         self._items.close()
 
@@ -124,7 +148,7 @@ class Pipeline:
         return None if urgent is None else self._run_next(urgent)
 
     def _run_beside(self, shard_id: str) -> bool:
-        """Run a claim of this shard beside those in hand; whether there was one."""
+        """Run a claim of this shard beside those in work; return whether there was one."""
         if self._stopping.is_set():
             return False
         claim = self._run_ordinary(shard_id)
@@ -133,7 +157,7 @@ class Pipeline:
         return claim is not None
 
     def _run_next(self, shard_id: str) -> Claim | None:
-        return self._run_ordinary(shard_id) or self._run_suspect(shard_id)
+        return self._run_ordinary(shard_id) or self._run_quarantined(shard_id)
 
     def _run_ordinary(self, shard_id: str) -> Claim | None:
         with self._gate.shared():
@@ -142,15 +166,15 @@ class Pipeline:
                 self._run(claim)
             return claim
 
-    def _run_suspect(self, shard_id: str) -> Claim | None:
+    def _run_quarantined(self, shard_id: str) -> Claim | None:
         """Run one item that was in work when a worker crashed, with nothing beside it that it could take down."""
-        if not self._services.claims.has_suspects(shard_id):
+        if not self._services.claims.has_quarantined(shard_id):
             return None
         with self._gate.alone():
-            claim = self._services.claims.claim(shard_id, worker=self._worker, suspects=True)
+            claim = self._services.claims.claim(shard_id, worker=self._worker, quarantined=True)
             if claim is not None:
                 with log_ids(job=claim.job_id, shard=shard_id, item=claim.items[0].id):
-                    log.info("a suspect runs alone", extra={"action": "suspect_runs"})
+                    log.info("a quarantined image runs alone", extra={"action": "quarantined_runs"})
                 self._run(claim)
             return claim
 
@@ -161,18 +185,14 @@ class Pipeline:
 
     def _run_claim(self, claim: Claim) -> None:
         started = time.monotonic()
-        with self._speed.working(), self._watchdog.watching(), self._leases.hold(claim) as held:
-            hungry: set[str] = set()
-            outcomes, away = self._process(held, hungry)
+        with self._meter.working(), self._watchdog.watching(), self._leases.hold(claim) as held:
+            processed = self._process(held)
             # One transaction for the claim. Without outcomes too: the job may have been cancelled.
             with metrics.COMMIT.time():
-                ended = self._persist(lambda: self._services.claims.complete(claim, outcomes)) or {}
-            if away:
-                released = self._persist(lambda: self._services.claims.release(claim, hungry=hungry)) or 0
-                metrics.RELEASES.labels(type(away).__name__).inc(released)
-                log.warning("%d items released: %s", released, away, extra={"action": "claim_released"})
-        self._count(len(ended))
-        metrics.count_ended(outcomes, ended)
+                ended = self._persist(lambda: self._services.claims.complete(claim, processed.outcomes)) or {}
+            self._release_rest(claim, processed)
+        self._leases.count_finished(len(ended))
+        metrics.count_ended(processed.outcomes, ended)
         self._delete_cancelled(claim, ended)
         seconds = time.monotonic() - started
         log.info(
@@ -181,58 +201,52 @@ class Pipeline:
             extra={"action": "claim_ended"},
         )  # fmt: skip
 
-    def _process(self, held: HeldClaim, hungry: set[str]) -> tuple[list[Outcome], DelineateError | None]:
-        """Process all items of a claim; return the outcomes, and what was away so that some have none.
-
-        The ids of items that did not fit in memory are added to `hungry`.
-        """
+    def _process(self, held: HeldClaim) -> Processed:
+        """Process all items of a claim."""
         claim = held.claim
         try:
             with self._models.using(claim.model) as model:
-                return self._process_with(model, held, hungry)
+                return self._process_with(model, held)
         except ItemError as error:
             log.error("all of a claim fails: %s", error, extra={"action": "model_unavailable"})  # noqa: TRY400
-            return [Failure(item.id, error.code, str(error), seconds=0.0) for item in claim.items], None
+            return Processed([Failure(item.id, error.code, str(error), seconds=0.0) for item in claim.items])
         except (Retryable, ConfigurationError) as error:
-            return [], error
+            return Processed([], unavailable=error)
 
-    def _process_with(
-        self, model: ReadyModel, held: HeldClaim, hungry: set[str]
-    ) -> tuple[list[Outcome], DelineateError | None]:
+    def _process_with(self, model: ServedModel, held: HeldClaim) -> Processed:
         outcomes: list[Outcome] = []
-        away: DelineateError | None = None
-        pool = self._overtaking_pool if held.overtakes else self._pool
-        futures: dict[Future[Outcome], ClaimedItem] = {
-            pool.submit(self._items.process, item, held, model): item for item in held.claim.items
+        unavailable: DelineateError | None = None
+        oversized: set[str] = set()
+        pool = self._urgent_pool if held.is_urgent else self._pool
+        futures: dict[Future[Outcome], str] = {
+            pool.submit(self._items.process, item, held, model): item.id for item in held.claim.items
         }
         for future in as_completed(futures):
             self._watchdog.progress()
             try:
                 outcomes.append(future.result())
-                self._speed.image_ended()
+                self._meter.image_ended()
             except ClaimOver:
                 continue
             except (Retryable, ConfigurationError) as error:
                 if isinstance(error, ImageOutOfMemory):
-                    hungry.add(futures[future].id)
-                away = away or error
+                    oversized.add(futures[future])
+                unavailable = unavailable or error
                 held.end(str(error))
-        return outcomes, away
+        return Processed(outcomes, unavailable, frozenset(oversized))
+
+    def _release_rest(self, claim: Claim, processed: Processed) -> None:
+        """Release what has no outcome, where something was unavailable."""
+        unavailable, oversized = processed.unavailable, processed.oversized
+        if unavailable is None:
+            return
+        released = self._persist(lambda: self._services.claims.release(claim, oversized=oversized)) or 0
+        metrics.RELEASES.labels(type(unavailable).__name__).inc(released)
+        log.warning("%d items released: %s", released, unavailable, extra={"action": "claim_released"})
 
     def _persist(self, write: Callable[[], T]) -> T | None:
-        """Write to the database, waiting for it while it is away; None where the worker is to stop before that."""
-        give_up = time.monotonic() + _PATIENCE_IN_LEASES * self._services.claims.lease_seconds
-        pause = _FIRST_PAUSE_SECONDS
-        while True:
-            try:
-                return write()
-            except DatabaseUnavailable as error:
-                if self._stopping.is_set() and time.monotonic() + pause > give_up:
-                    log.error("work dropped: %s", error, extra={"action": "work_dropped"})  # noqa: TRY400
-                    return None
-            self._watchdog.progress()
-            time.sleep(pause)
-            pause = min(2 * pause, _MAX_PAUSE_SECONDS)
+        """Write to the database, waiting for it in an outage; None where the worker is to stop before that."""
+        return self._outlast_outages(write)
 
     def _delete_cancelled(self, claim: Claim, ended: dict[str, ItemStatus]) -> None:
         unwanted = [
@@ -241,6 +255,7 @@ class Pipeline:
         if unwanted:
             self._services.store.delete(unwanted)
 
-    def _count(self, images: int) -> None:
-        with self._lock:
-            self._images_finished += images
+
+def _drop(state: RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    log.error("work dropped: %s", error, extra={"action": "work_dropped"})

@@ -25,7 +25,7 @@ def _end_process() -> None:
 
 
 class Watchdog:
-    """Calls `on_stuck` once when work is in hand and nothing has progressed for `limit` seconds.
+    """Calls `on_stuck` once when claims are in work and nothing has progressed for `limit` seconds.
 
     Time is counted in looks of the watchdog's own thread, not on a clock: a machine that was asleep, or a process
     that was stopped, is not stuck.
@@ -35,7 +35,7 @@ class Watchdog:
         self._limit = limit
         self._on_stuck = on_stuck
         self._lock = threading.Lock()
-        self._in_hand = 0
+        self._in_work = 0
         self._looks_without_progress = 0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
@@ -56,15 +56,15 @@ class Watchdog:
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Work is in hand inside of this."""
+        """Watch while a claim is in work."""
         with self._lock:
-            self._in_hand += 1
+            self._in_work += 1
             self._looks_without_progress = 0
         try:
             yield
         finally:
             with self._lock:
-                self._in_hand -= 1
+                self._in_work -= 1
                 self._looks_without_progress = 0
 
     def progress(self) -> None:
@@ -75,7 +75,7 @@ class Watchdog:
     def _watch(self) -> None:
         while not self._stop.wait(self._limit / _LOOKS_WITHIN_LIMIT):
             with self._lock:
-                self._looks_without_progress = self._looks_without_progress + 1 if self._in_hand else 0
+                self._looks_without_progress = self._looks_without_progress + 1 if self._in_work else 0
                 stuck = self._looks_without_progress > _LOOKS_WITHIN_LIMIT
             if stuck:
                 # With what every thread is at, which tells where it hangs.

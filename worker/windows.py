@@ -81,9 +81,14 @@ class Windows:
     ) -> WindowedResult:
         """Segment one image at `scale` times its resolution; the result has its own.
 
-        `fetch` gets the file's bytes, which are let go of as soon as they are in a file; `submit` has the network
-        answer a tile; `check` is called between tiles, and raises once nobody wants the result any more. Raises what
-        these do, and what `shared.images.large.decode_to_file` does.
+        What the arguments raise is raised, and what `shared.images.large.decode_to_file` raises.
+
+        Args:
+            fetch: gets the file's bytes, which are let go of as soon as they are in a file.
+            scale: resamples the image for the network.
+            submit: has the network answer a tile.
+            threshold: foreground is probability >= threshold.
+            check: called between tiles; it raises once nobody wants the result any more.
         """
 
         def source(descriptor: int) -> int:

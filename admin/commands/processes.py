@@ -10,6 +10,8 @@ from functools import partial
 from types import FrameType
 from typing import NoReturn
 
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
+
 from shared.errors import Retryable
 from shared.health import Readiness
 from shared.logs import log_uncaught
@@ -40,9 +42,7 @@ def serve(services: Services) -> None:
     settings = services.settings
     app = create_app(settings, services)
     server = WebServer(app, settings)
-    _until_available(
-        lambda: ensure_first_account(settings, services.database), deadline=time.monotonic() + _SERVE_WAIT_SECONDS
-    )
+    _until_available(lambda: ensure_first_account(settings, services.database), seconds=_SERVE_WAIT_SECONDS)
     log.info("admin listens on %s:%d", settings.admin_host, server.port, extra={"action": "admin_started"})
     try:
         server.run()
@@ -85,7 +85,7 @@ def _monitored(services: Services, reconciler: Reconciler) -> Iterator[None]:
         server.close()
 
 
-def prepare(services: Services, *, wait: float, pause: Callable[[float], object] = time.sleep) -> None:
+def prepare(services: Services, *, wait: float, pause: Callable[[float], None] = time.sleep) -> None:
     """Bring the database's schema to this version and make the bucket or folder; waits `wait` seconds for either.
 
     `pause` is called with a number of seconds between two tries.
@@ -98,17 +98,20 @@ def prepare(services: Services, *, wait: float, pause: Callable[[float], object]
 
     deadline = time.monotonic() + wait
     for step in (partial(migrate, services.database), services.store.prepare):
-        _until_available(step, deadline=deadline, pause=pause)
+        _until_available(step, seconds=deadline - time.monotonic(), pause=pause)
 
 
-def _until_available(
-    step: Callable[[], None], *, deadline: float, pause: Callable[[float], object] = time.sleep
-) -> None:
-    while True:
-        try:
-            return step()
-        except Retryable as error:
-            if time.monotonic() >= deadline:
-                raise
-            log.info("waiting: %s", error, extra={"action": "services_awaited"})
-            pause(_RETRY_SECONDS)
+def _until_available(step: Callable[[], None], *, seconds: float, pause: Callable[[float], None] = time.sleep) -> None:
+    Retrying(
+        retry=retry_if_exception_type(Retryable),
+        wait=wait_fixed(_RETRY_SECONDS),
+        stop=stop_after_delay(seconds),
+        before_sleep=_say_that_it_waits,
+        sleep=pause,
+        reraise=True,
+    )(step)
+
+
+def _say_that_it_waits(state: RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    log.info("waiting: %s", error, extra={"action": "services_awaited"})

@@ -13,7 +13,7 @@ from shared.config import Settings
 from shared.errors import ConfigurationError
 
 # Each poll takes milliseconds; a download or an upload holds its thread for as long as it takes.
-_THREADS = 16
+THREADS = 16
 
 
 class WebServer:
@@ -34,7 +34,7 @@ class WebServer:
                 map=sockets,
                 host=settings.admin_host,
                 port=settings.admin_port,
-                threads=_THREADS,
+                threads=THREADS,
                 # A little more than the app takes, which answers a larger upload with a page of its own.
                 max_request_body_size=settings.max_upload_bytes + FORM_BYTES,
                 # Otherwise waitress removes the X-Forwarded headers, and the app cannot see what the proxy says.

@@ -24,7 +24,7 @@ from benchmarks.images import tiles
 from benchmarks.predictors import shipped
 from benchmarks.processes import answer_lines
 from shared.config import load_settings
-from worker.speed import BATCH_ON_CPU
+from worker.throughput import BATCH_ON_CPU
 
 BUCKET = "benchmark"
 TABLE = "CREATE TABLE IF NOT EXISTS ray_data (key text, begun_at double precision, finished_at double precision)"

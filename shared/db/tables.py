@@ -154,7 +154,9 @@ class ItemRow(_MeasurementColumns, Base):
 
     # the claim
     attempts: Mapped[int]
-    suspect: Mapped[bool]  # was running when a worker crashed: runs alone from now on
+    # Was running when a worker crashed, or did not fit in memory: runs alone from now on. The column has the name of
+    # before: renaming it would stop the workers that are still at work while `admin migrate` runs.
+    quarantined: Mapped[bool] = mapped_column("suspect", key="quarantined")
     token: Mapped[str | None] = mapped_column(UUID_TEXT)
     lease_until: Mapped[float | None]
     worker: Mapped[str | None] = mapped_column(Text)

@@ -16,6 +16,8 @@ from itertools import chain, islice
 from pathlib import PurePosixPath
 from typing import TypeVar
 
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
+
 from shared.db.tables import new_id
 from shared.errors import DelineateError, ItemError, Retryable, UsageError
 from shared.images.scale import checked_scale
@@ -31,7 +33,8 @@ T = TypeVar("T")
 # The first shards are small, so that the first results come soon.
 _FIRST_SHARD_ITEMS = 4
 _PAUSE_AFTER_OUTAGE_SECONDS = 10.0
-_SEAL_PAUSES_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0)
+# With pauses that double, a quarter of a minute in all.
+_SEAL_ATTEMPTS, _FIRST_SEAL_PAUSE_SECONDS = 6, 0.5
 
 
 @dataclass(frozen=True)
@@ -104,19 +107,25 @@ def submit_images(
     return job_id
 
 
-def seal(services: Services, job_id: str) -> None:
+def seal(services: Services, job_id: str, *, sleep: Callable[[float], None] = time.sleep) -> None:
     """Seal a job, trying again for a while where the database is away.
 
     Sealing is what ends a submission. If the answer alone were lost, whoever submits again as told would find nothing
     to go on with and get all of it a second time; sealing again changes nothing.
     """
-    for pause in _SEAL_PAUSES_SECONDS:
-        try:
-            return services.repository.seal(job_id)
-        except Retryable as error:
-            log.warning("not sealed yet: %s", error, extra={"job": job_id, "action": "seal_postponed"})
-            time.sleep(pause)
-    return services.repository.seal(job_id)
+
+    def say(state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        log.warning("not sealed yet: %s", error, extra={"job": job_id, "action": "seal_postponed"})
+
+    Retrying(
+        retry=retry_if_exception_type(Retryable),
+        wait=wait_exponential(multiplier=_FIRST_SEAL_PAUSE_SECONDS),
+        stop=stop_after_attempt(_SEAL_ATTEMPTS),
+        before_sleep=say,
+        sleep=sleep,
+        reraise=True,
+    )(services.repository.seal, job_id)
 
 
 class _Upload:

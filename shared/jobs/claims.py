@@ -67,13 +67,13 @@ class Claims:
         self.lease_seconds = lease_seconds
         self.max_attempts = max_attempts
 
-    def claim(self, shard_id: str, *, worker: str, suspects: bool = False) -> Claim | None:
+    def claim(self, shard_id: str, *, worker: str, quarantined: bool = False) -> Claim | None:
         """Take the pending items of a shard; None where there is nothing to take (now).
 
         Leases that ran out are left to the reconciler, which knows whether they could have been renewed at all.
 
-        Items that were running when a worker crashed are suspects: they are taken one at a time, and only with
-        `suspects=True`, which a worker asks for when it runs nothing else, so that a poison image fails alone.
+        Items that were running when a worker crashed are quarantined: they are taken one at a time, and only with
+        `quarantined=True`, which a worker asks for when it runs nothing else, so that a poison image fails alone.
         Attempts go up in this transaction, before any work.
         """
         token = str(uuid4())
@@ -83,7 +83,7 @@ class Claims:
                 return None
             taken: Sequence[Any] = ()
             if shard.not_before <= shard.now:
-                taken = self._take(connection, shard_id, shard.job_id, token, worker, suspects)
+                taken = self._take(connection, shard_id, shard.job_id, token, worker, quarantined)
             if taken:
                 # It cannot end or be put back to its start while this shard is locked.
                 if taken[0].job_state in JOB_STEPS[JobEvent.START].sources:
@@ -108,11 +108,11 @@ class Claims:
             items=tuple(items),
         )
 
-    def has_suspects(self, shard_id: str) -> bool:
-        """Whether pending items of the shard wait to be run alone."""
+    def has_quarantined(self, shard_id: str) -> bool:
+        """Return whether pending items of the shard wait to be run alone."""
         with self.database.read() as connection:
             query = select(ItemRow.id).where(
-                ItemRow.shard_id == shard_id, ItemRow.state == ItemStatus.PENDING, ItemRow.suspect.is_(True)
+                ItemRow.shard_id == shard_id, ItemRow.state == ItemStatus.PENDING, ItemRow.quarantined.is_(True)
             )
             return connection.execute(query.limit(1)).first() is not None
 
@@ -150,30 +150,32 @@ class Claims:
                 shards.recount(connection, claim.shard_id, progress=True)
         return ended
 
-    def release(self, claim: Claim, *, hungry: Collection[str] = ()) -> int:
-        """Give back what a claim still holds because the world is away; no attempt is used up.
+    def release(self, claim: Claim, *, oversized: Collection[str] = ()) -> int:
+        """Release what a claim still holds because something is unavailable; return how many items that were.
 
-        Items in `hungry` did not fit in memory: they are suspects from now on, so that they run alone, and their
-        attempt counts. One that had its last fails with `out_of_memory`: it would be given back for ever.
+        No attempt is used up. The shard rests for a time that doubles with each release in a row. Items of a cancelled
+        job end instead.
 
-        The shard rests for a time that doubles with each release in a row. Items of a cancelled job end instead.
-        Returns the number of items given back.
+        Args:
+            claim: what is held under its token is released.
+            oversized: ids of items that did not fit in memory. They are quarantined, so that they run alone, and their
+                attempt counts. One that had its last fails with `out_of_memory`: it would be released for ever.
         """
         with self.database.write() as connection:
             shard = shards.lock(connection, claim.shard_id)
             if shard is None:
                 return 0
-            given_back = too_large = 0
+            released = too_large = 0
             if steps.cancel_requested(connection, claim.job_id):
                 steps.cancel_held(connection, claim.token)
             else:
                 owned = ItemRow.token == claim.token
-                if hungry:
-                    too_large, given_back = self._set_apart(connection, owned & ItemRow.id.in_(hungry))
-                given_back += connection.execute(
+                if oversized:
+                    too_large, released = self._quarantine(connection, owned & ItemRow.id.in_(oversized))
+                released += connection.execute(
                     move(ItemEvent.RELEASE, owned, attempts=ItemRow.attempts - 1, worker=None, **NO_CLAIM)
                 ).rowcount
-            if given_back:
+            if released:
                 connection.execute(
                     update(ShardRow)
                     .where(ShardRow.id == claim.shard_id)
@@ -188,14 +190,14 @@ class Claims:
         if too_large:
             metrics.IMAGES.labels(ItemStatus.FAILED.value).inc(too_large)
             metrics.FAILURES.labels(ItemErrorCode.OUT_OF_MEMORY.value).inc(too_large)
-        return given_back
+        return released
 
-    def _set_apart(self, connection: Connection, hungry: ColumnElement[bool]) -> tuple[int, int]:
-        """End the items that did not fit in memory with their last attempt, make the others suspects; count both."""
+    def _quarantine(self, connection: Connection, oversized: ColumnElement[bool]) -> tuple[int, int]:
+        """End the items that did not fit in memory with their last attempt, quarantine the others; count both."""
         failed = connection.execute(
             move(
                 ItemEvent.FAIL,
-                hungry & (ItemRow.attempts >= self.max_attempts),
+                oversized & (ItemRow.attempts >= self.max_attempts),
                 error_code=ItemErrorCode.OUT_OF_MEMORY,
                 error=f"too little memory in {self.max_attempts} attempts: give the worker more, or lower BATCH_SIZE",
                 finished_at=db_now(),
@@ -203,7 +205,7 @@ class Claims:
             )
         ).rowcount
         return failed, connection.execute(
-            move(ItemEvent.RELEASE, hungry, suspect=True, worker=None, **NO_CLAIM)
+            move(ItemEvent.RELEASE, oversized, quarantined=True, worker=None, **NO_CLAIM)
         ).rowcount
 
     def expire(self) -> int:
@@ -247,13 +249,13 @@ class Claims:
         )
         # The attempts are asked again: a lease may have run out since the statement before.
         again = overdue & (ItemRow.attempts < self.max_attempts)
-        expired = connection.execute(move(ItemEvent.EXPIRE, again, suspect=True, worker=None, **NO_CLAIM))
+        expired = connection.execute(move(ItemEvent.EXPIRE, again, quarantined=True, worker=None, **NO_CLAIM))
         if steps.cancel_requested(connection, job_id):
             steps.cancel_pending(connection, shard_id)
         return _Overdue(retried=expired.rowcount, failed=exhausted.rowcount)
 
     def _take(
-        self, connection: Connection, shard_id: str, job_id: str, token: str, worker: str, suspects: bool
+        self, connection: Connection, shard_id: str, job_id: str, token: str, worker: str, quarantined: bool
     ) -> Sequence[Any]:
         values = {
             "shard": shard_id,
@@ -262,7 +264,7 @@ class Claims:
             "lease": self.lease_seconds,
             "by": worker,
         }
-        return connection.execute(_TAKE_SUSPECT if suspects else _TAKE, values).all()
+        return connection.execute(_TAKE_QUARANTINED if quarantined else _TAKE, values).all()
 
 
 def backoff_seconds(releases: int) -> float:
@@ -291,12 +293,14 @@ def _taking(free: Select[str]) -> ReturningUpdate[Any]:
     )  # fmt: skip
 
 
-def _free(*, suspects: bool) -> Select[str]:
+def _free(*, quarantined: bool) -> Select[str]:
     return select(ItemRow.id).where(
-        ItemRow.shard_id == bindparam("shard"), ItemRow.state == ItemStatus.PENDING, ItemRow.suspect.is_(suspects)
+        ItemRow.shard_id == bindparam("shard"),
+        ItemRow.state == ItemStatus.PENDING,
+        ItemRow.quarantined.is_(quarantined),
     )
 
 
-_TAKE = _taking(_free(suspects=False))
+_TAKE = _taking(_free(quarantined=False))
 # Those with the fewest attempts first: the poison one, which keeps its attempts, comes last.
-_TAKE_SUSPECT = _taking(_free(suspects=True).order_by(ItemRow.attempts, ItemRow.number).limit(1))
+_TAKE_QUARANTINED = _taking(_free(quarantined=True).order_by(ItemRow.attempts, ItemRow.number).limit(1))

@@ -33,7 +33,7 @@ _OPEN_STATES = JOB_STEPS[JobEvent.CANCEL].sources
 
 # What a retry wipes: the claim, the failure and the clock of the first try.
 _FRESH = {
-    "attempts": 0, "suspect": False, "worker": None, "error_code": None, "error": None, "finished_at": None,
+    "attempts": 0, "quarantined": False, "worker": None, "error_code": None, "error": None, "finished_at": None,
     "seconds": None,
 }  # fmt: skip
 
@@ -130,7 +130,7 @@ class Repository(JobReader):
                             "shard_id": shard_id,
                             "number": first + offset,
                             "attempts": 0,
-                            "suspect": False,
+                            "quarantined": False,
                             "state": ItemStatus.FAILED if item.error_code else ItemStatus.PENDING,
                         }
                         for offset, item in enumerate(items)

@@ -18,7 +18,11 @@ AnyNetwork = TypeVar("AnyNetwork", bound=nn.Module)
 
 
 def build(name: str, arguments: Mapping[str, Any]) -> Network:
-    """A freshly initialised network. Raises `CheckpointError` for a name or arguments that no network here has."""
+    """Return a freshly initialised network.
+
+    Raises:
+        CheckpointError: no network here has this name or these arguments.
+    """
     if name not in ARCHITECTURES:
         raise CheckpointError(f"there is no architecture {name!r}: this version knows {', '.join(ARCHITECTURES)}")
     try:
@@ -28,7 +32,7 @@ def build(name: str, arguments: Mapping[str, Any]) -> Network:
 
 
 def in_channels_last(net: AnyNetwork) -> AnyNetwork:
-    """The network with its weights in NHWC order, in place: the layout that convolutions run fastest in."""
+    """Bring a network's weights to NHWC order, in place, and return it: convolutions run fastest in that layout."""
     for parameter in net.parameters():
         if parameter.ndim == 4:
             parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
@@ -36,5 +40,5 @@ def in_channels_last(net: AnyNetwork) -> AnyNetwork:
 
 
 def count_parameters(net: nn.Module) -> int:
-    """Trainable numbers in the network."""
+    """Return how many trainable numbers the network has."""
     return sum(parameter.numel() for parameter in net.parameters() if parameter.requires_grad)

@@ -9,7 +9,6 @@ channels without losing any, the network works at 1/stem of the resolution, and 
 from itertools import pairwise
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from shared.net.blocks import CBAM, AttentionGate, BlurPool, DoubleConv
@@ -27,7 +26,7 @@ class EncoderLevel(nn.Module):
         self.down = BlurPool(out_channels)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, in, H, W) → the skip (B, out, H, W) and what goes down (B, out, H/2, W/2)."""
+        """Return the skip (B, out, H, W) and what goes down (B, out, H/2, W/2) of x (B, in, H, W)."""
         skip: Tensor = self.attention(self.conv(x))
         return skip, self.down(skip)
 
@@ -51,10 +50,19 @@ class DecoderLevel(nn.Module):
 class AttentionUNet(Network):
     """An image of `in_channels` → logits; see `Network`.
 
-    `base` channels at the top level double at each of the `levels` − 1 levels under it, up to `widest`. `stem` is
-    the pixel-unshuffle factor: 1 (none), 2 or 4; with `likelihood` it also folds the pixels' log-likelihood ratios, for
-    which the image has one channel. Encoder levels above `attention_from` (0: the top one) have no CBAM:
-    at a compact network's full resolution it takes more time than the convolutions.
+    Args:
+        in_channels: of the image.
+        base: channels at the top level, which double at each level under it.
+        levels: resolutions, 2 at least.
+        widest: most channels of a level; None for no bound.
+        stem: the pixel-unshuffle factor: 1 (none), 2 or 4.
+        likelihood: whether the stem also folds the pixels' log-likelihood ratios, for which the image has one channel.
+        attention_from: the first encoder level with CBAM, 0 being the top one: at a compact network's full resolution
+            it takes more time than the convolutions.
+        dropout: share of the channels that are dropped in training, 0 to 1.
+
+    Raises:
+        ValueError: an argument out of range, or likelihood ratios of several channels.
     """
 
     def __init__(
@@ -77,8 +85,8 @@ class AttentionUNet(Network):
         self.fold = stem
         self.multiple = stem * 2 ** (levels - 1)
         widths = [min(base * 2**level, widest or base * 2**level) for level in range(levels)]
-        self.pixels = LikelihoodStem(stem) if likelihood else nn.PixelUnshuffle(stem)
-        self.stem_channels = self.pixels.channels if isinstance(self.pixels, LikelihoodStem) else in_channels * stem**2
+        self.stem = LikelihoodStem(stem) if likelihood else nn.PixelUnshuffle(stem)
+        self.stem_channels = self.stem.channels if isinstance(self.stem, LikelihoodStem) else in_channels * stem**2
         inputs = [self.stem_channels, *widths]
         self.encoder = nn.ModuleList(
             EncoderLevel(i, o, dropout, attends=level >= attention_from)
@@ -88,8 +96,8 @@ class AttentionUNet(Network):
         self.decoder = nn.ModuleList(DecoderLevel(i, o, dropout) for i, o in pairwise(reversed(widths)))
         self.head = nn.Conv2d(base, stem**2, kernel_size=1)
 
-    def of_folded(self, x: Tensor) -> Tensor:
-        """See `Network`."""
+    def forward_features(self, x: Tensor) -> Tensor:
+        """Return the last features, see `Network`."""
         skips = []
         for level in self.encoder:
             skip, x = level(x)
@@ -97,4 +105,4 @@ class AttentionUNet(Network):
         x = self.bottleneck(x)
         for level, skip in zip(self.decoder, reversed(skips), strict=True):
             x = level(x, skip)
-        return F.pixel_shuffle(self.head(x), self.fold)
+        return x

@@ -9,7 +9,7 @@ from shared.net.tiling import TilePlan, weights
 
 
 class BandStitcher:
-    """As `shared.net.tiling.Stitcher`, with tiles in the plan's order, and with the memory of one row of them."""
+    """A `shared.net.tiling.Stitcher` for tiles in the plan's order, with the memory of one row of them."""
 
     def __init__(self, plan: TilePlan) -> None:
         self.plan = plan
@@ -22,7 +22,7 @@ class BandStitcher:
     def add(self, tile: NDArray[Any]) -> NDArray[np.float32] | None:
         """Add the result of the next tile; return the rows of the image that this finished, if any.
 
-        They are the caller's until the next call.
+        The rows are the caller's until the next call.
         """
         row, column = divmod(self._next, len(self.plan.column_starts))
         if column == 0:

@@ -34,7 +34,7 @@ class CBAM(nn.Module):
         self.spatial = nn.Conv2d(2, 1, 7, padding=3, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Same shape out as in."""
+        """Return the attended features, same shape."""
         mean, peak = x.mean((2, 3), keepdim=True), x.amax((2, 3), keepdim=True)
         x = x * torch.sigmoid(self.channel(mean) + self.channel(peak))
         summary = torch.cat([x.mean(1, keepdim=True), x.amax(1, keepdim=True)], dim=1)
@@ -56,7 +56,7 @@ class BlurPool(nn.Module):
         self.register_buffer("kernel", kernel, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) → (B, C, H/2, W/2)."""
+        """Return (B, C, H/2, W/2) of (B, C, H, W)."""
         return F.conv2d(x, self.kernel, stride=2, padding=1, groups=self.kernel.shape[0])
 
 
@@ -74,5 +74,5 @@ class AttentionGate(nn.Module):
         self.psi = nn.Sequential(nn.Conv2d(hidden, 1, 1, bias=False), nn.BatchNorm2d(1))
 
     def forward(self, skip: Tensor, gate: Tensor) -> Tensor:
-        """The skip's features, each position scaled by a weight in (0, 1)."""
+        """Return the skip's features, each position scaled by a weight in (0, 1)."""
         return skip * torch.sigmoid(self.psi(F.relu(self.of_skip(skip) + self.of_gate(gate))))

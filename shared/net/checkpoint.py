@@ -31,7 +31,7 @@ METADATA_NAME = "model.json"
 
 @dataclass(frozen=True)
 class Metadata:
-    """What model.json holds."""
+    """The description of a checkpoint: all of model.json."""
 
     architecture: str  # a name of `shared.net.architectures.ARCHITECTURES`
     arguments: dict[str, Any]  # the architecture's keyword arguments
@@ -47,7 +47,11 @@ class Metadata:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Inverse of `asdict`. Raises `TypeError` for a missing or unknown key."""
+        """Invert `asdict`.
+
+        Raises:
+            TypeError: a key is missing or unknown.
+        """
         return cls(**data)
 
 
@@ -66,7 +70,7 @@ def save_checkpoint(folder: Path, net: nn.Module, metadata: Metadata, *, half: b
 
     A reader that comes between the two files finds that their hashes differ, and refuses them.
     `half` stores the convolutions' weights as float16; normalisation statistics stay float32, whose range they
-    need. Returns the metadata as written, with the hash, the number of parameters and the versions filled in.
+    need. Return the metadata as written, with the hash, the number of parameters and the versions filled in.
     """
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {name: _stored(tensor, half) for name, tensor in net.state_dict().items()}
@@ -92,8 +96,11 @@ def write_metadata(folder: Path, metadata: Metadata) -> None:
 def load_checkpoint(path: str | os.PathLike[str], device: str | torch.device = "cpu") -> LoadedModel:
     """Load a checkpoint folder, or a .safetensors file that has its model.json beside it.
 
-    Raises `CheckpointError`, one line with the reason and the remedy, for anything that is not a whole, unchanged
-    checkpoint of a known format and architecture. One of an older format is brought to the present one.
+    One of an older format is brought to the present one.
+
+    Raises:
+        CheckpointError: it is not a whole, unchanged checkpoint of a known format and architecture; one line with the
+            reason and the remedy.
     """
     weights = locate_weights(Path(path))
     check_weights_file(weights)
@@ -117,7 +124,11 @@ def load_checkpoint(path: str | os.PathLike[str], device: str | torch.device = "
 
 
 def locate_weights(path: Path) -> Path:
-    """The .safetensors file that `path` names: itself, or the one in that folder. Raises `CheckpointError`."""
+    """Return the .safetensors file that `path` names: itself, or the one in that folder.
+
+    Raises:
+        CheckpointError: there is none.
+    """
     weights = path / WEIGHTS_NAME if path.is_dir() else path
     if not weights.is_file():
         raise CheckpointError(f"there are no weights at {weights}: give a checkpoint folder or a .safetensors file")
@@ -127,7 +138,8 @@ def locate_weights(path: Path) -> Path:
 def read_metadata(path: Path) -> Metadata:
     """Read model.json, of any version that there was.
 
-    Raises `CheckpointError` if it is missing, damaged, or of another format or preprocessing.
+    Raises:
+        CheckpointError: it is missing, damaged, or of another format or preprocessing.
     """
     return _metadata(path, _read_description(path))
 
@@ -164,7 +176,7 @@ def _metadata(path: Path, description: Mapping[str, Any]) -> Metadata:
 
 
 def library_versions() -> dict[str, str]:
-    """Versions of the code and of the libraries that a result depends on."""
+    """Return the versions of the code and of the libraries that a result depends on."""
     found = {"python": platform.python_version()}
     for name in ("delineate", "numpy", "safetensors", "torch"):
         try:

@@ -10,9 +10,10 @@ PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float
 
 
 def resolve_device(name: str) -> torch.device:
-    """The device that `name` means: "auto" (a GPU where there is one), "cpu", "cuda" or "cuda:N".
+    """Return the device that `name` means: "auto" (a GPU where there is one), "cpu", "cuda" or "cuda:N".
 
-    Raises `ConfigurationError` for a GPU that is not there, so that no one waits for a CPU by mistake.
+    Raises:
+        ConfigurationError: there is no such GPU, so that no one waits for a CPU by mistake, or no such name.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -35,10 +36,12 @@ def resolve_device(name: str) -> torch.device:
 
 
 def resolve_precision(name: str, device: torch.device) -> torch.dtype:
-    """The arithmetic of the convolutions: "fp32", "bf16", "fp16", or "auto" for the fastest that is accurate.
+    """Return the arithmetic of the convolutions: "fp32", "bf16", "fp16", or "auto" for the fastest that is accurate.
 
-    Automatic is bfloat16 where the hardware has it, else float16 on a GPU and float32 on a CPU. Raises
-    `ConfigurationError` for an unknown name or float16 on a CPU.
+    Automatic is bfloat16 where the hardware has it, else float16 on a GPU and float32 on a CPU.
+
+    Raises:
+        ConfigurationError: there is no such name, or it is float16 on a CPU.
     """
     if name == "auto":
         if device.type == "cuda":
@@ -52,7 +55,7 @@ def resolve_precision(name: str, device: torch.device) -> torch.dtype:
 
 
 def usable_cores() -> int:
-    """CPU cores that this process may run on."""
+    """Return how many CPU cores this process may run on."""
     return len(os.sched_getaffinity(0))
 
 

@@ -27,7 +27,7 @@ class InFloat32(nn.Module):
         self.dtype = dtype
 
     def forward(self, x: Tensor) -> Tensor:
-        """Shapes as the layer's."""
+        """Return what the layer makes of it."""
         with torch.autocast(x.device.type, enabled=False):
             result: Tensor = self.layer(x.float())
         return result.to(self.dtype)
@@ -41,12 +41,12 @@ class ByImage(nn.Module):
         self.layer = layer
 
     def forward(self, images: Tensor) -> Tensor:
-        """Shapes as the layer's."""
+        """Return what the layer makes of it."""
         return torch.cat([self.layer(image) for image in torch.split(images, 1)])
 
 
 def for_inference(net: AnyNetwork, dtype: torch.dtype = torch.float32) -> AnyNetwork:
-    """A copy of the network, to be run in eval mode, and under autocast to `dtype` where that is not float32.
+    """Return a copy of a network, to be run in eval mode, and under autocast to `dtype` where that is not float32.
 
     Batch normalisation is folded into the convolutions. In reduced precision the convolutions' weights are cast here,
     once, instead of by autocast in every pass. The first convolution stays in float32: rounding the image itself
@@ -67,7 +67,7 @@ def for_inference(net: AnyNetwork, dtype: torch.dtype = torch.float32) -> AnyNet
 
 
 def as_graph(net: nn.Module, dtype: torch.dtype, channels: int) -> nn.Module:
-    """The network, which takes (B, channels, H, W), as one graph that runs without Python.
+    """Return a network, which takes (B, channels, H, W), as one graph that runs without Python.
 
     Its threads ask for Python's lock once a pass instead of once an operation, so that those that decode, encode and
     store do not keep the network waiting, nor it them. The casts of autocast to `dtype` are part of it: run it outside.
@@ -83,7 +83,7 @@ def as_graph(net: nn.Module, dtype: torch.dtype, channels: int) -> nn.Module:
 
 
 def fold_batch_norm(net: AnyNetwork) -> AnyNetwork:
-    """The network with each batch normalisation folded into the convolution right before it, in place, in eval mode.
+    """Fold each batch normalisation into the convolution right before it, in place, in eval mode; return the network.
 
     Only the neighbours in an `nn.Sequential` are known to follow each other; a layer used in several places stays.
     """

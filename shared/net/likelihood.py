@@ -33,7 +33,7 @@ class DotLikelihood(nn.Module):
         self.requires_grad_(False)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Images (B, …) → the ratios in units of their root mean square, same shape, and log of that, (B, 1)."""
+        """Return the ratios of images (B, …) in units of their root mean square, same shape, and its log, (B, 1)."""
         with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
             images = images.float()
             levels = quantise(images)
@@ -46,30 +46,30 @@ class DotLikelihood(nn.Module):
         return looked_up.view(images.shape), scale.log()
 
     def ratios(self, histograms: Tensor) -> Tensor:
-        """(B, LEVELS) shares of the pixels → the log-likelihood ratio of each level, (B, LEVELS)."""
+        """Return the log-likelihood ratio of each level, (B, LEVELS), from its share of the pixels, likewise."""
         shapes = torch.cat([(histograms * LEVELS).clamp(max=8), torch.log(histograms + 1e-5) / 4 + 1.5], 1)
         ratios: Tensor = self.table(shapes).clamp(-_MAX_RATIO, _MAX_RATIO)
         return ratios
 
 
 class LikelihoodStem(nn.Module):
-    """Folds `stem`×`stem` pixels into channels: their ratios, their values, and the logarithm of the ratios' scale."""
+    """Folds `fold`×`fold` pixels into channels: their ratios, their values, and the logarithm of the ratios' scale."""
 
-    def __init__(self, stem: int) -> None:
+    def __init__(self, fold: int) -> None:
         super().__init__()
-        self.stem = stem
-        self.channels = 2 * stem**2 + 1
+        self.fold = fold
+        self.channels = 2 * fold**2 + 1
         self.likelihood = DotLikelihood()
 
     def forward(self, images: Tensor) -> Tensor:
-        """Standardised (B, 1, H, W) → (B, channels, H/stem, W/stem)."""
-        values = F.pixel_unshuffle(images, self.stem)
+        """Return (B, channels, H/fold, W/fold) of standardised images (B, 1, H, W)."""
+        values = F.pixel_unshuffle(images, self.fold)
         ratios, scale = self.likelihood(values)
         return torch.cat([ratios, values, scale[:, :, None, None].expand(-1, -1, *values.shape[2:])], 1)
 
 
 def quantise(images: Tensor) -> Tensor:
-    """(B, …) → int32 (B, pixels): 0 for an image's lowest value to LEVELS − 1 for its highest, and _PADDING."""
+    """Return int32 (B, pixels) of images (B, …): 0 for the lowest value to LEVELS − 1 for the highest, and _PADDING."""
     values = images.flatten(1)
     low = values.amin(1, keepdim=True)
     span = (values.amax(1, keepdim=True) - low).clamp(min=1e-6, max=_RANGE)

@@ -4,10 +4,12 @@
 |---|---|
 | 0 | the Attention U-Net's gates are a list of their own, `attention_gates.N.*`, N counting from the deepest level; model.json holds neither `parameters` nor `versions` |
 | 1 | a gate belongs to its decoder level: `decoder.N.gate.*` |
+| 2 | the stem is called so: `stem.*`, not `pixels.*` |
 
 A change of a layer's name, or of a key of model.json, is a new version with a step here.
 """  # noqa: E501 - a table
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,14 +17,18 @@ from torch import Tensor
 
 from shared.errors import CheckpointError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 Description = dict[str, Any]
 Tensors = dict[str, Tensor]
 
 
 def migrate_description(description: Mapping[str, Any]) -> Description:
-    """model.json in the present format. Raises `CheckpointError` for a version that this code does not know."""
+    """Return model.json in the present format.
+
+    Raises:
+        CheckpointError: this code does not know its version.
+    """
     data = dict(description)
     for version in range(_known(data.get("format_version")), FORMAT_VERSION):
         data = _DESCRIPTION_STEPS[version](data)
@@ -31,9 +37,10 @@ def migrate_description(description: Mapping[str, Any]) -> Description:
 
 
 def migrate_tensors(tensors: Mapping[str, Tensor], description: Mapping[str, Any]) -> Tensors:
-    """The weights under their present names; `description` is model.json as it was written.
+    """Return the weights under their present names; `description` is model.json as it was written.
 
-    Raises `CheckpointError` for an unknown version, or weights that do not follow the version they are said to have.
+    Raises:
+        CheckpointError: the version is unknown, or the weights do not follow the version they are said to have.
     """
     found = dict(tensors)
     for version in range(_known(description.get("format_version")), FORMAT_VERSION):
@@ -69,6 +76,14 @@ def _with_gate_in_its_level(name: str) -> str:
     return f"decoder.{level}.gate.{rest}"
 
 
+def _description_1_to_2(data: Description) -> Description:
+    return data
+
+
+def _tensors_1_to_2(tensors: Tensors, _description: Mapping[str, Any]) -> Tensors:
+    return {re.sub(r"^pixels\.", "stem.", name): tensor for name, tensor in tensors.items()}
+
+
 _OLD_GATES = "attention_gates."
-_DESCRIPTION_STEPS: dict[int, Callable[[Description], Description]] = {0: _description_0_to_1}
-_TENSOR_STEPS: dict[int, Callable[[Tensors, Mapping[str, Any]], Tensors]] = {0: _tensors_0_to_1}
+_DESCRIPTION_STEPS: dict[int, Callable[[Description], Description]] = {0: _description_0_to_1, 1: _description_1_to_2}
+_TENSOR_STEPS: dict[int, Callable[[Tensors, Mapping[str, Any]], Tensors]] = {0: _tensors_0_to_1, 1: _tensors_1_to_2}

@@ -4,16 +4,13 @@ import os
 from typing import Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from shared.images.normalise import standardise
+from shared.net.backends.contract import Backend, DeviceMemory
+from shared.net.backends.registry import DEFAULT_BACKEND, open_backend
 from shared.net.checkpoint import LoadedModel, Metadata, load_checkpoint
-from shared.net.device import resolve_device, resolve_precision
 from shared.net.tiling import TILE_SIZE, Stitcher, cut, plan_tiles
-from shared.net.torch_backend import PROBABILITY_LEVELS, TorchBackend
-
-__all__ = ["PROBABILITY_LEVELS", "Predictor"]
 
 _IMAGE_BATCH = 8  # tiles at a time in `predict_image`
 
@@ -21,44 +18,55 @@ _IMAGE_BATCH = 8  # tiles at a time in `predict_image`
 class Predictor:
     """A network on its device, ready to segment. Threads may call it at once."""
 
-    def __init__(self, model: LoadedModel, device: torch.device, dtype: torch.dtype) -> None:
+    def __init__(self, model: LoadedModel, backend: Backend) -> None:
         self._metadata = model.metadata
         self._sha256 = model.sha256
         self._threshold = model.threshold
-        self._device = device
-        self._dtype = dtype
-        self._backend = TorchBackend(model.net, device, dtype)
+        self._backend = backend
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], device: str = "auto", precision: str = "auto") -> Self:
-        """Load the checkpoint at `path` onto "auto", "cpu", "cuda" or "cuda:N".
+    def load(
+        cls,
+        path: str | os.PathLike[str],
+        device: str = "auto",
+        precision: str = "auto",
+        *,
+        backend: str = DEFAULT_BACKEND,
+    ) -> Self:
+        """Load the checkpoint at `path` onto a device.
 
-        Raises `CheckpointError` for unusable weights, `ConfigurationError` for a GPU that is not there or a
-        precision that does not exist.
+        Args:
+            path: a checkpoint folder, or a .safetensors file that has its model.json beside it.
+            device: "auto", "cpu", "cuda" or "cuda:N", or what else the backend knows.
+            precision: "auto", "fp32", "bf16" or "fp16", likewise.
+            backend: a name of `shared.net.backends.registry.BACKENDS`.
+
+        Raises:
+            CheckpointError: the weights are unusable.
+            ConfigurationError: there is no such backend, GPU or precision.
+            DeviceOutOfMemory: the model does not fit beside what the device holds.
         """
-        where = resolve_device(device)
-        return cls(load_checkpoint(path, where), where, resolve_precision(precision, where))
+        model = load_checkpoint(path)
+        return cls(model, open_backend(backend, model, device=device, precision=precision))
 
     @property
     def device_name(self) -> str:
         """The device in words: "cpu", or "cuda:0 (NVIDIA H100)"."""
-        if self._device.type == "cpu":
-            return "cpu"
-        return f"{self._device} ({torch.cuda.get_device_name(self._device)})"
+        return self._backend.device_name
 
     @property
     def precision(self) -> str:
         """The convolutions' arithmetic: "float32", "bfloat16" or "float16"."""
-        return str(self._dtype).removeprefix("torch.")
+        return self._backend.precision
 
     @property
     def sha256(self) -> str:
-        """Names the weights: the SHA-256 (hex) of model.safetensors."""
+        """The SHA-256 (hex) of model.safetensors, which names the weights."""
         return self._sha256
 
     @property
     def threshold(self) -> float:
-        """Foreground is probability >= threshold."""
+        """The probability from which on a pixel is foreground."""
         return self._threshold
 
     @property
@@ -66,23 +74,41 @@ class Predictor:
         """All of model.json: architecture, preprocessing version, training, metrics, versions."""
         return self._metadata
 
+    def device_memory(self) -> DeviceMemory | None:
+        """Return how full the device's own memory is; None where it has none, as a CPU."""
+        return self._backend.memory()
+
+    def use_one_core_a_call(self) -> None:
+        """Take no more than one core of a CPU for a call, in the whole process: its callers fill the others."""
+        self._backend.use_one_core_a_call()
+
     def warm_up(self, batch_size: int) -> None:
         """Run one empty batch, so that the first real one does not pay for lazy initialisation."""
         self.predict_tiles(np.zeros((batch_size, TILE_SIZE, TILE_SIZE), dtype=np.float32))
 
     def predict_tiles(self, tiles: NDArray[np.float32]) -> NDArray[np.uint8]:
-        """Quantised foreground probabilities, uint8 (N, H, W): round(p · 255).
+        """Return quantised foreground probabilities, uint8 (N, H, W): round(p · 255).
 
-        `tiles` is float32 (N, H, W), standardised with the statistics of the whole image that each was cut from.
-        The quantising happens on the device: a quarter of the bytes come back. Raises `DeviceOutOfMemory`.
+        The quantising happens on the device: a quarter of the bytes come back.
+
+        Args:
+            tiles: float32 (N, H, W), standardised with the statistics of the whole image that each was cut from.
+
+        Raises:
+            DeviceOutOfMemory: a smaller batch may fit.
         """
         return self._backend.levels(tiles)
 
     def predict_image(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Foreground probability, float32 (H, W) in [0, 1], of a finite float32 image (H, W) in any units.
+        """Return the foreground probability of each pixel, float32 (H, W) in [0, 1].
 
-        Standardises the whole image, cuts it into tiles and blends their probabilities, unquantised. Raises
-        `DeviceOutOfMemory`.
+        The whole image is standardised, cut into tiles, and their probabilities are blended, unquantised.
+
+        Args:
+            image: finite float32 (H, W), in any units.
+
+        Raises:
+            DeviceOutOfMemory: the device has too little memory for some tiles.
         """
         plan = plan_tiles(*image.shape)
         tiles = cut(standardise(image), plan)

@@ -42,19 +42,20 @@ class TilePlan:
         return len(self.row_starts) * len(self.column_starts)
 
     def start(self, index: int) -> tuple[int, int]:
-        """Row and column of the tile's first pixel in the padded image."""
+        """Return row and column of the tile's first pixel in the padded image."""
         row, column = divmod(index, len(self.column_starts))
         return self.row_starts[row], self.column_starts[column]
 
 
 def plan_tiles(height: int, width: int, sides: tuple[int, ...] = TILE_SIDES, overlap: int = TILE_OVERLAP) -> TilePlan:
-    """The fewest tiles that cover the image and overlap by at least `overlap` pixels.
+    """Plan the fewest tiles that cover the image and overlap by at least `overlap` pixels.
 
     Along each axis a tile's side is the first of `sides` (rising) that covers the image, or the last. All tiles but the
     last of an axis start at multiples of that side less the overlap, and with both multiples of 64 on the network's
     own grid.
 
-    Raises `ValueError` for an image without pixels or an overlap that leaves no step from tile to tile.
+    Raises:
+        ValueError: the image has no pixels, or the overlap leaves no step from tile to tile.
     """
     if height < 1 or width < 1:
         raise ValueError(f"an image of {height}×{width} has no pixels")
@@ -74,12 +75,16 @@ def plan_tiles(height: int, width: int, sides: tuple[int, ...] = TILE_SIDES, ove
 
 
 def cut(image: NDArray[Any], plan: TilePlan) -> NDArray[Any]:
-    """The tiles of an image (height, width): (len(plan), *plan.tile), in the plan's order."""
+    """Return the tiles of an image (height, width): (len(plan), *plan.tile), in the plan's order."""
     return np.stack(list(iterate_tiles(image, plan)))
 
 
 def iterate_tiles(image: NDArray[Any], plan: TilePlan) -> Iterator[NDArray[Any]]:
-    """Yield the tiles of an image (height, width) one by one, in the plan's order, without copying them."""
+    """Yield the tiles of an image (height, width) one by one, in the plan's order, without copying them.
+
+    Raises:
+        ValueError: the image has another shape than the plan.
+    """
     if image.shape != (plan.height, plan.width):
         raise ValueError(f"the plan is for {plan.height}×{plan.width}, the image has shape {image.shape}")
     padded = image
@@ -113,7 +118,7 @@ class Stitcher:
         self._canvas[row : row + self.plan.tile[0], column : column + self.plan.tile[1]] += weight * tile
 
     def result(self) -> NDArray[Any]:
-        """The blended image, (height, width), once every tile was added: float32, or the type of the only tile."""
+        """Return the blended image (height, width) once all tiles were added: float32, or the only tile's type."""
         top, left = self.plan.row_padding[0], self.plan.column_padding[0]
         return self._canvas[top : top + self.plan.height, left : left + self.plan.width]
 
@@ -142,7 +147,7 @@ def _starts(length: int, tile: int, overlap: int) -> tuple[int, ...]:
 
 
 def weights(starts: tuple[int, ...], tile: int) -> NDArray[np.float32]:
-    """Weight of every position of every tile along one axis, (tiles, tile); they add up to 1 at each pixel.
+    """Return the weight of every position of every tile along one axis, (tiles, tile); they add up to 1 at each pixel.
 
     A tile's own weight is a Hann window: most at its centre, which sees most around it.
     """

@@ -16,7 +16,7 @@ class UNet(Network):
         super().__init__()
         self.multiple = 2 ** (levels - 1)
         self.fold, self.stem_channels = 1, in_channels
-        self.pixels = nn.Identity()
+        self.stem = nn.Identity()
         widths = [base * 2**level for level in range(levels)]
         self.encoder = nn.ModuleList(DoubleConv(i, o, dropout) for i, o in pairwise([in_channels, *widths]))
         self.pool = nn.MaxPool2d(2)
@@ -25,8 +25,8 @@ class UNet(Network):
         self.decoder = nn.ModuleList(DoubleConv(low, high, dropout) for low, high in rising)
         self.head = nn.Conv2d(base, 1, kernel_size=1)
 
-    def of_folded(self, x: Tensor) -> Tensor:
-        """See `Network`."""
+    def forward_features(self, x: Tensor) -> Tensor:
+        """Return the last features, see `Network`."""
         skips: list[Tensor] = []
         for level in self.encoder[:-1]:
             skips.append(level(x))
@@ -34,5 +34,4 @@ class UNet(Network):
         x = self.encoder[-1](x)
         for up, merge, skip in zip(self.up, self.decoder, reversed(skips), strict=True):
             x = merge(torch.cat([skip, up(x)], dim=1))
-        logits: Tensor = self.head(x)
-        return logits
+        return x

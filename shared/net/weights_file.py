@@ -1,4 +1,4 @@
-"""Is this file safetensors? Tells what else it is, because that is what the person who put it there must know."""
+"""Check whether a file is safetensors, and say what else it is, which the person who put it there must know."""
 
 import hashlib
 import json
@@ -10,9 +10,10 @@ _MAX_HEADER_BYTES = 100_000_000  # bytes; the limit that the safetensors library
 
 
 def check_weights_file(path: Path) -> None:
-    """Raise `CheckpointError`, one line with the reason and the remedy, unless `path` is a whole safetensors file.
+    """Look whether `path` is a whole safetensors file, at bytes alone: nothing is unpickled or executed.
 
-    Looks at bytes alone: nothing is unpickled or executed.
+    Raises:
+        CheckpointError: it is not; one line with the reason and the remedy.
     """
     try:
         size = path.stat().st_size
@@ -37,13 +38,13 @@ def check_weights_file(path: Path) -> None:
 
 
 def file_sha256(path: Path) -> str:
-    """SHA-256 (hex) of the file's bytes."""
+    """Return the SHA-256 (hex) of the file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _foreign_kind(head: bytes) -> str | None:
-    """What the first bytes say the file is, with the remedy; None where they may begin a safetensors file."""
+    """Return what the first bytes say the file is, with the remedy; None where they may begin a safetensors file."""
     if not head:
         return "empty: copy the weights again"
     if head.lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml")):
@@ -58,7 +59,11 @@ def _foreign_kind(head: bytes) -> str | None:
 
 
 def _data_length(header: bytes) -> int:
-    """Bytes of tensor data that a safetensors header announces. Raises `ValueError` for any other JSON."""
+    """Return the bytes of tensor data that a safetensors header announces.
+
+    Raises:
+        ValueError: it is other JSON, or none.
+    """
     entries = json.loads(header)
     try:
         ends = [entry["data_offsets"][1] for name, entry in entries.items() if name != "__metadata__"]

@@ -191,7 +191,7 @@ class UrgentListener:
         self._channel: Any = None  # redis-py's PubSub
 
     def wait(self, seconds: float) -> bool:
-        """Wait up to so many seconds for an announcement; whether there was one since the last call.
+        """Wait up to so many seconds for an announcement; return whether there was one since the last call.
 
         Raises:
             BrokerUnavailable: Redis does not answer, or does not let us listen. The next call connects again.

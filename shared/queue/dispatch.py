@@ -1,8 +1,9 @@
 """Which shards are hinted at next: a small window of messages in Redis, filled from SQL.
 
-Order and fairness are decided here and nowhere else: by what is published next (`Dispatcher.fill`), and by what a
-worker does before the shard that it was sent (`Dispatcher.more_urgent`), since hints stand in line in Redis. The
-window bounds what stands there, whatever the backlog in SQL.
+Which shard comes next is decided here: by what is published (`Dispatcher.fill`), and by what a worker does before the
+shard that it was sent (`Dispatcher.more_urgent`), since hints stand in line in Redis. Inside of a worker the priority
+lane goes on from there (`worker.priority_lane`): among the claims in work, urgent images go first. The window bounds
+what stands in Redis, whatever the backlog in SQL.
 
 Both ask for the jobs that have work by going through an index from one to the next, and look at the first shards of
 each. So they cost the same with a thousand images in SQL as with a million, and with a history of ended jobs.
@@ -54,7 +55,8 @@ class Dispatcher:
         Producers, workers and reconcilers all call this, at any time.
 
         Raises:
-            BrokerUnavailable, DatabaseUnavailable: try again later; nothing is lost.
+            BrokerUnavailable: try again later; nothing is lost.
+            DatabaseUnavailable: likewise.
         """
         with self.queue.filling() as mine:
             free = self.window - self.queue.length() if mine else 0

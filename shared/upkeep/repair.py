@@ -39,7 +39,7 @@ _OBJECTS_AT_ONCE = 500
 _NO_RESULT: Mapping[str, Any] = dict.fromkeys(
     field.name for field in fields(Success) if field.name not in ("item_id", "source_key")
 )
-_REDONE: Mapping[str, Any] = {"attempts": 0, "suspect": False, "worker": None, "finished_at": None}
+_REDONE: Mapping[str, Any] = {"attempts": 0, "quarantined": False, "worker": None, "finished_at": None}
 
 
 class Mended(StrEnum):

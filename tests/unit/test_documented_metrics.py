@@ -23,7 +23,11 @@ SHOWN_AS = {"info": "gauge"}
 
 def registered() -> dict[str, tuple[str, set[str]]]:
     """Type and labels of every metric of ours, by the name that Prometheus sees."""
-    families = [*REGISTRY.collect(), *_families().values(), *worker.metrics.DeviceMemory("cpu").describe()]
+    families = [
+        *REGISTRY.collect(),
+        *_families().values(),
+        *worker.metrics.DeviceMemoryCollector(lambda: None).describe(),
+    ]
     found = {}
     for family in families:
         if family.name.startswith("delineate_"):

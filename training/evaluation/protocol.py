@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from shared.images import metrics
 from shared.images.normalise import standardise
-from shared.net.predictor import PROBABILITY_LEVELS, Predictor
+from shared.net.backends.contract import PROBABILITY_LEVELS
+from shared.net.predictor import Predictor
 from training.data.seeds import STRATA_SCENES, VAL_SCENES
 from training.evaluation.baselines import BASELINES
 from training.evaluation.robustness import GEOMETRIES, INTENSITIES, Change

@@ -125,7 +125,7 @@ class TrainingRun:
         Args:
             stop_asked: looked at now and then; the fitting ends early where it says so.
         """
-        stem = self.net.pixels
+        stem = self.net.stem
         if not isinstance(stem, LikelihoodStem) or self.start is not None or self.position.images:
             return False
         started = time.monotonic()

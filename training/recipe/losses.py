@@ -62,7 +62,8 @@ def boundary_tversky_loss(
     The index is TP / (TP + a·FP + b·FN) over probabilities (Salehi et al. 2017).
 
     Args:
-        logits, target: (B, 1, H, W).
+        logits: (B, 1, H, W).
+        target: as large, 0 or 1.
         false_positives: a.
         false_negatives: b.
         width: of the band on either side of the contour, in pixels.

@@ -17,7 +17,8 @@ def overlap_scores(prediction: Tensor, truth: Tensor) -> Tensor:
     """Compute Dice, IoU, precision and recall of each image; where a denominator is zero, the score is 1.
 
     Args:
-        prediction, truth: boolean masks (B, 1, H, W).
+        prediction: boolean masks (B, 1, H, W).
+        truth: as large.
 
     Returns:
         float64 (4, B), in [0, 1].

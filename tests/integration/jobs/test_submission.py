@@ -117,7 +117,7 @@ def test_a_lost_answer_to_the_last_step_makes_no_second_job(
             raise error
 
     monkeypatch.setattr(services.repository, "seal", seal)
-    monkeypatch.setattr(submission, "_SEAL_PAUSES_SECONDS", (0.0,))
+    monkeypatch.setattr(submission, "_FIRST_SEAL_PAUSE_SECONDS", 0.0)
     job_id = submit(services, sources(5), submission_key="k")
     assert [job.id for job in services.repository.jobs(limit=10)] == [job_id]
     assert services.repository.job(job_id).counts.total == 5

@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-import worker.app
+import worker.process
 from shared.config import load_settings
 from shared.images.decoded import DecodedImage
 from shared.images.isolated import Decoders
@@ -32,5 +32,5 @@ class StagedDecoders(Decoders):
 
 
 if __name__ == "__main__":
-    worker.app.Decoders = StagedDecoders
+    worker.process.Decoders = StagedDecoders
     sys.exit(main())

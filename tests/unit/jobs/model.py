@@ -20,7 +20,7 @@ class ModelItem:
     has_source: bool
     state: ItemStatus
     attempts: int = 0
-    suspect: bool = False
+    quarantined: bool = False
     token: str | None = None
     overdue: bool = False  # its lease has run out
     result_of: str | None = None  # the token under which it succeeded
@@ -49,7 +49,7 @@ class ModelShard:
         for item in overdue:
             exhausted = item.attempts >= max_attempts
             item.end(ItemStatus.FAILED if exhausted else ItemStatus.PENDING)
-            item.suspect = item.suspect or not exhausted
+            item.quarantined = item.quarantined or not exhausted
         if self.job.cancel_requested:
             self.cancel_pending()
         return len(overdue)
@@ -60,12 +60,12 @@ class ModelShard:
             if item.state is ItemStatus.PENDING:
                 item.end(ItemStatus.CANCELLED)
 
-    def take(self, suspects: bool) -> list[ModelItem]:
-        """Return the items that a claim gets: all ordinary ones, or the one suspect with the fewest attempts."""
+    def take(self, quarantined: bool) -> list[ModelItem]:
+        """Return the items that a claim gets: all ordinary ones, or the one quarantined with the fewest attempts."""
         if self.resting:
             return []
-        free = [item for item in self.items if item.state is ItemStatus.PENDING and item.suspect is suspects]
-        return sorted(free, key=lambda item: (item.attempts, item.number))[:1] if suspects else free
+        free = [item for item in self.items if item.state is ItemStatus.PENDING and item.quarantined is quarantined]
+        return sorted(free, key=lambda item: (item.attempts, item.number))[:1] if quarantined else free
 
 
 @dataclass
@@ -118,7 +118,7 @@ class ModelJob:
         """Open what did not succeed."""
         for item in self.retryable():
             item.end(ItemStatus.PENDING)
-            item.attempts, item.suspect = 0, False
+            item.attempts, item.quarantined = 0, False
         for shard in self.shards:
             shard.resting = False
         self.state, self.cancel_requested = JobStatus.QUEUED, False

@@ -67,7 +67,7 @@ def test_a_holder_whose_lease_ran_out_is_fenced_off(
     job_id, (shard_id,) = make_job(1)
     slow = claimed(impatient, shard_id)
     assert impatient.expire() == 1
-    fast = claimed(claims, shard_id, suspects=True)
+    fast = claimed(claims, shard_id, quarantined=True)
     assert claims.renew([slow.token, fast.token]) == {fast.token}
     assert claims.complete(slow, [failure(slow.items[0].id)]) == {}
     assert claims.release(slow) == 0
@@ -83,13 +83,13 @@ def test_renewing_keeps_a_lease_alive(claims: Claims, impatient: Claims, make_jo
     assert impatient.expire() == 0
 
 
-def test_after_a_crash_the_suspects_run_one_at_a_time(claims: Claims, impatient: Claims, make_job: MakeJob) -> None:
+def test_after_a_crash_the_quarantined_run_one_at_a_time(claims: Claims, impatient: Claims, make_job: MakeJob) -> None:
     _, (shard_id,) = make_job(3)
     claimed(impatient, shard_id)
     impatient.expire()
-    assert claims.has_suspects(shard_id)
+    assert claims.has_quarantined(shard_id)
     assert claims.claim(shard_id, worker="w") is None  # never among others
-    one = claimed(claims, shard_id, suspects=True)
+    one = claimed(claims, shard_id, quarantined=True)
     assert len(one.items) == 1
     assert one.items[0].attempts == 2
 
@@ -101,7 +101,7 @@ def test_a_poison_item_fails_alone_after_three_crashes(
     poison = claimed(impatient, shard_id).items[2].id
     impatient.expire()
     crashes = 1
-    while claim := claims.claim(shard_id, worker="w", suspects=True):
+    while claim := claims.claim(shard_id, worker="w", quarantined=True):
         if claim.items[0].id == poison:
             crashes += 1
             expire_now(claims.database, claim)
@@ -120,7 +120,7 @@ def test_a_claim_leaves_leases_that_ran_out_to_the_reconciler(
     job_id, (shard_id,) = make_job(2)
     away = claimed(impatient, shard_id)
     assert claims.claim(shard_id, worker="w") is None
-    assert claims.claim(shard_id, worker="w", suspects=True) is None
+    assert claims.claim(shard_id, worker="w", quarantined=True) is None
     # The holder could not reach the database for longer than its lease: it loses nothing by that.
     assert claims.renew([away.token]) == {away.token}
     assert claims.expire() == 0
@@ -153,7 +153,7 @@ def test_a_release_uses_up_no_attempt_and_rests_the_shard(
         connection.execute(update(ShardRow).values(not_before=0.0))
     again = claimed(claims, shard_id)
     assert [item.attempts for item in again.items] == [1]
-    assert not claims.has_suspects(shard_id)
+    assert not claims.has_quarantined(shard_id)
 
 
 def test_what_runs_when_the_job_is_cancelled_ends_without_a_result(
@@ -179,9 +179,9 @@ def test_what_ran_when_its_worker_died_is_cancelled_with_its_job(
     assert repository.job(job_id).counts == ItemCounts(cancelled=2)
 
 
-@pytest.mark.parametrize("suspects", [False, True])
-def test_a_stale_hint_finds_nothing(claims: Claims, suspects: bool) -> None:
-    assert claims.claim("01890000-0000-7000-8000-000000000000", worker="w", suspects=suspects) is None
+@pytest.mark.parametrize("quarantined", [False, True])
+def test_a_stale_hint_finds_nothing(claims: Claims, quarantined: bool) -> None:
+    assert claims.claim("01890000-0000-7000-8000-000000000000", worker="w", quarantined=quarantined) is None
 
 
 def test_what_does_not_fit_in_memory_runs_alone_and_fails_in_the_end(
@@ -192,7 +192,7 @@ def test_what_does_not_fit_in_memory_runs_alone_and_fails_in_the_end(
     claim = claims.claim(shard_id, worker="w")
     assert claim is not None
     large = claim.items[1].id
-    assert claims.release(claim, hungry={large}) == 3
+    assert claims.release(claim, oversized={large}) == 3
     with database.write() as connection:
         connection.execute(ready)
     others = claims.claim(shard_id, worker="w")
@@ -200,10 +200,10 @@ def test_what_does_not_fit_in_memory_runs_alone_and_fails_in_the_end(
     assert [item.attempts for item in others.items] == [1, 1]
     claims.complete(others, all_succeed(others))
     for attempt in (2, 3):
-        alone = claims.claim(shard_id, worker="w", suspects=True)
+        alone = claims.claim(shard_id, worker="w", quarantined=True)
         assert alone is not None
         assert [(item.id, item.attempts) for item in alone.items] == [(large, attempt)]
-        assert claims.release(alone, hungry={large}) == (1 if attempt < 3 else 0)
+        assert claims.release(alone, oversized={large}) == (1 if attempt < 3 else 0)
         with database.write() as connection:
             connection.execute(ready)
     item = repository.item(large)

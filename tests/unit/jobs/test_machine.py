@@ -79,17 +79,17 @@ class Machine(World):
 
     # -- workers ---------------------------------------------------------------------------------------------
 
-    @rule(target=claims, shard_id=shards, suspects=st.booleans(), worker=st.integers(0, 1))
-    def claim(self, shard_id: str, suspects: bool, worker: int) -> object:
-        return self.take(shard_id, suspects, worker) or multiple()
+    @rule(target=claims, shard_id=shards, quarantined=st.booleans(), worker=st.integers(0, 1))
+    def claim(self, shard_id: str, quarantined: bool, worker: int) -> object:
+        return self.take(shard_id, quarantined, worker) or multiple()
 
     @precondition(lambda self: self.queue.messages)
-    @rule(target=claims, which=st.integers(0, WINDOW), again=st.booleans(), suspects=st.booleans())
-    def take_a_hint(self, which: int, again: bool, suspects: bool) -> object:
+    @rule(target=claims, which=st.integers(0, WINDOW), again=st.booleans(), quarantined=st.booleans())
+    def take_a_hint(self, which: int, again: bool, quarantined: bool) -> object:
         """Out of order, and with `again` it comes once more."""
         place = which % len(self.queue.messages)
         message = self.queue.messages[place] if again else self.queue.messages.pop(place)
-        return self.take(message.shard, suspects, 0) or multiple()
+        return self.take(message.shard, quarantined, 0) or multiple()
 
     @rule(held=st.lists(claims, max_size=3, unique_by=lambda claim: claim.token))
     def renew(self, held: list[Claim]) -> None:
@@ -124,36 +124,36 @@ class Machine(World):
             expected[item.id] = item.state
         assert ended == expected
 
-    @rule(target=claims, shard_id=shards, suspects=st.booleans(), ends=ENDS)
-    def claim_and_complete(self, shard_id: str, suspects: bool, ends: list[str]) -> object:
+    @rule(target=claims, shard_id=shards, quarantined=st.booleans(), ends=ENDS)
+    def claim_and_complete(self, shard_id: str, quarantined: bool, ends: list[str]) -> object:
         """What happens mostly."""
-        claim = self.take(shard_id, suspects, worker=0)
+        claim = self.take(shard_id, quarantined, worker=0)
         if claim is None:
             return multiple()
         self.complete(claim, ends)
         return claim
 
-    @rule(claim=claims, hungry=st.booleans())
-    def release(self, claim: Claim, hungry: bool) -> None:
+    @rule(claim=claims, oversized=st.booleans())
+    def release(self, claim: Claim, oversized: bool) -> None:
         """The world is away: no attempt is used up; or the items did not fit in memory, and it is.
 
         Nothing waits for a job that was cancelled.
         """
         held, shard = self.held(claim), self.model_shards[claim.shard_id]
-        given_back = 0
+        released = 0
         for item in held:
             if shard.job.cancel_requested:
                 item.end(ItemStatus.CANCELLED)
-            elif hungry and item.attempts >= MAX_ATTEMPTS:
+            elif oversized and item.attempts >= MAX_ATTEMPTS:
                 item.end(ItemStatus.FAILED)
             else:
                 item.end(ItemStatus.PENDING)
-                item.suspect = item.suspect or hungry
-                item.attempts -= not hungry
-                given_back += 1
-        ids = {item.id for item in claim.items} if hungry else set()
-        assert self.workers[0].release(claim, hungry=ids) == given_back
-        shard.resting = shard.resting or bool(given_back)
+                item.quarantined = item.quarantined or oversized
+                item.attempts -= not oversized
+                released += 1
+        ids = {item.id for item in claim.items} if oversized else set()
+        assert self.workers[0].release(claim, oversized=ids) == released
+        shard.resting = shard.resting or bool(released)
 
     @rule(claim=claims)
     def worker_dies(self, claim: Claim) -> None:
@@ -162,18 +162,18 @@ class Machine(World):
         for item in self.held(claim):
             item.overdue = True
 
-    @rule(target=claims, shard_id=shards, which=st.integers(0, 1), good=st.booleans(), hungry=st.booleans())
-    def come_back_too_late(self, shard_id: str, which: int, good: bool, hungry: bool) -> object:
+    @rule(target=claims, shard_id=shards, which=st.integers(0, 1), good=st.booleans(), oversized=st.booleans())
+    def come_back_too_late(self, shard_id: str, which: int, good: bool, oversized: bool) -> object:
         """What the token is for: a lease runs out, another worker takes the images, and the first has its results."""
         alive = [claim for claim in self.given if claim.shard_id == shard_id and self.held(claim)]
-        late = alive[-1] if alive else self.take(shard_id, suspects=False, worker=0)
+        late = alive[-1] if alive else self.take(shard_id, quarantined=False, worker=0)
         if late is None:
             return multiple()
         self.worker_dies(late)
         self.reconcile(which)
-        claim = self.take(shard_id, suspects=True, worker=1)
+        claim = self.take(shard_id, quarantined=True, worker=1)
         self.complete(late, ["success" if good else "failure"] * len(late.items))
-        self.release(late, hungry)
+        self.release(late, oversized)
         self.renew([late])
         return claim or multiple()
 

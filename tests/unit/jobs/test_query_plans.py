@@ -41,7 +41,7 @@ def daily_work(database: Database) -> Iterator[Step]:
     yield "renew", lambda: claims.renew([first.token, second.token])
     yield "complete", lambda: claims.complete(first, all_succeed(first))
     yield "release", lambda: claims.release(second)
-    yield "has_suspects", lambda: claims.has_suspects(shard)
+    yield "has_quarantined", lambda: claims.has_quarantined(shard)
     yield "cancelled_jobs", lambda: claims.cancelled_jobs([first.job_id])
     yield "close_if_finished", lambda: repository.close_if_finished(first.job_id)
     yield "expire", claims.expire

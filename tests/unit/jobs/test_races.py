@@ -55,7 +55,7 @@ def worker(race: Race, database: Database, chance: random.Random) -> None:
     claims = Claims(database, lease_seconds=600, max_attempts=MAX_ATTEMPTS)
     for _ in range(STEPS):
         shard = chance.choice(race.shards)
-        claim = claims.claim(shard, worker="w", suspects=chance.random() < 0.3)
+        claim = claims.claim(shard, worker="w", quarantined=chance.random() < 0.3)
         if claim is not None:
             race.add(claim)
             if chance.random() < 0.5:
@@ -125,7 +125,7 @@ def test_what_races_ends_well(database: Database, repository: Repository, claims
         connection.execute(update(ShardRow).values(not_before=0.0))
     claims.expire()
     for shard in race.shards:
-        while claim := claims.claim(shard, worker="w") or claims.claim(shard, worker="w", suspects=True):
+        while claim := claims.claim(shard, worker="w") or claims.claim(shard, worker="w", quarantined=True):
             race.report(claims.complete(claim, [success(item.id, note=claim.token) for item in claim.items]))
     repository.close_finished()
 

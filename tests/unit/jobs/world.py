@@ -74,13 +74,13 @@ class World(RuleBasedStateMachine):
         self.model_shards[shard_id] = shard
         return shard_id
 
-    def take(self, shard_id: str, suspects: bool, worker: int) -> Claim | None:
+    def take(self, shard_id: str, quarantined: bool, worker: int) -> Claim | None:
         """Claim; what is given must be what the model would give."""
         shard = self.model_shards[shard_id]
-        claim = self.workers[worker].claim(shard_id, worker=f"worker {worker}", suspects=suspects)
+        claim = self.workers[worker].claim(shard_id, worker=f"worker {worker}", quarantined=quarantined)
         if shard.job.cancel_requested:
             shard.cancel_pending()
-        expected = shard.take(suspects)
+        expected = shard.take(quarantined)
         assert sorted(item.id for item in expected) == [item.id for item in (claim.items if claim else ())]
         if claim is None:
             return None
@@ -115,10 +115,10 @@ class World(RuleBasedStateMachine):
         assert items.keys() == self.rows.items.keys()
         for item in items.values():
             row = self.rows.items[item.id]
-            assert (row.state, row.attempts, row.suspect, row.token, row.note) == (
+            assert (row.state, row.attempts, row.quarantined, row.token, row.note) == (
                 item.state,
                 item.attempts,
-                item.suspect,
+                item.quarantined,
                 item.token,
                 item.result_of,
             )
@@ -142,6 +142,6 @@ class World(RuleBasedStateMachine):
     def _work(self, shard_id: str) -> None:
         """Do as `worker.pipeline` does."""
         claims = self.workers[0]
-        while claim := claims.claim(shard_id, worker="w") or claims.claim(shard_id, worker="w", suspects=True):
+        while claim := claims.claim(shard_id, worker="w") or claims.claim(shard_id, worker="w", quarantined=True):
             claims.complete(claim, [success(item.id, note=claim.token) for item in claim.items])
             self.repository.close_if_finished(claim.job_id)

@@ -12,7 +12,7 @@ from shared.images.normalise import standardise
 from shared.net.architectures import build
 from shared.net.checkpoint import load_checkpoint
 from shared.net.inference import ByImage, InFloat32, as_graph, fold_batch_norm, for_inference
-from shared.net.network import AfterStem
+from shared.net.network import Trunk
 from shared.net.predictor import Predictor
 from shared.synth import synthesise
 from tests.unit.net.conftest import TINY
@@ -83,22 +83,22 @@ def test_the_likelihood_is_worked_out_in_float32():
     assert isinstance(ready.encoder[0].conv[0], InFloat32)
     image = torch.randn(1, 1, 64, 64)
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
-        assert torch.equal(ready.pixels(image), net.pixels(image))
+        assert torch.equal(ready.stem(image), net.stem(image))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_a_graph_says_the_same_of_batches_and_sides_that_it_was_not_made_with(dtype):
     net = for_inference(with_random_statistics(build("attention_unet", TINY | {"stem": 4, "likelihood": True})), dtype)
-    stem = ByImage(as_graph(net.pixels, torch.float32, channels=1))
-    rest = as_graph(AfterStem(net), dtype, net.stem_channels)
+    stem = ByImage(as_graph(net.stem, torch.float32, channels=1))
+    trunk = as_graph(Trunk(net), dtype, net.stem_channels)
     images = torch.randn(3, 1, 192, 64)
     images[1, :, :20] = 0  # padding
     with torch.inference_mode():
         with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
-            folded = net.pixels(images)
-            expected = AfterStem(net)(folded)
+            folded = net.stem(images)
+            expected = Trunk(net)(folded)
         torch.testing.assert_close(stem(images), folded)
-        torch.testing.assert_close(rest(folded), expected, atol=1e-2, rtol=0)
+        torch.testing.assert_close(trunk(folded), expected, atol=1e-2, rtol=0)
 
 
 @pytest.fixture(scope="module")

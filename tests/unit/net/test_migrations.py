@@ -10,6 +10,7 @@ from shared.net.architectures import build
 from shared.net.checkpoint import Metadata, load_checkpoint, read_metadata, save_checkpoint
 from shared.net.migrations import FORMAT_VERSION, migrate_description, migrate_tensors
 from shared.net.weights_file import file_sha256
+from tests.unit.net.conftest import TINY
 
 
 def age_to_version_0(checkpoint):
@@ -40,6 +41,22 @@ def test_saved_again_it_is_of_the_present_version(checkpoint, tmp_path):
     save_checkpoint(tmp_path / "new", old.net, old.metadata)
     assert json.loads((tmp_path / "new" / "model.json").read_text())["format_version"] == FORMAT_VERSION
     assert any(name.startswith("decoder.0.gate.") for name in load_file(tmp_path / "new" / "model.safetensors"))
+
+
+def test_a_file_of_version_1_whose_stem_is_called_pixels_gives_the_same_network(tmp_path):
+    torch.manual_seed(0)
+    arguments = TINY | {"likelihood": True}
+    save_checkpoint(tmp_path, build("attention_unet", arguments), Metadata("attention_unet", arguments))
+    image = torch.randn(1, 1, 64, 64)
+    before = load_checkpoint(tmp_path).net(image)
+    weights, description = tmp_path / "model.safetensors", tmp_path / "model.json"
+    tensors = load_file(weights)
+    old = {re.sub(r"^stem\.", "pixels.", name): tensor for name, tensor in tensors.items()}
+    assert old.keys() != tensors.keys()
+    save_file(old, weights)
+    aged = json.loads(description.read_text()) | {"format_version": 1, "weights_sha256": file_sha256(weights)}
+    description.write_text(json.dumps(aged))
+    torch.testing.assert_close(load_checkpoint(tmp_path).net(image), before, rtol=0, atol=0)
 
 
 def test_a_u_net_of_version_0_has_no_gates_to_rename(tmp_path):

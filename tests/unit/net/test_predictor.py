@@ -4,6 +4,9 @@ import torch
 
 from shared.errors import CheckpointError, ConfigurationError, DeviceOutOfMemory
 from shared.images.normalise import standardise
+from shared.net.backends.contract import DeviceMemory
+from shared.net.backends.registry import open_backend
+from shared.net.checkpoint import load_checkpoint
 from shared.net.device import resolve_device, resolve_precision
 from shared.net.predictor import Predictor
 from shared.net.tiling import TILE_SIZE, cut, plan_tiles, stitch
@@ -74,6 +77,15 @@ def test_it_says_what_it_is(predictor):
     predictor.warm_up(batch_size=1)
 
 
+def test_the_memory_of_a_gpu_is_asked_of_torch(predictor, monkeypatch):
+    assert predictor.device_memory() is None  # a CPU has none of its own
+    gpu = torch.device("cuda:1")
+    monkeypatch.setattr(predictor._backend, "_device", gpu)
+    for name, answer in (("mem_get_info", (3, 5)), ("memory_allocated", 1), ("memory_reserved", 2)):
+        monkeypatch.setattr(torch.cuda, name, lambda device, answer=answer: answer if device == gpu else None)
+    assert predictor.device_memory() == DeviceMemory(allocated=1, reserved=2, free=3, total=5)
+
+
 def test_an_unusable_checkpoint_is_refused(tmp_path):
     with pytest.raises(CheckpointError):
         Predictor.load(tmp_path)
@@ -83,9 +95,24 @@ def test_memory_that_runs_out_asks_for_a_smaller_batch(predictor, monkeypatch):
     def too_large(_batch):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(predictor._backend, "_rest", too_large)
+    monkeypatch.setattr(predictor._backend, "_trunk", too_large)
     with pytest.raises(DeviceOutOfMemory, match="batch of 2 tiles"):
         predictor.predict_tiles(np.zeros((2, TILE_SIZE, TILE_SIZE), np.float32))
+
+
+def test_a_model_that_does_not_fit_on_its_device_asks_for_memory(checkpoint, monkeypatch):
+    def too_large(_net, _device):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    model = load_checkpoint(checkpoint)
+    monkeypatch.setattr(torch.nn.Module, "to", too_large)
+    with pytest.raises(DeviceOutOfMemory, match="the model does not fit"):
+        open_backend("torch", model, device="cpu", precision="fp32")
+
+
+def test_a_backend_that_nobody_registered_is_refused(checkpoint):
+    with pytest.raises(ConfigurationError, match="there is no backend 'abacus': use torch"):
+        Predictor.load(checkpoint, backend="abacus")
 
 
 class TestDevice:

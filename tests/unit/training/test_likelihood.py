@@ -51,15 +51,15 @@ def test_fitting_ends_where_it_is_asked_to(looks):
 def test_training_leaves_the_fitted_table_alone_and_keeps_it(tmp_path):
     assert run_tiny(tmp_path / "a", *FEW, "budget={epochs: 1}") == 0
     assert run_tiny(tmp_path / "b", *FEW, "budget={epochs: 2}") == 0
-    first, second = (load_checkpoint(tmp_path / name).net.pixels.likelihood.state_dict() for name in "ab")
+    first, second = (load_checkpoint(tmp_path / name).net.stem.likelihood.state_dict() for name in "ab")
     assert all(torch.equal(tensor, second[name]) for name, tensor in first.items())
 
 
 def test_it_is_fitted_once_and_not_for_weights_that_have_it(tmp_path):
     begun = run()
     assert begun.fit_likelihood()
-    fitted = begun.net.pixels.likelihood.state_dict()
-    averaged = begun.average.net.pixels.likelihood.state_dict()
+    fitted = begun.net.stem.likelihood.state_dict()
+    averaged = begun.average.net.stem.likelihood.state_dict()
     assert all(torch.equal(tensor, averaged[name]) for name, tensor in fitted.items())
     begun.position.images = 8
     assert not begun.fit_likelihood()

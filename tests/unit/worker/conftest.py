@@ -1,5 +1,6 @@
 """A pipeline over SQLite and objects in memory, with a network that is easily predicted."""
 
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -21,9 +22,9 @@ from worker.batcher import Batcher, Levels, Tiles
 from worker.items import ItemProcessor
 from worker.leases import Leases, WorkerIdentity
 from worker.memory import PixelBudget
-from worker.models import Models, ReadyModel
+from worker.model_cache import ModelCache, ServedModel
 from worker.pipeline import Pipeline
-from worker.speed import Speed, stages_in
+from worker.throughput import ThroughputMeter, stage_pools
 from worker.watchdog import Watchdog
 from worker.windows import Windows
 
@@ -100,14 +101,15 @@ def make_pipeline(services: Services, model: BrightIsForeground) -> Iterator[Cal
         tiles_in_flight: int = 8,
         decode: Callable[[bytes], DecodedImage] = decode_here,
         load_model: Callable[[str], BrightIsForeground] = none_published,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> Pipeline:
         watchdog = Watchdog(60)
 
-        def ready(model: BrightIsForeground) -> ReadyModel:
+        def served(model: BrightIsForeground) -> ServedModel:
             batcher = Batcher(model.predict, batch_size=4, on_batch=watchdog.progress)
-            return ReadyModel(model.sha256, model.threshold, batcher)
+            return ServedModel(model.sha256, model.threshold, batcher)
 
-        models = Models(ready(model), lambda sha256: ready(load_model(sha256)))
+        models = ModelCache(served(model), lambda sha256: served(load_model(sha256)))
         budget = PixelBudget(pixels)
         items = ItemProcessor(
             services.store,
@@ -118,9 +120,9 @@ def make_pipeline(services: Services, model: BrightIsForeground) -> Iterator[Cal
             tiles_in_flight=tiles_in_flight,
         )
         identity = WorkerIdentity("test-1", "cpu", model.sha256)
-        leases = Leases(services.claims, services.workers, identity=identity, images_finished=lambda: 0)
-        speed = Speed(100.0, stages_in(loading=2, storing=2, network=1, committing=1))
-        pipeline = Pipeline(services, items, models, leases, watchdog, speed, threads=8, worker="test-1")
+        leases = Leases(services.claims, services.workers, identity=identity)
+        meter = ThroughputMeter(100.0, stage_pools(loading=2, storing=2, network=1, committing=1))
+        pipeline = Pipeline(services, items, models, leases, watchdog, meter, threads=8, worker="test-1", sleep=sleep)
         leases.start()
         watchdog.start()
         closing.extend((pipeline.close, models.close, leases.stop, watchdog.stop))

@@ -51,13 +51,13 @@ def claims() -> AwayOnce:
 def leases(claims: Any) -> Leases:
     identity = WorkerIdentity(name="w", device="cpu", model="")
     workers: Any = NoWorkers()
-    return Leases(claims, workers, identity=identity, images_finished=lambda: 0)
+    return Leases(claims, workers, identity=identity)
 
 
 def test_a_renewal_that_failed_is_made_up_for_as_soon_as_the_database_is_back(
     claims: AwayOnce, leases: Leases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_PAUSE_AWAY_SECONDS", 0.01)
+    monkeypatch.setattr(module, "_OUTAGE_PAUSE_SECONDS", 0.01)
     with leases.hold(claim("s")) as held:
         leases.start()
         assert claims.renewed.wait(60)
@@ -66,14 +66,14 @@ def test_a_renewal_that_failed_is_made_up_for_as_soon_as_the_database_is_back(
     assert not held.over
 
 
-def test_a_claim_overtakes_those_of_lower_priority(leases: Leases) -> None:
+def test_a_claim_is_urgent_beside_those_of_lower_priority(leases: Leases) -> None:
     assert leases.least_urgent_shard() is None
     with leases.hold(claim("high", Priority.HIGH)) as first:
         assert leases.least_urgent_shard() == "high"
         with leases.hold(claim("low", Priority.LOW)) as low, leases.hold(claim("normal")) as normal:
             with leases.hold(claim("as low", Priority.LOW)) as equal:
                 assert leases.least_urgent_shard() in {"low", "as low"}
-            overtakes = [held.overtakes for held in (first, low, normal, equal)]
+            urgent = [held.is_urgent for held in (first, low, normal, equal)]
         assert leases.least_urgent_shard() == "high"
-    assert overtakes == [False, False, True, False]
+    assert urgent == [False, False, True, False]
     assert leases.least_urgent_shard() is None

@@ -6,11 +6,19 @@ import numpy as np
 import pytest
 from prometheus_client import REGISTRY
 
-from shared.errors import DatabaseUnavailable, DeviceOutOfMemory, StoreUnavailable
+from shared.errors import (
+    ConfigurationError,
+    DatabaseFull,
+    DatabaseUnavailable,
+    DeviceOutOfMemory,
+    Retryable,
+    StoreFull,
+    StoreUnavailable,
+)
 from tests.unit.worker.conftest import png
 from worker.batcher import Batcher
 from worker.leases import Leases, WorkerIdentity
-from worker.metrics import DeviceMemory
+from worker.metrics import DeviceMemoryCollector
 
 Difference = Callable[..., float]
 
@@ -80,7 +88,7 @@ def test_images_of_a_cancelled_job(services, pipeline, submit, monkeypatch, coun
     assert counted("delineate_images_total", outcome="succeeded") == 0
 
 
-def test_what_is_given_back_is_counted_by_its_reason_and_not_as_ended(
+def test_what_is_released_is_counted_by_its_reason_and_not_as_ended(
     services, pipeline, submit, monkeypatch, counted: Difference
 ):
     def away(*_arguments):
@@ -114,14 +122,21 @@ def test_renewals_that_fail_are_counted(services, pipeline, submit, monkeypatch,
         raise DatabaseUnavailable("no answer")
 
     monkeypatch.setattr(services.workers, "report", away)
-    leases = Leases(
-        services.claims, services.workers, identity=WorkerIdentity("w", "cpu", "0"), images_finished=lambda: 0
-    )
+    leases = Leases(services.claims, services.workers, identity=WorkerIdentity("w", "cpu", "0"))
     leases._round()
     leases._round()
     assert counted("delineate_lease_renewal_failures_total") == 2
 
 
 def test_a_worker_without_a_gpu_tells_of_none():
-    [family] = DeviceMemory("cpu").collect()
+    [family] = DeviceMemoryCollector(lambda: None).collect()
     assert family.samples == []
+
+
+def test_whatever_a_claim_is_released_for_is_a_step_that_rate_sees():
+    kinds = [Retryable, ConfigurationError]
+    for kind in kinds:  # grows meanwhile
+        kinds += kind.__subclasses__()
+    assert {StoreFull, DatabaseFull} <= set(kinds)
+    for kind in kinds:
+        assert REGISTRY.get_sample_value("delineate_releases_total", {"reason": kind.__name__}) is not None

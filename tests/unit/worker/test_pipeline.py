@@ -90,13 +90,13 @@ def test_bad_images_fail_with_their_reason_and_their_neighbours_succeed(services
 def test_an_image_that_crashes_or_kills_its_decoder_does_no_harm_to_others(services, make_pipeline, submit):
     decoders = Decoders(LIMITS, seconds=60, processes=2, module=misbehaving.__name__)
     pipeline = make_pipeline(decode=decoders.decode)
-    crashing, hungry = png(20, misbehaving.SEGFAULT), png(20, misbehaving.MEMORY)
+    crashing, oversized = png(20, misbehaving.SEGFAULT), png(20, misbehaving.MEMORY)
     shard = submit(
-        {f"{number}.png": png(64, 64) for number in range(6)} | {"crash.png": crashing, "hungry.png": hungry}
+        {f"{number}.png": png(64, 64) for number in range(6)} | {"crash.png": crashing, "oversized.png": oversized}
     )
     pipeline.process_shard(shard.id)
     items = shard.items
-    assert (items["crash.png"].error_code, items["hungry.png"].error_code) == ("decoder_crashed", "decode_memory")
+    assert (items["crash.png"].error_code, items["oversized.png"].error_code) == ("decoder_crashed", "decode_memory")
     assert items["crash.png"].attempts == 1
     assert services.repository.job(shard.job_id).counts == ItemCounts(succeeded=6, failed=2)
     decoders.close()
@@ -206,6 +206,25 @@ def test_a_commit_waits_for_a_database_that_is_away(services, pipeline, submit, 
     assert services.repository.job(shard.job_id).counts == ItemCounts(succeeded=1)
 
 
+def test_a_worker_that_is_to_stop_drops_what_it_cannot_commit(services, make_pipeline, submit, monkeypatch, caplog):
+    # It waits for three leases, and the fifth pause would be longer.
+    monkeypatch.setattr(services.claims, "lease_seconds", 1.0)
+    pauses: list[float] = []
+
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        pipeline.stop_claiming()
+
+    def complete(self: Claims, *args: object) -> object:
+        raise DatabaseUnavailable("the database does not answer")
+
+    monkeypatch.setattr(Claims, "complete", complete)
+    pipeline = make_pipeline(sleep=pause)
+    pipeline.process_shard(submit({"a.png": png(64, 64)}).id)
+    assert pauses == [0.2, 0.4, 0.8, 1.6]
+    assert "work dropped: the database does not answer" in caplog.text
+
+
 def test_with_the_broker_away_the_shard_is_finished_all_the_same(services, pipeline, submit, monkeypatch, caplog):
     def fill() -> int:
         raise BrokerUnavailable("Redis does not answer")
@@ -231,7 +250,7 @@ def test_a_shard_without_work_or_unknown_is_nothing(services, pipeline, submit):
     assert shard.items == before
 
 
-def test_suspects_run_alone_and_one_at_a_time(services, pipeline, submit, monkeypatch):
+def test_quarantined_images_run_alone_and_one_at_a_time(services, pipeline, submit, monkeypatch):
     shard = submit({f"{number}.png": png(64, 64) for number in range(4)})
     crashed = Claims(services.database, lease_seconds=-1, max_attempts=3)
     assert len(crashed.claim(shard.id, worker="dead").items) == 4
@@ -242,7 +261,7 @@ def test_suspects_run_alone_and_one_at_a_time(services, pipeline, submit, monkey
     def claim(self: Claims, *args: object, **options: object) -> object:
         found = real(self, *args, **options)
         if found:
-            claimed.append((len(found.items), bool(options.get("suspects"))))
+            claimed.append((len(found.items), bool(options.get("quarantined"))))
         return found
 
     monkeypatch.setattr(Claims, "claim", claim)
@@ -308,7 +327,7 @@ def test_a_claim_that_was_lost_is_not_written(make_pipeline, services, submit, m
     thread = Thread(target=pipeline.process_shard, args=[shard.id])
     thread.start()
     assert blocking.entered.wait(PATIENCE)
-    pipeline.stop_claiming()  # else it would go on with the suspects, rightly
+    pipeline.stop_claiming()  # else it would go on with what is quarantined, rightly
     # As if this process had been stopped for longer than its lease: somebody else took everything.
     [held] = pipeline._leases._held.values()
     services.claims.release(held.claim)
@@ -349,10 +368,10 @@ def test_an_image_that_memory_is_too_small_for_fails_and_its_neighbours_succeed(
     monkeypatch.setattr("shared.jobs.claims._FIRST_BACKOFF_SECONDS", 0.0)
     whole = ItemProcessor._predict
 
-    def predict(self, image, held, batcher):
+    def predict(self, image, work):
         if image.shape == (48, 48):
             raise MemoryError
-        return whole(self, image, held, batcher)
+        return whole(self, image, work)
 
     monkeypatch.setattr(ItemProcessor, "_predict", predict)
     shard = submit({"a.png": png(64, 64), "large.png": png(48, 48), "b.png": png(64, 64)})
@@ -365,17 +384,17 @@ def test_an_image_that_memory_is_too_small_for_fails_and_its_neighbours_succeed(
 def test_an_image_that_memory_is_too_small_for_is_not_kept_in_it(services, pipeline, submit, monkeypatch):
     images = []
 
-    def predict(self, image, held, batcher):
+    def predict(self, image, work):
         images.append(weakref.ref(image))
         raise MemoryError
 
     monkeypatch.setattr(ItemProcessor, "_predict", predict)
     release = Claims.release
 
-    def released(self, claim, *, hungry=()):
+    def released(self, claim, *, oversized=()):
         assert images
         assert not any(image() is not None for image in images)
-        return release(self, claim, hungry=hungry)
+        return release(self, claim, oversized=oversized)
 
     monkeypatch.setattr(Claims, "release", released)
     shard = submit({"a.png": png(64, 64)})

@@ -17,7 +17,7 @@ ITEMS_A_SHARD = 4
 _JOB = {"kind": "images", "name": "job", "created_at": 0.0, "submitted_by": "test"}
 _COUNTS = {"pending": 0, "running": 0, "succeeded": 0, "failed": 0, "cancelled": 0}
 _SHARD = {"total": ITEMS_A_SHARD, "not_before": 0.0, "releases": 0} | _COUNTS
-_ITEM = {"attempts": 1, "suspect": False}
+_ITEM = {"attempts": 1, "quarantined": False}
 
 
 @pytest.fixture

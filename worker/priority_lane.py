@@ -1,4 +1,4 @@
-"""The thread that runs what is urgent beside the claims that the process has in hand."""
+"""The thread that runs what is urgent beside the claims that the process has in work."""
 
 import logging
 import threading
@@ -13,16 +13,16 @@ _LOOK_SECONDS = 0.5  # between two looks where no announcement comes
 
 
 class Listener(Protocol):
-    """As `shared.queue.celery_app.UrgentListener`."""
+    """What the lane needs of a `shared.queue.celery_app.UrgentListener`."""
 
     def wait(self, seconds: float) -> bool:
-        """Wait up to so many seconds for an announcement; whether there was one."""
+        """Wait up to so many seconds for an announcement; return whether there was one."""
 
     def close(self) -> None:
         """Hear no more."""
 
 
-class Overtaking:
+class PriorityLane:
     """Looks, while claims are in work, for what is more urgent, and runs it at once.
 
     All threads that take shards may be busy for as long as a claim takes. This one takes none but urgent ones.
@@ -47,11 +47,11 @@ class Overtaking:
         self._more_urgent = more_urgent
         self._run_shard = run
         self._closed = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="overtaking", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="priority-lane", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
-        """End the thread, after the claim that it has in hand."""
+        """End the thread, after the claim that it has in work."""
         self._closed.set()
         self._thread.join()
         self._listener.close()
@@ -62,11 +62,11 @@ class Overtaking:
                 self._listen()
                 self._look()
             except (DatabaseUnavailable, ConfigurationError) as error:
-                # Those who have the claims in hand meet the same, and say so.
+                # Those who have the claims in work meet the same, and say so.
                 log.debug("no look for urgent work: %s", error)
             except Exception:
                 # Without this thread urgent images would wait for the others: it never ends by an error.
-                log.exception("looking for urgent work failed", extra={"action": "overtaking_fails"})
+                log.exception("looking for urgent work failed", extra={"action": "priority_lane_fails"})
                 self._closed.wait(_LOOK_SECONDS)
 
     def _listen(self) -> None:

@@ -1,4 +1,4 @@
-"""How fast the network is by itself, how fast the worker is lately, and which stage the others wait for."""
+"""How fast the network is by itself, how fast the worker was lately, and which stage the others wait for."""
 
 import logging
 import time
@@ -20,19 +20,25 @@ from worker.metrics import Stage
 
 log = logging.getLogger(__name__)
 
-_BARE_SECONDS = 1.0
+_BASELINE_SECONDS = 1.0
 _TRIAL_SECONDS = 0.3
 _WORTH_DOUBLING = 1.05  # a batch twice as large has to be this much faster
 _WINDOW_SECONDS = 30.0
 BATCH_ON_CPU, _MAX_BATCH_ON_GPU = 4, 128
 
 
-def bare_rate(
-    predict: Callable[[Tiles], Levels], *, batch_size: int, threads: int, seconds: float = _BARE_SECONDS
+def baseline_throughput(
+    predict: Callable[[Tiles], Levels], *, batch_size: int, threads: int, seconds: float = _BASELINE_SECONDS
 ) -> float:
-    """Images of 512×512 a second that the network does by itself, `threads` batches at a time, tiles in memory.
+    """Measure how many images of 512×512 a second the network does by itself, with all tiles in memory.
 
-    It should be warm: nothing is left out of the measurement. Raises what `predict` raises.
+    It should be warm: nothing is left out of the measurement. What `predict` raises is raised.
+
+    Args:
+        predict: the network.
+        batch_size: images in a batch.
+        threads: batches at a time.
+        seconds: for at least so long.
     """
     # Noise, since zeros would be faster on some devices.
     tiles = np.random.default_rng(0).standard_normal((batch_size, TILE_SIZE, TILE_SIZE), dtype=np.float32)
@@ -51,13 +57,13 @@ def bare_rate(
 
 
 def batch_size_for(predict: Callable[[Tiles], Levels], *, on_cpu: bool, threads: int) -> int:
-    """The batch size where nobody asked for one: on a GPU found by trying, see `best_batch_size`."""
+    """Return the batch size where nobody asked for one: on a GPU found by trying, see `best_batch_size`."""
     # On a CPU larger batches bring memory and no speed: compare `python -m benchmarks.scale` with BATCH_SIZE=8.
     return BATCH_ON_CPU if on_cpu else best_batch_size(predict, threads=threads, most=_MAX_BATCH_ON_GPU)
 
 
 def best_batch_size(predict: Callable[[Tiles], Levels], *, threads: int, most: int) -> int:
-    """The batch size from which on larger ones bring nothing, or do not fit in memory: 1, 2, 4, … up to `most`.
+    """Find the batch size from which on larger ones bring nothing, or do not fit in memory: 1, 2, 4, … up to `most`.
 
     Raises:
         DeviceOutOfMemory: not even one tile fits.
@@ -66,8 +72,8 @@ def best_batch_size(predict: Callable[[Tiles], Levels], *, threads: int, most: i
     size = 1
     while size <= most:
         try:
-            bare_rate(predict, batch_size=size, threads=threads, seconds=0.0)  # its first batch is slower
-            rate = bare_rate(predict, batch_size=size, threads=threads, seconds=_TRIAL_SECONDS)
+            baseline_throughput(predict, batch_size=size, threads=threads, seconds=0.0)  # its first batch is slower
+            rate = baseline_throughput(predict, batch_size=size, threads=threads, seconds=_TRIAL_SECONDS)
         except (DeviceOutOfMemory, MemoryError) as error:
             if size == 1:
                 raise DeviceOutOfMemory("not even one tile fits in the device's memory: free some of it") from error
@@ -81,14 +87,14 @@ def best_batch_size(predict: Callable[[Tiles], Levels], *, threads: int, most: i
 
 
 @dataclass(frozen=True)
-class Threads:
-    """Stages that share so many threads: each is busy in one of them, or waits for another part of the work."""
+class StagePool:
+    """Threads that stages share: each is busy in one of them, or waits for another part of the work."""
 
-    count: int
+    threads: int
     stages: Sequence[Stage]
 
     def busy_seconds(self) -> list[float]:
-        """Of each stage, so far."""
+        """Return how long the threads were busy in each stage so far."""
         return [stage.busy_seconds for stage in self.stages]
 
 
@@ -100,22 +106,22 @@ class _Snapshot:
     busy_seconds: list[list[float]]
 
 
-class Speed:
-    """The worker's speed over the last half minute of its work, time without work left out.
+class ThroughputMeter:
+    """Measures the worker's throughput over the last half minute of its work, time without work left out.
 
-    The stage whose threads are busiest limits: the others wait for it.
+    The pool whose threads are busiest limits: the others wait for it.
 
     Args:
-        bare_rate: images a second of the network by itself.
-        threads: all that can limit.
+        baseline: images a second of the network by itself.
+        pools: all that can limit.
         clock: seconds.
     """
 
     def __init__(
-        self, bare_rate: float, threads: Sequence[Threads], *, clock: Callable[[], float] = time.monotonic
+        self, baseline: float, pools: Sequence[StagePool], *, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._bare_rate = bare_rate
-        self._threads = threads
+        self._baseline = baseline
+        self._pools = pools
         self._clock = clock
         self._lock = Lock()
         self._images = 0
@@ -126,7 +132,7 @@ class Speed:
 
     @contextmanager
     def working(self) -> Iterator[None]:
-        """There is work inside of this."""
+        """Count the time inside of this as time with work."""
         with self._lock:
             self._advance()
             self._in_work += 1
@@ -143,7 +149,7 @@ class Speed:
             self._images += 1
 
     def performance(self) -> Performance:
-        """The speed since half a minute ago, or since the call before that."""
+        """Return the throughput since half a minute ago, or since the call before that."""
         with self._lock:
             self._advance()
             now = self._snapshot()
@@ -153,15 +159,15 @@ class Speed:
             before = self._snapshots[0]
         seconds = now.working_seconds - before.working_seconds
         if seconds <= 0:
-            return Performance(None, self._bare_rate, None)
-        return Performance((now.images - before.images) / seconds, self._bare_rate, self._limiting(before, now))
+            return Performance(None, self._baseline, None)
+        return Performance((now.images - before.images) / seconds, self._baseline, self._limiting(before, now))
 
     def _limiting(self, before: _Snapshot, now: _Snapshot) -> str | None:
         best: tuple[float, str | None] = (0.0, None)
-        for threads, earlier, later in zip(self._threads, before.busy_seconds, now.busy_seconds, strict=True):
+        for pool, earlier, later in zip(self._pools, before.busy_seconds, now.busy_seconds, strict=True):
             busy = [late - early for early, late in zip(earlier, later, strict=True)]
-            longest = threads.stages[busy.index(max(busy))].name
-            best = max(best, (sum(busy) / threads.count, longest), key=lambda pair: pair[0])
+            longest = pool.stages[busy.index(max(busy))].name
+            best = max(best, (sum(busy) / pool.threads, longest), key=lambda pair: pair[0])
         return best[1]
 
     def _advance(self) -> None:
@@ -171,15 +177,15 @@ class Speed:
         self._changed_at = now
 
     def _snapshot(self) -> _Snapshot:
-        busy = [threads.busy_seconds() for threads in self._threads]
+        busy = [pool.busy_seconds() for pool in self._pools]
         return _Snapshot(self._changed_at, self._images, self._working_seconds, busy)
 
 
-def stages_in(*, loading: int, storing: int, network: int, committing: int) -> list[Threads]:
-    """The worker's stages, by the threads that each kind of work has."""
+def stage_pools(*, loading: int, storing: int, network: int, committing: int) -> list[StagePool]:
+    """Return the worker's pools, by how many threads each kind of work has."""
     return [
-        Threads(loading, (metrics.FETCH, metrics.DECODE)),
-        Threads(network, (metrics.NETWORK,)),
-        Threads(storing, (metrics.ENCODE, metrics.STORE)),
-        Threads(committing, (metrics.COMMIT,)),
+        StagePool(loading, (metrics.FETCH, metrics.DECODE)),
+        StagePool(network, (metrics.NETWORK,)),
+        StagePool(storing, (metrics.ENCODE, metrics.STORE)),
+        StagePool(committing, (metrics.COMMIT,)),
     ]

@@ -9,7 +9,7 @@ from shared.errors import DeviceOutOfMemory
 from shared.jobs.records import Performance
 from worker import metrics
 from worker.metrics import Stage
-from worker.speed import Speed, Threads, bare_rate, best_batch_size
+from worker.throughput import StagePool, ThroughputMeter, baseline_throughput, best_batch_size
 
 
 class Clock:
@@ -39,45 +39,45 @@ def stages() -> dict[str, Busy]:
 
 
 @pytest.fixture
-def speed(clock: Clock, stages: dict[str, Busy]) -> Speed:
-    loading = Threads(4, (stages["fetch"], stages["decode"]))  # type: ignore[arg-type]
-    return Speed(100.0, [loading, Threads(2, (stages["network"],))], clock=clock)  # type: ignore[arg-type]
+def meter(clock: Clock, stages: dict[str, Busy]) -> ThroughputMeter:
+    loading = StagePool(4, (stages["fetch"], stages["decode"]))  # type: ignore[arg-type]
+    return ThroughputMeter(100.0, [loading, StagePool(2, (stages["network"],))], clock=clock)  # type: ignore[arg-type]
 
 
-def work(speed: Speed, clock: Clock, *, seconds: float, images: int) -> None:
-    with speed.working():
+def work(meter: ThroughputMeter, clock: Clock, *, seconds: float, images: int) -> None:
+    with meter.working():
         for _ in range(images):
-            speed.image_ended()
+            meter.image_ended()
         clock.now += seconds
 
 
-def test_before_there_was_work_only_the_bare_rate_is_known(speed, clock):
+def test_before_there_was_work_only_the_baseline_is_known(meter, clock):
     clock.now += 10
-    assert speed.performance() == Performance(None, 100.0, None)
+    assert meter.performance() == Performance(None, 100.0, None)
 
 
-def test_time_without_work_does_not_count(speed, clock):
-    work(speed, clock, seconds=4, images=200)
+def test_time_without_work_does_not_count(meter, clock):
+    work(meter, clock, seconds=4, images=200)
     clock.now += 10
-    assert speed.performance().images_per_second == 50
+    assert meter.performance().images_per_second == 50
 
 
-def test_claims_that_overlap_count_once(speed, clock):
-    with speed.working():
-        work(speed, clock, seconds=2, images=60)
-        work(speed, clock, seconds=1, images=30)
-    assert speed.performance().images_per_second == 30
+def test_claims_that_overlap_count_once(meter, clock):
+    with meter.working():
+        work(meter, clock, seconds=2, images=60)
+        work(meter, clock, seconds=1, images=30)
+    assert meter.performance().images_per_second == 30
 
 
-def test_what_is_longer_ago_than_half_a_minute_is_forgotten(speed, clock):
+def test_what_is_longer_ago_than_half_a_minute_is_forgotten(meter, clock):
     for rate in (10, 80, 80, 80, 80):
-        work(speed, clock, seconds=10, images=10 * rate)
-        performance = speed.performance()
+        work(meter, clock, seconds=10, images=10 * rate)
+        performance = meter.performance()
     assert performance.images_per_second == 80
     clock.now += 31
-    speed.performance()
+    meter.performance()
     clock.now += 31
-    assert speed.performance() == Performance(None, 100.0, None)
+    assert meter.performance() == Performance(None, 100.0, None)
 
 
 @pytest.mark.parametrize(
@@ -88,14 +88,14 @@ def test_what_is_longer_ago_than_half_a_minute_is_forgotten(speed, clock):
         ({"network": 12, "fetch": 29, "decode": 10}, "fetch"),
     ],
 )
-def test_the_busiest_threads_limit(speed, clock, stages, busy, limiting):
-    work(speed, clock, seconds=10, images=1)
+def test_the_busiest_threads_limit(meter, clock, stages, busy, limiting):
+    work(meter, clock, seconds=10, images=1)
     for name, seconds in busy.items():
         stages[name].busy_seconds += seconds
-    assert speed.performance().limiting_stage == limiting
+    assert meter.performance().limiting_stage == limiting
 
 
-def test_the_bare_rate_is_that_of_all_threads_together():
+def test_the_baseline_is_that_of_all_threads_together():
     together = threading.Barrier(2, timeout=60)
     sizes = set()
 
@@ -104,7 +104,7 @@ def test_the_bare_rate_is_that_of_all_threads_together():
         sizes.add(len(tiles))
         return tiles
 
-    assert bare_rate(network, batch_size=3, threads=2, seconds=0.0) > 0
+    assert baseline_throughput(network, batch_size=3, threads=2, seconds=0.0) > 0
     assert sizes == {3}
 
 
@@ -118,7 +118,7 @@ def device(monkeypatch):
                 raise DeviceOutOfMemory("too many")
             return rates[batch_size] if seconds else 1e-3
 
-        monkeypatch.setattr("worker.speed.bare_rate", rate)
+        monkeypatch.setattr("worker.throughput.baseline_throughput", rate)
 
     return make
 
@@ -184,7 +184,7 @@ def test_a_pipeline_says_how_fast_it_was(make_pipeline, submit):
 
     pipeline = make_pipeline()
     pipeline.process_shard(submit({f"{n}.png": png(64, 64) for n in range(3)}).id)
-    performance = pipeline._speed.performance()
+    performance = pipeline._meter.performance()
     assert performance.images_per_second is not None
     assert performance.images_per_second > 0
     assert performance.limiting_stage in {stage.name for stage in metrics.LIMITING}

@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 
-import torch
-
 from shared.errors import (
     CheckpointError,
     DeviceOutOfMemory,
@@ -32,7 +30,7 @@ _FETCHED_KEPT = 2  # those in use are kept whatever their number
 
 
 @dataclass(frozen=True, eq=False)
-class ReadyModel:
+class ServedModel:
     """A network that takes tiles, and what the results say about it. Its batches hold no other model's tiles."""
 
     sha256: str  # of the weights
@@ -43,11 +41,11 @@ class ReadyModel:
 @dataclass(eq=False)
 class _Slot:
     loading: Lock = field(default_factory=Lock)
-    model: ReadyModel | None = None
+    model: ServedModel | None = None
     users: int = 0
 
 
-class Models:
+class ModelCache:
     """Hands out models to claims. The worker's own stays; of the others, the last two used.
 
     Args:
@@ -55,14 +53,14 @@ class Models:
         load: makes a model of the registry ready; called by one thread at a time for each model.
     """
 
-    def __init__(self, own: ReadyModel, load: Callable[[str], ReadyModel]) -> None:
+    def __init__(self, own: ServedModel, load: Callable[[str], ServedModel]) -> None:
         self._own = own
         self._load = load
         self._lock = Lock()
         self._slots: OrderedDict[str, _Slot] = OrderedDict()  # the longest unused first
 
     @contextmanager
-    def using(self, sha256: str | None) -> Iterator[ReadyModel]:
+    def using(self, sha256: str | None) -> Iterator[ServedModel]:
         """Yield the model of this hash, the worker's own for None; it stays loaded meanwhile.
 
         Raises:
@@ -122,11 +120,11 @@ class RegistryCheckpoints:
         self._folder = folder
 
     def load(self, sha256: str, load: Callable[[Path], Predictor]) -> Predictor:
-        """Return what `load` makes of the checkpoint folder.
+        """Fetch the checkpoint folder, unless it is there, and return what `load` makes of it.
 
         Raises:
             ItemError: it is gone from the object store, or no usable checkpoint.
-            Retryable: the store is away, the disk is full, or the device's memory is.
+            Retryable: the store is unavailable, the disk is full, or the device's memory is.
             ConfigurationError: the store refuses us.
         """
         copy = self._folder / sha256
@@ -143,7 +141,7 @@ class RegistryCheckpoints:
             raise _unavailable(sha256, "is no longer in the object store: publish it again, then retry") from error
         except CheckpointError as error:
             raise _unavailable(sha256, f"cannot be used: {error}") from error
-        except torch.OutOfMemoryError as error:
+        except DeviceOutOfMemory as error:
             raise DeviceOutOfMemory(f"model {sha256[:12]} does not fit beside what the device holds") from error
 
     def _fetch(self, sha256: str, copy: Path) -> None:

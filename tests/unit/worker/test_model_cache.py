@@ -9,7 +9,6 @@ from threading import Thread
 
 import numpy as np
 import pytest
-import torch
 
 from shared.db.model_registry import ModelRegistry
 from shared.errors import DeviceOutOfMemory, ItemError, ItemErrorCode, Retryable, StoreUnavailable
@@ -20,18 +19,18 @@ from shared.net.predictor import Predictor
 from shared.store import ObjectStore, keys, open_store
 from tests.unit.worker.conftest import BrightIsForeground, png
 from worker.batcher import Batcher
-from worker.models import Models, ReadyModel, RegistryCheckpoints
+from worker.model_cache import ModelCache, RegistryCheckpoints, ServedModel
 
 PATIENCE = 60
 TINY = {"base": 2, "levels": 2, "stem": 4}
 OWN = "0" * 64
 
 
-def ready(sha256: str) -> ReadyModel:
-    return ReadyModel(sha256, 0.5, Batcher(lambda tiles: np.zeros(tiles.shape, dtype=np.uint8), batch_size=2))
+def served(sha256: str) -> ServedModel:
+    return ServedModel(sha256, 0.5, Batcher(lambda tiles: np.zeros(tiles.shape, dtype=np.uint8), batch_size=2))
 
 
-def is_open(model: ReadyModel) -> bool:
+def is_open(model: ServedModel) -> bool:
     return any(thread.is_alive() for thread in model.batcher._threads)
 
 
@@ -41,9 +40,9 @@ class Loads:
 
     order: list[str] = field(default_factory=list)
 
-    def __call__(self, sha256: str) -> ReadyModel:
+    def __call__(self, sha256: str) -> ServedModel:
         self.order.append(sha256)
-        return ready(sha256)
+        return served(sha256)
 
 
 @pytest.fixture
@@ -52,19 +51,19 @@ def loads() -> Loads:
 
 
 @pytest.fixture
-def models(loads: Loads) -> Iterator[Models]:
-    models = Models(ready(OWN), loads)
+def models(loads: Loads) -> Iterator[ModelCache]:
+    models = ModelCache(served(OWN), loads)
     yield models
     models.close()
 
 
-def test_the_workers_own_is_there_without_loading_by_its_hash_too(models: Models, loads: Loads):
+def test_the_workers_own_is_there_without_loading_by_its_hash_too(models: ModelCache, loads: Loads):
     with models.using(None) as own, models.using(OWN) as by_hash:
         assert own is by_hash
     assert loads.order == []
 
 
-def test_the_last_two_stay_loaded(models: Models, loads: Loads):
+def test_the_last_two_stay_loaded(models: ModelCache, loads: Loads):
     found = {}
     for sha256 in "abacab":
         with models.using(sha256) as model:
@@ -74,7 +73,7 @@ def test_the_last_two_stay_loaded(models: Models, loads: Loads):
     assert [sha256 for sha256, model in found.items() if is_open(model)] == ["a", "b"]
 
 
-def test_models_in_use_stay_whatever_their_number(models: Models, loads: Loads):
+def test_models_in_use_stay_whatever_their_number(models: ModelCache, loads: Loads):
     with ExitStack() as stack:
         used = [stack.enter_context(models.using(sha256)) for sha256 in "abcd"]
         assert all(map(is_open, used))
@@ -85,14 +84,14 @@ def test_claims_that_need_it_at_once_load_it_once():
     order: list[str] = []
     loading, finish = threading.Event(), threading.Event()
 
-    def load(sha256: str) -> ReadyModel:
+    def load(sha256: str) -> ServedModel:
         order.append(sha256)
         loading.set()
         assert finish.wait(PATIENCE)
-        return ready(sha256)
+        return served(sha256)
 
-    models = Models(ready(OWN), load)
-    found: list[ReadyModel] = []
+    models = ModelCache(served(OWN), load)
+    found: list[ServedModel] = []
 
     def use() -> None:
         with models.using("a") as model:
@@ -114,8 +113,8 @@ def test_claims_that_need_it_at_once_load_it_once():
 
 
 def test_one_that_could_not_be_had_is_tried_again_by_the_next():
-    answers: Iterator[Callable[[], ReadyModel]] = iter([_away, lambda: ready("a")])
-    models = Models(ready(OWN), lambda sha256: next(answers)())
+    answers: Iterator[Callable[[], ServedModel]] = iter([_unavailable, lambda: served("a")])
+    models = ModelCache(served(OWN), lambda sha256: next(answers)())
     with pytest.raises(StoreUnavailable), models.using("a"):
         pass
     with models.using("a") as model:
@@ -123,7 +122,7 @@ def test_one_that_could_not_be_had_is_tried_again_by_the_next():
     models.close()
 
 
-def _away() -> ReadyModel:
+def _unavailable() -> ServedModel:
     raise StoreUnavailable("the object store does not answer")
 
 
@@ -186,9 +185,9 @@ def test_one_that_is_gone_or_damaged_in_the_store_fails_its_items(checkpoints, s
 
 def test_a_device_or_a_disk_that_is_full_is_no_fault_of_the_model(checkpoints, published, tmp_path):
     def too_large(_path: Path) -> Predictor:
-        raise torch.OutOfMemoryError("CUDA out of memory")
+        raise DeviceOutOfMemory("the model does not fit")
 
-    with pytest.raises(DeviceOutOfMemory):
+    with pytest.raises(DeviceOutOfMemory, match=published[:12]):
         checkpoints.load(published, too_large)
     (tmp_path / "file").touch()
     beside = RegistryCheckpoints(checkpoints._store, tmp_path / "file" / "models")

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import cast
+from typing import Self, cast
 
 import numpy as np
 import torch
@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from shared.errors import DeviceOutOfMemory
+from shared.net.backends.contract import PROBABILITY_LEVELS, Backend, DeviceMemory
+from shared.net.checkpoint import LoadedModel
+from shared.net.device import resolve_device, resolve_precision
 from shared.net.inference import ByImage, as_graph, for_inference
-from shared.net.network import AfterStem, Network
-
-PROBABILITY_LEVELS = 255
-"""A quantised probability is round(p · PROBABILITY_LEVELS), one byte."""
+from shared.net.network import Network, Trunk
 
 
-class TorchBackend:
+class TorchBackend(Backend):
     """Threads may call it at once. On a GPU each has a stream and page-locked buffers of its own.
 
     So two threads are enough for the copies of one batch to overlap with the network's work on another.
@@ -26,32 +26,68 @@ class TorchBackend:
 
     def __init__(self, net: Network, device: torch.device, dtype: torch.dtype) -> None:
         ready = for_inference(net, dtype)
-        self._stem, self._rest = ready.pixels, cast(nn.Module, AfterStem(ready))
+        self._stem, self._trunk = ready.stem, cast(nn.Module, Trunk(ready))
         if device.type == "cpu":
             self._stem = ByImage(as_graph(self._stem, torch.float32, 1))
-            self._rest = as_graph(self._rest, dtype, ready.stem_channels)
+            self._trunk = as_graph(self._trunk, dtype, ready.stem_channels)
         self._device = device
         self._dtype = dtype
         self._of_thread = threading.local()
 
+    @classmethod
+    def open(cls, model: LoadedModel, *, device: str, precision: str) -> Self:
+        """Put a model on "auto", "cpu", "cuda" or "cuda:N", see `Backend` and `shared.net.device`."""
+        where = resolve_device(device)
+        dtype = resolve_precision(precision, where)
+        with _memory_errors(f"the model does not fit in the memory of {where}: free some of it"):
+            return cls(model.net.to(where), where, dtype)
+
+    @property
+    def device_name(self) -> str:
+        """The device in words: "cpu", or "cuda:0 (NVIDIA H100)"."""
+        if self._device.type == "cpu":
+            return "cpu"
+        return f"{self._device} ({torch.cuda.get_device_name(self._device)})"
+
+    @property
+    def precision(self) -> str:
+        """The convolutions' arithmetic: "float32", "bfloat16" or "float16"."""
+        return str(self._dtype).removeprefix("torch.")
+
     def probabilities(self, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Foreground probabilities, float32 (N, H, W), of standardised tiles (N, H, W). Raises `DeviceOutOfMemory`."""
+        """Return the foreground probabilities of tiles (N, H, W), see `Backend`."""
         with self._running(len(tiles)):
             result: NDArray[np.float32] = self._run(torch.from_numpy(tiles).to(self._device)).cpu().numpy()
             return result
 
     def levels(self, tiles: NDArray[np.float32]) -> NDArray[np.uint8]:
-        """The same in 255ths, uint8: quantised on the device, so that a quarter of the bytes come back."""
+        """Return the same in 255ths, quantised on the device."""
         with self._running(len(tiles)):
             if self._device.type == "cuda":
-                return self._lane().levels(tiles, lambda batch: _quantise(self._run(batch)))
+                return self._stream().levels(tiles, lambda batch: _quantise(self._run(batch)))
             result: NDArray[np.uint8] = _quantise(self._run(torch.from_numpy(tiles))).numpy()
             return result
+
+    def memory(self) -> DeviceMemory | None:
+        """Return how full the GPU's memory is; None on a CPU."""
+        if self._device.type != "cuda":
+            return None
+        free, total = torch.cuda.mem_get_info(self._device)
+        return DeviceMemory(
+            allocated=torch.cuda.memory_allocated(self._device),
+            reserved=torch.cuda.memory_reserved(self._device),
+            free=free,
+            total=total,
+        )
+
+    def use_one_core_a_call(self) -> None:
+        """Switch torch's own threads off, for the whole process."""
+        torch.set_num_threads(1)
 
     def _run(self, tiles: Tensor) -> Tensor:
         """(N, H, W) on the device → probabilities (N, H, W) there, float32."""
         folded = self._stem(tiles[:, None])
-        probabilities: Tensor = self._rest(folded.contiguous(memory_format=torch.channels_last))
+        probabilities: Tensor = self._trunk(folded.contiguous(memory_format=torch.channels_last))
         return probabilities
 
     @contextmanager
@@ -59,18 +95,19 @@ class TorchBackend:
         # A CPU's graphs have their casts in themselves.
         reduced = self._dtype != torch.float32 and self._device.type != "cpu"
         autocast = torch.autocast(self._device.type, self._dtype, enabled=reduced)
-        with torch.inference_mode(), autocast, _memory_errors(self._device, batch_size):
+        too_large = f"a batch of {batch_size} tiles does not fit in the memory of {self._device}: use a smaller batch"
+        with torch.inference_mode(), autocast, _memory_errors(too_large):
             yield
 
-    def _lane(self) -> "Lane":
-        """This thread's stream and buffers."""
-        lane: Lane | None = getattr(self._of_thread, "lane", None)
-        if lane is None:
-            lane = self._of_thread.lane = Lane(self._device)
-        return lane
+    def _stream(self) -> "Stream":
+        """The stream and buffers of the calling thread."""
+        stream: Stream | None = getattr(self._of_thread, "stream", None)
+        if stream is None:
+            stream = self._of_thread.stream = Stream(self._device)
+        return stream
 
 
-class Lane:
+class Stream:
     """A CUDA stream with the page-locked host memory that its copies need to run beside other streams' kernels."""
 
     def __init__(self, device: torch.device) -> None:
@@ -103,8 +140,8 @@ def _quantise(probabilities: Tensor) -> Tensor:
 
 
 @contextmanager
-def _memory_errors(device: torch.device, batch_size: int) -> Iterator[None]:
-    """Turn the device's out-of-memory error into ours, and leave its cache empty for a smaller batch."""
+def _memory_errors(reason: str) -> Iterator[None]:
+    """Turn the device's out-of-memory error into ours, and leave its cache empty for something smaller."""
     try:
         yield
     except RuntimeError as error:
@@ -112,6 +149,4 @@ def _memory_errors(device: torch.device, batch_size: int) -> Iterator[None]:
         if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
             raise
         torch.cuda.empty_cache()
-        raise DeviceOutOfMemory(
-            f"a batch of {batch_size} tiles does not fit in the memory of {device}: use a smaller batch"
-        ) from error
+        raise DeviceOutOfMemory(reason) from error

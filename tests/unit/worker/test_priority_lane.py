@@ -1,4 +1,4 @@
-"""What is urgent goes before the claims in hand, at each of their stages."""
+"""What is urgent goes before the claims in work, at each of their stages."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -16,8 +16,8 @@ from shared.queue.dispatch import Dispatcher
 from shared.services import Services
 from tests.unit.worker.conftest import Submit, decode_here, png
 from worker.batcher import Batcher, Levels, Tiles
-from worker.overtaking import Overtaking
 from worker.pipeline import Pipeline
+from worker.priority_lane import PriorityLane
 
 PATIENCE = 60
 
@@ -80,14 +80,16 @@ def announcements() -> Announcements:
 
 
 @pytest.fixture
-def overtaking(urgent: Urgent, announcements: Announcements) -> Iterator[Overtaking]:
-    overtaking = Overtaking(announcements, least_urgent=lambda: urgent.in_work, more_urgent=urgent.more, run=urgent.run)
-    yield overtaking
-    overtaking.close()
+def priority_lane(urgent: Urgent, announcements: Announcements) -> Iterator[PriorityLane]:
+    priority_lane = PriorityLane(
+        announcements, least_urgent=lambda: urgent.in_work, more_urgent=urgent.more, run=urgent.run
+    )
+    yield priority_lane
+    priority_lane.close()
     assert announcements.closed
 
 
-@pytest.mark.usefixtures("overtaking")
+@pytest.mark.usefixtures("priority_lane")
 def test_what_is_urgent_runs_beside_a_claim_in_work(urgent: Urgent, announcements: Announcements) -> None:
     urgent.waiting, urgent.in_work = ["first", "second"], "large"
     announcements.said.put(None)
@@ -95,13 +97,13 @@ def test_what_is_urgent_runs_beside_a_claim_in_work(urgent: Urgent, announcement
     assert set(urgent.asked) == {"large"}
 
 
-@pytest.mark.usefixtures("overtaking")
+@pytest.mark.usefixtures("priority_lane")
 def test_without_an_announcement_it_looks_too(urgent: Urgent) -> None:
     urgent.waiting, urgent.in_work = ["urgent"], "large"
     assert urgent.ran.get(timeout=PATIENCE) == "urgent"
 
 
-@pytest.mark.usefixtures("overtaking")
+@pytest.mark.usefixtures("priority_lane")
 def test_without_a_claim_in_work_nobody_looks(urgent: Urgent, announcements: Announcements) -> None:
     urgent.waiting = ["urgent"]
     for _ in range(2):  # when the second is taken, the look of the first is over
@@ -113,7 +115,7 @@ def test_without_a_claim_in_work_nobody_looks(urgent: Urgent, announcements: Ann
     assert urgent.ran.get(timeout=PATIENCE) == "urgent"
 
 
-@pytest.mark.usefixtures("overtaking")
+@pytest.mark.usefixtures("priority_lane")
 @pytest.mark.parametrize("error", [DatabaseUnavailable("away"), ValueError("a defect")])
 def test_no_error_ends_the_looking(urgent: Urgent, error: Exception) -> None:
     urgent.error, urgent.waiting, urgent.in_work = error, ["urgent"], "large"
@@ -122,7 +124,7 @@ def test_no_error_ends_the_looking(urgent: Urgent, error: Exception) -> None:
     assert urgent.ran.get(timeout=PATIENCE) == "urgent"
 
 
-@pytest.mark.usefixtures("overtaking")
+@pytest.mark.usefixtures("priority_lane")
 @pytest.mark.parametrize("error", [BrokerUnavailable("away"), ValueError("a defect")])
 def test_without_announcements_it_looks_by_itself(
     urgent: Urgent, announcements: Announcements, error: Exception

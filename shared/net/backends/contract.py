@@ -1,0 +1,79 @@
+"""What every backend does, and all that the predictor and the worker know of one."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.net.checkpoint import LoadedModel
+
+PROBABILITY_LEVELS = 255
+"""A quantised probability is round(p · PROBABILITY_LEVELS), one byte."""
+
+
+@dataclass(frozen=True)
+class DeviceMemory:
+    """The memory of a device that has its own, in bytes; the fields are the kinds of docs/monitoring.md."""
+
+    allocated: int  # used by the network
+    reserved: int  # kept by the backend for its next batches, what is allocated included
+    free: int  # for all processes
+    total: int
+
+
+class Backend(ABC):
+    """One network on one device. Threads may call it at once.
+
+    Tiles are float32 (N, H, W), standardised with the statistics of the image that each was cut from, H and W one of
+    `shared.net.tiling.TILE_SIDES`. What a backend needs beyond torch, it imports in `open`: it may not be installed.
+    """
+
+    @classmethod
+    @abstractmethod
+    def open(cls, model: LoadedModel, *, device: str, precision: str) -> Self:
+        """Put a model on the device, ready to run.
+
+        Args:
+            model: its network, on the CPU, is the backend's to keep or to change.
+            device: a name that the backend knows; "auto" is its best one.
+            precision: of the convolutions, likewise.
+
+        Raises:
+            ConfigurationError: there is no such device or precision.
+            DeviceOutOfMemory: the model does not fit beside what the device holds.
+        """
+
+    @property
+    @abstractmethod
+    def device_name(self) -> str:
+        """The device in words, such as "cuda:0 (NVIDIA H100)"; "cpu" where it takes the process's own cores."""
+
+    @property
+    @abstractmethod
+    def precision(self) -> str:
+        """The convolutions' arithmetic, such as "bfloat16"."""
+
+    @abstractmethod
+    def probabilities(self, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the foreground probabilities of tiles, in [0, 1], same shape.
+
+        Raises:
+            DeviceOutOfMemory: a smaller batch may fit.
+        """
+
+    def levels(self, tiles: NDArray[np.float32]) -> NDArray[np.uint8]:
+        """Return the same in 255ths. A device of its own quantises there, so that a quarter of the bytes come back.
+
+        Raises:
+            DeviceOutOfMemory: a smaller batch may fit.
+        """
+        return np.rint(self.probabilities(tiles) * PROBABILITY_LEVELS).astype(np.uint8)
+
+    def memory(self) -> DeviceMemory | None:
+        """Return how full the device's own memory is; None where it has none."""
+        return None
+
+    def use_one_core_a_call(self) -> None:  # noqa: B027 - not abstract: most devices are no CPU
+        """Take no more than one core of a CPU for a call, in the whole process: its callers fill the others."""

@@ -1,0 +1,35 @@
+"""What the steps of an item hand on to one another."""
+
+import time
+from dataclasses import dataclass
+from functools import partial
+
+from shared.jobs.records import ClaimedItem
+from worker.batcher import Submit
+from worker.leases import HeldClaim
+from worker.model_cache import ServedModel
+
+
+@dataclass(frozen=True, eq=False)
+class Work:
+    """An item in work: whose claim it is of, what its network is, and since when."""
+
+    item: ClaimedItem
+    held: HeldClaim
+    model: ServedModel
+    started: float  # on the monotonic clock
+
+    @property
+    def scale(self) -> float:
+        """The factor by which the image is resampled for the network."""
+        return self.held.claim.scale
+
+    @property
+    def submit(self) -> Submit:
+        """A function that queues a tile for the network, before others where the claim is urgent."""
+        return partial(self.model.batcher.submit, urgent=self.held.is_urgent)
+
+    @property
+    def seconds(self) -> float:
+        """Time since it was begun."""
+        return time.monotonic() - self.started
