@@ -14,7 +14,7 @@ import time
 
 from benchmarks.machine import described
 from benchmarks.measure import Effort, Row, end_cleanly, markdown
-from benchmarks.report import chart, document, insert, merged
+from benchmarks.report import MARKERS, chart, document, merged
 from shared.config import CHECKOUT
 
 # Module → its heading in docs/performance.md.
@@ -76,7 +76,7 @@ def _write(about: dict[str, object], runs: dict[str, dict[str, object]], found: 
     results = merged(RESULTS, about, runs, found)
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    insert(DOCUMENT, document(results, BENCHMARKS))
+    MARKERS.insert(DOCUMENT, document(results, BENCHMARKS))
     chart(results, CHART)
 
 

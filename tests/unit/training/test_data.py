@@ -1,8 +1,10 @@
 import itertools
+from dataclasses import replace
 
 import pytest
 import torch
 
+from shared.synth import DEFINITIONS, KINDS, find_definition
 from training.data.open import DataConfig, NoiseLevel, open_data
 from training.data.seeds import (
     GENERATED_SEEDS_START,
@@ -111,6 +113,22 @@ def test_validation_is_fixed_and_has_the_same_scenes_clean():
     assert len(masks[0]) == 5
     assert torch.equal(*masks)
     assert not torch.equal(images(sets["val"]), images(sets["clean"]))
+
+
+def test_the_config_names_the_definition(monkeypatch):
+    few = replace(
+        find_definition("dotblob-v1"),
+        name="few-v1",
+        area_share=(0.2, 0.45),
+        kinds=tuple(KINDS.values())[:2],
+        mixed_kinds=(2, 2),
+    )
+    monkeypatch.setitem(DEFINITIONS, "few-v1", few)
+    batches = list(opened(SMALL.model_copy(update={"definition": "few-v1"})).batches(1, HARD))
+    assert torch.cat([batch.masks for batch in batches]).mean((1, 2, 3)).min() > 0.19
+    assert not torch.equal(images(batches), images(opened().batches(1, HARD)))
+    with pytest.raises(ValueError, match="use one of dotblob-v1"):
+        DataConfig(definition="dotblob-v0")
 
 
 @pytest.mark.parametrize("arguments", [{"kind": "folder"}, {"folder": "x"}, {"kind": "cloud"}, {"size": 100}])

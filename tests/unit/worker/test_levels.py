@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from shared.images.metrics import expected_dice
+from tests.expected_dice import expected_dice
 from worker.levels import Measured, count_levels, foreground_from
 
 
