@@ -78,7 +78,8 @@ def check_definition(predictor: Predictor, definition: Definition) -> None:
     known = name in DEFINITIONS and trained_on.get("sha256") == definition_hash(DEFINITIONS[name])
     remedy = f": score it with --definition {name}" if known else ": its scores could not be compared"
     raise CheckpointError(
-        f"the checkpoint was trained on {name} in another definition than this version's {definition.name}{keys}{remedy}"
+        f"the checkpoint was trained on {name} in another definition than this version's {definition.name}{keys}"
+        f"{remedy}"
     )
 
 

@@ -27,8 +27,8 @@ class SyntheticSpec:
     """What a synthetic job generates: `count` scenes of a definition of the task, all determined by `seed`.
 
     `definition` is a name of shared.synth.DEFINITIONS. Severities are spread evenly from `severity_from` to
-    `severity_to`. `num_dots`, `jitter` (standard deviation of the dots' displacement as a share of the image's side) and
-    `noise` (a kind) are drawn for each scene where None.
+    `severity_to`. `num_dots`, `jitter` (standard deviation of the dots' displacement as a share of the image's side)
+    and `noise` (a kind) are drawn for each scene where None.
     """
 
     count: int

@@ -1,6 +1,7 @@
 """Synthetic scenes of a task, found by name: dot-filled shapes under heavy noise.
 
-dotblob-v1 is the reference benchmark. Numpy alone. Parameters are drawn apart from being applied, always from an explicit generator.
+dotblob-v1 is the reference benchmark. Numpy alone. Parameters are drawn apart from being applied, always from an
+explicit generator.
 """
 
 from shared.synth.definition import Definition, definition_hash

@@ -142,7 +142,14 @@ SALT_PEPPER = NoiseKind(
     apply=_salt_pepper,
 )
 
-KINDS: dict[str, NoiseKind] = {kind.name: kind for kind in (GAUSSIAN, POISSON, SPECKLE, SALT_PEPPER)}
+_DECLARED = (
+    GAUSSIAN,
+    POISSON,
+    SPECKLE,
+    SALT_PEPPER,
+)
+
+KINDS: dict[str, NoiseKind] = {kind.name: kind for kind in _DECLARED}
 """Every elementary kind by name."""
 
 NOISE_LABELS: dict[str, str] = {

@@ -50,7 +50,10 @@ def nlm_hull(image: Image) -> Mask:
 
 
 def _noise_strength(image: Image) -> float:
-    """Estimate the standard deviation of white noise, by the median of what two crossed second differences leave (Immerkær 1996)."""
+    """Estimate the standard deviation of white noise, by the median of what two crossed second differences leave.
+
+    Immerkær, "Fast noise variance estimation", 1996.
+    """
     second = np.array([1.0, -2.0, 1.0])
     rest = convolve(image, np.outer(second, second), mode="reflect")
     return float(1.4826 * np.median(np.abs(rest)) / 6)

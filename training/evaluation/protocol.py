@@ -31,7 +31,7 @@ Truth = NDArray[np.bool_]
 
 
 def score_set(predictor: Predictor, name: str, count: int | None, definition: Definition) -> Scores:
-    """Score all metrics on the first `count` scenes of one of `FULL_SETS`; `ece` is that of all their pixels together."""
+    """Score the first `count` scenes of one of `FULL_SETS` by all metrics; `ece` is that of all pixels together."""
     calibration = CalibrationError()
 
     def score(probability: Probability, truth: Truth, threshold: float) -> Scores:

@@ -90,7 +90,7 @@ def _cross_entropy(ratios: Tensor, dots: Tensor, ground: Tensor) -> Tensor:
 
 
 def _simulated(count: int, seed: int, definition: Definition) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Yield parts of `count` histograms: of an image, and the shares of dots' and of ground's values, (N, LEVELS) each."""
+    """Yield parts of `count` histograms: an image's, and the shares of dots' and ground's values, (N, LEVELS) each."""
     for first in range(0, count, _AT_ONCE):
         size = min(_AT_ONCE, count - first)
         yield _simulate(np.random.default_rng((seed, _STREAM, first)), size, definition)

@@ -16,7 +16,7 @@ OVERLAPS = ("dice", "iou", "precision", "recall")
 def overlap_scores(prediction: Tensor, truth: Tensor) -> Tensor:
     """Dice, IoU, precision and recall of each image: boolean (B, 1, H, W) twice → float64 (4, B).
 
-    As in `shared.images.metrics`: where a denominator is zero, the score is 1.
+    As in `shared.images.metrics` and `training.evaluation.metrics`: where a denominator is zero, the score is 1.
     """
     hit, predicted, true = (mask.sum((1, 2, 3)).double() for mask in (prediction & truth, prediction, truth))
     ratios = [(2 * hit, predicted + true), (hit, predicted + true - hit), (hit, predicted), (hit, true)]

@@ -1,18 +1,21 @@
 """The torch synthesis against the reference in shared.synth."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 import torch
 
+from shared.errors import UsageError
 from shared.images.normalise import standardise
-from shared.synth import DEFINITIONS, KINDS, NoiseParameters, apply_noise, find_definition, snr_db, synthesise
+from shared.synth import DEFINITIONS, KINDS, NoiseParameters, Scene, apply_noise, find_definition, snr_db, synthesise
 from shared.synth.blobs import blob_mask
 from training.data.synthesis import noise as torch_noise
 from training.data.synthesis import standardise_batch, synthesise_batch, training_pairs
 from training.data.synthesis.contours import fill_contours, most_rows_of_an_edge
 from training.data.synthesis.dotblob import DotBlobBatch, render_clean
 from training.data.synthesis.noise import NOISE_TWINS
-from training.data.synthesis.twins import SCENE_TWINS
+from training.data.synthesis.twins import SCENE_TWINS, SceneTwin
 
 CPU = torch.device("cpu")
 DOTBLOB = find_definition("dotblob-v1")
@@ -193,3 +196,52 @@ def test_batches_are_standardised_as_single_images_are(batch):
     images = torch.cat([batch.images[:4], torch.full((1, SIZE, SIZE), 7.0)])
     expected = np.stack([standardise(image) for image in images.numpy()])
     np.testing.assert_allclose(standardise_batch(images).numpy(), expected, atol=1e-4)
+
+
+class Bars(type(DOTBLOB)):
+    """Definitions whose scenes are a bar without a dot."""
+
+    def sample_scene(self, rng, *, size, num_dots=None, jitter=None):
+        return Bar(size, int(rng.integers(4, size // 2)))
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A scene that is no blob."""
+
+    size: int
+    width: int
+    dot_centres = ()
+
+    def render(self):
+        mask = np.zeros((self.size, self.size), dtype=bool)
+        mask[:, : self.width] = True
+        return Scene(np.where(mask, np.float32(0.6), np.float32(0.2)), mask)
+
+    def to_dict(self):
+        return {"size": self.size, "width": self.width}
+
+
+class BarBatch(list):
+    def parameters(self):
+        return self
+
+
+def make_bars(units, definition, size):
+    bars = BarBatch(Bar(size, 4 + int(unit * (size // 2 - 4))) for unit in units[:, 0])
+    scenes = [bar.render() for bar in bars]
+    clean, masks = (torch.from_numpy(np.stack(each)) for each in zip(*((s.clean, s.mask) for s in scenes), strict=True))
+    return bars, clean, masks
+
+
+def test_a_definition_brings_its_own_scenes_and_their_twin(monkeypatch):
+    bars = Bars(**vars(DOTBLOB) | {"name": "bars-v1"})
+    sample = synthesise(3, definition=bars, size=64, noise="none")
+    assert sample.mask[:, : sample.scene.width].all()
+    assert sample.mask.sum() == 64 * sample.scene.width
+    with pytest.raises(UsageError, match="bars-v1 cannot be trained on"):
+        synthesise_batch(range(2), CPU, bars, size=64)
+    monkeypatch.setitem(SCENE_TWINS, Bars, SceneTwin(lambda definition: 1, make_bars))
+    made = synthesise_batch(range(5), CPU, bars, size=64)
+    assert made.masks.sum((1, 2)).tolist() == [64 * bar.width for bar in made.scenes.parameters()]
+    assert len({noise.kind for noise in made.noise}) > 1

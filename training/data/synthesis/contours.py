@@ -80,7 +80,7 @@ def bezier_contours(points: Tensor, counts: Tensor) -> Tensor:
 
 
 def fill_contours(points: Tensor, counts: Tensor, size: int) -> Tensor:
-    """Fill masks, bool (N, size, size): the pixels whose centre has a non-zero winding number, as the reference fills."""
+    """Fill masks, bool (N, size, size), as the reference does: pixels whose centre has a non-zero winding number."""
     x0, y0 = bezier_contours(points, counts).unbind(-1)
     x1, y1 = x0.roll(-1, 1), y0.roll(-1, 1)
     # An edge crosses the rows whose centre lies in [lower, upper): half-open, so a shared vertex counts once.

@@ -1,4 +1,4 @@
-"""The torch twins of the kinds of noise, and the noise of batches. See `shared.synth.noise`, whose parameters are used."""
+"""The torch twins of the kinds of noise, and noise on batches. See `shared.synth.noise` for the parameters."""
 
 from collections.abc import Callable, Sequence
 

@@ -1,7 +1,7 @@
 """Which scenes can be made in batches: the torch twin of each class of definitions.
 
-A twin draws from the same distribution as its class's `sample_scene`, and renders the same parameters to the same scene;
-what it makes of a seed is its own.
+A twin draws from the same distribution as its class's `sample_scene`, and renders the same parameters to the same
+scene; what it makes of a seed is its own.
 """
 
 from collections.abc import Callable, Mapping, Sequence
