@@ -201,7 +201,8 @@ def test_batches_are_standardised_as_single_images_are(batch):
 class Bars(type(DOTBLOB)):
     """Definitions whose scenes are a bar without a dot."""
 
-    def sample_scene(self, rng, *, size, num_dots=None, jitter=None):
+    def sample_scene(self, rng, *, size, **replaced):
+        assert not any(replaced.values())
         return Bar(size, int(rng.integers(4, size // 2)))
 
 
