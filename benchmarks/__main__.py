@@ -15,7 +15,7 @@ from collections.abc import Collection, Mapping
 
 from benchmarks.machine import described
 from benchmarks.measure import Effort, Row, end_cleanly, markdown
-from benchmarks.report import chart, document, insert, merged
+from benchmarks.report import MARKERS, chart, document, merged
 from devservers import SERVERS, missing_servers
 from shared.config import CHECKOUT
 
@@ -89,7 +89,7 @@ def _write(about: dict[str, object], runs: dict[str, dict[str, object]], found: 
     results = merged(RESULTS, about, runs, found)
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    insert(DOCUMENT, document(results, BENCHMARKS))
+    MARKERS.insert(DOCUMENT, document(results, BENCHMARKS))
     chart(results, CHART)
 
 

@@ -4,14 +4,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shared.images.codec import encode_grey
 from shared.images.normalise import standardise
-from shared.synth import apply_noise, render_scene, synthesise
+from shared.synth import apply_noise, synthesise
+from shared.synth.dotblob import DotBlobScene
 
 DIFFERENT = 32
 _SEVERITY = 0.5
@@ -52,12 +53,11 @@ def mosaic(
     They are a dozen in turns, beginning with the one of the number `first`, which gives ground, contrast and noise.
     """
     like = synthesise(first, severity=severity)
+    ground = cast(DotBlobScene, like.scene)
     images, masks = [], []
     for number in range(first, first + 12):
-        scene = replace(
-            synthesise(number, noise="none").scene, background=like.scene.background, contrast=like.scene.contrast
-        )
-        rendered = render_scene(scene)
+        scene = cast(DotBlobScene, synthesise(number, noise="none").scene)
+        rendered = replace(scene, background=ground.background, contrast=ground.contrast).render()
         images.append(apply_noise(rendered.clean, like.noise, np.random.default_rng(number)))
         masks.append(rendered.mask)
     return _side_by_side(images, height, width), _side_by_side(masks, height, width)

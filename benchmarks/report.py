@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import Row, markdown, shown
-from shared.errors import UsageError
+from training.evaluation.markers import Markers
 
-BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
+MARKERS = Markers("bench")
 
 _MACHINE = ("date", "commit", "model", "cpu", "cores", "memory_gib", "gpu", "system", "python")
 
@@ -45,20 +45,6 @@ def document(results: Mapping[str, Any], titles: Mapping[str, str]) -> str:
             origin = f"{run['date']}, commit {run['commit'][:10]}, {run['seconds']:.0f} s"
             parts.append(f"### {title}\n\n{markdown(rows)}\n`python -m benchmarks.{benchmark}`, {origin}.\n")
     return "\n".join(parts)
-
-
-def insert(path: Path, text: str) -> None:
-    """Replace what stands between the markers of a Markdown file.
-
-    Raises:
-        UsageError: the file has no markers.
-    """
-    content = path.read_text(encoding="utf-8")
-    before, begin, rest = content.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise UsageError(f"{path} has no place for the tables: put the lines {BEGIN} and {END} where they belong")
-    path.write_text(f"{before}{BEGIN}\n{text}{END}{after}", encoding="utf-8")
 
 
 def chart(results: Mapping[str, Any], path: Path) -> bool:

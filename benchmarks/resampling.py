@@ -14,8 +14,7 @@ from shared.config import DEFAULT_MODEL
 from shared.images.metrics import dice
 from shared.images.resample import resample, scaled
 from shared.net.predictor import Predictor
-from shared.synth import synthesise
-from shared.synth.noise import apply_noise
+from shared.synth import apply_noise, synthesise
 
 _ENLARGED = (0.5, 2.0, 3.0)
 _SEVERITIES = (0.2, 0.5, 0.8)

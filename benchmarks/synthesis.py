@@ -16,19 +16,20 @@ import torch
 from benchmarks.measure import Effort, Row, alternate, command, ratios
 from shared.images.normalise import standardise
 from shared.net.device import resolve_device
-from shared.synth import synthesise
+from shared.synth import DEFAULT_DEFINITION, find_definition, synthesise
 from training.data.synthesis import training_pairs
 
 
 def rows(effort: Effort) -> list[Row]:
     """Both rates for some sizes of a batch, and their ratio."""
     device = resolve_device("auto")
+    definition = find_definition(DEFAULT_DEFINITION)
     torch.set_num_threads(1)
     found: list[Row] = []
     for count in (2,) if effort.quick else (8, 32):
         sides: dict[str, Callable[[], float]] = {
             "numpy": partial(rate, _in_numpy, count, device),
-            "torch": partial(rate, partial(training_pairs, device=device), count, device),
+            "torch": partial(rate, partial(training_pairs, device=device, definition=definition), count, device),
         }
         for warm_up in sides.values():
             warm_up()

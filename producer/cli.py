@@ -3,7 +3,7 @@
 What needs numpy or Pillow is imported by the commands that use it: others start faster, and submitting is smaller.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -57,6 +57,32 @@ _priority_option = click.option(
     callback=lambda _context, _option, word: Priority.of_word(word),
     help="Jobs of a higher priority go first, those of the same take turns.",
 )
+
+
+class _NamedOption(click.Option):
+    """An option that takes one of some names, which its help lists in place of `{}`; reading them needs numpy."""
+
+    def __init__(self, *arguments: Any, names: Callable[[], Iterable[str]], **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._names = names
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """Return the option and its help, with the names."""
+        record = super().get_help_record(ctx)
+        *others, last = self._names()
+        return record and (record[0], record[1].format(f"{', '.join(others)} or {last}" if others else last))
+
+
+def _noises() -> Iterable[str]:
+    from shared.synth import NOISE_LABELS
+
+    return NOISE_LABELS
+
+
+def _definitions() -> Iterable[str]:
+    from shared.synth import DEFINITIONS
+
+    return DEFINITIONS
 
 
 def _waiting_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -129,8 +155,17 @@ def submit(
 @click.option("--severity", default="0.5", show_default=True, metavar="S|A:B", help="Noise from 0 to 1, or a range.")
 @click.option(
     "--noise",
+    cls=_NamedOption,
+    names=_noises,
     metavar="KIND",
-    help="none, gaussian, poisson, speckle, salt_pepper or mixed. Without it: drawn for each image.",
+    help="{}. Without it: drawn for each image.",
+)
+@click.option(
+    "--definition",
+    cls=_NamedOption,
+    names=_definitions,
+    metavar="NAME",
+    help="Of the task: {}. Without it: the reference benchmark, dotblob-v1.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Determines all images.")
 @_priority_option
@@ -142,6 +177,7 @@ def demo(
     jitter: float | None,
     severity: str,
     noise: str | None,
+    definition: str | None,
     seed: int,
     priority: Priority,
     wait: bool,
@@ -153,6 +189,7 @@ def demo(
     """Submit synthetic images, which the worker generates, segments and scores against their truth."""
     from producer.demo import SeverityRange, submit_demo
     from shared.flows.synthetic import SyntheticSpec
+    from shared.synth import DEFAULT_DEFINITION
 
     to = destination_of(folder, export, sheet=sheet)
     severities = SeverityRange.parse(severity)
@@ -164,6 +201,7 @@ def demo(
         severity_from=severities.low,
         severity_to=severities.high,
         noise=noise,
+        definition=definition or DEFAULT_DEFINITION,
     )
     display = Display()
     with _services() as services:

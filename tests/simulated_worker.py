@@ -9,11 +9,12 @@ from shared.db.tables import ShardRow
 from shared.errors import ImageError
 from shared.images.codec import DecodeLimits, decode, encode_grey, encode_mask, encode_probability
 from shared.images.heatmap import display_grey
-from shared.images.metrics import dice, expected_dice, iou
+from shared.images.metrics import dice, iou
 from shared.jobs.records import ClaimedItem, Failure, Outcome
 from shared.services import Services
 from shared.store import keys
 from shared.synth import synthesise
+from tests.expected_dice import expected_dice
 from tests.outcomes import success
 
 NAME = "simulated:1"

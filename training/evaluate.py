@@ -22,11 +22,11 @@ from rich.markdown import Markdown
 from shared.errors import CheckpointError, DelineateError, UsageError
 from shared.net.checkpoint import METADATA_NAME, locate_weights, read_metadata, write_metadata
 from shared.net.predictor import Predictor
-from shared.synth import DOTBLOB_V1, definition_hash
+from shared.synth import DEFAULT_DEFINITION, DEFINITIONS, Definition, definition_hash, find_definition
 from training.cost import measure_cost
 from training.evaluation.oracle import oracle_scores
 from training.evaluation.protocol import FULL_SETS, score_baselines, score_robustness, score_set, score_strata
-from training.evaluation.tables import insert, markdown
+from training.evaluation.tables import MARKERS, markdown
 from training.recipe.provenance import differences
 
 PARTS = ("val", "clean", "blobs", "shapes", "strata", "robustness", "cost", "baselines", "oracle")
@@ -35,57 +35,67 @@ _ROBUSTNESS_IMAGES = 200
 _ORACLE_IMAGES = 200
 
 
-def evaluate(checkpoint: Path, predictor: Predictor, parts: Sequence[str], count: int | None) -> dict[str, Any]:
-    """Return the scores of one model by part; `count` limits the scenes of each set (of each stratum)."""
-    results: dict[str, Any] = {}
+def evaluate(
+    checkpoint: Path, predictor: Predictor, parts: Sequence[str], count: int | None, definition: Definition
+) -> dict[str, Any]:
+    """Score one model by part, and say on what; `count` limits the scenes of each set (of each stratum)."""
+    results: dict[str, Any] = {"definition": _named(definition)}
     for part in parts:
         if part in FULL_SETS:
-            results[part] = score_set(predictor, part, count)
+            results[part] = score_set(predictor, part, count, definition)
         elif part == "strata":
-            results[part] = score_strata(predictor, count)
+            results[part] = score_strata(predictor, count, definition)
         elif part == "robustness":
-            results[part] = score_robustness(predictor, count or _ROBUSTNESS_IMAGES)
+            results[part] = score_robustness(predictor, count or _ROBUSTNESS_IMAGES, definition)
         elif part == "cost":
             results[part] = asdict(measure_cost(checkpoint))
     return results
 
 
-def without_model(parts: Sequence[str], count: int | None) -> dict[str, Any]:
-    """The parts that no network takes part in."""
+def without_model(parts: Sequence[str], count: int | None, definition: Definition) -> dict[str, Any]:
+    """Score the parts that no network takes part in."""
     results: dict[str, Any] = {}
     if "baselines" in parts:
-        results["baselines"] = score_baselines(count or _BASELINE_IMAGES)
+        results["baselines"] = score_baselines(count or _BASELINE_IMAGES, definition)
     if "oracle" in parts:
         images = count or _ORACLE_IMAGES
-        results["oracle"] = {name: score.to_dict() for name, score in oracle_scores(images, images).items()}
+        scores = oracle_scores(images, images, definition)
+        results["oracle"] = {name: score.to_dict() for name, score in scores.items()}
     return results
 
 
-def check_definition(predictor: Predictor) -> None:
-    """Check that the checkpoint was trained on this version's definition.
+def check_definition(predictor: Predictor, definition: Definition) -> None:
+    """Refuse to score a checkpoint on another definition than it was trained on.
 
     Raises:
-        CheckpointError: it was trained on another; the line says which numbers differ.
+        CheckpointError: it was; the message says which numbers differ.
     """
     trained_on = predictor.metadata.data_definition
-    if trained_on.get("sha256") == definition_hash():
+    if trained_on.get("sha256") == definition_hash(definition):
         return
-    now = json.loads(json.dumps(asdict(DOTBLOB_V1)))
-    stored = trained_on.get("values")
-    keys = f" ({'; '.join(differences(stored, now))})" if isinstance(stored, dict) else ""
+    name, stored = trained_on.get("name", "unnamed data"), trained_on.get("values")
+    keys = f" ({'; '.join(differences(stored, definition.values()))})" if isinstance(stored, dict) else ""
+    known = name in DEFINITIONS and trained_on.get("sha256") == definition_hash(DEFINITIONS[name])
+    remedy = f": score it with --definition {name}" if known else ": its scores could not be compared"
     raise CheckpointError(
-        f"the checkpoint was trained on {trained_on.get('name', 'unnamed data')} in another definition than "
-        f"this version's {DOTBLOB_V1.name}{keys}: its scores could not be compared"
+        f"the checkpoint was trained on {name} in another definition than this version's {definition.name}{keys}"
+        f"{remedy}"
     )
 
 
-def _load(paths: Sequence[Path], device: str, precision: str) -> dict[str, tuple[Path, Predictor]]:
+def _named(definition: Definition) -> dict[str, str]:
+    return {"name": definition.name, "sha256": definition_hash(definition)}
+
+
+def _load(
+    paths: Sequence[Path], device: str, precision: str, definition: Definition
+) -> dict[str, tuple[Path, Predictor]]:
     """Load the models by a name to show: the folder's, or the whole path where two folders have one name."""
     names = [path.resolve().name for path in paths]
     models = {}
     for path, name in zip(paths, names, strict=True):
         predictor = Predictor.load(path, device, precision)
-        check_definition(predictor)
+        check_definition(predictor, definition)
         models[name if names.count(name) == 1 else str(path)] = (path, predictor)
     return models
 
@@ -100,14 +110,22 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     """Evaluate what the command line asks for, and write it where it asks.
 
     Raises:
-        DelineateError: an argument, a checkpoint or a file to write cannot be used.
+        UsageError: a value makes no sense, or a file cannot be written.
+        CheckpointError: a checkpoint cannot be used, or was trained on another definition.
     """
     if options.count is not None and options.count < 1:
         raise UsageError(f"--count {options.count}: use a number from 1 up")
     parts = PARTS if options.chosen == "all" else (options.chosen,)
-    models = _load(options.checkpoint, options.device, options.precision)
-    found = {name: evaluate(path, predictor, parts, options.count) for name, (path, predictor) in models.items()}
-    results = {"models": found, **without_model(parts, options.count)}
+    definition = find_definition(options.definition)
+    models = _load(options.checkpoint, options.device, options.precision, definition)
+    found = {
+        name: evaluate(path, predictor, parts, options.count, definition) for name, (path, predictor) in models.items()
+    }
+    results = {
+        "definition": _named(definition),
+        "models": found,
+        **without_model(parts, options.count, definition),
+    }
     text = markdown(results)
     try:
         if options.json:
@@ -115,7 +133,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         if options.markdown:
             options.markdown.write_text(text, encoding="utf-8")
         if options.into:
-            insert(options.into, text)
+            MARKERS.insert(options.into, text)
     except OSError as error:
         raise UsageError(f"{error.filename} cannot be written: {error.strerror}") from error
     if options.record:
@@ -128,6 +146,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m training.evaluate", description="Score checkpoints.")
     parser.add_argument("--checkpoint", type=Path, nargs="+", required=True, help="checkpoint folders")
+    parser.add_argument("--definition", default=DEFAULT_DEFINITION, help=f"of the task (default: {DEFAULT_DEFINITION})")
     parser.add_argument("--set", choices=[*PARTS, "all"], default="all", dest="chosen")
     parser.add_argument("--count", type=int, help="scenes of each set (default: all of them)")
     parser.add_argument("--device", default="auto")

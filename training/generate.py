@@ -1,4 +1,4 @@
-"""Write a data set of dotblob-v1 scenes.
+"""Write a data set of synthetic scenes.
 
     python -m training.generate --out data/dots --count 1000
     python -m training.generate --out data/hard --count 1000 --severity 1 --format npz --device cuda
@@ -26,7 +26,7 @@ from shared.errors import DelineateError, UsageError
 from shared.files import replacing
 from shared.images.codec import encode_grey, encode_mask
 from shared.net.device import resolve_device
-from shared.synth import DOTBLOB_V1, definition_hash
+from shared.synth import DEFAULT_DEFINITION, Definition, definition_hash, find_definition
 from shared.synth.scene import MAX_SIZE, MIN_SIZE
 from training.data.seeds import GENERATED_SEEDS_START, SEEDS_PER_RUN
 from training.data.synthesis import SyntheticBatch, synthesise_batch
@@ -40,6 +40,7 @@ _BATCH = 16
 class Settings:
     """What a data set is made of, apart from its length."""
 
+    definition: Definition
     seed: int
     size: int
     severity: float
@@ -49,12 +50,17 @@ class Settings:
     device: str  # cpu or cuda, whose pixels differ
 
     def to_dict(self) -> dict[str, Any]:
-        """As dataset.json holds them."""
-        return {"definition": DOTBLOB_V1.name, "definition_sha256": definition_hash(), **vars(self)}
+        """Return the settings as dataset.json holds them."""
+        own = {"definition": self.definition.name, "definition_sha256": definition_hash(self.definition)}
+        return {**vars(self), **own}
 
 
 def generate_set(out: Path, count: int, settings: Settings, device: torch.device, progress: Progress) -> int:
-    """Complete the data set to `count` samples; returns how many were there. Raises `UsageError`."""
+    """Complete the data set to `count` samples; return how many were there.
+
+    Raises:
+        UsageError: the folder cannot be written to, or holds something else.
+    """
     done = _open_set(out, settings)
     task = progress.add_task("samples", total=max(count, done), completed=done)
     with (out / _PARAMETERS_NAME).open("a", encoding="utf-8") as lines:
@@ -64,6 +70,7 @@ def generate_set(out: Path, count: int, settings: Settings, device: torch.device
             batch = synthesise_batch(
                 [start + index for index in indices],
                 device,
+                settings.definition,
                 size=settings.size,
                 severity=settings.severity,
                 mixed_prob=settings.mixed_prob,
@@ -76,7 +83,7 @@ def generate_set(out: Path, count: int, settings: Settings, device: torch.device
 
 
 def _open_set(out: Path, settings: Settings) -> int:
-    """Make the folder, or check that it is this data set; returns the number of samples in it."""
+    """Make the folder, or check that it is this data set; return the number of samples in it."""
     description = out / _SETTINGS_NAME
     try:
         if out.exists() and not out.is_dir():
@@ -113,7 +120,7 @@ def _whole_lines(path: Path) -> int:
 
 
 def _write_batch(out: Path, indices: range, batch: SyntheticBatch, file_format: str) -> list[str]:
-    """Write the files; returns the lines of parameters."""
+    """Write the files; return the lines of parameters."""
     images, masks = batch.images.to(torch.uint8).cpu().numpy(), batch.masks.cpu().numpy()
     lines = []
     for index, image, mask, scene, noise in zip(
@@ -136,7 +143,7 @@ def _npz(image: NDArray[np.uint8], mask: NDArray[np.bool_]) -> bytes:
 
 
 def _write(path: Path, data: bytes) -> None:
-    """In one step, so that no file is half written."""
+    """Write in one step, so that no file is half written."""
     with replacing(path, durable=False) as aside:  # thousands of files, and each can be made again
         aside.write_bytes(data)
 
@@ -149,14 +156,15 @@ def _share(text: str) -> float:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line; returns the exit code."""
+    """Run the command line; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m training.generate", description="Write a data set.")
     parser.add_argument("--out", type=Path, required=True, help="folder; a new one, or one of this command")
     parser.add_argument("--count", type=int, required=True, help="samples that it holds in the end")
     parser.add_argument("--seed", type=int, default=0, help="another seed is another data set (default: 0)")
-    parser.add_argument("--size", type=int, default=DOTBLOB_V1.canvas_px, help="px (default: 512)")
+    parser.add_argument("--definition", default=DEFAULT_DEFINITION, help=f"of the task (default: {DEFAULT_DEFINITION})")
+    parser.add_argument("--size", type=int, help="px (default: the definition's)")
     parser.add_argument("--severity", type=_share, default=0.5, help="of the noise, 0 to 1 (default: 0.5)")
-    parser.add_argument("--mixed-prob", type=_share, default=DOTBLOB_V1.mixed_prob)
+    parser.add_argument("--mixed-prob", type=_share, help="share of mixed noises (default: the definition's)")
     parser.add_argument("--clean-share", type=_share, default=0.0, help="of the samples without noise (default: 0)")
     parser.add_argument("--format", choices=("png", "npz"), default="png")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
@@ -164,14 +172,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.count < 1 or not 0 <= options.seed < 2**16:
             raise UsageError("use a --count from 1 up and a --seed from 0 to 65535")
-        if not MIN_SIZE <= options.size <= MAX_SIZE:
-            raise UsageError(f"--size {options.size}: use {MIN_SIZE} to {MAX_SIZE}")
+        definition = find_definition(options.definition)
+        size = definition.canvas_px if options.size is None else options.size
+        if not MIN_SIZE <= size <= MAX_SIZE:
+            raise UsageError(f"--size {size}: use {MIN_SIZE} to {MAX_SIZE}")
         device = resolve_device(options.device)
         settings = Settings(
+            definition=definition,
             seed=options.seed,
-            size=options.size,
+            size=size,
             severity=options.severity,
-            mixed_prob=options.mixed_prob,
+            mixed_prob=definition.mixed_prob if options.mixed_prob is None else options.mixed_prob,
             clean_share=options.clean_share,
             format=options.format,
             device=device.type,

@@ -21,6 +21,7 @@ from shared.jobs.records import Priority
 from shared.jobs.records import Worker as WorkerRecord
 from shared.jobs.state import ItemStatus, JobKind, JobStatus
 from shared.ranges import Share
+from shared.synth import DEFAULT_DEFINITION
 
 MAX_PAGE_SIZE = 500
 
@@ -300,6 +301,7 @@ class Synthetic(_NewJob):
     severity_from: Share = 0.0
     severity_to: Share = 1.0
     noise: str | None = Field(default=None, max_length=20)
+    definition: str = Field(default=DEFAULT_DEFINITION, max_length=40, description="Of the task, by name.")
 
 
 def time_or_none(timestamp: float | None) -> datetime | None:

@@ -11,18 +11,9 @@ from wtforms.validators import InputRequired, Length, NumberRange, Optional, Val
 from admin.web.delivery.limits import MAX_FILES, MAX_IMAGES
 from shared.flows.synthetic import MAX_DOTS, MAX_JITTER, MAX_SEED, SyntheticSpec
 from shared.images.scale import MAX_SCALE, MIN_SCALE
-from shared.synth import NOISE_KINDS
+from shared.synth import DEFAULT_DEFINITION, DEFINITIONS, NOISE_LABELS
 
-_ANY_NOISE = ""
-_NOISE_NAMES = {
-    _ANY_NOISE: "As in the benchmark, drawn for each image",
-    "none": "None",
-    "gaussian": "Gaussian",
-    "poisson": "Poisson (photon count)",
-    "speckle": "Speckle",
-    "salt_pepper": "Salt and pepper",
-    "mixed": "Mixed, two or three kinds",
-}
+_NOISE_CHOICES = {"": "As in the benchmark, drawn for each image", **NOISE_LABELS}
 Filter = Callable[[Any], Any]
 
 
@@ -65,10 +56,9 @@ class SyntheticForm(FlaskForm):  # type: ignore[misc]
     )  # fmt: skip
     severity_from = _number(FloatField, "Severity from", 0, 1, "Noise of the first image.", default=0, step=0.05)
     severity_to = _number(FloatField, "Severity to", 0, 1, "Noise of the last image.", default=1, step=0.05)
-    noise = SelectField(
-        "Kind",
-        choices=[SelectChoice(kind, _NOISE_NAMES.get(kind, kind)) for kind in (_ANY_NOISE, *NOISE_KINDS)],
-        default=_ANY_NOISE,
+    noise = SelectField("Kind", choices=[SelectChoice(*each) for each in _NOISE_CHOICES.items()], default="")
+    definition = SelectField(
+        "Definition", choices=list(DEFINITIONS), default=DEFAULT_DEFINITION, description="Of the task: what is drawn."
     )
     seed = _number(IntegerField, "Seed", 0, MAX_SEED, "The same seed gives the same images.", default=0)
 
@@ -87,6 +77,7 @@ class SyntheticForm(FlaskForm):  # type: ignore[misc]
             severity_from=self.severity_from.data,
             severity_to=self.severity_to.data,
             noise=self.noise.data or None,
+            definition=self.definition.data,
         )
 
 

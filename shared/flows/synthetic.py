@@ -12,7 +12,7 @@ from shared.flows.submission import Hints, blocks, seal
 from shared.jobs.records import NewItem, Priority
 from shared.jobs.state import JobKind
 from shared.services import Services
-from shared.synth import NOISE_KINDS
+from shared.synth import DEFAULT_DEFINITION, NOISE_LABELS, find_definition
 
 # What a job may ask for; the form, the API and the command line read it here. A single scene may have more, see
 # shared.synth.scene.
@@ -24,10 +24,11 @@ MAX_SEED = 2**53 - 1  # JSON and JavaScript carry these exactly
 
 @dataclass(frozen=True)
 class SyntheticSpec:
-    """What a synthetic job generates: `count` scenes of dotblob-v1, all determined by `seed`.
+    """What a synthetic job generates: `count` scenes of a definition of the task, all determined by `seed`.
 
-    Severities are spread evenly from `severity_from` to `severity_to`. `num_dots`, `jitter` (standard deviation of the
-    dots' displacement as a share of the image's side) and `noise` (a kind) are drawn for each scene where None.
+    `definition` is a name of shared.synth.DEFINITIONS. Severities are spread evenly from `severity_from` to
+    `severity_to`. `num_dots`, `jitter` (standard deviation of the dots' displacement as a share of the image's side)
+    and `noise` (a kind) are drawn for each scene where None.
     """
 
     count: int
@@ -37,6 +38,7 @@ class SyntheticSpec:
     severity_from: float = 0.5
     severity_to: float = 0.5
     noise: str | None = None
+    definition: str = DEFAULT_DEFINITION
 
     def __post_init__(self) -> None:
         """Check the values.
@@ -54,8 +56,9 @@ class SyntheticSpec:
             raise UsageError(f"jitter is {self.jitter}: give 0 to {MAX_JITTER}")
         if not 0.0 <= self.severity_from <= self.severity_to <= 1.0:
             raise UsageError("severity goes from 0 to 1, the smaller first")
-        if self.noise is not None and self.noise not in NOISE_KINDS:
-            raise UsageError(f"noise is {self.noise!r}: give one of {', '.join(NOISE_KINDS)}")
+        if self.noise is not None and self.noise not in NOISE_LABELS:
+            raise UsageError(f"noise is {self.noise!r}: give one of {', '.join(NOISE_LABELS)}")
+        find_definition(self.definition)
 
     def items(self) -> Iterator[NewItem]:
         """Yield the items, each with the arguments of `shared.synth.synthesise`."""
@@ -68,6 +71,7 @@ class SyntheticSpec:
                 id=new_id(),
                 path=f"synthetic-{index:06d}.png",
                 synthesis={
+                    "definition": self.definition,
                     "seed": seed,
                     "num_dots": self.num_dots,
                     "jitter": self.jitter,

@@ -1,26 +1,23 @@
-"""Synthetic scenes of dotblob-v1, the reference benchmark: dot-filled organic blobs under heavy noise.
+"""Synthetic scenes of a task, found by name: dot-filled shapes under heavy noise.
 
-Numpy alone. Parameters are drawn apart from being applied, always from an explicit generator.
+dotblob-v1 is the reference benchmark. Numpy alone. Parameters are drawn apart from being applied, always from an
+explicit generator.
 """
 
-from shared.synth.definition import DOTBLOB_V1, Definition, definition_hash
-from shared.synth.noise import (
-    ELEMENTARY_KINDS,
-    NOISE_KINDS,
-    NoiseParameters,
-    NoiseStep,
-    apply_noise,
-    sample_noise,
-    snr_db,
-)
+from shared.synth.definition import Definition, definition_hash
+from shared.synth.definitions import DEFAULT_DEFINITION, DEFINITIONS, find_definition
+from shared.synth.kinds import KINDS, NOISE_LABELS, NoiseKind
+from shared.synth.noise import NoiseParameters, NoiseStep, apply_noise, sample_noise, snr_db
 from shared.synth.sample import Sample, synthesise
-from shared.synth.scene import Scene, SceneParameters, render_scene, sample_scene
+from shared.synth.scene import Scene, SceneParameters
 
 __all__ = [
-    "DOTBLOB_V1",
-    "ELEMENTARY_KINDS",
-    "NOISE_KINDS",
+    "DEFAULT_DEFINITION",
+    "DEFINITIONS",
+    "KINDS",
+    "NOISE_LABELS",
     "Definition",
+    "NoiseKind",
     "NoiseParameters",
     "NoiseStep",
     "Sample",
@@ -28,9 +25,8 @@ __all__ = [
     "SceneParameters",
     "apply_noise",
     "definition_hash",
-    "render_scene",
+    "find_definition",
     "sample_noise",
-    "sample_scene",
     "snr_db",
     "synthesise",
 ]

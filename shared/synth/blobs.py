@@ -3,10 +3,10 @@
 Points are (x, y) in pixels; pixel (row r, column c) covers [c, c+1) × [r, r+1) and its centre is (c+½, r+½).
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
-
-from shared.synth.definition import DOTBLOB_V1
 
 POINTS_PER_CURVE = 24  # line segments that stand for one Bézier; the sagitta stays under 0.2 px at 512 px
 
@@ -14,30 +14,41 @@ _t = (np.arange(POINTS_PER_CURVE) / POINTS_PER_CURVE)[:, None]
 _BERNSTEIN = np.hstack([(1 - _t) ** 3, 3 * _t * (1 - _t) ** 2, 3 * _t**2 * (1 - _t), _t**3])  # (points, 4)
 
 
-def sample_control_points(rng: np.random.Generator, size: int) -> NDArray[np.float64]:
+@dataclass(frozen=True, kw_only=True)
+class BlobOutline:
+    """The numbers of a blob's outline; ranges are (low, high) of uniform draws."""
+
+    control_points: tuple[int, int]  # both ends included
+    angle_jitter: float  # of the angle between neighbours, either way
+    base_radius: tuple[float, float]  # of the canvas side
+    radius_factor: tuple[float, float]  # of the base radius, drawn for each control point
+
+
+def sample_control_points(
+    rng: np.random.Generator, size: int, outline: BlobOutline, margin_px: float
+) -> NDArray[np.float64]:
     """Draw the control points of one blob, placed on a size × size canvas: (n, 2) of (x, y).
 
     The centre is uniform among the places that keep the whole contour `margin_px` inside the canvas; a
     contour that is too large for any place is scaled down until it just fits.
     """
-    d = DOTBLOB_V1
-    n = int(rng.integers(d.control_points[0], d.control_points[1], endpoint=True))
-    angles = 2 * np.pi * (np.arange(n) + rng.uniform(-d.angle_jitter, d.angle_jitter, n)) / n
-    radii = size * rng.uniform(*d.base_radius) * rng.uniform(*d.radius_factor, n)
+    n = int(rng.integers(*outline.control_points, endpoint=True))
+    angles = 2 * np.pi * (np.arange(n) + rng.uniform(-outline.angle_jitter, outline.angle_jitter, n)) / n
+    radii = size * rng.uniform(*outline.base_radius) * rng.uniform(*outline.radius_factor, n)
     points = radii[:, None] * np.column_stack([np.cos(angles), np.sin(angles)])
 
     contour = bezier_contour(points)
-    room = size - 2 * d.margin_px
+    room = size - 2 * margin_px
     scale = min(1.0, room / np.ptp(contour, axis=0).max())
-    low = d.margin_px - scale * contour.min(axis=0)
-    high = size - d.margin_px - scale * contour.max(axis=0)
+    low = margin_px - scale * contour.min(axis=0)
+    high = size - margin_px - scale * contour.max(axis=0)
     centre = low + rng.uniform(size=2) * np.maximum(high - low, 0.0)
     placed: NDArray[np.float64] = scale * points + centre
     return placed
 
 
 def bezier_contour(control_points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The closed C1 curve through the control points as a polygon: (n · POINTS_PER_CURVE, 2).
+    """Return the closed C1 curve through the control points as a polygon: (n · POINTS_PER_CURVE, 2).
 
     Catmull-Rom tangents: the handles of point i lie at ± (p[i+1] − p[i−1]) / 6 from it, which makes
     neighbouring cubic Béziers share position and derivative.
@@ -52,7 +63,7 @@ def bezier_contour(control_points: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def fill_polygon(polygon: NDArray[np.float64], height: int, width: int) -> NDArray[np.bool_]:
-    """Boolean mask (height, width) of the pixels whose centre has a non-zero winding number.
+    """Return the mask (height, width) of the pixels whose centre has a non-zero winding number.
 
     A scanline fill without a Python loop: every crossing of an edge with the line through a row's pixel
     centres adds ±1 from its column on, and a running sum along the row gives the winding number.
@@ -78,11 +89,11 @@ def fill_polygon(polygon: NDArray[np.float64], height: int, width: int) -> NDArr
 
 
 def blob_mask(control_points: NDArray[np.float64], size: int) -> NDArray[np.bool_]:
-    """The filled contour on a size × size canvas."""
+    """Return the filled contour on a size × size canvas."""
     return fill_polygon(bezier_contour(control_points), size, size)
 
 
-def is_accepted(mask: NDArray[np.bool_]) -> bool:
-    """Whether the mask covers a share of the canvas that the definition allows."""
-    low, high = DOTBLOB_V1.area_share
+def is_accepted(mask: NDArray[np.bool_], area_share: tuple[float, float]) -> bool:
+    """Tell whether the mask covers a share of the canvas within these bounds."""
+    low, high = area_share
     return low <= float(np.count_nonzero(mask)) / mask.size <= high

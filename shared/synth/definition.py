@@ -1,4 +1,4 @@
-"""The numbers of dotblob-v1, the benchmark's scene and noise distribution, in one table.
+"""What defines a task: the distribution of its scenes and their noise, under a name.
 
 A change of any number is a new benchmark under a new name: `definition_hash` is stored in every checkpoint,
 so that a model trained on one definition is never scored on another by accident.
@@ -6,46 +6,81 @@ so that a model trained on one definition is never scored on another by accident
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from shared.synth.kinds import KINDS, NoiseKind
+from shared.synth.scene import SceneParameters
 
 
-@dataclass(frozen=True)
-class Definition:
-    """Ranges are (low, high) of uniform draws; lengths are shares of the canvas side or pixels, as named."""
+@dataclass(frozen=True, kw_only=True)
+class Definition(ABC):
+    """A task of shapes filled with dots under noise: its numbers, and how its scenes are drawn.
 
-    name: str = "dotblob-v1"
-    canvas_px: int = 512
+    A subclass brings a family of scenes: its own numbers, and `sample_scene`; its twin for training is registered in
+    `training.data.synthesis.twins`. Ranges are (low, high) of uniform draws; lengths are shares of the canvas side or
+    pixels, as named.
+    """
 
-    # blob
-    control_points: tuple[int, int] = (5, 15)  # both ends included
-    angle_jitter: float = 0.35  # of the angle between neighbours, either way
-    base_radius: tuple[float, float] = (0.16, 0.34)  # of the canvas side
-    radius_factor: tuple[float, float] = (0.6, 1.3)  # of the base radius, drawn for each control point
-    margin_px: float = 8.0  # between the contour and the canvas's edge
-    area_share: tuple[float, float] = (0.03, 0.45)  # of the canvas, else the blob is drawn again
+    name: str
+    canvas_px: int
+    margin_px: float  # between a shape's contour and the canvas's edge
+    area_share: tuple[float, float]  # of the canvas that a shape covers, else it is drawn again
 
-    # dots
-    dots: tuple[int, int] = (15, 80)  # both ends included
-    jitter: tuple[float, float] = (0.0, 0.02)  # std per axis, of the canvas side, drawn once an image
-    dot_radius_px: tuple[float, float] = (2.0, 6.0)
-    amplitude: tuple[float, float] = (0.6, 1.0)
-    background: tuple[float, float] = (0.05, 0.25)
-    contrast: tuple[float, float] = (0.5, 0.75)
+    # dots and ground
+    dots: tuple[int, int]  # both ends included
+    jitter: tuple[float, float]  # std per axis, of the canvas side, drawn once an image
+    dot_radius_px: tuple[float, float]
+    amplitude: tuple[float, float]
+    background: tuple[float, float]
+    contrast: tuple[float, float]
 
-    # noise: (value at t = 0, its change up to t = 1), t = severity · U(0, 1)
-    gaussian_sigma: tuple[float, float] = (0.02, 1.2)
-    poisson_log10_photons: tuple[float, float] = (2.0, -2.5)
-    speckle_sigma: tuple[float, float] = (0.1, 1.9)
-    salt_pepper_share: tuple[float, float] = (0.01, 0.69)
-    mixed_order: tuple[str, ...] = ("poisson", "speckle", "gaussian", "salt_pepper")
-    mixed_kinds: tuple[int, int] = (2, 3)  # both ends included
-    mixed_prob: float = 0.6
+    # noise
+    kinds: tuple[NoiseKind, ...]  # that are drawn, and their strengths at t = severity · U(0, 1)
+    mixed_kinds: tuple[int, int]  # in a mixture; both ends included
+    mixed_prob: float
+
+    @property
+    def mixed_order(self) -> tuple[str, ...]:
+        """Names of the kinds in the order in which a mixture applies them."""
+        return tuple(kind.name for kind in sorted(self.kinds, key=lambda kind: kind.place))
+
+    def kind(self, name: str) -> NoiseKind:
+        """Return a kind with this definition's strengths, or as declared where the definition does not draw it."""
+        return next((kind for kind in self.kinds if kind.name == name), KINDS[name])
+
+    def values(self) -> dict[str, Any]:
+        """Return every number by name, in JSON types: what is hashed, and stored with what was trained on it."""
+        own = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "kinds"}
+        noise = {kind.key: kind.range for kind in self.kinds} | {"mixed_order": self.mixed_order}
+        plain: dict[str, Any] = json.loads(json.dumps(own | noise))
+        return plain
+
+    def describe(self) -> dict[str, Any]:
+        """Return what a checkpoint and its scores say of the definition: name, SHA-256 and values."""
+        return {"name": self.name, "sha256": definition_hash(self), "values": self.values()}
+
+    @abstractmethod
+    def sample_scene(
+        self, rng: np.random.Generator, *, size: int, num_dots: int | None = None, jitter: float | None = None
+    ) -> SceneParameters:
+        """Draw a scene of `size` × `size` pixels.
+
+        Args:
+            rng: where all draws come from.
+            size: side in pixels.
+            num_dots: replaces the draw of the number of dots in a shape, and no other draw.
+            jitter: the dots' displacement as a share of the side; replaces its draw alone.
+
+        Raises:
+            UsageError: a value makes no scene.
+        """
 
 
-DOTBLOB_V1 = Definition()
-
-
-def definition_hash(definition: Definition = DOTBLOB_V1) -> str:
-    """SHA-256 (hex) of the definition's canonical JSON."""
-    canonical = json.dumps(asdict(definition), sort_keys=True, separators=(",", ":"))
+def definition_hash(definition: Definition) -> str:
+    """Return the SHA-256 (hex) of the definition's canonical JSON."""
+    canonical = json.dumps(definition.values(), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()

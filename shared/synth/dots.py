@@ -3,13 +3,11 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.synth.definition import DOTBLOB_V1
-
 
 def sample_centres(
     rng: np.random.Generator, mask: NDArray[np.bool_], count: int, jitter_px: float
 ) -> NDArray[np.float64]:
-    """Centres (count, 2) of (x, y): uniform over the mask, then moved by N(0, jitter_px²) per axis."""
+    """Draw centres (count, 2) of (x, y): uniform over the mask, then moved by N(0, jitter_px²) per axis."""
     inside = np.flatnonzero(mask)
     rows, columns = np.divmod(inside[rng.integers(len(inside), size=count)], mask.shape[1])
     uniform = np.column_stack([columns, rows]) + rng.uniform(size=(count, 2))
@@ -19,11 +17,11 @@ def sample_centres(
 def render_dots(
     centres: NDArray[np.float64], radii: NDArray[np.float64], amplitudes: NDArray[np.float64], size: int
 ) -> NDArray[np.float32]:
-    """Maximum over the dots of amplitude × coverage: (size, size), 0 where there is no dot.
+    """Draw the maximum over the dots of amplitude × coverage: float32 (size, size), 0 where there is no dot.
 
     Coverage falls from 1 to 0 over the one pixel around the radius. What leaves the canvas is cut off.
     """
-    reach = int(np.ceil(DOTBLOB_V1.dot_radius_px[1])) + 1
+    reach = int(np.ceil(radii.max(initial=0.0))) + 1
     window = np.arange(-reach, reach + 1)
     columns = np.floor(centres[:, 0]).astype(np.intp)[:, None] + window  # (count, window)
     rows = np.floor(centres[:, 1]).astype(np.intp)[:, None] + window

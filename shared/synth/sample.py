@@ -6,9 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.errors import UsageError
-from shared.synth.definition import DOTBLOB_V1
+from shared.synth.definition import Definition
+from shared.synth.definitions import DEFAULT_DEFINITION, find_definition
 from shared.synth.noise import NoiseParameters, apply_noise, sample_noise
-from shared.synth.scene import SceneParameters, render_scene, sample_scene
+from shared.synth.scene import SceneParameters
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,7 +18,7 @@ class Sample:
 
     image: NDArray[np.uint8]  # (size, size)
     clean: NDArray[np.float32]  # (size, size), in [0, 1]
-    mask: NDArray[np.bool_]  # (size, size), True inside the blob
+    mask: NDArray[np.bool_]  # (size, size), True inside a shape
     scene: SceneParameters
     noise: NoiseParameters
 
@@ -25,26 +26,41 @@ class Sample:
 def synthesise(
     seed: int,
     *,
-    size: int = DOTBLOB_V1.canvas_px,
+    definition: Definition | str = DEFAULT_DEFINITION,
+    size: int | None = None,
     num_dots: int | None = None,
     jitter: float | None = None,
     severity: float = 0.5,
     noise: str | NoiseParameters | None = None,
-    mixed_prob: float = DOTBLOB_V1.mixed_prob,
+    mixed_prob: float | None = None,
 ) -> Sample:
-    """The sample that these arguments name: the same arguments give the same arrays.
+    """Make the sample that these arguments name: the same arguments give the same arrays.
 
-    The scene depends on `seed`, `size`, `num_dots` and `jitter` alone, so one seed shows one scene under
-    every noise. `noise` is a name of NOISE_KINDS, or parameters already chosen, or None to draw the kind as the
-    benchmark does. `severity` is in [0, 1]; `jitter` is the dots' displacement as a share of the side. Raises
-    `UsageError` for a value out of range.
+    The scene depends on `definition`, `seed`, `size`, `num_dots` and `jitter` alone, so one seed shows one scene under
+    every noise. What is None is the definition's own, or drawn as it says.
+
+    Args:
+        seed: a number from 0 up.
+        definition: of the task, itself or by name.
+        size: side in pixels.
+        num_dots: dots in a shape.
+        jitter: the dots' displacement as a share of the side.
+        severity: scales the noise, in [0, 1].
+        noise: a name of NOISE_LABELS, or parameters already chosen.
+        mixed_prob: share of mixtures where the kind is drawn.
+
+    Raises:
+        UsageError: a value is out of its range, or a name is not known.
     """
     if seed < 0:
         raise UsageError(f"the seed is {seed}: use a number from 0 up")
+    task = find_definition(definition) if isinstance(definition, str) else definition
     for_scene, for_noise, for_pixels = (np.random.default_rng((seed, stream)) for stream in range(3))
-    scene = sample_scene(for_scene, size=size, num_dots=num_dots, jitter=jitter)
+    scene = task.sample_scene(
+        for_scene, size=task.canvas_px if size is None else size, num_dots=num_dots, jitter=jitter
+    )
     if not isinstance(noise, NoiseParameters):
-        noise = sample_noise(for_noise, severity, mixed_prob, noise)
-    rendered = render_scene(scene)
+        noise = sample_noise(for_noise, severity, task, kind=noise, mixed_prob=mixed_prob)
+    rendered = scene.render()
     image = apply_noise(rendered.clean, noise, for_pixels)
     return Sample(image, rendered.clean, rendered.mask, scene, noise)

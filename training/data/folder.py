@@ -36,7 +36,11 @@ class Pair:
 
 
 def find_pairs(folder: Path) -> list[Pair]:
-    """All pairs by name. Raises `UsageError` where a folder is missing, empty, or an image has not just one mask."""
+    """Return all pairs by name.
+
+    Raises:
+        UsageError: a folder is missing or empty, or an image has not just one mask.
+    """
     images, masks = (_by_name(folder / name) for name in ("images", "masks"))
     alone = sorted(images.keys() ^ masks.keys())
     if alone:
@@ -50,7 +54,11 @@ def find_pairs(folder: Path) -> list[Pair]:
 
 
 def read_pair(pair: Pair) -> tuple[Pixels, NDArray[np.bool_]]:
-    """Image (H, W) in its own units, and mask. Raises `UsageError` for a file that is no image or an unequal size."""
+    """Read the image (H, W) in its own units, and the mask.
+
+    Raises:
+        UsageError: a file is no image, or the two differ in size.
+    """
     image, mask = _decode(pair.image), _decode(pair.mask)
     if image.shape != mask.shape:
         sizes = [f"{pixels.shape[1]}×{pixels.shape[0]}" for pixels in (image, mask)]
@@ -120,7 +128,7 @@ class FolderData:
         return {"val": _HeldOut(self)}
 
     def held_out_batches(self) -> Iterator[Batch]:
-        """This process's part of the held-out pairs."""
+        """Yield the batches of this process's part of the held-out pairs."""
         stride = self.world_size * self.batch_size
         for first in range(self.rank * self.batch_size, len(self.held_out), stride):
             pairs = self.held_out[first : first + self.batch_size]
@@ -150,7 +158,7 @@ class _HeldOut(Iterable[Batch]):
 def _cut(
     image: Pixels, mask: NDArray[np.bool_], size: int, place: tuple[float, float]
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """A square of the training size at `place`, 0 to 1 from the top left; a smaller image is padded with its mean.
+    """Cut a square of the training size at `place`, 0 to 1 from the top left; a smaller image is padded with its mean.
 
     Standardised as a whole before it is cut, as the worker does.
     """

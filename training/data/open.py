@@ -13,9 +13,10 @@ __all__ = ["Batch", "DataConfig", "DataSource", "NoiseLevel", "open_data"]
 def open_data(
     config: DataConfig, *, seed: int, batch_size: int, device: torch.device, rank: int = 0, world_size: int = 1
 ) -> DataSource:
-    """The run's data. `batch_size` is the part of a step that one process computes at once.
+    """Open the run's data. `batch_size` is the part of a step that one process computes at once.
 
-    Raises `UsageError` for a folder that cannot be used.
+    Raises:
+        UsageError: the folder cannot be used.
     """
     kind = FolderData if config.kind == "folder" else SyntheticData
     return kind(config, seed=seed, batch_size=batch_size, device=device, rank=rank, world_size=world_size)

@@ -15,5 +15,5 @@ ORACLE_SEEDS = range(2_160_000_000, 2_160_000_000 + 1000)  # the oracle's radii 
 
 
 def training_seed(run_seed: int, index: int) -> int:
-    """The seed of the index-th sample of a run; runs of different seeds share no sample."""
+    """Return the seed of the index-th sample of a run; runs of different seeds share no sample."""
     return TRAINING_SEEDS_START + run_seed * SEEDS_PER_RUN + index

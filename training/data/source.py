@@ -19,7 +19,7 @@ class NoiseLevel:
     """The noise that a curriculum asks for in one epoch; a folder's images bring their own."""
 
     scale: float = 1.0  # severity, in [0, 1]
-    mixed_prob: float = 0.6
+    mixed_prob: float | None = None  # share of mixtures; None: the definition's
 
 
 class DataSource(Protocol):
@@ -32,19 +32,19 @@ class DataSource(Protocol):
 
     @property
     def batches_per_epoch(self) -> int:
-        """Batches of this process; samples that fill no batch of all processes are left out."""
+        """Number of batches of this process; samples that fill no batch of all processes are left out."""
         ...
 
     def batches(self, epoch: int, noise: NoiseLevel, start: int = 0) -> Iterator[Batch]:
-        """The epoch's batches from the position `start` (in batches) on."""
+        """Yield the epoch's batches from the position `start` (in batches) on."""
         ...
 
     def calibration(self) -> Iterator[Batch]:
-        """An epoch's number of batches that are like the validated ones, but neither trained on nor scored."""
+        """Yield an epoch's number of batches that are like the validated ones, but neither trained on nor scored."""
         ...
 
     def validation(self) -> Mapping[str, Iterable[Batch]]:
-        """Held-out sets by name, "val" and, for synthetic data, "clean"; fixed, and never trained on.
+        """Return the held-out sets by name, "val" and, for synthetic data, "clean"; fixed, and never trained on.
 
         Each can be gone through many times. Of several processes, each gets a part of the batches.
         """

@@ -1,4 +1,4 @@
-"""Training on scenes of dotblob-v1, made as they are needed on the training device. None is ever seen twice."""
+"""Training on scenes of a definition, made as they are needed on the training device. None is ever seen twice."""
 
 import os
 import signal
@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from shared.synth import find_definition
 from training.data.config import DataConfig
 from training.data.seeds import MONITOR_SEEDS, training_seed
 from training.data.source import Batch, NoiseLevel
@@ -19,10 +20,11 @@ SAMPLES_PER_EPOCH = 5000
 _NICENESS = 5  # the processes that synthesise yield to the one that trains
 _INVERSION_STREAM = 4  # of a sample's seed; its scene and noise use others
 _PREFETCH = 4  # batches that each of them is ahead
+_VALIDATED = NoiseLevel()  # the val set's: the definition's own mixtures, up to the strongest
 
 
 @dataclass(frozen=True)
-class Order:
+class BatchSpec:
     """What one batch is made of."""
 
     seeds: tuple[int, ...]
@@ -31,39 +33,38 @@ class Order:
     inverted_share: float = 0.0
 
 
-class Orders(Dataset[Batch], Iterable[Batch]):
+class SyntheticBatches(Dataset[Batch], Iterable[Batch]):
     """Batches made when they are asked for, as often as they are."""
 
-    def __init__(self, orders: Sequence[Order], config: DataConfig, device: torch.device) -> None:
-        self.orders = orders
+    def __init__(self, specs: Sequence[BatchSpec], config: DataConfig, device: torch.device) -> None:
+        self.specs = specs
         self.config = config
         self.device = device
+        self._definition = find_definition(config.definition)
 
     def __len__(self) -> int:
-        return len(self.orders)
+        return len(self.specs)
 
     def __getitem__(self, index: int) -> Batch:
-        order = self.orders[index]
+        spec = self.specs[index]
         images, masks = training_pairs(
-            order.seeds,
+            spec.seeds,
             self.device,
+            self._definition,
             size=self.config.size,
-            severity=order.noise.scale,
-            mixed_prob=order.noise.mixed_prob,
-            clean_share=order.clean_share,
+            severity=spec.noise.scale,
+            mixed_prob=spec.noise.mixed_prob,
+            clean_share=spec.clean_share,
         )
-        for image, seed in zip(images, order.seeds, strict=True):
-            if (
-                order.inverted_share
-                and np.random.default_rng((seed, _INVERSION_STREAM)).random() < order.inverted_share
-            ):
+        for image, seed in zip(images, spec.seeds, strict=True):
+            if spec.inverted_share and np.random.default_rng((seed, _INVERSION_STREAM)).random() < spec.inverted_share:
                 image.neg_()  # what standardising the inverted image gives
         return Batch(images, masks)
 
     def __iter__(self) -> Iterator[Batch]:
-        """In order; on a CPU by processes of low priority, while the one that trains computes."""
-        if self.device.type == "cpu" and self.config.workers and self.orders:
-            workers = min(self.config.workers, len(self.orders))
+        """Yield all in order; on a CPU made by processes of low priority, while the one that trains computes."""
+        if self.device.type == "cpu" and self.config.workers and self.specs:
+            workers = min(self.config.workers, len(self.specs))
             loader = DataLoader(
                 self,
                 batch_size=None,
@@ -75,7 +76,7 @@ class Orders(Dataset[Batch], Iterable[Batch]):
                 batches = iter(loader)
             yield from batches
         else:
-            yield from (self[index] for index in range(len(self.orders)))
+            yield from (self[index] for index in range(len(self.specs)))
 
 
 class SyntheticData:
@@ -107,33 +108,38 @@ class SyntheticData:
     def batches(self, epoch: int, noise: NoiseLevel, start: int = 0) -> Iterator[Batch]:
         """See `DataSource`."""
         parts = [self._seeds(epoch, position) for position in range(start, self.batches_per_epoch)]
-        shares = self.config.clean_share, self.config.inverted_share
-        return iter(Orders([Order(part, noise, *shares) for part in parts], self.config, self.device))
+        return iter(self._batches(parts, noise, self.config.clean_share, self.config.inverted_share))
 
     def calibration(self) -> Iterator[Batch]:
         """See `DataSource`. The epochs that are trained count from 1, these are the seeds of epoch 0."""
-        parts = [self._seeds(0, position) for position in range(self.batches_per_epoch)]
-        return iter(Orders([Order(part, NoiseLevel(), 0.0) for part in parts], self.config, self.device))
+        return iter(self._batches([self._seeds(0, position) for position in range(self.batches_per_epoch)]))
 
     def validation(self) -> Mapping[str, Iterable[Batch]]:
         """See `DataSource`: the val set's distribution, and the same scenes without noise."""
         seeds = MONITOR_SEEDS[: self.config.validation_samples]
         stride = self.world_size * self.batch_size
         parts = [tuple(seeds[i : i + self.batch_size]) for i in range(self.rank * self.batch_size, len(seeds), stride)]
-        return {
-            name: Orders([Order(part, NoiseLevel(), clean_share) for part in parts], self.config, self.device)
-            for name, clean_share in (("val", 0.0), ("clean", 1.0))
-        }
+        return {"val": self._batches(parts), "clean": self._batches(parts, clean_share=1.0)}
+
+    def _batches(
+        self,
+        parts: Iterable[tuple[int, ...]],
+        noise: NoiseLevel = _VALIDATED,
+        clean_share: float = 0.0,
+        inverted_share: float = 0.0,
+    ) -> SyntheticBatches:
+        specs = [BatchSpec(seeds, noise, clean_share, inverted_share) for seeds in parts]
+        return SyntheticBatches(specs, self.config, self.device)
 
     def _seeds(self, epoch: int, position: int) -> tuple[int, ...]:
-        """Those of this process's batch at a position of an epoch."""
+        """Return the seeds of this process's batch at a position of an epoch."""
         first = (position * self.world_size + self.rank) * self.batch_size + epoch * self.samples_per_epoch
         return tuple(training_seed(self.seed, first + i) for i in range(self.batch_size))
 
 
 @contextmanager
 def _stop_signals_blocked() -> Iterator[None]:
-    """Processes started meanwhile never take SIGTERM or SIGINT.
+    """Keep SIGTERM and SIGINT from the processes that are started meanwhile, for good.
 
     A signal to the whole group (Ctrl-C, a supervisor) is for the process that trains: it ends them in order. That they
     ignore it is not enough, it may come before they have said so.

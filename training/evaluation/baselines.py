@@ -17,7 +17,7 @@ _SPECK_RADIUS_PX = 1.5  # what is thinner is noise rather than a dot
 
 
 def otsu(image: Image) -> Mask:
-    """Pixels over Otsu's threshold."""
+    """Take the pixels over Otsu's threshold."""
     if image.min() == image.max():
         return np.zeros(image.shape, dtype=bool)
     mask: Mask = image > threshold_otsu(image)  # type: ignore[no-untyped-call]
@@ -25,24 +25,24 @@ def otsu(image: Image) -> Mask:
 
 
 def bilateral_otsu(image: Image) -> Mask:
-    """Otsu after a bilateral filter."""
+    """Apply Otsu after a bilateral filter."""
     return otsu(denoise_bilateral(image, win_size=7, sigma_color=0.3, sigma_spatial=3))
 
 
 def nlm_otsu(image: Image) -> Mask:
-    """Otsu after non-local means of the estimated noise strength."""
+    """Apply Otsu after non-local means of the estimated noise strength."""
     sigma = max(_noise_strength(image), 1 / 255)
     return otsu(denoise_nl_means(image, patch_size=5, patch_distance=6, h=0.8 * sigma, sigma=sigma, fast_mode=True))
 
 
 def nlm_closing(image: Image) -> Mask:
-    """The dots found after non-local means, closed to one area."""
+    """Close the dots found after non-local means to one area."""
     mask: Mask = isotropic_closing(_dots(image), CLOSING_RADIUS_PX)  # type: ignore[no-untyped-call]
     return mask
 
 
 def nlm_hull(image: Image) -> Mask:
-    """The convex hull of the dots found after non-local means."""
+    """Take the convex hull of the dots found after non-local means."""
     mask = _dots(image)
     if mask.any():
         mask = convex_hull_image(mask)  # type: ignore[no-untyped-call]
@@ -50,7 +50,10 @@ def nlm_hull(image: Image) -> Mask:
 
 
 def _noise_strength(image: Image) -> float:
-    """Standard deviation of white noise, by the median of what two crossed second differences leave (Immerkær 1996)."""
+    """Estimate the standard deviation of white noise, by the median of what two crossed second differences leave.
+
+    Immerkær, "Fast noise variance estimation", 1996.
+    """
     second = np.array([1.0, -2.0, 1.0])
     rest = convolve(image, np.outer(second, second), mode="reflect")
     return float(1.4826 * np.median(np.abs(rest)) / 6)

@@ -16,11 +16,11 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter
 from scipy.spatial import ConvexHull
 
 from shared.images.metrics import dice
-from shared.synth import Sample
+from shared.synth import Definition, Sample
 from shared.synth.blobs import fill_polygon
 from training.data.seeds import ORACLE_SEEDS
 from training.evaluation.scoring import generate
-from training.evaluation.sets import Case, clean_cases, shapes_cases
+from training.evaluation.sets import EvaluationCase, clean_cases, shapes_cases
 
 Mask = NDArray[np.bool_]
 Centres = NDArray[np.float64]  # (N, 2) of (x, y) in pixels
@@ -28,7 +28,7 @@ Estimates = Iterator[tuple[str, Mask]]  # the parameters in words, and what they
 
 
 def convex_hull(centres: Centres, size: int) -> Estimates:
-    """The convex hull, moved outwards by a margin."""
+    """Estimate by the convex hull, moved outwards by a margin."""
     hull = ConvexHull(centres)
     outside = distance_transform_edt(~fill_polygon(centres[hull.vertices], size, size))
     for margin in (0.0, 0.1, 0.2, 0.3, 0.5):
@@ -36,7 +36,7 @@ def convex_hull(centres: Centres, size: int) -> Estimates:
 
 
 def alpha_hull(centres: Centres, size: int) -> Estimates:
-    """The α-hull (the closing of the dots by a disc), moved outwards by a margin."""
+    """Estimate by the α-hull (the closing of the dots by a disc), moved outwards by a margin."""
     spacing = _spacing(centres)
     room = size // 4  # for discs that leave the canvas
     nearest = distance_transform_edt(~_raster(centres + room, size + 2 * room))
@@ -48,7 +48,7 @@ def alpha_hull(centres: Centres, size: int) -> Estimates:
 
 
 def density_level(centres: Centres, size: int) -> Estimates:
-    """A level set of the Gaussian kernel density, the level as a share of its mean at the dots."""
+    """Estimate by a level set of the Gaussian kernel density, the level as a share of its mean at the dots."""
     dots = _raster(centres, size).astype(np.float32)
     for width in (0.9, 1.2, 1.5, 1.9):
         density = gaussian_filter(dots, width * _spacing(centres), mode="constant", truncate=3)
@@ -74,18 +74,18 @@ class OracleScore:
     images: int
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain JSON types."""
+        """Return the score as plain JSON types."""
         return dict(vars(self))
 
 
-def oracle_scores(count: int, choosing: int) -> dict[str, OracleScore]:
-    """Every estimator's mean Dice on the first `count` val scenes and on silhouettes that no blob generator makes.
+def oracle_scores(count: int, choosing: int, definition: Definition) -> dict[str, OracleScore]:
+    """Score every estimator: mean Dice on the first `count` val scenes and on silhouettes that no blob generator makes.
 
     Its parameters are chosen on `choosing` other scenes.
     """
-    chosen_on = [generate(Case(seed, "none")) for seed in ORACLE_SEEDS[:choosing]]
-    scored = [generate(case) for case in clean_cases(count)]
-    shapes = [generate(case) for case in shapes_cases(count)]
+    chosen_on = [generate(EvaluationCase(seed, "none"), definition) for seed in ORACLE_SEEDS[:choosing]]
+    scored = [generate(case, definition) for case in clean_cases(count)]
+    shapes = [generate(case, definition) for case in shapes_cases(count)]
     result = {}
     for name, estimate in ESTIMATORS.items():
         tried = _mean_dice(estimate, chosen_on)
@@ -107,7 +107,7 @@ def _spacing(centres: Centres) -> float:
 
 
 def _raster(centres: Centres, size: int) -> Mask:
-    """One pixel for each dot that lies on the canvas."""
+    """Set one pixel for each dot that lies on the canvas."""
     mask = np.zeros((size, size), dtype=bool)
     column, row = np.floor(centres).astype(np.intp).T
     inside = (column >= 0) & (column < size) & (row >= 0) & (row < size)

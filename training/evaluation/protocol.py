@@ -7,48 +7,47 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.images import metrics
+from shared.images.metrics import dice
 from shared.images.normalise import standardise
 from shared.net.backends.contract import PROBABILITY_LEVELS
 from shared.net.predictor import Predictor
+from shared.synth import KINDS, Definition
 from training.data.seeds import STRATA_SCENES, VAL_SCENES
 from training.evaluation.baselines import BASELINES
+from training.evaluation.metrics import CalibrationError
 from training.evaluation.robustness import GEOMETRIES, INTENSITIES, Change
 from training.evaluation.scoring import Probability, Scores, full_scores, generate, quick_scores, summarise
-from training.evaluation.sets import Case, blobs_cases, clean_cases, shapes_cases, strata_cases, val_cases
+from training.evaluation.sets import EvaluationCase, blobs_cases, clean_cases, shapes_cases, strata_cases, val_cases
 
 BREAKING_DICE = 0.80
-FULL_SETS: dict[str, Callable[[int], list[Case]]] = {
+FULL_SETS: dict[str, Callable[[int], list[EvaluationCase]]] = {
     "val": val_cases,
     "clean": clean_cases,
     "blobs": blobs_cases,
     "shapes": shapes_cases,
 }
 _BATCH = 8
-# λ is a number of photons: the fewer, the stronger the noise.
-_FALLING = frozenset({"poisson"})
-_LOGARITHMIC = frozenset({"poisson"})
 
 Truth = NDArray[np.bool_]
 
 
-def score_set(predictor: Predictor, name: str, count: int | None) -> Scores:
-    """All metrics on the first `count` scenes of one of `FULL_SETS`; `ece` is that of all their pixels together."""
-    calibration = metrics.Calibration()
+def score_set(predictor: Predictor, name: str, count: int | None, definition: Definition) -> Scores:
+    """Score the first `count` scenes of one of `FULL_SETS` by all metrics; `ece` is that of all pixels together."""
+    calibration = CalibrationError()
 
     def score(probability: Probability, truth: Truth, threshold: float) -> Scores:
         calibration.add(probability, truth)
         return full_scores(probability, truth, threshold)
 
-    scores = _score_cases(predictor, FULL_SETS[name](count or VAL_SCENES), score)
-    return scores | {"ece": calibration.error()}
+    scores = _score_cases(predictor, FULL_SETS[name](count or VAL_SCENES), definition, score)
+    return scores | {"ece": calibration.value()}
 
 
-def score_strata(predictor: Predictor, count: int | None) -> dict[str, Any]:
-    """By kind: `curve`, the mean Dice by strength, and `breaking_point` (see `breaking_point`)."""
+def score_strata(predictor: Predictor, count: int | None, definition: Definition) -> dict[str, Any]:
+    """Score every kind of noise: `curve`, the mean Dice by strength, and `breaking_point` (see `breaking_point`)."""
     curves: dict[str, dict[float, float]] = {}
     for kind, strength, cases in strata_cases(count or STRATA_SCENES):
-        curves.setdefault(kind, {})[strength] = _score_cases(predictor, cases, quick_scores)["dice"]
+        curves.setdefault(kind, {})[strength] = _score_cases(predictor, cases, definition, quick_scores)["dice"]
     return {
         kind: {
             "curve": {f"{strength:g}": score for strength, score in curve.items()},
@@ -59,27 +58,27 @@ def score_strata(predictor: Predictor, count: int | None) -> dict[str, Any]:
 
 
 def breaking_point(kind: str, curve: Mapping[float, float]) -> float | None:
-    """The strength at which mean Dice falls under 0.80, between the strata by a straight line.
+    """Find the strength at which mean Dice falls under 0.80, between the strata by a straight line.
 
-    None where it never does; the weakest stratum's strength where it is under from the first. Photons are
-    interpolated in their logarithm.
+    None where it never does; the weakest stratum's strength where it is under from the first. What has a logarithmic
+    range, as photons, is interpolated in its logarithm.
     """
-    strengths = sorted(curve, reverse=kind in _FALLING)  # from the weakest noise to the strongest
+    strengths = sorted(curve, reverse=KINDS[kind].is_falling)  # from the weakest noise to the strongest
     if curve[strengths[0]] < BREAKING_DICE:
         return strengths[0]
     for before, after in itertools.pairwise(strengths):
         high, low = curve[before], curve[after]
         if low < BREAKING_DICE:
             way = (high - BREAKING_DICE) / (high - low)
-            if kind in _LOGARITHMIC:
+            if KINDS[kind].is_logarithmic:
                 return float(before * (after / before) ** way)
             return before + way * (after - before)
     return None
 
 
-def score_robustness(predictor: Predictor, count: int) -> dict[str, Any]:
-    """Mean Dice of clean images as they are, and by how much each change moves it."""
-    samples = [generate(case) for case in clean_cases(count)]
+def score_robustness(predictor: Predictor, count: int, definition: Definition) -> dict[str, Any]:
+    """Measure mean Dice of clean images as they are, and by how much each change moves it."""
+    samples = [generate(case, definition) for case in clean_cases(count)]
     images = [sample.image.astype(np.float32) for sample in samples]
     truths = [sample.mask for sample in samples]
 
@@ -96,22 +95,24 @@ def score_robustness(predictor: Predictor, count: int) -> dict[str, Any]:
     return {"dice": plain, "images": count, "changes": changes}
 
 
-def score_baselines(count: int) -> dict[str, dict[str, float]]:
-    """Mean Dice of the classical methods on the first `count` scenes of val, clean and shapes."""
+def score_baselines(count: int, definition: Definition) -> dict[str, dict[str, float]]:
+    """Measure mean Dice of the classical methods on the first `count` scenes of val, clean and shapes."""
     results: dict[str, dict[str, float]] = {name: {} for name in BASELINES}
     for set_name, cases_of in FULL_SETS.items():
-        samples = [generate(case) for case in cases_of(count)]
+        samples = [generate(case, definition) for case in cases_of(count)]
         for name, segment in BASELINES.items():
-            scores = [metrics.dice(segment(s.image.astype(np.float64) / 255), s.mask) for s in samples]
+            scores = [dice(segment(s.image.astype(np.float64) / 255), s.mask) for s in samples]
             results[name][set_name] = float(np.mean(scores))
             results[name]["images"] = len(samples)
     return results
 
 
-def _score_cases(predictor: Predictor, cases: Sequence[Case], score: Callable[..., Scores]) -> Scores:
+def _score_cases(
+    predictor: Predictor, cases: Sequence[EvaluationCase], definition: Definition, score: Callable[..., Scores]
+) -> Scores:
     rows = []
     for start in range(0, len(cases), _BATCH):
-        samples = [generate(case) for case in cases[start : start + _BATCH]]
+        samples = [generate(case, definition) for case in cases[start : start + _BATCH]]
         images = [sample.image.astype(np.float32) for sample in samples]
         rows += _score(predictor, images, [sample.mask for sample in samples], score)
     return summarise(rows)
@@ -120,7 +121,7 @@ def _score_cases(predictor: Predictor, cases: Sequence[Case], score: Callable[..
 def _score(
     predictor: Predictor, images: Sequence[NDArray[np.float32]], truths: Iterable[Truth], score: Callable[..., Scores]
 ) -> list[Scores]:
-    """A row for each 512×512 image, segmented as the worker does it: 8-bit probabilities, the model's threshold."""
+    """Score each image of one tile, segmented as the worker does it: 8-bit probabilities, the model's threshold."""
     rows = []
     remaining = iter(truths)
     for start in range(0, len(images), _BATCH):

@@ -10,7 +10,7 @@ Change = Callable[[Pixels], Pixels]
 
 
 def _intensity(gain: float, offset: float) -> Change:
-    """On the 8-bit scale, rounded to whole numbers but not clipped: a camera with room above and below."""
+    """Change intensities on the 8-bit scale, rounded but not clipped: a camera with room above and below."""
     return lambda image: np.rint(image * np.float32(gain) + np.float32(255 * offset))
 
 

@@ -1,16 +1,14 @@
-"""Score a network on cases of the benchmark: synthesise, segment, compare."""
+"""A case of the benchmark as an image, and what a network made of it as scores."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import nn
 
-from shared.images import metrics
-from shared.images.normalise import standardise
-from shared.synth import Sample, synthesise
-from training.evaluation.sets import Case
+from shared.images.metrics import dice, iou
+from shared.synth import Definition, Sample, synthesise
+from training.evaluation import metrics
+from training.evaluation.sets import EvaluationCase
 from training.evaluation.silhouettes import silhouette_sample
 
 Probability = NDArray[np.float32]
@@ -18,43 +16,34 @@ Scores = dict[str, float]
 
 
 def quick_scores(probability: Probability, truth: NDArray[np.bool_], threshold: float) -> Scores:
-    """Dice alone: what a training run watches and the strata report."""
-    return {"dice": metrics.dice(probability >= threshold, truth)}
+    """Compute Dice alone: what a training run watches and the strata report."""
+    return {"dice": dice(probability >= threshold, truth)}
 
 
 def full_scores(probability: Probability, truth: NDArray[np.bool_], threshold: float) -> Scores:
-    """Everything that the benchmark reports for one image."""
+    """Compute everything that the benchmark reports for one image."""
     prediction = probability >= threshold
+    boundaries = metrics.BoundaryDistances.of(prediction, truth)
     return {
-        "dice": metrics.dice(prediction, truth),
-        "iou": metrics.iou(prediction, truth),
+        "dice": dice(prediction, truth),
+        "iou": iou(prediction, truth),
         "precision": metrics.precision(prediction, truth),
         "recall": metrics.recall(prediction, truth),
-        "boundary_f1": metrics.boundary_f1(prediction, truth),
-        "hausdorff95": metrics.hausdorff95(prediction, truth),
+        "boundary_f1": boundaries.f1(),
+        "hausdorff95": boundaries.hausdorff95(),
         "ece_by_image": metrics.expected_calibration_error(probability, truth),
     }
 
 
-def segment(
-    net: nn.Module, samples: Sequence[Sample], device: torch.device, precision: str = "fp32"
-) -> list[Probability]:
-    """Probability maps, float32 (H, W), of samples of one size; `net` is in eval mode."""
-    images = np.stack([standardise(sample.image.astype(np.float32)) for sample in samples])
-    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
-        logits = net(torch.from_numpy(images)[:, None].to(device, memory_format=torch.channels_last))
-    return list(torch.sigmoid(logits[:, 0].float()).cpu().numpy())
-
-
-def generate(case: Case, size: int = 512) -> Sample:
-    """The case's image and truth."""
+def generate(case: EvaluationCase, definition: Definition, size: int | None = None) -> Sample:
+    """Make the case's image and truth; `size` None is the definition's."""
     if case.shape is not None:
-        return silhouette_sample(case, size)
-    return synthesise(case.seed, size=size, severity=case.severity, noise=case.noise)
+        return silhouette_sample(case, definition, definition.canvas_px if size is None else size)
+    return synthesise(case.seed, definition=definition, size=size, severity=case.severity, noise=case.noise)
 
 
 def summarise(scores: Iterable[Mapping[str, float]]) -> Scores:
-    """Mean of every score, the 10th percentile of Dice beside it, and the number of images."""
+    """Return the mean of every score, the 10th percentile of Dice beside it, and the number of images."""
     rows = list(scores)
     summary = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
     summary["dice_p10"] = float(np.percentile([row["dice"] for row in rows], 10))

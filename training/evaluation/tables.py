@@ -1,12 +1,11 @@
-"""The evaluation as Markdown, and its way into a document between two markers."""
+"""The evaluation as Markdown."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from shared.errors import UsageError
+from training.evaluation.markers import Markers
 
-BEGIN, END = "<!-- evaluation: begin -->", "<!-- evaluation: end -->"
+MARKERS = Markers("evaluation")
 
 _COLUMNS = {
     "Dice": "dice",
@@ -30,9 +29,15 @@ _SETS = {
 
 
 def markdown(results: Mapping[str, Any]) -> str:
-    """Tables of what `evaluate` found: {"models": {name: {part: …}}, "baselines": …, "oracle": …}, parts optional."""
+    """Write the tables of what `evaluate` found.
+
+    Args:
+        results: {"definition": {"name": …, "sha256": …}, "models": {name: {part: …}}, "baselines": …, "oracle": …};
+            the parts are optional.
+    """
     models: Mapping[str, Mapping[str, Any]] = results["models"]
     parts = [
+        _definition(results["definition"]),
         _sets(models),
         _strata(models),
         _robustness(models),
@@ -43,23 +48,14 @@ def markdown(results: Mapping[str, Any]) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def insert(path: Path, text: str) -> None:
-    """Replace what stands between the markers of a Markdown file. Raises `UsageError`."""
-    try:
-        document = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
-    before, begin, rest = document.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise UsageError(f"{path} has no place for the tables: put the lines {BEGIN} and {END} where they belong")
-    path.write_text(f"{before}{BEGIN}\n{text}{END}{after}", encoding="utf-8")
-
-
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = ["| " + " | ".join(cells) + " |" for cells in (head, *rows)]
     lines.insert(1, "|---" * len(head) + "|")
     return "\n".join(lines)
+
+
+def _definition(measured_on: Mapping[str, str]) -> str:
+    return f"Measured on {measured_on['name']} (definition {measured_on['sha256'][:10]})."
 
 
 def _sets(models: Mapping[str, Mapping[str, Any]]) -> str:

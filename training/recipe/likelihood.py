@@ -15,10 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from shared.net.likelihood import LEVELS, DotLikelihood, quantise
-from shared.synth import DOTBLOB_V1
+from shared.synth import Definition
 from training.config import LikelihoodConfig
-from training.data.synthesis.draws import NOISE_DRAWS
-from training.data.synthesis.noise import apply_noise, draw_noise
+from training.data.synthesis.noise import apply_noise, draw_noise, noise_uniforms
 
 _COLUMNS = 512
 _IMAGE_ROWS, _GROUND_ROWS, _DOT_ROWS = 96, 32, 32  # of values: the ground in the image, and what is asked for
@@ -33,16 +32,23 @@ _SCARCE = 3e-3  # information (nats) below which a histogram counts for less
 
 
 def fit(
-    likelihood: DotLikelihood, config: LikelihoodConfig, *, seed: int, stop: Callable[[], bool] = lambda: False
+    likelihood: DotLikelihood,
+    config: LikelihoodConfig,
+    definition: Definition,
+    *,
+    seed: int,
+    stop: Callable[[], bool] = lambda: False,
 ) -> float | None:
-    """Fit the table in place, on its device. The same arguments give the same table on one machine.
+    """Fit the table in place, on its device, to the definition's dots and noises.
+
+    The same arguments give the same table on one machine.
 
     Returns the share of the information on dots that the table loses, over a tenth of the histograms that it is not
     fitted on: somewhat more than it does, since it is compared with ratios that know their very pixels. None where
     `stop` ended it early.
     """
     parts = []
-    for part in _simulated(config.histograms, seed):
+    for part in _simulated(config.histograms, seed, definition):
         if stop():
             return None
         parts.append(part)
@@ -71,7 +77,7 @@ def fit(
 
 
 def _lost(likelihood: DotLikelihood, histograms: Tensor, dots: Tensor, ground: Tensor) -> Tensor:
-    """Share of the information that the table's ratios lose, (N,). All arguments are (N, LEVELS)."""
+    """Return the share of the information that the table's ratios lose, (N,). All arguments are (N, LEVELS)."""
     loss = _cross_entropy(likelihood.ratios(histograms), dots, ground)
     smoothing = 1e-6
     known = torch.log((dots + smoothing) / (ground + smoothing)).clamp(-8, 8)
@@ -83,15 +89,15 @@ def _cross_entropy(ratios: Tensor, dots: Tensor, ground: Tensor) -> Tensor:
     return (dots * F.softplus(-ratios) + ground * F.softplus(ratios)).sum(1)
 
 
-def _simulated(count: int, seed: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Parts of `count` histograms: of an image, and the shares of dots' and of ground's values, (N, LEVELS) each."""
+def _simulated(count: int, seed: int, definition: Definition) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Yield parts of `count` histograms: an image's, and the shares of dots' and ground's values, (N, LEVELS) each."""
     for first in range(0, count, _AT_ONCE):
         size = min(_AT_ONCE, count - first)
-        yield _simulate(np.random.default_rng((seed, _STREAM, first)), size)
+        yield _simulate(np.random.default_rng((seed, _STREAM, first)), size, definition)
 
 
-def _simulate(rng: np.random.Generator, count: int) -> tuple[Tensor, Tensor, Tensor]:
-    d = DOTBLOB_V1
+def _simulate(rng: np.random.Generator, count: int, definition: Definition) -> tuple[Tensor, Tensor, Tensor]:
+    d = definition
     background, contrast = (rng.uniform(*bounds, (count, 1, 1)) for bounds in (d.background, d.contrast))
     amplitude = rng.uniform(*d.amplitude, (count, _DOT_ROWS, _COLUMNS))
     covered = np.where(rng.random(amplitude.shape) < _EDGE_SHARE, rng.uniform(_MIN_COVERAGE, 1, amplitude.shape), 1.0)
@@ -99,7 +105,7 @@ def _simulate(rng: np.random.Generator, count: int) -> tuple[Tensor, Tensor, Ten
     clean = np.concatenate([ground, background + contrast * amplitude * covered], 1)
     severities = np.where(rng.random(count) < _WEAKER_SHARE, rng.random(count), 1.0)
     noise = [
-        draw_noise(rng.random((1, NOISE_DRAWS)), severity, d.mixed_prob, clean_share=_CLEAN_SHARE)[0]
+        draw_noise(rng.random((1, noise_uniforms(d))), d, severity, d.mixed_prob, clean_share=_CLEAN_SHARE)[0]
         for severity in severities
     ]
     values = apply_noise(torch.from_numpy(clean).float(), noise, rng.integers(2**32, size=count).tolist())
@@ -111,7 +117,7 @@ def _simulate(rng: np.random.Generator, count: int) -> tuple[Tensor, Tensor, Ten
 
 
 def _counted(values: Tensor, dot_shares: NDArray[np.float64]) -> tuple[Tensor, Tensor, Tensor]:
-    """Histograms of values (N, rows, columns), on the levels of an image that has such a share of dots."""
+    """Count histograms of values (N, rows, columns), on the levels of an image that has such a share of dots."""
     found = []
     for each, share in zip(values, dot_shares, strict=True):
         image, ground, dots = (part.flatten() for part in torch.split(each, [_IMAGE_ROWS, _GROUND_ROWS, _DOT_ROWS]))

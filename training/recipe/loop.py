@@ -19,6 +19,7 @@ from shared.net.checkpoint import LoadedModel
 from shared.net.device import resolve_precision
 from shared.net.likelihood import LikelihoodStem
 from shared.net.network import Network
+from shared.synth import find_definition
 from training.config import TrainingConfig
 from training.data.source import Batch, DataSource
 from training.recipe.averaging import AveragedWeights
@@ -129,7 +130,8 @@ class TrainingRun:
         if not isinstance(stem, LikelihoodStem) or self.start is not None or self.position.images:
             return False
         started = time.monotonic()
-        fit(stem.likelihood, self.config.likelihood, seed=self.config.seed, stop=stop_asked)
+        definition = find_definition(self.config.data.definition)
+        fit(stem.likelihood, self.config.likelihood, definition, seed=self.config.seed, stop=stop_asked)
         for fitted in stem.likelihood.state_dict().values():
             self.context.sum(fitted if self.context.is_first else fitted.zero_())
         self.average.net.load_state_dict(self.net.state_dict())

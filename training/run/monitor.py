@@ -16,6 +16,8 @@ OVERLAPS = ("dice", "iou", "precision", "recall")
 def overlap_scores(prediction: Tensor, truth: Tensor) -> Tensor:
     """Compute Dice, IoU, precision and recall of each image; where a denominator is zero, the score is 1.
 
+    As in `shared.images.metrics` and `training.evaluation.metrics`.
+
     Args:
         prediction: boolean masks (B, 1, H, W).
         truth: as large.

@@ -12,20 +12,15 @@ from matplotlib.ticker import MaxNLocator
 from torch import nn
 
 from shared.images.normalise import standardise
-from shared.synth import synthesise
+from shared.synth import KINDS, Definition, find_definition
 from training.config import TrainingConfig
 from training.data.source import Batch
-from training.evaluation.sets import STRATA_STRENGTHS, Case, strata_cases
+from training.evaluation.scoring import generate
+from training.evaluation.sets import EvaluationCase, strata_cases
 from training.run.monitor import Monitor
 
 _STRATUM_SCENES = 16
 _SHEET_SAMPLES = 8
-_AXES = {
-    "gaussian": "Gaussian σ",
-    "poisson": "Poisson λ (photons)",
-    "speckle": "speckle σ",
-    "salt_pepper": "salt and pepper p",
-}
 Curves = Mapping[str, Mapping[float, float]]
 """Dice by kind of noise and strength."""
 
@@ -41,7 +36,9 @@ def write_report(
     folder.mkdir(parents=True, exist_ok=True)
     figures = {"losses": plot_losses(records), "dice": plot_dice(records), "samples": plot_samples(net, monitor)}
     if config.data.kind == "synthetic":
-        figures["noise"] = plot_noise(noise_curves(net, monitor, config.data.size))
+        figures["noise"] = plot_noise(
+            noise_curves(net, monitor, find_definition(config.data.definition), config.data.size)
+        )
     paths = []
     for name, figure in figures.items():
         paths.append(folder / f"{name}.png")
@@ -60,11 +57,13 @@ def plot_dice(records: Sequence[Mapping[str, Any]]) -> Figure:
     return _lines(records, names, "held-out samples")
 
 
-def noise_curves(net: nn.Module, monitor: Monitor, size: int, scenes: int = _STRATUM_SCENES) -> Curves:
+def noise_curves(
+    net: nn.Module, monitor: Monitor, definition: Definition, size: int, scenes: int = _STRATUM_SCENES
+) -> Curves:
     """Measure Dice for every kind and strength of the benchmark's strata, on this many scenes of size × size."""
-    curves: dict[str, dict[float, float]] = {kind: {} for kind in STRATA_STRENGTHS}
+    curves: dict[str, dict[float, float]] = {kind: {} for kind in KINDS}
     for kind, strength, cases in strata_cases(scenes):
-        batches = _case_batches(cases, size, monitor.context.device)
+        batches = _case_batches(cases, definition, size, monitor.context.device)
         curves[kind][strength] = monitor.means(net, batches)["dice"]
     return curves
 
@@ -74,11 +73,12 @@ def plot_noise(curves: Curves) -> Figure:
     figure = Figure(figsize=(11, 3), layout="constrained")
     for axes, (kind, curve) in zip(figure.subplots(1, len(curves), sharey=True), curves.items(), strict=True):
         axes.plot(list(curve), list(curve.values()), marker="o")
-        axes.set(xlabel=_AXES.get(kind, kind), ylim=(0, 1))
+        axes.set(xlabel=f"{KINDS[kind].label}, {KINDS[kind].symbol}", ylim=(0, 1))
         axes.axhline(0.8, color="grey", linewidth=0.8, linestyle=":")
         axes.grid(alpha=0.3)
-        if kind == "poisson":  # fewer photons are more noise
+        if KINDS[kind].is_logarithmic:
             axes.set_xscale("log")
+        if KINDS[kind].is_falling:
             axes.invert_xaxis()
     figure.axes[0].set_ylabel("Dice")
     return figure
@@ -123,12 +123,11 @@ def _lines(records: Sequence[Mapping[str, Any]], names: Mapping[str, str], label
     return figure
 
 
-def _case_batches(cases: Sequence[Case], size: int, device: torch.device, batch_size: int = 8) -> Iterator[Batch]:
+def _case_batches(
+    cases: Sequence[EvaluationCase], definition: Definition, size: int, device: torch.device, batch_size: int = 8
+) -> Iterator[Batch]:
     for first in range(0, len(cases), batch_size):
-        samples = [
-            synthesise(case.seed, size=size, severity=case.severity, noise=case.noise)
-            for case in cases[first : first + batch_size]
-        ]
+        samples = [generate(case, definition, size) for case in cases[first : first + batch_size]]
         images = np.stack([standardise(sample.image.astype(np.float32)) for sample in samples])
         masks = np.stack([sample.mask.astype(np.float32) for sample in samples])
         yield Batch(torch.from_numpy(images)[:, None].to(device), torch.from_numpy(masks)[:, None].to(device))

@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.__main__ import BENCHMARKS, DOCUMENT
 from benchmarks.measure import Row, alternate, markdown, ratios
-from benchmarks.report import BEGIN, END, document, insert, merged
+from benchmarks.report import MARKERS, document, merged
 from shared.config import CHECKOUT
 from shared.errors import UsageError
 
@@ -53,8 +53,8 @@ def test_a_later_run_replaces_its_own_rows_alone(tmp_path: Path) -> None:
 
 def test_tables_come_between_the_markers(tmp_path: Path) -> None:
     path = tmp_path / "page.md"
-    path.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
-    insert(path, markdown([Row.of("new", "ms", [1])]))
+    path.write_text(f"before\n{MARKERS.begin}\nold\n{MARKERS.end}\nafter\n")
+    MARKERS.insert(path, markdown([Row.of("new", "ms", [1])]))
     text = path.read_text()
     assert "old" not in text
     assert "| new |" in text
@@ -66,12 +66,12 @@ def test_a_page_without_markers_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "page.md"
     path.write_text("nothing\n")
     with pytest.raises(UsageError, match="bench: begin"):
-        insert(path, "")
+        MARKERS.insert(path, "")
 
 
 def test_the_page_has_a_place_for_the_tables() -> None:
     text = DOCUMENT.read_text()
-    assert text.index(BEGIN) < text.index(END)
+    assert text.index(MARKERS.begin) < text.index(MARKERS.end)
 
 
 def test_every_benchmark_is_run() -> None:

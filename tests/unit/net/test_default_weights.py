@@ -6,7 +6,7 @@ import pytest
 import shared
 from shared.images.metrics import dice
 from shared.net.predictor import Predictor
-from shared.synth import definition_hash, synthesise
+from shared.synth import definition_hash, find_definition, synthesise
 
 DEFAULT = Path(shared.__file__).parent / "weights" / "default"
 SEEDS = range(2_300_000_000, 2_300_000_006)  # in no block of training's
@@ -25,7 +25,7 @@ def test_they_say_how_they_were_made(predictor):
     metadata = predictor.metadata
     assert metadata.training["command"].startswith("python -m training.train --config training/configs/")
     assert metadata.data_definition["name"] == "dotblob-v1"
-    assert metadata.data_definition["sha256"] == definition_hash()
+    assert metadata.data_definition["sha256"] == definition_hash(find_definition("dotblob-v1"))
     assert metadata.parameters < 4_000_000
 
 

@@ -6,7 +6,7 @@ import torch
 
 from shared.images.normalise import standardise
 from shared.net.likelihood import LEVELS, DotLikelihood, LikelihoodStem, quantise
-from shared.synth import NoiseParameters, NoiseStep, synthesise
+from shared.synth import NoiseParameters, NoiseStep, find_definition, synthesise
 from training.config import LikelihoodConfig
 from training.recipe.likelihood import fit
 
@@ -16,7 +16,7 @@ def fitted() -> DotLikelihood:
     """A table of few histograms: rough, but of every kind of noise."""
     torch.manual_seed(0)
     likelihood = DotLikelihood()
-    assert fit(likelihood, LikelihoodConfig(histograms=1500, passes=60), seed=1) < 0.5
+    assert fit(likelihood, LikelihoodConfig(histograms=1500, passes=60), find_definition("dotblob-v1"), seed=1) < 0.5
     return likelihood
 
 

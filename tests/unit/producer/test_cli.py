@@ -6,7 +6,7 @@ import sys
 from click.testing import CliRunner
 
 from producer.cli import main
-from shared.synth import NOISE_KINDS
+from shared.synth import DEFINITIONS, NOISE_LABELS
 
 
 def test_submitting_loads_neither_numpy_nor_pillow():
@@ -19,4 +19,10 @@ def test_submitting_loads_neither_numpy_nor_pillow():
 
 def test_help_names_every_kind_of_noise():
     said = " ".join(CliRunner().invoke(main, ["demo", "--help"]).output.split())
-    assert f"{', '.join(NOISE_KINDS[:-1])} or {NOISE_KINDS[-1]}" in said
+    *others, last = NOISE_LABELS
+    assert f"{', '.join(others)} or {last}" in said
+
+
+def test_help_names_every_definition():
+    said = " ".join(CliRunner().invoke(main, ["demo", "--help"]).output.split())
+    assert all(name in said.partition("--definition")[2] for name in DEFINITIONS)

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from shared.synth.blobs import POINTS_PER_CURVE, bezier_contour, blob_mask, fill_polygon, sample_control_points
+from shared.synth.dotblob import DOTBLOB_V1
 
 SQUARE = np.array([[10.0, 20.0], [30.0, 20.0], [30.0, 50.0], [10.0, 50.0]])
 
@@ -35,7 +36,7 @@ def test_a_filled_circle_has_the_circle_s_area():
 
 
 def test_the_contour_passes_through_its_control_points_and_is_smooth_there():
-    points = sample_control_points(np.random.default_rng(5), 512)
+    points = sample_control_points(np.random.default_rng(5), 512, DOTBLOB_V1, DOTBLOB_V1.margin_px)
     contour = bezier_contour(points)
     np.testing.assert_allclose(contour[::POINTS_PER_CURVE], points, atol=1e-9)
     # C1: one-sided differences at a control point agree up to the curvature of one step
@@ -50,7 +51,7 @@ def test_the_contour_passes_through_its_control_points_and_is_smooth_there():
 def test_every_contour_keeps_its_distance_from_the_edge_and_has_5_to_15_points():
     counts = set()
     for seed in range(200):
-        points = sample_control_points(np.random.default_rng(seed), 512)
+        points = sample_control_points(np.random.default_rng(seed), 512, DOTBLOB_V1, DOTBLOB_V1.margin_px)
         counts.add(len(points))
         contour = bezier_contour(points)
         assert contour.min() >= 8 - 1e-6
@@ -59,7 +60,7 @@ def test_every_contour_keeps_its_distance_from_the_edge_and_has_5_to_15_points()
 
 
 def test_the_mask_lies_inside_the_margin():
-    mask = blob_mask(sample_control_points(np.random.default_rng(1), 256), 256)
+    mask = blob_mask(sample_control_points(np.random.default_rng(1), 256, DOTBLOB_V1, DOTBLOB_V1.margin_px), 256)
     rows, columns = np.nonzero(mask)
     assert rows.min() >= 8
     assert columns.max() < 248

@@ -1,11 +1,13 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from shared.errors import UsageError
-from shared.synth import ELEMENTARY_KINDS, NOISE_KINDS, NoiseParameters, apply_noise, sample_noise, snr_db
-from shared.synth.noise import strength_at
+from shared.synth import KINDS, NOISE_LABELS, NoiseParameters, apply_noise, find_definition, sample_noise, snr_db
+
+DOTBLOB = find_definition("dotblob-v1")
 
 LEVEL = 0.5
 FLAT = np.full((256, 256), LEVEL, dtype=np.float32)
@@ -72,15 +74,15 @@ def test_steps_are_applied_in_the_order_given():
     ],
 )
 def test_strengths_run_over_the_benchmark_s_ranges(kind, weakest, strongest):
-    assert strength_at(kind, 0.0) == pytest.approx(weakest)
-    assert strength_at(kind, 1.0) == pytest.approx(strongest)
+    assert DOTBLOB.kind(kind).strength_at(0.0) == pytest.approx(weakest)
+    assert DOTBLOB.kind(kind).strength_at(1.0) == pytest.approx(strongest)
 
 
 def test_the_kinds_are_drawn_as_the_benchmark_says():
-    drawn = [sample_noise(np.random.default_rng(seed), 1.0) for seed in range(2000)]
+    drawn = [sample_noise(np.random.default_rng(seed), 1.0, DOTBLOB) for seed in range(2000)]
     mixed = [noise for noise in drawn if noise.kind == "mixed"]
     assert len(mixed) / len(drawn) == pytest.approx(0.6, abs=0.04)
-    for kind in ELEMENTARY_KINDS:
+    for kind in KINDS:
         assert sum(noise.kind == kind for noise in drawn) / len(drawn) == pytest.approx(0.1, abs=0.03)
     order = ["poisson", "speckle", "gaussian", "salt_pepper"]
     for noise in mixed:
@@ -91,23 +93,23 @@ def test_the_kinds_are_drawn_as_the_benchmark_says():
 
 def test_severity_scales_the_strengths():
     for seed in range(100):
-        (step,) = sample_noise(np.random.default_rng(seed), 0.1, kind="gaussian").steps
+        (step,) = sample_noise(np.random.default_rng(seed), 0.1, DOTBLOB, kind="gaussian").steps
         assert 0.02 <= step.strength <= 0.02 + 0.12
 
 
 def test_a_kind_asked_for_is_the_kind_drawn():
-    for kind in NOISE_KINDS:
-        assert sample_noise(np.random.default_rng(0), 0.5, kind=kind).kind == kind
+    for kind in NOISE_LABELS:
+        assert sample_noise(np.random.default_rng(0), 0.5, DOTBLOB, kind=kind).kind == kind
 
 
 @pytest.mark.parametrize(("severity", "kind"), [(1.1, None), (-0.1, None), (float("nan"), None), (0.5, "fog")])
 def test_what_makes_no_noise_is_refused(severity, kind):
     with pytest.raises(UsageError):
-        sample_noise(np.random.default_rng(0), severity, kind=kind)
+        sample_noise(np.random.default_rng(0), severity, DOTBLOB, kind=kind)
 
 
 def test_parameters_survive_json():
-    noise = sample_noise(np.random.default_rng(3), 0.8, kind="mixed")
+    noise = sample_noise(np.random.default_rng(3), 0.8, DOTBLOB, kind="mixed")
     assert NoiseParameters.from_dict(json.loads(json.dumps(noise.to_dict()))) == noise
 
 
@@ -117,3 +119,19 @@ def test_snr_is_the_contrast_over_the_rms_difference():
     exact = np.zeros((4, 4), np.float32)
     exact[0, 0] = 1
     assert snr_db(exact, (exact * 255).astype(np.uint8)) == float("inf")
+
+
+def test_strata_go_from_weak_to_strong():
+    for kind in KINDS.values():
+        assert list(kind.strata) == sorted(kind.strata, reverse=kind.is_falling)
+        assert kind.is_falling == (kind.strength_at(1.0) < kind.strength_at(0.0))
+
+
+def test_a_definition_has_strengths_of_its_own():
+    weaker = replace(DOTBLOB, name="weaker", kinds=(replace(KINDS["gaussian"], range=(0.0, 0.1)),), mixed_prob=0.0)
+    for seed in range(20):
+        (step,) = sample_noise(np.random.default_rng(seed), 1.0, weaker).steps
+        assert step.kind == "gaussian"
+        assert step.strength <= 0.1
+    assert weaker.values()["gaussian_sigma"] == [0.0, 0.1]
+    assert weaker.mixed_order == ("gaussian",)

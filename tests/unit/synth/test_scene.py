@@ -4,8 +4,13 @@ import numpy as np
 import pytest
 
 from shared.errors import UsageError
-from shared.synth import DOTBLOB_V1, SceneParameters, render_scene, sample_scene
+from shared.synth.dotblob import DOTBLOB_V1, DotBlobScene
 from shared.synth.dots import render_dots
+
+
+def sample_scene(rng, size=512, **replaced):
+    return DOTBLOB_V1.sample_scene(rng, size=size, **replaced)
+
 
 SCENES = [sample_scene(np.random.default_rng(seed)) for seed in range(120)]
 
@@ -26,14 +31,14 @@ def test_every_draw_keeps_to_its_range_and_fills_it():
 
 
 def test_every_mask_covers_3_to_45_percent():
-    shares = [render_scene(scene).mask.mean() for scene in SCENES]
+    shares = [scene.render().mask.mean() for scene in SCENES]
     assert min(shares) >= 0.03
     assert max(shares) <= 0.45
 
 
 def test_dots_lie_in_the_mask_and_move_by_the_jitter():
     still = sample_scene(np.random.default_rng(7), jitter=0.0, num_dots=400)
-    mask = render_scene(still).mask
+    mask = still.render().mask
     columns, rows = np.floor(np.array(still.dot_centres)).astype(int).T
     assert mask[rows, columns].all()
     moved = sample_scene(np.random.default_rng(7), jitter=0.01, num_dots=400)
@@ -42,7 +47,7 @@ def test_dots_lie_in_the_mask_and_move_by_the_jitter():
 
 
 def test_the_clean_image_is_background_plus_contrast_times_amplitude():
-    scene = SceneParameters(
+    scene = DotBlobScene(
         size=64,
         control_points=((16.0, 16.0), (48.0, 16.0), (48.0, 48.0), (16.0, 48.0)),
         dot_centres=((20.5, 30.5), (22.5, 30.5)),
@@ -52,7 +57,7 @@ def test_the_clean_image_is_background_plus_contrast_times_amplitude():
         background=0.1,
         contrast=0.5,
     )
-    clean = render_scene(scene).clean
+    clean = scene.render().clean
     assert clean[5, 5] == pytest.approx(0.1)
     assert clean[30, 18] == pytest.approx(0.1 + 0.5 * 0.6)  # in the first dot alone
     assert clean[30, 22] == pytest.approx(0.1 + 0.5 * 1.0)  # in both: the maximum, not the sum
@@ -82,9 +87,9 @@ def test_a_number_of_dots_replaces_that_draw_alone():
 
 def test_parameters_survive_json_and_render_the_same():
     scene = SCENES[0]
-    copy = SceneParameters.from_dict(json.loads(json.dumps(scene.to_dict())))
+    copy = DotBlobScene.from_dict(json.loads(json.dumps(scene.to_dict())))
     assert copy == scene
-    np.testing.assert_array_equal(render_scene(copy).clean, render_scene(scene).clean)
+    np.testing.assert_array_equal(copy.render().clean, scene.render().clean)
 
 
 @pytest.mark.parametrize(

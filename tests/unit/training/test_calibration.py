@@ -4,11 +4,11 @@ import pytest
 import torch
 from torch import nn
 
-from shared.images import metrics
 from shared.net.checkpoint import load_checkpoint
 from tests.unit.training.conftest import run_tiny
 from training import train
 from training.data.source import Batch
+from training.evaluation.metrics import CalibrationError
 from training.recipe.calibration import calibrate
 
 
@@ -38,11 +38,11 @@ def batches():
 
 
 def error(net, batches) -> float:
-    ece = metrics.Calibration()
+    ece = CalibrationError()
     for images, masks in batches:
         for probability, truth in zip(torch.sigmoid(net(images))[:, 0], masks[:, 0] > 0.5, strict=True):
             ece.add(probability.detach().numpy(), truth.numpy())
-    return ece.error()
+    return ece.value()
 
 
 @pytest.mark.parametrize(("slope", "offset"), [(3.0, 1.0), (0.5, -0.5)])

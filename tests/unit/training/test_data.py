@@ -1,8 +1,10 @@
 import itertools
+from dataclasses import replace
 
 import pytest
 import torch
 
+from shared.synth import DEFINITIONS, find_definition
 from training.data.open import DataConfig, NoiseLevel, open_data
 from training.data.seeds import (
     GENERATED_SEEDS_START,
@@ -15,6 +17,7 @@ from training.data.seeds import (
 )
 from training.evaluation.sets import clean_cases, shapes_cases, strata_cases, val_cases
 
+DOTBLOB = find_definition("dotblob-v1")
 SMALL = DataConfig(size=64, samples=12, validation_samples=5, workers=0)
 HARD = NoiseLevel(scale=0.7, mixed_prob=0.4)
 
@@ -111,6 +114,18 @@ def test_validation_is_fixed_and_has_the_same_scenes_clean():
     assert len(masks[0]) == 5
     assert torch.equal(*masks)
     assert not torch.equal(images(sets["val"]), images(sets["clean"]))
+
+
+def test_the_config_names_the_definition(monkeypatch):
+    large = replace(DOTBLOB, name="large-v1", base_radius=(0.33, 0.34), radius_factor=(1.0, 1.0))
+    monkeypatch.setitem(DEFINITIONS, "large-v1", large)
+    batches = opened(SMALL.model_copy(update={"definition": "large-v1"})).batches(1, HARD)
+    shares = torch.cat([batch.masks for batch in batches]).mean((1, 2, 3))
+    assert ((shares > 0.29) & (shares < 0.37)).all()
+    usual = torch.cat([batch.masks for batch in opened().batches(1, HARD)]).mean((1, 2, 3))
+    assert usual.min() < 0.2
+    with pytest.raises(ValueError, match="use one of dotblob-v1"):
+        DataConfig(definition="dotblob-v0")
 
 
 @pytest.mark.parametrize("arguments", [{"kind": "folder"}, {"folder": "x"}, {"kind": "cloud"}, {"size": 100}])

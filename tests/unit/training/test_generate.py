@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from shared.images.codec import decode_mask
-from shared.synth import SceneParameters, render_scene
+from shared.synth.dotblob import DotBlobScene
 from training import generate
 from training.data.open import DataConfig, NoiseLevel, open_data
 
@@ -20,12 +20,16 @@ def contents(folder):
 
 def test_every_sample_has_its_files_and_parameters(tmp_path):
     assert run(tmp_path / "set", "--count", 5) == 0
+    settings = json.loads((tmp_path / "set/dataset.json").read_text())
+    assert settings["definition"] == "dotblob-v1"
+    assert settings["definition_sha256"].startswith("a42aaea7")
+    assert (settings["size"], settings["mixed_prob"]) == (64, 0.6)
     lines = [json.loads(line) for line in (tmp_path / "set/parameters.jsonl").read_text().splitlines()]
     assert [line["name"] for line in lines] == [f"{i:06}" for i in range(5)]
     for line in lines:
         mask = decode_mask((tmp_path / f"set/masks/{line['name']}.png").read_bytes())
         assert (tmp_path / f"set/images/{line['name']}.png").exists()
-        assert (render_scene(SceneParameters.from_dict(line["scene"])).mask != mask).sum() <= 2
+        assert (DotBlobScene.from_dict(line["scene"]).render().mask != mask).sum() <= 2
         assert line["noise"]["steps"]
 
 
@@ -62,6 +66,7 @@ def test_training_reads_it(tmp_path):
         (["--count", 0], "--count"),
         (["--count", 6, "--size", 8], "--size 8"),
         (["--count", 6, "--device", "tpu"], "tpu"),
+        (["--count", 6, "--definition", "dotblob-v0"], "use one of dotblob-v1"),
     ],
 )
 def test_a_request_that_does_not_fit_is_refused(tmp_path, capsys, words, reason):

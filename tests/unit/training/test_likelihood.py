@@ -5,6 +5,7 @@ import torch
 
 from shared.net.checkpoint import load_checkpoint
 from shared.net.likelihood import DotLikelihood
+from shared.synth import find_definition
 from tests.unit.training.conftest import SMOKE, TINY_RUN, run_tiny
 from training.config import LikelihoodConfig, load_config, override
 from training.data.open import open_data
@@ -14,12 +15,13 @@ from training.recipe.loop import TrainingRun
 
 FEW = ("model.arguments.likelihood=true", "likelihood={histograms: 40, passes: 5, batch_size: 12}")
 CPU = torch.device("cpu")
+DOTBLOB = find_definition("dotblob-v1")
 
 
 def table(seed: int, **config: int) -> tuple[DotLikelihood, float]:
     torch.manual_seed(0)
     likelihood = DotLikelihood()
-    return likelihood, fit(likelihood, LikelihoodConfig(**config), seed=seed)
+    return likelihood, fit(likelihood, LikelihoodConfig(**config), DOTBLOB, seed=seed)
 
 
 def run(**start: object) -> TrainingRun:
@@ -44,7 +46,7 @@ def test_the_same_arguments_give_the_same_table():
 def test_fitting_ends_where_it_is_asked_to(looks):
     asked = iter([*[False] * looks, True])
     likelihood = DotLikelihood()
-    assert fit(likelihood, LikelihoodConfig(histograms=40), seed=1, stop=lambda: next(asked)) is None
+    assert fit(likelihood, LikelihoodConfig(histograms=40), DOTBLOB, seed=1, stop=lambda: next(asked)) is None
     assert not any(parameter.requires_grad for parameter in likelihood.parameters())
 
 

@@ -2,8 +2,9 @@ import pytest
 import torch
 from torch import nn
 
-from shared.images import metrics
+from shared.images.metrics import dice, iou
 from training.data.source import Batch
+from training.evaluation.metrics import precision, recall
 from training.recipe.distributed import DistributedContext
 from training.run.monitor import Monitor, overlap_scores
 
@@ -33,12 +34,12 @@ def batch(predicted, true):
     return Batch(images, masks)
 
 
-def test_the_scores_are_those_of_shared_images_metrics():
+def test_the_scores_are_those_of_the_evaluation():
     torch.manual_seed(0)
     prediction, truth = torch.rand(6, 1, 9, 7) > 0.6, torch.rand(6, 1, 9, 7) > 0.5
     prediction[0], truth[1], prediction[2], truth[2] = False, False, False, False
     found = overlap_scores(prediction, truth)
-    for row, metric in zip(found, (metrics.dice, metrics.iou, metrics.precision, metrics.recall), strict=True):
+    for row, metric in zip(found, (dice, iou, precision, recall), strict=True):
         expected = [metric(p[0].numpy(), t[0].numpy()) for p, t in zip(prediction, truth, strict=True)]
         assert row.tolist() == pytest.approx(expected)
 

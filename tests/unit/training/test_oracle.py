@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from shared.images.metrics import dice
+from shared.synth import find_definition
 from training.evaluation.oracle import ESTIMATORS, oracle_scores
 
 
@@ -24,7 +25,7 @@ def test_dots_off_the_canvas_and_few_of_them_are_no_error(name):
 
 
 def test_scores_say_what_was_chosen():
-    scores = oracle_scores(count=1, choosing=1)
+    scores = oracle_scores(count=1, choosing=1, definition=find_definition("dotblob-v1"))
     assert scores.keys() == ESTIMATORS.keys()
     assert all(
         0.5 < score.dice < 1 and 0.3 < score.shapes < 1 and score.images == 1 and score.parameters

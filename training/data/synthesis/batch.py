@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from shared.synth import DOTBLOB_V1, NoiseParameters
+from shared.synth import Definition, NoiseParameters
 from training.data.synthesis.draws import draw
-from training.data.synthesis.noise import apply_noise, draw_noise
-from training.data.synthesis.scenes import SceneBatch, draw_scenes, render_clean
+from training.data.synthesis.noise import apply_noise, draw_noise, noise_uniforms
+from training.data.synthesis.twins import SceneBatch, scene_twin
 
 _AT_ONCE_ON_A_CPU = 8  # samples; their buffers stay in its cache
 
@@ -28,22 +28,35 @@ class SyntheticBatch:
 def synthesise_batch(
     seeds: Sequence[int],
     device: torch.device,
+    definition: Definition,
     *,
-    size: int = DOTBLOB_V1.canvas_px,
+    size: int | None = None,
     severity: float = 1.0,
-    mixed_prob: float = DOTBLOB_V1.mixed_prob,
+    mixed_prob: float | None = None,
     clean_share: float = 0.0,
 ) -> SyntheticBatch:
-    """The samples of these seeds. A sample depends on its seed and these arguments alone, not on its batch.
+    """Make the samples of these seeds. A sample depends on its seed and these arguments alone, not on its batch.
 
     A CPU makes the same bits every time; so does a GPU of one kind. Between the two, scenes agree up to rounding and
     the pixels' noise differs.
+
+    Args:
+        seeds: one for each sample.
+        device: where the batch is made and stays.
+        definition: of the task.
+        size: side in pixels; None: the definition's.
+        severity: scales the noise, in [0, 1].
+        mixed_prob: share of mixtures among the noises; None: the definition's.
+        clean_share: of the samples without noise.
+
+    Raises:
+        UsageError: the definition's scenes cannot be made in batches.
     """
+    twin = scene_twin(definition)
     with torch.inference_mode(False), torch.no_grad():
-        draws = draw(seeds, device)
-        scenes, masks = draw_scenes(draws, size)
-        clean = render_clean(scenes)
-        noise = draw_noise(draws.noise, severity, mixed_prob, clean_share)
+        draws = draw(seeds, device, twin.uniforms(definition), noise_uniforms(definition))
+        scenes, clean, masks = twin.make(draws.scene, definition, definition.canvas_px if size is None else size)
+        noise = draw_noise(draws.noise, definition, severity, mixed_prob, clean_share)
         images = apply_noise(clean, noise, draws.pixel_seeds)
     return SyntheticBatch(images, clean, masks, scenes, noise)
 
@@ -51,19 +64,30 @@ def synthesise_batch(
 def training_pairs(
     seeds: Sequence[int],
     device: torch.device,
+    definition: Definition,
     *,
-    size: int = DOTBLOB_V1.canvas_px,
+    size: int | None = None,
     severity: float = 1.0,
-    mixed_prob: float = DOTBLOB_V1.mixed_prob,
+    mixed_prob: float | None = None,
     clean_share: float = 0.0,
 ) -> tuple[Tensor, Tensor]:
-    """The standardised images and the masks of these seeds, both float32 (N, 1, size, size)."""
-    images, masks = (torch.empty(len(seeds), 1, size, size, device=device) for _ in range(2))
+    """Make the standardised images and the masks of these seeds, both float32 (N, 1, size, size).
+
+    The arguments are those of `synthesise_batch`.
+    """
+    side = definition.canvas_px if size is None else size
+    images, masks = (torch.empty(len(seeds), 1, side, side, device=device) for _ in range(2))
     at_once = _AT_ONCE_ON_A_CPU if device.type == "cpu" else len(seeds)
     for start in range(0, len(seeds), at_once):
         part = slice(start, start + at_once)
         made = synthesise_batch(
-            seeds[part], device, size=size, severity=severity, mixed_prob=mixed_prob, clean_share=clean_share
+            seeds[part],
+            device,
+            definition,
+            size=side,
+            severity=severity,
+            mixed_prob=mixed_prob,
+            clean_share=clean_share,
         )
         images[part, 0] = standardise_batch(made.images)
         masks[part, 0] = made.masks.float()
@@ -71,7 +95,10 @@ def training_pairs(
 
 
 def standardise_batch(images: Tensor) -> Tensor:
-    """`shared.images.normalise.standardise` for each image of a batch (N, H, W), float32, for moderate intensities."""
+    """Standardise each image of a batch (N, H, W), float32, of moderate intensities.
+
+    As `shared.images.normalise.standardise` does one.
+    """
     centred = images - images.mean((1, 2), keepdim=True)
     deviation = centred.square().mean((1, 2), keepdim=True).sqrt_()
     is_constant = images.amin((1, 2), keepdim=True) == images.amax((1, 2), keepdim=True)

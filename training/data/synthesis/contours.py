@@ -1,6 +1,6 @@
 """Blobs in batches: control points from uniforms, Bézier contours, filled masks. See `shared.synth.blobs`.
 
-Control points are float64 (N, POINT_SLOTS, 2) of (x, y) in pixels; `counts` (N,) says how many of them a blob has.
+Control points are float64 (N, points, 2) of (x, y) in pixels; `counts` (N,) says how many of them a blob has.
 Nothing here waits for the device.
 """
 
@@ -9,36 +9,46 @@ import math
 import torch
 from torch import Tensor
 
-from shared.synth import DOTBLOB_V1
-from shared.synth.blobs import POINTS_PER_CURVE
-from training.data.synthesis.draws import POINT_SLOTS, integer, uniform
+from shared.synth.blobs import POINTS_PER_CURVE, BlobOutline
+from shared.synth.dotblob import DotBlob
+from training.data.synthesis.draws import integer, uniform
 
 _STEEPEST = 1.75  # rise of a blob's curve, per unit of its parameter, as a share of the control points' extent
 
 
-def place_blobs(units: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """Control points and counts of the first candidate of an accepted area, from uniforms (N, CANDIDATES, …).
+_BLOB = 4  # uniforms: number of points, base radius, centre (2); and an angle and a radius for each point
+
+
+def blob_uniforms(outline: BlobOutline) -> int:
+    """Return the number of uniforms that one blob is a function of."""
+    return _BLOB + 2 * outline.control_points[1]
+
+
+def place_blobs(units: Tensor, definition: DotBlob, size: int) -> tuple[Tensor, Tensor]:
+    """Take the control points and counts of the first candidate of an accepted area.
+
+    `units` are uniforms (N, candidates, blob_uniforms).
 
     The area is the contour's (shoelace), which tells a blob's fate before it is filled; the reference counts pixels.
     A blob is drawn again once in several thousand, so four candidates are never all refused in practice.
     """
     candidates = units.shape[1]
-    points, counts = _candidates(units.flatten(0, 1), size)
+    points, counts = _candidates(units.flatten(0, 1), definition, size)
     x, y = bezier_contours(points, counts).unbind(-1)
     area = (x * y.roll(-1, 1) - x.roll(-1, 1) * y).sum(1).abs() / (2 * size * size)
-    low, high = DOTBLOB_V1.area_share
+    low, high = definition.area_share
     accepted = ((area >= low) & (area <= high)).view(-1, candidates)
     chosen = accepted.int().argmax(1)  # the first, where there are several
     chosen += candidates * torch.arange(len(chosen), device=units.device)
     return points[chosen], counts[chosen]
 
 
-def _candidates(units: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    d = DOTBLOB_V1
+def _candidates(units: Tensor, definition: DotBlob, size: int) -> tuple[Tensor, Tensor]:
+    d, slots = definition, definition.control_points[1]
     counts = integer(units[:, 0], d.control_points)
     base = size * uniform(units[:, 1], d.base_radius)
-    angle_units, radius_units = units[:, 4 : 4 + POINT_SLOTS], units[:, 4 + POINT_SLOTS :]
-    index = torch.arange(POINT_SLOTS, device=units.device)
+    angle_units, radius_units = units[:, _BLOB : _BLOB + slots], units[:, _BLOB + slots :]
+    index = torch.arange(slots, device=units.device)
     jitter = uniform(angle_units, (-d.angle_jitter, d.angle_jitter))
     angles = 2 * math.pi * (index + jitter) / counts[:, None]
     radii = base[:, None] * uniform(radius_units, d.radius_factor)
@@ -55,7 +65,7 @@ def _candidates(units: Tensor, size: int) -> tuple[Tensor, Tensor]:
 
 
 def bezier_contours(points: Tensor, counts: Tensor) -> Tensor:
-    """The closed curves as polygons (N, POINT_SLOTS · POINTS_PER_CURVE, 2), shorter ones end in their first point."""
+    """Return the closed curves as polygons (N, points · POINTS_PER_CURVE, 2); shorter ones end in their first point."""
     index = torch.arange(points.shape[1], device=points.device)
     within = index < counts[:, None]
     following = _at(points, torch.where(index + 1 < counts[:, None], index + 1, 0))
@@ -70,7 +80,7 @@ def bezier_contours(points: Tensor, counts: Tensor) -> Tensor:
 
 
 def fill_contours(points: Tensor, counts: Tensor, size: int) -> Tensor:
-    """Masks, bool (N, size, size): the pixels whose centre has a non-zero winding number, as the reference fills."""
+    """Fill masks, bool (N, size, size), as the reference does: pixels whose centre has a non-zero winding number."""
     x0, y0 = bezier_contours(points, counts).unbind(-1)
     x1, y1 = x0.roll(-1, 1), y0.roll(-1, 1)
     # An edge crosses the rows whose centre lies in [lower, upper): half-open, so a shared vertex counts once.
@@ -93,7 +103,7 @@ def fill_contours(points: Tensor, counts: Tensor, size: int) -> Tensor:
 
 
 def most_rows_of_an_edge(size: int) -> int:
-    """A bound on the rows that one edge of a contour on the canvas crosses.
+    """Return a bound on the rows that one edge of a contour on the canvas crosses.
 
     With tangents of half the chord between a point's neighbours, a Hermite curve's derivative is at most
     1.5 D + 0.5 · D / 2, where D is the control points' extent; an edge is 1/24 of the parameter.
@@ -102,5 +112,5 @@ def most_rows_of_an_edge(size: int) -> int:
 
 
 def _at(points: Tensor, index: Tensor) -> Tensor:
-    """points[n, index[n, i]]: (N, K, 2)."""
+    """Return points[n, index[n, i]]: (N, K, 2)."""
     return points.gather(1, index[..., None].expand(-1, -1, 2))

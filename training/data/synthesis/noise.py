@@ -1,45 +1,57 @@
-"""The benchmark's noise on batches. See `shared.synth.noise`, whose parameters are used here too."""
+"""The torch twins of the kinds of noise, and noise on batches. See `shared.synth.noise` for the parameters."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from shared.synth import DOTBLOB_V1, ELEMENTARY_KINDS, NoiseParameters, NoiseStep
-from shared.synth.noise import strength_at
+from shared.synth import Definition, NoiseParameters, NoiseStep
 
 _QUANTILES = 2**18  # entries of the table that Poisson counts are looked up in
 
 
+def noise_uniforms(definition: Definition) -> int:
+    """Return the number of uniforms that one sample's noise is a function of."""
+    return 3 + 2 * len(definition.kinds)
+
+
 def draw_noise(
-    units: NDArray[np.float64], severity: float, mixed_prob: float, clean_share: float
+    units: NDArray[np.float64], definition: Definition, severity: float, mixed_prob: float | None, clean_share: float
 ) -> list[NoiseParameters]:
-    """Noise for each row of uniforms (N, NOISE_DRAWS); a `clean_share` of the rows get none."""
-    return [_draw(row.tolist(), severity, mixed_prob, clean_share) for row in units]
+    """Draw noise for each row of uniforms (N, noise_uniforms); a `clean_share` of the rows get none.
+
+    `mixed_prob` None is the definition's own.
+    """
+    mixed = definition.mixed_prob if mixed_prob is None else mixed_prob
+    return [_draw(row.tolist(), definition, severity, mixed, clean_share) for row in units]
 
 
-def _draw(units: list[float], severity: float, mixed_prob: float, clean_share: float) -> NoiseParameters:
+def _draw(
+    units: list[float], definition: Definition, severity: float, mixed_prob: float, clean_share: float
+) -> NoiseParameters:
     is_clean, is_mixed, choice, *others = units
     if is_clean < clean_share:
         return NoiseParameters("none")
-    order = DOTBLOB_V1.mixed_order
+    order = definition.mixed_order
     keys, strengths = others[: len(order)], others[len(order) :]
     if is_mixed < mixed_prob:
-        low, high = DOTBLOB_V1.mixed_kinds
+        low, high = definition.mixed_kinds
         count = low + int(choice * (high - low + 1))
         kind = "mixed"
         elements = [order[i] for i in sorted(sorted(range(len(order)), key=keys.__getitem__)[:count])]
     else:
-        kind = ELEMENTARY_KINDS[int(choice * len(ELEMENTARY_KINDS))]
+        kind = definition.kinds[int(choice * len(definition.kinds))].name
         elements = [kind]
-    steps = (NoiseStep(k, strength_at(k, severity * u)) for k, u in zip(elements, strengths, strict=False))
+    steps = (
+        NoiseStep(k, definition.kind(k).strength_at(severity * u)) for k, u in zip(elements, strengths, strict=False)
+    )
     return NoiseParameters(kind, tuple(steps))
 
 
 def apply_noise(clean: Tensor, parameters: Sequence[NoiseParameters], pixel_seeds: Sequence[int]) -> Tensor:
-    """Noisy images, float32 (N, H, W) of the whole numbers 0 to 255, from clean ones (N, H, W) in [0, 1].
+    """Make noisy images, float32 (N, H, W) of the whole numbers 0 to 255, from clean ones (N, H, W) in [0, 1].
 
     Each sample's pixels come from a generator of its own, so they do not depend on the rest of the batch.
     """
@@ -50,7 +62,7 @@ def apply_noise(clean: Tensor, parameters: Sequence[NoiseParameters], pixel_seed
         if noise.steps:
             generator.manual_seed(seed)
         for step in noise.steps:
-            _STEPS[step.kind](image, step.strength, scratch, generator)
+            NOISE_TWINS[step.kind](image, step.strength, scratch, generator)
     return images.clamp_(0.0, 1.0).mul_(255).round_()
 
 
@@ -86,7 +98,7 @@ def _poisson_on_cpu(image: Tensor, photons: float, generator: torch.Generator) -
 
 
 def _poisson_quantiles(mean: float) -> Tensor:
-    """The count at each of _QUANTILES evenly spaced probabilities, float32."""
+    """Return the count at each of _QUANTILES evenly spaced probabilities, float32."""
     k = np.arange(1, int(mean + 12 * mean**0.5) + 30)
     cumulative = np.cumsum(np.exp(-mean) * np.cumprod(np.concatenate(([1.0], mean / k))))
     ends = np.minimum(np.rint(cumulative * _QUANTILES), _QUANTILES).astype(np.int64)
@@ -100,4 +112,13 @@ def _salt_pepper(image: Tensor, share: float, scratch: Tensor, generator: torch.
     torch.where(unit < share, (unit >= share / 2).float(), image, out=image)
 
 
-_STEPS = {"gaussian": _gaussian, "poisson": _poisson, "speckle": _speckle, "salt_pepper": _salt_pepper}
+NOISE_TWINS: dict[str, Callable[[Tensor, float, Tensor, torch.Generator], None]] = {
+    "gaussian": _gaussian,
+    "poisson": _poisson,
+    "speckle": _speckle,
+    "salt_pepper": _salt_pepper,
+}
+"""The twin of each kind in `shared.synth.KINDS`, by its name.
+
+`twin(image, strength, scratch, generator)` changes one image (H, W) in place; `scratch` is of its shape, to work in.
+"""

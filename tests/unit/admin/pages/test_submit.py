@@ -13,7 +13,7 @@ from shared.images.codec import encode_grey
 from shared.jobs.records import Item, Priority
 from shared.jobs.state import JobKind
 from shared.services import Services
-from shared.synth import NOISE_KINDS, synthesise
+from shared.synth import DEFINITIONS, NOISE_LABELS, synthesise
 from tests import simulated_worker
 from tests.unit.admin.conftest import Browser
 
@@ -66,6 +66,7 @@ def test_what_is_left_empty_is_drawn_for_each_image(browser: Browser, services: 
         ("severity_to", "inf", "Use a number from 0 to 1."),
         ("severity_to", "0.1", "not smaller than the one it starts from"),
         ("noise", "loud", "Not a valid choice."),
+        ("definition", "dotblob-v0", "Not a valid choice."),
         ("name", "x" * 201, "Use at most 200 characters."),
     ],
 )
@@ -80,8 +81,15 @@ def test_a_wrong_value_is_named_beside_its_field(
 
 def test_every_kind_of_noise_can_be_chosen(browser: Browser) -> None:
     page = browser.get("/new/synthetic").text
-    assert all(f'value="{kind}"' in page for kind in NOISE_KINDS)
-    assert set(forms._NOISE_NAMES) == {"", *NOISE_KINDS}
+    assert all(f'value="{kind}">{label}<' in page for kind, label in NOISE_LABELS.items())
+
+
+def test_every_definition_can_be_chosen(browser: Browser, services: Services) -> None:
+    page = browser.get("/new/synthetic").text
+    assert all(f'value="{name}"' in page for name in DEFINITIONS)
+    browser.submit("/new/synthetic", VALID | {"definition": "dotblob-v1"})
+    items = services.repository.items(services.repository.jobs(limit=1)[0].id, limit=10)
+    assert {(item.synthesis or {})["definition"] for item in items} == {"dotblob-v1"}
 
 
 def upload(browser: Browser, *files: tuple[bytes, str], name: str = "") -> tuple[int, str]:

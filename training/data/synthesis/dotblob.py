@@ -1,4 +1,4 @@
-"""Scenes in batches: parameters drawn and images rendered on the device. See `shared.synth.scene`."""
+"""The torch twin of `shared.synth.dotblob`: parameters drawn and images rendered in batches on the device."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,28 +8,36 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from shared.synth import DOTBLOB_V1, SceneParameters
-from training.data.synthesis.contours import fill_contours, place_blobs
-from training.data.synthesis.draws import DOT_SLOTS, POINT_SLOTS, Draws, integer, uniform
+from shared.synth.dotblob import DotBlob, DotBlobScene
+from training.data.synthesis.contours import blob_uniforms, fill_contours, place_blobs
+from training.data.synthesis.draws import integer, uniform
+
+_CANDIDATES = 4  # blobs, of which the first of an accepted size is taken
+_SCENE = 4  # uniforms: number of dots, jitter, background, contrast
+_DOT = 7  # uniforms: pixel, place in the pixel (2), displacement (2), radius, amplitude
 
 
 @dataclass(frozen=True, eq=False)
-class SceneBatch:
-    """The parameters of N scenes on one device, float64. A dot that is not there has amplitude 0."""
+class DotBlobBatch:
+    """The parameters of N scenes on one device, float64. A dot that is not there has amplitude 0.
+
+    There is room for the largest numbers of points and dots that the definition draws.
+    """
 
     size: int
-    control_points: Tensor  # (N, POINT_SLOTS, 2) of (x, y) in pixels
+    control_points: Tensor  # (N, points, 2) of (x, y) in pixels
     point_counts: Tensor  # (N,)
-    dot_centres: Tensor  # (N, DOT_SLOTS, 2) of (x, y) in pixels
-    dot_radii: Tensor  # (N, DOT_SLOTS) in pixels
-    dot_amplitudes: Tensor  # (N, DOT_SLOTS)
+    dot_centres: Tensor  # (N, dots, 2) of (x, y) in pixels
+    dot_radii: Tensor  # (N, dots) in pixels
+    dot_amplitudes: Tensor  # (N, dots)
     jitter: Tensor  # (N,)
     background: Tensor  # (N,)
     contrast: Tensor  # (N,)
 
     @classmethod
-    def from_parameters(cls, scenes: Sequence[SceneParameters], device: torch.device) -> Self:
-        """The reference's scenes, of one size and within the definition's numbers of points and dots."""
+    def from_parameters(cls, scenes: Sequence[DotBlobScene], definition: DotBlob, device: torch.device) -> Self:
+        """Return the reference's scenes, of one size and within the definition's numbers of points and dots."""
+        points, dots = definition.control_points[1], definition.dots[1]
 
         def padded(rows: Sequence[Sequence[object]], shape: tuple[int, ...]) -> Tensor:
             table = np.zeros((len(rows), *shape))
@@ -42,24 +50,24 @@ class SceneBatch:
 
         return cls(
             size=scenes[0].size,
-            control_points=padded([s.control_points for s in scenes], (POINT_SLOTS, 2)),
+            control_points=padded([s.control_points for s in scenes], (points, 2)),
             point_counts=torch.tensor([len(s.control_points) for s in scenes], device=device),
-            dot_centres=padded([s.dot_centres for s in scenes], (DOT_SLOTS, 2)),
-            dot_radii=padded([s.dot_radii for s in scenes], (DOT_SLOTS,)),
-            dot_amplitudes=padded([s.dot_amplitudes for s in scenes], (DOT_SLOTS,)),
+            dot_centres=padded([s.dot_centres for s in scenes], (dots, 2)),
+            dot_radii=padded([s.dot_radii for s in scenes], (dots,)),
+            dot_amplitudes=padded([s.dot_amplitudes for s in scenes], (dots,)),
             jitter=column([s.jitter for s in scenes]),
             background=column([s.background for s in scenes]),
             contrast=column([s.contrast for s in scenes]),
         )
 
-    def parameters(self) -> list[SceneParameters]:
-        """As the reference's parameters, on the host."""
+    def parameters(self) -> list[DotBlobScene]:
+        """Return them as the reference's parameters, on the host."""
         scenes = []
         for i in range(len(self.background)):
             points = self.control_points[i, : self.point_counts[i]].tolist()
             dots = int((self.dot_amplitudes[i] > 0).sum())
             scenes.append(
-                SceneParameters(
+                DotBlobScene(
                     size=self.size,
                     control_points=tuple((x, y) for x, y in points),
                     dot_centres=tuple((x, y) for x, y in self.dot_centres[i, :dots].tolist()),
@@ -73,18 +81,32 @@ class SceneBatch:
         return scenes
 
 
-def draw_scenes(draws: Draws, size: int) -> tuple[SceneBatch, Tensor]:
-    """Scenes of dotblob-v1 and their masks, bool (N, size, size), which the dots' places are drawn from."""
-    d = DOTBLOB_V1
-    points, point_counts = place_blobs(draws.blobs, size)
+def scene_uniforms(definition: DotBlob) -> int:
+    """Return the number of uniforms that one scene is a function of."""
+    return _CANDIDATES * blob_uniforms(definition) + _SCENE + definition.dots[1] * _DOT
+
+
+def make_scenes(units: Tensor, definition: DotBlob, size: int) -> tuple[DotBlobBatch, Tensor, Tensor]:
+    """Make the scenes of a batch from uniforms (N, scene_uniforms): parameters, clean images, masks (`SceneTwin`)."""
+    scenes, masks = draw_scenes(units, definition, size)
+    return scenes, render_clean(scenes, definition), masks
+
+
+def draw_scenes(units: Tensor, definition: DotBlob, size: int) -> tuple[DotBlobBatch, Tensor]:
+    """Draw scenes, and their masks, bool (N, size, size), which the dots' places are drawn from."""
+    d = definition
+    scene_at = _CANDIDATES * blob_uniforms(d)
+    blobs, scene, dots = units.tensor_split([scene_at, scene_at + _SCENE], dim=1)
+    points, point_counts = place_blobs(blobs.reshape(len(units), _CANDIDATES, -1), d, size)
     masks = fill_contours(points, point_counts, size)
-    jitter = uniform(draws.scene[:, 1], d.jitter)
-    pixel, place, displacement = draws.dots[..., 0], draws.dots[..., 1:3], draws.dots[..., 3:5]
-    radius, amplitude = draws.dots[..., 5], draws.dots[..., 6]
+    jitter = uniform(scene[:, 1], d.jitter)
+    dots = dots.reshape(len(units), -1, _DOT)
+    pixel, place, displacement = dots[..., 0], dots[..., 1:3], dots[..., 3:5]
+    radius, amplitude = dots[..., 5], dots[..., 6]
     # Away from 0, where the quantile of the normal distribution is infinite.
     moved = (jitter * size)[:, None, None] * torch.special.ndtri(displacement.clamp(min=2.0**-53))
-    is_there = torch.arange(DOT_SLOTS, device=masks.device) < integer(draws.scene[:, 0], d.dots)[:, None]
-    scenes = SceneBatch(
+    is_there = torch.arange(d.dots[1], device=masks.device) < integer(scene[:, 0], d.dots)[:, None]
+    scenes = DotBlobBatch(
         size=size,
         control_points=points,
         point_counts=point_counts,
@@ -92,16 +114,17 @@ def draw_scenes(draws: Draws, size: int) -> tuple[SceneBatch, Tensor]:
         dot_radii=uniform(radius, d.dot_radius_px),
         dot_amplitudes=uniform(amplitude, d.amplitude) * is_there,
         jitter=jitter,
-        background=uniform(draws.scene[:, 2], d.background),
-        contrast=uniform(draws.scene[:, 3], d.contrast),
+        background=uniform(scene[:, 2], d.background),
+        contrast=uniform(scene[:, 3], d.contrast),
     )
     return scenes, masks
 
 
-def render_clean(scenes: SceneBatch) -> Tensor:
-    """Clean images, float32 (N, size, size): b + c · max over the dots of amplitude × coverage."""
+def render_clean(scenes: DotBlobBatch, definition: DotBlob) -> Tensor:
+    """Render clean images, float32 (N, size, size): b + c · max over the dots of amplitude × coverage."""
     size, centres = scenes.size, scenes.dot_centres
-    reach = int(np.ceil(DOTBLOB_V1.dot_radius_px[1])) + 1
+    # By the definition, since asking the drawn radii would wait for the device.
+    reach = int(np.ceil(definition.dot_radius_px[1])) + 1
     window = torch.arange(-reach, reach + 1, device=centres.device)
     columns, rows = (centres.floor()[..., None] + window).unbind(2)  # (N, dots, window) each
     dx = columns + 0.5 - centres[..., :1]
@@ -118,7 +141,7 @@ def render_clean(scenes: SceneBatch) -> Tensor:
 
 
 def _pixels_inside(masks: Tensor, unit: Tensor) -> Tensor:
-    """The corners (x, y), float64 (N, dots, 2), of pixels uniform over each mask, from uniforms (N, dots)."""
+    """Return the corners (x, y), float64 (N, dots, 2), of pixels uniform over each mask, from uniforms (N, dots)."""
     in_row = masks.sum(2)
     up_to_row = in_row.cumsum(1)
     chosen = (unit * up_to_row[:, -1:]).long()  # in the order of the mask's pixels
