@@ -28,7 +28,7 @@ def measure(counts: NDArray[np.int64], threshold: float) -> Measurements[float]:
     """Return what a probability map tells of itself and of its mask, from its histogram of one pixel at least."""
     first = foreground_from(threshold)
     total, inside = int(counts.sum()), int(counts[first:].sum())
-    # As shared.images.metrics.expected_dice has it.
+    # Soft Dice of the map and its own mask: 2Σ(p·m) / (Σp + Σm), Milletari et al. 2016.
     sizes = float(_PROBABILITIES @ counts) + inside
     overlap = 2 * float(_PROBABILITIES[first:] @ counts[first:])
     return Measurements(

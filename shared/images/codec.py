@@ -104,7 +104,11 @@ def decode_mask(data: bytes) -> NDArray[np.bool_]:
 
 
 def widen_mask(data: bytes) -> bytes:
-    """PNG of 8 bits, 0 and 255, from a PNG of 1 bit, in a byte of memory a pixel. Raises `ImageError` (`truncated`)."""
+    """Make a PNG of 8 bits, 0 and 255, of a PNG of 1 bit, with a byte of memory a pixel.
+
+    Raises:
+        ImageError: it is damaged (`truncated`).
+    """
     mask, widened = _open_png(data), BytesIO()
     stream = PngStream(widened.write, height=mask.height, width=mask.width, bits=8)
     for top in range(0, mask.height, _ROWS_AT_ONCE):

@@ -67,7 +67,7 @@ class LocalFolderStore(ObjectStore):
                 raise
 
     def get(self, key: str) -> bytes:
-        """Read the file; ObjectMissing where there is no such file."""
+        """Read the file."""
         with self._failures(f"read {key}"):
             try:
                 return self._path(key).read_bytes()

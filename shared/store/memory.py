@@ -39,7 +39,7 @@ class MemoryStore(ObjectStore):
             self._objects[checked_key(key)] = bytes(data)
 
     def get(self, key: str) -> bytes:
-        """Return the object's bytes; ObjectMissing where there is none."""
+        """Return the object's bytes."""
         with self._lock:
             data = self._objects.get(checked_key(key))
         if data is None:

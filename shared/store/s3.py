@@ -63,7 +63,7 @@ class S3Store(ObjectStore):
                 self._clients.request(lambda transfer: transfer.put(name, data, content_type), by_sdk)
 
     def get(self, key: str) -> bytes:
-        """Send one GET; ObjectMissing where there is no object."""
+        """Send one GET."""
         name = self._name(key)
         with self._failures("read", key):
             return self._clients.request(

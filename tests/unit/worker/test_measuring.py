@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from shared.db.measurements import MEASUREMENTS, NEED_TRUTH
-from shared.images.metrics import expected_dice
+from tests.expected_dice import expected_dice
 from worker.measuring import compare, foreground_from, histogram, measure
 
 
