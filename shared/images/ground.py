@@ -1,0 +1,235 @@
+"""The uneven ground of an image: measured on blocks of pixels, told from dots and noise, made smooth again.
+
+A camera's light falls off, a slide glows in one place, a page is photographed askew. What such a thing adds to an
+image is smooth over a hundred pixels, and neither a dot nor noise is. So the ground is what the pixels of a block of
+32 × 32 agree on, dots left out. It is taken away only where it is uneven against the noise: a ground that is estimated
+from pixels of much noise carries some of that noise, and nothing is gained by adding it.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+Grid = NDArray[np.float64]
+
+BLOCK = 32  # px
+SUSPICION = 0.15  # deviation of the blocks, as a share of the noise and of the contrast, that earns a second look
+MIN_UNEVENNESS = 0.18  # the same after that look, for the ground to be taken away
+_STEP = 4  # a block's first look takes every fourth pixel either way
+_BLOCK_ROWS_AT_ONCE = 8
+_CLIP = 2.5  # deviations of the noise, beyond which a pixel is not of the ground
+_MIN_GROUND = 0.25  # of a block's pixels, else its neighbours speak for it
+_MIN_OF_USUAL = 0.85
+_TO_DEVIATION = 0.7413  # of a normal distribution's interquartile range
+
+
+class Source(Protocol):
+    """An image that is read in windows: a `shared.images.large.PixelFile`, or an array in `InMemory`."""
+
+    height: int
+    width: int
+
+    def window(self, row: int, column: int, height: int, width: int) -> NDArray[Any]:
+        """Those pixels, NaN where a pixel is no part of the image."""
+        ...
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Where the blocks of an image lie: as many as cover it, evenly spread, the last ends with the image."""
+
+    rows: NDArray[np.intp]
+    columns: NDArray[np.intp]
+    height: int  # px of a block, and its width
+    width: int
+
+    @classmethod
+    def of(cls, height: int, width: int) -> Self:
+        """Those of an image of this size."""
+        return cls(_starts(height), _starts(width), min(BLOCK, height), min(BLOCK, width))
+
+    @property
+    def centres(self) -> tuple[Grid, Grid]:
+        """Row and column, in pixels from the image's first pixel's centre."""
+        return self.rows + (self.height - 1) / 2, self.columns + (self.width - 1) / 2
+
+
+@dataclass(frozen=True)
+class FirstLook:
+    """What some pixels of each block say: a level, and what the noise and the contrast of the image are."""
+
+    levels: Grid  # mean of the pixels between the third and the fifth octile, NaN where a block has no pixels
+    noise: float
+    contrast: float
+
+    @classmethod
+    def at(cls, source: Source, blocks: Blocks) -> Self:
+        """One pass over the image, some rows at a time."""
+        looks = [_look(window, blocks, rows) for rows, window in _strips(source, blocks)]
+        levels, spreads, sums = (np.concatenate(parts) for parts in zip(*looks, strict=True))
+        count, total, squares = sums.sum(axis=0)
+        known = spreads[~np.isnan(spreads)]
+        if not known.size:
+            return cls(levels, 0.0, 0.0)
+        variance = max(squares / count - (total / count) ** 2, 0.0)
+        return cls(levels, float(np.median(known)) * _TO_DEVIATION, float(np.sqrt(variance)))
+
+    def unevenness(self, levels: Grid) -> float:
+        """The deviation of these levels, as a share of the noise's or of all pixels', whichever is larger."""
+        scale = max(self.noise, self.contrast)
+        return float(levels.std()) / scale if scale else 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Ground:
+    """A ground, known at the blocks' centres and smooth between them."""
+
+    levels: Grid
+    centres: tuple[Grid, Grid]
+
+    @classmethod
+    def measured(cls, source: Source) -> Self | None:
+        """The ground of an image where it is uneven, None where it is even enough to be left."""
+        blocks = Blocks.of(source.height, source.width)
+        if min(len(blocks.rows), len(blocks.columns)) < 3:
+            return None
+        look = FirstLook.at(source, blocks)
+        if np.isnan(look.levels).all():
+            return None
+        levels = _median_of_neighbours(_filled(look.levels))
+        if look.unevenness(levels) < SUSPICION:
+            return None
+        for _ in range(2):
+            levels = _median_of_neighbours(_refined(source, blocks, cls(levels, blocks.centres), look.noise))
+        return cls(levels, blocks.centres) if look.unevenness(levels) >= MIN_UNEVENNESS else None
+
+    def window(self, row: int, column: int, height: int, width: int) -> Grid:
+        """The ground under those pixels, in the image's units."""
+        rows = _interpolation(np.arange(row, row + height), self.centres[0])
+        columns = _interpolation(np.arange(column, column + width), self.centres[1])
+        return rows @ self.levels @ columns.T
+
+
+def _starts(length: int) -> NDArray[np.intp]:
+    count = -(-length // BLOCK)
+    return np.rint(np.linspace(0, max(length - BLOCK, 0), count)).astype(np.intp)
+
+
+def _strips(source: Source, blocks: Blocks) -> Iterator[tuple[NDArray[np.intp], NDArray[Any]]]:
+    """Yield some rows of blocks, by their first rows in the window, and the window that has them."""
+    for first in range(0, len(blocks.rows), _BLOCK_ROWS_AT_ONCE):
+        starts = blocks.rows[first : first + _BLOCK_ROWS_AT_ONCE]
+        top, bottom = int(starts[0]), int(starts[-1]) + blocks.height
+        yield starts - top, source.window(top, 0, bottom - top, source.width)
+
+
+def _look(window: NDArray[Any], blocks: Blocks, rows: NDArray[np.intp]) -> tuple[Grid, Grid, Grid]:
+    """Levels and interquartile ranges of some blocks, and count, sum and sum of squares of each."""
+    down, across = (np.arange(_STEP // 2, length, _STEP) for length in (blocks.height, blocks.width))
+    pixels = window[(rows[:, None] + down).reshape(-1, 1), (blocks.columns[:, None] + across).reshape(1, -1)]
+    pixels = pixels.astype(np.float64 if pixels.dtype.kind == "f" else np.float32)
+    pixels = pixels.reshape(len(rows), len(down), len(blocks.columns), len(across)).swapaxes(1, 2)
+    ordered = np.sort(pixels.reshape(len(rows), len(blocks.columns), -1), axis=2)
+    if ordered.dtype == np.float64 and np.isnan(ordered[..., -1]).any():
+        return _look_at_some(ordered)
+    count = ordered.shape[2]
+    levels = ordered[..., 3 * count // 8 : -(-5 * count // 8)].mean(axis=2, dtype=np.float64)
+    spreads = (ordered[..., 3 * count // 4] - ordered[..., count // 4]).astype(np.float64)
+    flat = ordered.reshape(-1, count)
+    sums = np.stack(
+        [np.full(len(flat), float(count)), flat.sum(axis=1), np.einsum("ij,ij->i", flat, flat)], axis=1
+    ).astype(np.float64)
+    return levels, spreads, sums
+
+
+def _look_at_some(ordered: Grid) -> tuple[Grid, Grid, Grid]:
+    """`_look` where some pixels are NaN, which sorting has put last."""
+    counts = np.count_nonzero(~np.isnan(ordered), axis=2)
+    ranks = np.arange(ordered.shape[2])
+    middle = (ranks >= (3 * counts // 8)[..., None]) & (ranks < -(-5 * counts // 8)[..., None])
+    sizes = middle.sum(axis=2)
+    levels = np.where(middle, np.nan_to_num(ordered), 0.0).sum(axis=2) / np.maximum(sizes, 1)
+    quartiles = [np.take_along_axis(ordered, (share * counts // 4)[..., None], 2)[..., 0] for share in (1, 3)]
+    enough = counts >= _MIN_GROUND * ordered.shape[2]
+    known = np.nan_to_num(ordered).reshape(-1, ordered.shape[2])
+    sums = np.stack([counts.reshape(-1), known.sum(axis=1), np.square(known).sum(axis=1)], axis=1).astype(np.float64)
+    return np.where(enough, levels, np.nan), np.where(enough, quartiles[1] - quartiles[0], np.nan), sums
+
+
+def _refined(source: Source, blocks: Blocks, ground: Ground, noise: float) -> Grid:
+    """The blocks' mean over all their pixels that lie within the noise of the ground so far."""
+    reach = _CLIP * noise + 0.25 * float(ground.levels.std())
+    means, shares = [], []
+    for rows, window in _strips(source, blocks):
+        top = int(blocks.rows[len(means)])
+        rest = window - ground.window(top, 0, *window.shape)
+        kept = np.abs(rest) <= reach  # NaN is not
+        rest[~kept] = 0.0
+        for row in rows:
+            strip = slice(row, row + blocks.height)
+            counts, sums = (_block_sums(part[strip], blocks) for part in (kept, rest))
+            means.append(sums / np.maximum(counts, 1))
+            shares.append(counts / (blocks.height * blocks.width))
+    share = np.array(shares)
+    # Where dots are dense, what lies within the noise is partly theirs.
+    is_ground = share >= max(_MIN_GROUND, _MIN_OF_USUAL * float(np.percentile(share, 75)))
+    at_centres = _interpolation(blocks.centres[0], blocks.centres[0]) @ ground.levels
+    return _filled(np.where(is_ground, at_centres + np.array(means), np.nan))
+
+
+def _block_sums(strip: NDArray[Any], blocks: Blocks) -> Grid:
+    running = np.concatenate([[0.0], np.cumsum(strip.sum(axis=0, dtype=np.float64))])
+    sums: Grid = running[blocks.columns + blocks.width] - running[blocks.columns]
+    return sums
+
+
+def _filled(levels: Grid) -> Grid:
+    """NaN replaced by the mean of neighbours that are known, from the known ones outwards."""
+    levels = levels.copy()
+    while (unknown := np.isnan(levels)).any():
+        around = np.stack(_neighbours(np.pad(levels, 1, constant_values=np.nan)))
+        counts = np.count_nonzero(~np.isnan(around), axis=0)
+        means = np.nansum(around, axis=0) / np.maximum(counts, 1)
+        levels[unknown] = np.where(counts > 0, means, np.nan)[unknown]
+    return levels
+
+
+def _median_of_neighbours(levels: Grid) -> Grid:
+    medians: Grid = np.sort(np.stack(_neighbours(np.pad(levels, 1, mode="edge"))), axis=0)[4]
+    return medians
+
+
+def _neighbours(padded: Grid) -> list[Grid]:
+    height, width = padded.shape
+    return [padded[row : height - 2 + row, column : width - 2 + column] for row in range(3) for column in range(3)]
+
+
+def _interpolation(positions: NDArray[Any], centres: Grid) -> Grid:
+    """Weights of the blocks at each position, (positions, blocks): cubic between two centres, straight beyond them."""
+    count = len(centres)
+    left = np.clip(np.searchsorted(centres, positions, side="right") - 1, 0, count - 2)
+    t = (positions - centres[left]) / (centres[left + 1] - centres[left])
+    inside = np.clip(t, 0, 1)
+    cubic = np.stack(  # Catmull–Rom
+        [
+            ((-inside + 2) * inside - 1) * inside / 2,
+            ((3 * inside - 5) * inside) * inside / 2 + 1,
+            ((-3 * inside + 4) * inside + 1) * inside / 2,
+            ((inside - 1) * inside) * inside / 2,
+        ]
+    )
+    cubic[1] -= t - inside
+    cubic[2] += t - inside
+    padded = np.zeros((len(positions), count + 2))
+    at = np.arange(len(positions))
+    for offset in range(4):
+        padded[at, left + offset] += cubic[offset]
+    weights = padded[:, 1:-1]
+    weights[:, 0] += 2 * padded[:, 0]  # a block beyond the first and the last goes on as they do
+    weights[:, 1] -= padded[:, 0]
+    weights[:, -1] += 2 * padded[:, -1]
+    weights[:, -2] -= padded[:, -1]
+    return weights
