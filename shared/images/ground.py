@@ -22,6 +22,8 @@ _STEP = 4  # a block's first look takes every fourth pixel either way
 _BLOCK_ROWS_AT_ONCE = 8
 _CLIP = 2.5  # deviations of the noise, beyond which a pixel is not of the ground
 _MIN_GROUND = 0.25  # of a block's pixels, else its neighbours speak for it
+_FINER = (16, 8)
+MIN_FINER = 0.1
 _MIN_OF_USUAL = 0.85
 _TO_DEVIATION = 0.7413  # of a normal distribution's interquartile range
 
@@ -47,9 +49,9 @@ class Blocks:
     width: int
 
     @classmethod
-    def of(cls, height: int, width: int) -> Self:
+    def of(cls, height: int, width: int, side: int = BLOCK) -> Self:
         """Those of an image of this size."""
-        return cls(_starts(height), _starts(width), min(BLOCK, height), min(BLOCK, width))
+        return cls(_starts(height, side), _starts(width, side), min(side, height), min(side, width))
 
     @property
     def centres(self) -> tuple[Grid, Grid]:
@@ -99,23 +101,36 @@ class Ground:
         look = FirstLook.at(source, blocks)
         if np.isnan(look.levels).all():
             return None
-        levels = _median_of_neighbours(_filled(look.levels))
-        if look.unevenness(levels) < SUSPICION:
+        ground = cls(_median_of_neighbours(_filled(look.levels)), blocks.centres)
+        if look.unevenness(ground.levels) < SUSPICION:
             return None
         for _ in range(2):
-            levels = _median_of_neighbours(_refined(source, blocks, cls(levels, blocks.centres), look.noise))
-        return cls(levels, blocks.centres) if look.unevenness(levels) >= MIN_UNEVENNESS else None
+            ground = ground._seen_closer(source, blocks, look.noise)
+        if look.unevenness(ground.levels) < MIN_UNEVENNESS:
+            return None
+        for side in _FINER:
+            finer = ground._seen_closer(source, Blocks.of(source.height, source.width, side), look.noise)
+            if look.unevenness(finer.levels - ground._at(*finer.centres)) < MIN_FINER:
+                break
+            ground = finer
+        return ground
 
     def window(self, row: int, column: int, height: int, width: int) -> Grid:
         """The ground under those pixels, in the image's units."""
-        rows = _interpolation(np.arange(row, row + height), self.centres[0])
-        columns = _interpolation(np.arange(column, column + width), self.centres[1])
-        return rows @ self.levels @ columns.T
+        return self._at(np.arange(row, row + height), np.arange(column, column + width))
+
+    def _at(self, rows: NDArray[Any], columns: NDArray[Any]) -> Grid:
+        levels: Grid = _interpolation(rows, self.centres[0]) @ self.levels @ _interpolation(columns, self.centres[1]).T
+        return levels
+
+    def _seen_closer(self, source: Source, blocks: Blocks, noise: float) -> Self:
+        """A ground from all pixels that lie within the noise of this one."""
+        return type(self)(_median_of_neighbours(_refined(source, blocks, self, noise)), blocks.centres)
 
 
-def _starts(length: int) -> NDArray[np.intp]:
-    count = -(-length // BLOCK)
-    return np.rint(np.linspace(0, max(length - BLOCK, 0), count)).astype(np.intp)
+def _starts(length: int, side: int) -> NDArray[np.intp]:
+    count = -(-length // side)
+    return np.rint(np.linspace(0, max(length - side, 0), count)).astype(np.intp)
 
 
 def _strips(source: Source, blocks: Blocks) -> Iterator[tuple[NDArray[np.intp], NDArray[Any]]]:
@@ -176,8 +191,7 @@ def _refined(source: Source, blocks: Blocks, ground: Ground, noise: float) -> Gr
     share = np.array(shares)
     # Where dots are dense, what lies within the noise is partly theirs.
     is_ground = share >= max(_MIN_GROUND, _MIN_OF_USUAL * float(np.percentile(share, 75)))
-    at_centres = _interpolation(blocks.centres[0], blocks.centres[0]) @ ground.levels
-    return _filled(np.where(is_ground, at_centres + np.array(means), np.nan))
+    return _filled(np.where(is_ground, ground._at(*blocks.centres) + np.array(means), np.nan))
 
 
 def _block_sums(strip: NDArray[Any], blocks: Blocks) -> Grid:
