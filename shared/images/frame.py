@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from shared.images.ground import Source
 
 MIN_INSIDE = 0.25  # of the image; what leaves less is not a frame
+_MAX_VALUE = 0.8  # of the pixels, which a frame's value can be: more is the ground's
+_SAMPLED_ROWS = 16
 _CORNER = (2, 32)  # px either way that have one value where there is a frame
 _MAX_VALUES = 4  # frames in frames, or sides of different values
 _MAX_ON_EDGE = 0.5  # of the pixels along a frame's inner edge that have its value by chance
@@ -71,7 +73,8 @@ class Frame:
         columns = np.arange(column, column + width) - self.left
         at = np.clip(rows, 0, self.height - 1)
         in_row = (columns >= self.first[at, None]) & (columns < self.end[at, None])
-        return in_row & (rows == at)[:, None]
+        inside: NDArray[np.bool_] = in_row & (rows == at)[:, None]
+        return inside
 
     @classmethod
     def _of_box(cls, top: int, left: int, height: int, width: int) -> Self:
@@ -97,6 +100,8 @@ class Frame:
 
     def _narrowed(self, source: Source, value: Any) -> Self | None:
         """The frame that this value makes within the box."""
+        if self._share(source, value) > _MAX_VALUE:
+            return None
         traces = _Traces.of(self._strips(source), value, self.width)
         rows, columns = (np.flatnonzero(line < 1) for line in (traces.in_rows, traces.in_columns))
         if not rows.size:
@@ -108,8 +113,14 @@ class Frame:
                 return box
         return self._with_sides(traces, top, bottom, left, right)
 
+    def _share(self, source: Source, value: Any) -> float:
+        """How many of the box's pixels have this value, going by some rows."""
+        rows = np.linspace(0, self.height - 1, _SAMPLED_ROWS).astype(int)
+        lines = (source.window(self.top + int(row), self.left, 1, self.width) for row in rows)
+        return sum(np.count_nonzero(line == value) for line in lines) / (_SAMPLED_ROWS * self.width)
+
     def _with_sides(self, traces: "_Traces", top: int, bottom: int, left: int, right: int) -> Self | None:
-        """A frame that is not a box: the image is what lies, in each row, between the first and the last other value."""
+        """A frame that is no box: in each row the image lies between the first and the last other value."""
         first, end = traces.first[top:bottom] - left, traces.end[top:bottom] - left
         within = int((end - first).sum())
         outside = self.width * self.height - within
@@ -157,10 +168,18 @@ class _Traces:
         height, width = len(self.in_rows), len(self.in_columns)
         beside, above = 1 - (right - left) / width, 1 - (bottom - top) / height
         edges = [
-            *((self.in_rows[row] - beside) / (1 - beside) for row, side in ((top, top), (bottom - 1, height - bottom)) if side),
-            *((self.in_columns[at] - above) / (1 - above) for at, side in ((left, left), (right - 1, width - right)) if side),
+            *(
+                (self.in_rows[row] - beside) / (1 - beside)
+                for row, side in ((top, top), (bottom - 1, height - bottom))
+                if side
+            ),
+            *(
+                (self.in_columns[at] - above) / (1 - above)
+                for at, side in ((left, left), (right - 1, width - right))
+                if side
+            ),
         ]
-        return max(edges) < _MAX_ON_EDGE
+        return bool(max(edges) < _MAX_ON_EDGE)
 
 
 def _roughness(edge: NDArray[np.intp]) -> float:

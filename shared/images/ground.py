@@ -19,7 +19,8 @@ BLOCK = 32  # px
 SUSPICION = 0.15  # deviation of the blocks, as a share of the noise and of the contrast, that earns a second look
 MIN_UNEVENNESS = 0.18  # the same after that look, for the ground to be taken away
 _STEP = 4  # a block's first look takes every fourth pixel either way
-_BLOCK_ROWS_AT_ONCE = 8
+_PIXELS_AT_ONCE = 2**18
+_POSITIONS_AT_ONCE = 512
 _CLIP = 2.5  # deviations of the noise, beyond which a pixel is not of the ground
 _MIN_GROUND = 0.25  # of a block's pixels, else its neighbours speak for it
 _FINER = (16, 8)
@@ -31,8 +32,15 @@ _TO_DEVIATION = 0.7413  # of a normal distribution's interquartile range
 class Source(Protocol):
     """An image that is read in windows: a `shared.images.large.PixelFile`, or an array in `InMemory`."""
 
-    height: int
-    width: int
+    @property
+    def height(self) -> int:
+        """Rows."""
+        ...
+
+    @property
+    def width(self) -> int:
+        """Columns."""
+        ...
 
     def window(self, row: int, column: int, height: int, width: int) -> NDArray[Any]:
         """Those pixels, NaN where a pixel is no part of the image."""
@@ -56,7 +64,9 @@ class Blocks:
     @property
     def centres(self) -> tuple[Grid, Grid]:
         """Row and column, in pixels from the image's first pixel's centre."""
-        return self.rows + (self.height - 1) / 2, self.columns + (self.width - 1) / 2
+        rows: Grid = self.rows + (self.height - 1) / 2
+        columns: Grid = self.columns + (self.width - 1) / 2
+        return rows, columns
 
 
 @dataclass(frozen=True)
@@ -70,7 +80,7 @@ class FirstLook:
     @classmethod
     def at(cls, source: Source, blocks: Blocks) -> Self:
         """One pass over the image, some rows at a time."""
-        looks = [_look(window, blocks, rows) for rows, window in _strips(source, blocks)]
+        looks = [_look(window, blocks, rows) for _, rows, window in _strips(source, blocks)]
         levels, spreads, sums = (np.concatenate(parts) for parts in zip(*looks, strict=True))
         count, total, squares = sums.sum(axis=0)
         known = spreads[~np.isnan(spreads)]
@@ -120,8 +130,10 @@ class Ground:
         return self._at(np.arange(row, row + height), np.arange(column, column + width))
 
     def _at(self, rows: NDArray[Any], columns: NDArray[Any]) -> Grid:
-        levels: Grid = _interpolation(rows, self.centres[0]) @ self.levels @ _interpolation(columns, self.centres[1]).T
-        return levels
+        down = np.concatenate([weights @ self.levels[part] for part, weights in _weights(rows, self.centres[0])])
+        return np.concatenate(
+            [down[:, part] @ weights.T for part, weights in _weights(columns, self.centres[1])], axis=1
+        )
 
     def _seen_closer(self, source: Source, blocks: Blocks, noise: float) -> Self:
         """A ground from all pixels that lie within the noise of this one."""
@@ -133,18 +145,20 @@ def _starts(length: int, side: int) -> NDArray[np.intp]:
     return np.rint(np.linspace(0, max(length - side, 0), count)).astype(np.intp)
 
 
-def _strips(source: Source, blocks: Blocks) -> Iterator[tuple[NDArray[np.intp], NDArray[Any]]]:
-    """Yield some rows of blocks, by their first rows in the window, and the window that has them."""
-    for first in range(0, len(blocks.rows), _BLOCK_ROWS_AT_ONCE):
-        starts = blocks.rows[first : first + _BLOCK_ROWS_AT_ONCE]
+def _strips(source: Source, blocks: Blocks) -> Iterator[tuple[int, NDArray[np.intp], NDArray[Any]]]:
+    """Yield where a window begins, where in it some rows of blocks begin, and the window."""
+    at_once = max(_PIXELS_AT_ONCE // (blocks.height * source.width), 1)
+    for first in range(0, len(blocks.rows), at_once):
+        starts = blocks.rows[first : first + at_once]
         top, bottom = int(starts[0]), int(starts[-1]) + blocks.height
-        yield starts - top, source.window(top, 0, bottom - top, source.width)
+        yield top, starts - top, source.window(top, 0, bottom - top, source.width)
 
 
 def _look(window: NDArray[Any], blocks: Blocks, rows: NDArray[np.intp]) -> tuple[Grid, Grid, Grid]:
     """Levels and interquartile ranges of some blocks, and count, sum and sum of squares of each."""
     down, across = (np.arange(_STEP // 2, length, _STEP) for length in (blocks.height, blocks.width))
-    pixels = window[(rows[:, None] + down).reshape(-1, 1), (blocks.columns[:, None] + across).reshape(1, -1)]
+    # Rows first: they lie together in memory.
+    pixels = window[(rows[:, None] + down).ravel()].take((blocks.columns[:, None] + across).ravel(), axis=1)
     pixels = pixels.astype(np.float64 if pixels.dtype.kind == "f" else np.float32)
     pixels = pixels.reshape(len(rows), len(down), len(blocks.columns), len(across)).swapaxes(1, 2)
     ordered = np.sort(pixels.reshape(len(rows), len(blocks.columns), -1), axis=2)
@@ -178,25 +192,24 @@ def _refined(source: Source, blocks: Blocks, ground: Ground, noise: float) -> Gr
     """The blocks' mean over all their pixels that lie within the noise of the ground so far."""
     reach = _CLIP * noise + 0.25 * float(ground.levels.std())
     means, shares = [], []
-    for rows, window in _strips(source, blocks):
-        top = int(blocks.rows[len(means)])
-        rest = window - ground.window(top, 0, *window.shape)
+    for top, rows, window in _strips(source, blocks):
+        rest = (window - ground.window(top, 0, *window.shape)).astype(np.float32)
         kept = np.abs(rest) <= reach  # NaN is not
         rest[~kept] = 0.0
-        for row in rows:
-            strip = slice(row, row + blocks.height)
-            counts, sums = (_block_sums(part[strip], blocks) for part in (kept, rest))
-            means.append(sums / np.maximum(counts, 1))
-            shares.append(counts / (blocks.height * blocks.width))
-    share = np.array(shares)
+        counts, sums = (_block_sums(part, blocks, rows) for part in (kept, rest))
+        means.append(sums / np.maximum(counts, 1))
+        shares.append(counts / (blocks.height * blocks.width))
+    share = np.concatenate(shares)
     # Where dots are dense, what lies within the noise is partly theirs.
     is_ground = share >= max(_MIN_GROUND, _MIN_OF_USUAL * float(np.percentile(share, 75)))
-    return _filled(np.where(is_ground, ground._at(*blocks.centres) + np.array(means), np.nan))
+    return _filled(np.where(is_ground, ground._at(*blocks.centres) + np.concatenate(means), np.nan))
 
 
-def _block_sums(strip: NDArray[Any], blocks: Blocks) -> Grid:
-    running = np.concatenate([[0.0], np.cumsum(strip.sum(axis=0, dtype=np.float64))])
-    sums: Grid = running[blocks.columns + blocks.width] - running[blocks.columns]
+def _block_sums(window: NDArray[Any], blocks: Blocks, rows: NDArray[np.intp]) -> Grid:
+    strips = window[(rows[:, None] + np.arange(blocks.height)).ravel()].reshape(len(rows), blocks.height, -1)
+    running = np.zeros((len(rows), window.shape[1] + 1))
+    np.cumsum(strips.sum(axis=1), axis=1, out=running[:, 1:])
+    sums: Grid = running[:, blocks.columns + blocks.width] - running[:, blocks.columns]
     return sums
 
 
@@ -212,13 +225,23 @@ def _filled(levels: Grid) -> Grid:
 
 
 def _median_of_neighbours(levels: Grid) -> Grid:
-    medians: Grid = np.sort(np.stack(_neighbours(np.pad(levels, 1, mode="edge"))), axis=0)[4]
+    at = (np.clip(np.arange(-1, length + 1), 0, length - 1) for length in levels.shape)
+    medians: Grid = np.sort(np.stack(_neighbours(levels[np.ix_(*at)])), axis=0)[4]
     return medians
 
 
 def _neighbours(padded: Grid) -> list[Grid]:
     height, width = padded.shape
     return [padded[row : height - 2 + row, column : width - 2 + column] for row in range(3) for column in range(3)]
+
+
+def _weights(positions: NDArray[Any], centres: Grid) -> Iterator[tuple[slice, Grid]]:
+    """Yield for some positions at a time the blocks around them, and their weights at each."""
+    for start in range(0, len(positions), _POSITIONS_AT_ONCE):
+        some = positions[start : start + _POSITIONS_AT_ONCE]
+        low, high = np.searchsorted(centres, some[[0, -1]])
+        part = slice(max(low - 3, 0), high + 3)
+        yield part, _interpolation(some, centres[part])
 
 
 def _interpolation(positions: NDArray[Any], centres: Grid) -> Grid:
