@@ -23,6 +23,7 @@ _MAX_ON_EDGE = 0.5  # of the pixels along a frame's inner edge that have its val
 _MAX_WITHIN = 0.25  # of the pixels within a round or slanting frame
 _MIN_WITHIN = 0.4  # of the image
 _MAX_ROUGHNESS = 0.5  # px from row to row, beyond what a convex outline has
+_MIN_STEP = 0.02  # of the image's range, from a frame's value to what is beside it; an even slope has no such step
 _TOUCHES = 0.02  # of a side
 _ROWS_AT_ONCE = 256
 
@@ -110,8 +111,25 @@ class Frame:
         if (bottom - top, right - left) != (self.height, self.width):
             box = self._of_box(self.top + top, self.left + left, bottom - top, right - left)
             if traces.has_straight_edges(top, bottom, left, right):
-                return box
+                return box if self._steps(source, box, float(value)) > _MIN_STEP * traces.span else None
         return self._with_sides(traces, top, bottom, left, right)
+
+    def _steps(self, source: Source, box: Self, value: float) -> float:
+        """By how much the least different of the box's sides differs from the value around them, on average."""
+        bottom, right = box.top + box.height - 1, box.left + box.width - 1
+        lines = [
+            *(
+                (row, box.left, 1, box.width)
+                for row, outer in ((box.top, self.top), (bottom, self.top + self.height - 1))
+                if row != outer
+            ),
+            *(
+                (box.top, at, box.height, 1)
+                for at, outer in ((box.left, self.left), (right, self.left + self.width - 1))
+                if at != outer
+            ),
+        ]
+        return min(abs(float(np.nanmean(source.window(*line), dtype=np.float64)) - value) for line in lines)
 
     def _share(self, source: Source, value: Any) -> float:
         """How many of the box's pixels have this value, going by some rows."""
@@ -128,7 +146,8 @@ class Frame:
             return None
         chance = (traces.count - outside) / within
         fills = bottom - top >= (1 - _TOUCHES) * self.height or right - left >= (1 - _TOUCHES) * self.width
-        if chance > _MAX_WITHIN or not fills or _roughness(first) > _MAX_ROUGHNESS or _roughness(end) > _MAX_ROUGHNESS:
+        is_round = max(_roughness(first), _roughness(end)) <= _MAX_ROUGHNESS
+        if chance > _MAX_WITHIN or not fills or not is_round or traces.step <= _MIN_STEP * traces.span:
             return None
         return type(self)(self.top + top, self.left + left, first, end, right - left)
 
@@ -147,10 +166,13 @@ class _Traces:
     first: NDArray[np.intp]
     end: NDArray[np.intp]
     count: int
+    span: float  # from the lowest to the highest pixel
+    step: float  # from the value to the first that is not it, on average
 
     @classmethod
     def of(cls, strips: Iterator[NDArray[Any]], value: Any, width: int) -> Self:
         in_rows, first, end, height = [], [], [], 0
+        edges, low, high = [], np.inf, -np.inf
         in_columns = np.zeros(width, dtype=np.int64)
         for strip in strips:
             other = strip != value
@@ -160,8 +182,17 @@ class _Traces:
             first.append(other.argmax(axis=1))
             end.append(np.where(others, width - other[:, ::-1].argmax(axis=1), 0))
             height += len(strip)
+            at = np.arange(len(strip)), first[-1]
+            edges.append(strip[at][first[-1] > 0])
+            at = np.arange(len(strip)), end[-1] - 1
+            edges.append(strip[at][(end[-1] > 0) & (end[-1] < width)])
+            low, high = np.fmin(low, np.fmin.reduce(strip, axis=None)), np.fmax(high, np.fmax.reduce(strip, axis=None))
+        edge = np.concatenate(edges).astype(np.float64)
+        step = float(np.nanmean(np.abs(edge - float(value)))) if edge.size else 0.0
         rows = np.concatenate(in_rows)
-        return cls(rows / width, in_columns / height, np.concatenate(first), np.concatenate(end), int(rows.sum()))
+        shares = rows / width, in_columns / height
+        span = float(high) - float(low)
+        return cls(*shares, np.concatenate(first), np.concatenate(end), int(rows.sum()), span, step)
 
     def has_straight_edges(self, top: int, bottom: int, left: int, right: int) -> bool:
         """Whether the value is rare along the inside of every side that is all of it."""

@@ -64,9 +64,8 @@ class Blocks:
     @property
     def centres(self) -> tuple[Grid, Grid]:
         """Row and column, in pixels from the image's first pixel's centre."""
-        rows: Grid = self.rows + (self.height - 1) / 2
-        columns: Grid = self.columns + (self.width - 1) / 2
-        return rows, columns
+        rows, columns = self.rows.astype(np.float64), self.columns.astype(np.float64)
+        return rows + (self.height - 1) / 2, columns + (self.width - 1) / 2
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,8 @@ def _border_squares(image: NDArray[np.float32]) -> NDArray[np.float32]:
     squares = np.concatenate([windows[0, across], windows[-1, across], windows[down, 0], windows[down, -1]])
     squares = squares[np.count_nonzero(squares, axis=(1, 2)) >= _MIN_KNOWN * height * width]
     if not len(squares):
-        return squares
+        return np.empty((0, height, width), dtype=np.float32)
     levels = squares.mean(axis=(1, 2))
     distances = np.abs(levels - np.median(levels))
-    return squares[distances <= np.quantile(distances, _KEPT)]
+    usual: NDArray[np.float32] = squares[distances <= np.quantile(distances, _KEPT)]
+    return usual
