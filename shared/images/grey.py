@@ -26,7 +26,7 @@ def luma_of_cmyk(cmyk: NDArray[Any], full_ink: int) -> NDArray[np.float32]:
     return paper
 
 
-_CLEARLY = 2.0  # times the luma's contrast, for a channel to be taken in its place
+_CLEARLY = 1.8  # times the luma's contrast, for a channel to be taken in its place
 _CELL = 4  # px; pixels are averaged over such squares, so that noise counts less than what is drawn
 _MIN_NOISE = 0.02  # of the channels' range
 _MAX_CELLS = 2**16
@@ -51,7 +51,7 @@ def channel_of_contrast(rgb: NDArray[Any]) -> str | None:
         return None
     grey = channels @ np.array(REC_601_LUMA, dtype=np.float32)
     values = np.column_stack([grey, channels])
-    low, median, high = np.percentile(values, (1, 50, 99), axis=0)
+    low, median, high = np.percentile(values, (0.2, 50, 99.8), axis=0)
     noise = 1.4826 * np.median(np.abs(values - median), axis=0)
     contrasts = np.maximum(high - median, median - low) / np.maximum(noise, _MIN_NOISE * np.ptp(channels) + 1e-30)
     best = int(contrasts[1:].argmax())

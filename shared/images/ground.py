@@ -20,7 +20,9 @@ SUSPICION = 0.15  # deviation of the blocks, as a share of the noise and of the 
 MIN_UNEVENNESS = 0.18  # the same after that look, for the ground to be taken away
 _STEP = 4  # a block's first look takes every fourth pixel either way
 _PIXELS_AT_ONCE = 2**18
-_POSITIONS_AT_ONCE = 512
+# Products this small are made by one thread: those of more wait for each other longer than they work.
+_ROWS_AT_ONCE = 256
+_POSITIONS_AT_ONCE = 64
 _CLIP = 2.5  # deviations of the noise, beyond which a pixel is not of the ground
 _MIN_GROUND = 0.25  # of a block's pixels, else its neighbours speak for it
 _FINER = (16, 8)
@@ -130,9 +132,13 @@ class Ground:
 
     def _at(self, rows: NDArray[Any], columns: NDArray[Any]) -> Grid:
         down = np.concatenate([weights @ self.levels[part] for part, weights in _weights(rows, self.centres[0])])
-        return np.concatenate(
-            [down[:, part] @ weights.T for part, weights in _weights(columns, self.centres[1])], axis=1
-        )
+        across = list(_weights(columns, self.centres[1]))
+        under = np.empty((len(rows), len(columns)))
+        for row in range(0, len(rows), _ROWS_AT_ONCE):
+            some = down[row : row + _ROWS_AT_ONCE]
+            parts = [some[:, part] @ weights.T for part, weights in across]
+            np.concatenate(parts, axis=1, out=under[row : row + _ROWS_AT_ONCE])
+        return under
 
     def _seen_closer(self, source: Source, blocks: Blocks, noise: float) -> Self:
         """A ground from all pixels that lie within the noise of this one."""
