@@ -230,9 +230,13 @@ def _filled(levels: Grid) -> Grid:
 
 
 def _median_of_neighbours(levels: Grid) -> Grid:
-    at = (np.clip(np.arange(-1, length + 1), 0, length - 1) for length in levels.shape)
-    medians: Grid = np.sort(np.stack(_neighbours(levels[np.ix_(*at)])), axis=0)[4]
+    medians: Grid = np.sort(np.stack(_neighbours(_with_beyond(_with_beyond(levels).T).T)), axis=0)[4]
     return medians
+
+
+def _with_beyond(levels: Grid) -> Grid:
+    """A row more above and below, which goes on as the outermost two do: the median of a slope is the slope."""
+    return np.concatenate([2 * levels[:1] - levels[1:2], levels, 2 * levels[-1:] - levels[-2:-1]])
 
 
 def _neighbours(padded: Grid) -> list[Grid]:
