@@ -16,19 +16,20 @@ from numpy.typing import NDArray
 Grid = NDArray[np.float64]
 
 BLOCK = 32  # px
+MIN_BLOCKS = 3  # either way, for an image to have a ground that is worth a look
+STEP = 4  # a block's first look takes every fourth pixel either way
 SUSPICION = 0.15  # deviation of the blocks, as a share of the noise and of the contrast, that earns a second look
 MIN_UNEVENNESS = 0.18  # the same after that look, for the ground to be taken away
-_STEP = 4  # a block's first look takes every fourth pixel either way
+FINER = (16, 8)  # px; blocks for what a ground of the size before has left
+MIN_FINER = 0.1  # share, as above, by which they must differ from it
+CLIP = 2.5  # deviations of the noise, beyond which a pixel is not of the ground
+MIN_GROUND = 0.25  # of a block's pixels, else its neighbours speak for it
+MIN_OF_USUAL = 0.85  # of the share that most blocks have: where dots are dense there is less
+TO_DEVIATION = 0.7413  # of a normal distribution's interquartile range
 _PIXELS_AT_ONCE = 2**18
 # Products this small are made by one thread: those of more wait for each other longer than they work.
 _ROWS_AT_ONCE = 256
 _POSITIONS_AT_ONCE = 64
-_CLIP = 2.5  # deviations of the noise, beyond which a pixel is not of the ground
-_MIN_GROUND = 0.25  # of a block's pixels, else its neighbours speak for it
-_FINER = (16, 8)
-MIN_FINER = 0.1
-_MIN_OF_USUAL = 0.85
-_TO_DEVIATION = 0.7413  # of a normal distribution's interquartile range
 
 
 class Source(Protocol):
@@ -88,7 +89,7 @@ class FirstLook:
         if not known.size:
             return cls(levels, 0.0, 0.0)
         variance = max(squares / count - (total / count) ** 2, 0.0)
-        return cls(levels, float(np.median(known)) * _TO_DEVIATION, float(np.sqrt(variance)))
+        return cls(levels, float(np.median(known)) * TO_DEVIATION, float(np.sqrt(variance)))
 
     def unevenness(self, levels: Grid) -> float:
         """The deviation of these levels, as a share of the noise's or of all pixels', whichever is larger."""
@@ -107,7 +108,7 @@ class Ground:
     def measured(cls, source: Source) -> Self | None:
         """The ground of an image where it is uneven, None where it is even enough to be left."""
         blocks = Blocks.of(source.height, source.width)
-        if min(len(blocks.rows), len(blocks.columns)) < 3:
+        if min(len(blocks.rows), len(blocks.columns)) < MIN_BLOCKS:
             return None
         look = FirstLook.at(source, blocks)
         if np.isnan(look.levels).all():
@@ -119,7 +120,7 @@ class Ground:
             ground = ground._seen_closer(source, blocks, look.noise)
         if look.unevenness(ground.levels) < MIN_UNEVENNESS:
             return None
-        for side in _FINER:
+        for side in FINER:
             finer = ground._seen_closer(source, Blocks.of(source.height, source.width, side), look.noise)
             if look.unevenness(finer.levels - ground._at(*finer.centres)) < MIN_FINER:
                 break
@@ -161,7 +162,7 @@ def _strips(source: Source, blocks: Blocks) -> Iterator[tuple[int, NDArray[np.in
 
 def _look(window: NDArray[Any], blocks: Blocks, rows: NDArray[np.intp]) -> tuple[Grid, Grid, Grid]:
     """Levels and interquartile ranges of some blocks, and count, sum and sum of squares of each."""
-    down, across = (np.arange(_STEP // 2, length, _STEP) for length in (blocks.height, blocks.width))
+    down, across = (np.arange(STEP // 2, length, STEP) for length in (blocks.height, blocks.width))
     # Rows first: they lie together in memory.
     pixels = window[(rows[:, None] + down).ravel()].take((blocks.columns[:, None] + across).ravel(), axis=1)
     pixels = pixels.astype(np.float64 if pixels.dtype.kind == "f" else np.float32)
@@ -187,7 +188,7 @@ def _look_at_some(ordered: Grid) -> tuple[Grid, Grid, Grid]:
     sizes = middle.sum(axis=2)
     levels = np.where(middle, np.nan_to_num(ordered), 0.0).sum(axis=2) / np.maximum(sizes, 1)
     quartiles = [np.take_along_axis(ordered, (share * counts // 4)[..., None], 2)[..., 0] for share in (1, 3)]
-    enough = counts >= _MIN_GROUND * ordered.shape[2]
+    enough = counts >= MIN_GROUND * ordered.shape[2]
     known = np.nan_to_num(ordered).reshape(-1, ordered.shape[2])
     sums = np.stack([counts.reshape(-1), known.sum(axis=1), np.square(known).sum(axis=1)], axis=1).astype(np.float64)
     return np.where(enough, levels, np.nan), np.where(enough, quartiles[1] - quartiles[0], np.nan), sums
@@ -195,7 +196,7 @@ def _look_at_some(ordered: Grid) -> tuple[Grid, Grid, Grid]:
 
 def _refined(source: Source, blocks: Blocks, ground: Ground, noise: float) -> Grid:
     """The blocks' mean over all their pixels that lie within the noise of the ground so far."""
-    reach = _CLIP * noise + 0.25 * float(ground.levels.std())
+    reach = CLIP * noise + 0.25 * float(ground.levels.std())
     means, shares = [], []
     for top, rows, window in _strips(source, blocks):
         rest = (window - ground.window(top, 0, *window.shape)).astype(np.float32)
@@ -206,7 +207,7 @@ def _refined(source: Source, blocks: Blocks, ground: Ground, noise: float) -> Gr
         shares.append(counts / (blocks.height * blocks.width))
     share = np.concatenate(shares)
     # Where dots are dense, what lies within the noise is partly theirs.
-    is_ground = share >= max(_MIN_GROUND, _MIN_OF_USUAL * float(np.percentile(share, 75)))
+    is_ground = share >= max(MIN_GROUND, MIN_OF_USUAL * float(np.percentile(share, 75)))
     return _filled(np.where(is_ground, ground._at(*blocks.centres) + np.concatenate(means), np.nan))
 
 
@@ -250,10 +251,10 @@ def _weights(positions: NDArray[Any], centres: Grid) -> Iterator[tuple[slice, Gr
         some = positions[start : start + _POSITIONS_AT_ONCE]
         low, high = np.searchsorted(centres, some[[0, -1]])
         part = slice(max(low - 3, 0), high + 3)
-        yield part, _interpolation(some, centres[part])
+        yield part, interpolation(some, centres[part])
 
 
-def _interpolation(positions: NDArray[Any], centres: Grid) -> Grid:
+def interpolation(positions: NDArray[Any], centres: Grid) -> Grid:
     """Weights of the blocks at each position, (positions, blocks): cubic between two centres, straight beyond them."""
     count = len(centres)
     left = np.clip(np.searchsorted(centres, positions, side="right") - 1, 0, count - 2)
