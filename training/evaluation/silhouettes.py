@@ -40,7 +40,7 @@ def silhouette_sample(case: EvaluationCase, definition: Definition, size: int) -
         background=for_scene.uniform(*d.background),
         contrast=for_scene.uniform(*d.contrast),
     )
-    dots = render_dots(centres, np.array(scene.dot_radii), np.array(scene.dot_amplitudes), size)
+    dots = render_dots(centres, np.array(scene.dot_radii), np.array(scene.dot_amplitudes), (size, size))
     clean = np.float32(scene.background) + np.float32(scene.contrast) * dots
     kind = case.noise if isinstance(case.noise, str) else None
     noise = sample_noise(for_noise, case.severity, definition, kind=kind)

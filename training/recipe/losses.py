@@ -32,12 +32,15 @@ class LossTerms(NamedTuple):
 def soft_dice_loss(logits: Tensor, target: Tensor, smooth: float = 1.0) -> Tensor:
     """Compute 1 − Dice of the probabilities, for each image, then the mean (Milletari et al. 2016, in linear form).
 
-    `smooth` (pixels) keeps an empty truth answered by an empty prediction at a loss of 0.
+    Images without a truth are left out: Dice says nothing of them, and its gradient on a single wrong pixel would be
+    that of a whole shape. The cross-entropy sees them. `smooth` is in pixels.
     """
     probability = torch.sigmoid(logits)
     overlap = (probability * target).sum((1, 2, 3))
-    total = (probability + target).sum((1, 2, 3))
-    return (1 - (2 * overlap + smooth) / (total + smooth)).mean()
+    sizes = target.sum((1, 2, 3))
+    total = probability.sum((1, 2, 3)) + sizes
+    has_truth = (sizes > 0).to(logits.dtype)
+    return ((1 - (2 * overlap + smooth) / (total + smooth)) * has_truth).sum() / has_truth.sum().clamp(min=1)
 
 
 def contour_band(target: Tensor, width: int) -> Tensor:
