@@ -68,7 +68,7 @@ def _vignette(image: Floats, values: Sequence[float], _rng: np.random.Generator)
     return image * (1 - np.float32(depth) * away)
 
 
-def _patch(image: Floats, values: Sequence[float], _rng: np.random.Generator) -> Floats:
+def _patch(image: Floats, values: Sequence[float], _rng: np.random.Generator) -> NDArray[Any]:
     """A Gaussian patch of light of `height` at (x, y), its σ a share of the sides."""
     rise, cx, cy, sx, sy = values
     y, x = _places(image.shape)

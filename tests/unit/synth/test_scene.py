@@ -65,15 +65,15 @@ def test_the_clean_image_is_background_plus_contrast_times_amplitude():
 
 
 def test_a_disc_is_antialiased_and_has_its_area():
-    disc = render_dots(np.array([[32.3, 31.8]]), np.array([5.0]), np.array([1.0]), 64)
+    disc = render_dots(np.array([[32.3, 31.8]]), np.array([5.0]), np.array([1.0]), (64, 64))
     assert disc.sum() == pytest.approx(np.pi * 25, rel=0.01)
     assert ((disc > 0) & (disc < 1)).any()
 
 
 def test_a_dot_over_the_edge_is_cut_off():
-    half = render_dots(np.array([[0.0, 32.0]]), np.array([4.0]), np.array([1.0]), 64)
+    half = render_dots(np.array([[0.0, 32.0]]), np.array([4.0]), np.array([1.0]), (64, 64))
     assert half.sum() == pytest.approx(np.pi * 16 / 2, rel=0.02)
-    assert render_dots(np.array([[-50.0, 700.0]]), np.array([4.0]), np.array([1.0]), 64).sum() == 0
+    assert render_dots(np.array([[-50.0, 700.0]]), np.array([4.0]), np.array([1.0]), (64, 64)).sum() == 0
 
 
 def test_a_number_of_dots_replaces_that_draw_alone():
