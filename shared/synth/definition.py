@@ -8,7 +8,7 @@ import hashlib
 import json
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -51,6 +51,10 @@ class Definition(ABC):
     def kind(self, name: str) -> NoiseKind:
         """Return a kind with this definition's strengths, or as declared where the definition does not draw it."""
         return next((kind for kind in self.kinds if kind.name == name), KINDS[name])
+
+    def without(self, families: tuple[str, ...]) -> Self:  # noqa: ARG002 - one family has nothing to leave out
+        """Return the definition without these families of scenes, of those that have any."""
+        return self
 
     def values(self) -> dict[str, Any]:
         """Return every number by name, in JSON types: what is hashed, and stored with what was trained on it."""

@@ -3,8 +3,9 @@
 from shared.errors import UsageError
 from shared.synth.definition import Definition
 from shared.synth.dotblob import DOTBLOB_V1
+from shared.synth.field import FIELD_V1
 
-DEFINITIONS: dict[str, Definition] = {definition.name: definition for definition in (DOTBLOB_V1,)}
+DEFINITIONS: dict[str, Definition] = {definition.name: definition for definition in (DOTBLOB_V1, FIELD_V1)}
 
 DEFAULT_DEFINITION = "dotblob-v1"
 """What is meant where no definition is named, as in jobs that were stored before there was a choice."""

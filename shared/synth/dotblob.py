@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from shared.synth.blobs import BlobOutline, blob_mask, is_accepted, sample_control_points
 from shared.synth.definition import Definition
@@ -50,10 +51,17 @@ class DotBlobScene:
             np.array(self.dot_centres, dtype=np.float64).reshape(-1, 2),
             np.array(self.dot_radii, dtype=np.float64),
             np.array(self.dot_amplitudes, dtype=np.float64),
-            self.size,
+            (self.size, self.size),
         )
         clean = np.float32(self.background) + np.float32(self.contrast) * dots
         return Scene(clean, blob_mask(np.array(self.control_points, dtype=np.float64), self.size))
+
+    def own_noise(self, severity: float) -> None:
+        """See `SceneParameters`; any noise fits a blob."""
+
+    def finish(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """See `SceneParameters`; nothing comes after the noise."""
+        return image
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,12 +15,13 @@ def sample_centres(
 
 
 def render_dots(
-    centres: NDArray[np.float64], radii: NDArray[np.float64], amplitudes: NDArray[np.float64], size: int
+    centres: NDArray[np.float64], radii: NDArray[np.float64], amplitudes: NDArray[np.float64], shape: tuple[int, int]
 ) -> NDArray[np.float32]:
-    """Draw the maximum over the dots of amplitude × coverage: float32 (size, size), 0 where there is no dot.
+    """Draw the maximum over the dots of amplitude × coverage: float32 (height, width), 0 where none is.
 
     Coverage falls from 1 to 0 over the one pixel around the radius. What leaves the canvas is cut off.
     """
+    height, width = shape
     reach = int(np.ceil(radii.max(initial=0.0))) + 1
     window = np.arange(-reach, reach + 1)
     columns = np.floor(centres[:, 0]).astype(np.intp)[:, None] + window  # (count, window)
@@ -31,8 +32,8 @@ def render_dots(
     coverage = np.clip(radii[:, None, None] + 0.5 - distance, 0.0, 1.0)
     values = (amplitudes[:, None, None] * coverage).astype(np.float32)
 
-    on_canvas = ((rows >= 0) & (rows < size))[:, :, None] & ((columns >= 0) & (columns < size))[:, None, :]
-    flat = (rows[:, :, None] * size + columns[:, None, :])[on_canvas]
-    canvas = np.zeros(size * size, dtype=np.float32)
+    on_canvas = ((rows >= 0) & (rows < height))[:, :, None] & ((columns >= 0) & (columns < width))[:, None, :]
+    flat = (rows[:, :, None] * width + columns[:, None, :])[on_canvas]
+    canvas = np.zeros(height * width, dtype=np.float32)
     np.maximum.at(canvas, flat, values[on_canvas])
-    return canvas.reshape(size, size)
+    return canvas.reshape(shape)

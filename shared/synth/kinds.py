@@ -11,6 +11,7 @@ A new kind is a `NoiseKind` in KINDS and its twin of the same name in `training.
 for by name at once; a definition of the task draws it only if it lists it, so that no benchmark changes by it.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -53,6 +54,11 @@ class NoiseKind:
         start, change = self.range
         value = start + change * t
         return float(10**value) if self.is_logarithmic else value
+
+    def t_of(self, strength: float) -> float:
+        """Return the inverse of `strength_at`; below 0 and above 1 beyond the range."""
+        start, change = self.range
+        return ((math.log10(strength) if self.is_logarithmic else strength) - start) / change
 
 
 def _gaussian(image: Image, sigma: float, rng: np.random.Generator) -> Image:

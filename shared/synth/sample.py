@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from shared.errors import UsageError
 from shared.synth.definition import Definition
 from shared.synth.definitions import DEFAULT_DEFINITION, find_definition
-from shared.synth.noise import NoiseParameters, apply_noise, sample_noise
+from shared.synth.noise import NoiseParameters, apply_noise, check_noise_request, sample_noise
 from shared.synth.scene import SceneParameters
 
 
@@ -59,8 +59,11 @@ def synthesise(
     scene = task.sample_scene(
         for_scene, size=task.canvas_px if size is None else size, num_dots=num_dots, jitter=jitter
     )
-    if not isinstance(noise, NoiseParameters):
-        noise = sample_noise(for_noise, severity, task, kind=noise, mixed_prob=mixed_prob)
+    check_noise_request(severity, None)
+    chosen = noise if isinstance(noise, NoiseParameters) else scene.own_noise(severity) if noise is None else None
+    if chosen is None:
+        kind = noise if isinstance(noise, str) else None
+        chosen = sample_noise(for_noise, severity, task, kind=kind, mixed_prob=mixed_prob)
     rendered = scene.render()
-    image = apply_noise(rendered.clean, noise, for_pixels)
-    return Sample(image, rendered.clean, rendered.mask, scene, noise)
+    image = scene.finish(apply_noise(rendered.clean, chosen, for_pixels))
+    return Sample(image, rendered.clean, rendered.mask, scene, chosen)

@@ -1,12 +1,15 @@
 """What every definition's scenes have: parameters that are drawn once, and the clean image and truth they make."""
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shared.errors import UsageError
+
+if TYPE_CHECKING:
+    from shared.synth.noise import NoiseParameters
 
 Point = tuple[float, float]
 
@@ -39,6 +42,14 @@ class SceneParameters(Protocol):
 
     def render(self) -> Scene:
         """Return the clean image and its truth, the same each time."""
+        ...
+
+    def own_noise(self, severity: float) -> "NoiseParameters | None":
+        """Return the noise that belongs to this scene, weakened to `severity`; None: whatever the definition draws."""
+        ...
+
+    def finish(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return what becomes of the noisy image, (size, size), in files, on pages and in cameras."""
         ...
 
     def to_dict(self) -> dict[str, Any]:

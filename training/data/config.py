@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
 from shared.errors import UsageError
 from shared.ranges import Share
-from shared.synth import DEFAULT_DEFINITION, find_definition
+from shared.synth import DEFAULT_DEFINITION, Definition, find_definition
 
 
 class DataConfig(BaseModel):
@@ -24,6 +24,9 @@ class DataConfig(BaseModel):
     definition: str = DEFAULT_DEFINITION  # a name of shared.synth.DEFINITIONS
 
     # Of synthetic scenes.
+    mixture: dict[str, Share] = Field(default_factory=dict)  # shares of other definitions among the training samples
+    held_out: tuple[str, ...] = ()  # families of these definitions that are not trained on, beside their own
+    tile_share: Share = 0.0  # of the training samples shown as a tile is, by the mean and deviation of a larger image
     clean_share: Share = 0.0  # of the samples that carry no noise at all
     inverted_share: Share = 0.0  # of the training samples shown as dark dots on light ground
     workers: int = Field(default=1, ge=0)  # processes that make them where training runs on a CPU; 0: itself
@@ -33,14 +36,24 @@ class DataConfig(BaseModel):
     validation_share: Annotated[float, Field(gt=0, lt=1)] = 0.2  # of the pairs
     split_seed: int = Field(default=0, ge=0)
 
-    @field_validator("definition")
-    @classmethod
-    def _is_known(cls, name: str) -> str:
+    @model_validator(mode="after")
+    def _definitions_are_known(self) -> Self:
         try:
-            find_definition(name)
+            self.definitions()
         except UsageError as error:
             raise ValueError(str(error)) from error
-        return name
+        if sum(self.mixture.values()) > 1:
+            raise ValueError("mixture: the shares of other definitions add up to more than 1")
+        return self
+
+    def definitions(self) -> dict[str, Definition]:
+        """Return the definitions of the training samples by name, the main one first, without what is held out.
+
+        Raises:
+            UsageError: a name is not known, or nothing is left to train on.
+        """
+        found = {name: find_definition(name) for name in (self.definition, *self.mixture)}
+        return {name: definition.without(self.held_out) for name, definition in found.items()}
 
     @model_validator(mode="after")
     def _folder_belongs_to_its_kind(self) -> Self:

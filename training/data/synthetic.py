@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from shared.synth import find_definition
 from training.data.config import DataConfig
 from training.data.seeds import MONITOR_SEEDS, training_seed
 from training.data.source import Batch, NoiseLevel
@@ -18,7 +18,8 @@ from training.data.synthesis import training_pairs
 
 SAMPLES_PER_EPOCH = 5000
 _NICENESS = 5  # the processes that synthesise yield to the one that trains
-_INVERSION_STREAM = 4  # of a sample's seed; its scene and noise use others
+_VARIATION_STREAM, _MIXTURE_STREAM = 4, 8  # of a sample's seed; its scene and noise use others
+_TILE_GAIN, _TILE_OFFSET = (0.4, 1.6), 0.4  # of a tile, standardised by the mean and deviation of a larger image
 _PREFETCH = 4  # batches that each of them is ahead
 _VALIDATED = NoiseLevel()  # the val set's: the definition's own mixtures, up to the strongest
 
@@ -29,8 +30,9 @@ class BatchSpec:
 
     seeds: tuple[int, ...]
     noise: NoiseLevel
-    clean_share: float
-    inverted_share: float = 0.0
+    clean_share: float = 0.0
+    definition: str | None = None  # of all samples; None: drawn for each by the config's mixture
+    is_varied: bool = False  # shown inverted or as tiles by the config's shares
 
 
 class SyntheticBatches(Dataset[Batch], Iterable[Batch]):
@@ -40,26 +42,53 @@ class SyntheticBatches(Dataset[Batch], Iterable[Batch]):
         self.specs = specs
         self.config = config
         self.device = device
-        self._definition = find_definition(config.definition)
+        self._definitions = config.definitions()
 
     def __len__(self) -> int:
         return len(self.specs)
 
     def __getitem__(self, index: int) -> Batch:
         spec = self.specs[index]
-        images, masks = training_pairs(
-            spec.seeds,
-            self.device,
-            self._definition,
-            size=self.config.size,
-            severity=spec.noise.scale,
-            mixed_prob=spec.noise.mixed_prob,
-            clean_share=spec.clean_share,
-        )
-        for image, seed in zip(images, spec.seeds, strict=True):
-            if spec.inverted_share and np.random.default_rng((seed, _INVERSION_STREAM)).random() < spec.inverted_share:
-                image.neg_()  # what standardising the inverted image gives
+        size = self.config.size
+        images, masks = (torch.empty(len(spec.seeds), 1, size, size, device=self.device) for _ in range(2))
+        for name, places in self._by_definition(spec).items():
+            images[places], masks[places] = training_pairs(
+                [spec.seeds[place] for place in places],
+                self.device,
+                self._definitions[name],
+                size=size,
+                severity=spec.noise.scale,
+                mixed_prob=spec.noise.mixed_prob,
+                clean_share=spec.clean_share,
+            )
+        if spec.is_varied:
+            for image, seed in zip(images, spec.seeds, strict=True):
+                self._vary(image, np.random.default_rng((seed, _VARIATION_STREAM)))
         return Batch(images, masks)
+
+    def _by_definition(self, spec: BatchSpec) -> dict[str, list[int]]:
+        """Return the places in the batch of each definition's samples."""
+        places: dict[str, list[int]] = {}
+        for place, seed in enumerate(spec.seeds):
+            name = spec.definition or self._drawn(np.random.default_rng((seed, _MIXTURE_STREAM)).random())
+            places.setdefault(name, []).append(place)
+        return places
+
+    def _drawn(self, draw: float) -> str:
+        for name, share in self.config.mixture.items():
+            if draw < share:
+                return name
+            draw -= share
+        return self.config.definition
+
+    def _vary(self, image: Tensor, rng: np.random.Generator) -> None:
+        """Show a standardised image as training also shows it: dark dots on light ground; a tile of a larger one."""
+        inverted, tile, gain, offset = rng.random(4)
+        if inverted < self.config.inverted_share:
+            image.neg_()  # what standardising the inverted image gives
+        if tile < self.config.tile_share:
+            low, high = np.log(_TILE_GAIN)
+            image.mul_(float(np.exp(low + (high - low) * gain))).add_(float(_TILE_OFFSET * (2 * offset - 1)))
 
     def __iter__(self) -> Iterator[Batch]:
         """Yield all in order; on a CPU made by processes of low priority, while the one that trains computes."""
@@ -108,27 +137,30 @@ class SyntheticData:
     def batches(self, epoch: int, noise: NoiseLevel, start: int = 0) -> Iterator[Batch]:
         """See `DataSource`."""
         parts = [self._seeds(epoch, position) for position in range(start, self.batches_per_epoch)]
-        return iter(self._batches(parts, noise, self.config.clean_share, self.config.inverted_share))
+        return iter(
+            self._batches([BatchSpec(seeds, noise, self.config.clean_share, is_varied=True) for seeds in parts])
+        )
 
     def calibration(self) -> Iterator[Batch]:
         """See `DataSource`. The epochs that are trained count from 1, these are the seeds of epoch 0."""
-        return iter(self._batches([self._seeds(0, position) for position in range(self.batches_per_epoch)]))
+        parts = [self._seeds(0, position) for position in range(self.batches_per_epoch)]
+        return iter(self._batches([BatchSpec(seeds, _VALIDATED) for seeds in parts]))
 
     def validation(self) -> Mapping[str, Iterable[Batch]]:
-        """See `DataSource`: the val set's distribution, and the same scenes without noise."""
+        """See `DataSource`: the val set's distribution, the same scenes without noise, and each further definition's."""
         seeds = MONITOR_SEEDS[: self.config.validation_samples]
         stride = self.world_size * self.batch_size
         parts = [tuple(seeds[i : i + self.batch_size]) for i in range(self.rank * self.batch_size, len(seeds), stride)]
-        return {"val": self._batches(parts), "clean": self._batches(parts, clean_share=1.0)}
 
-    def _batches(
-        self,
-        parts: Iterable[tuple[int, ...]],
-        noise: NoiseLevel = _VALIDATED,
-        clean_share: float = 0.0,
-        inverted_share: float = 0.0,
-    ) -> SyntheticBatches:
-        specs = [BatchSpec(seeds, noise, clean_share, inverted_share) for seeds in parts]
+        def held_out(definition: str, clean_share: float = 0.0) -> SyntheticBatches:
+            return self._batches([BatchSpec(part, _VALIDATED, clean_share, definition) for part in parts])
+
+        own = self.config.definition
+        return {"val": held_out(own), "clean": held_out(own, 1.0)} | {
+            name: held_out(name) for name in self.config.mixture
+        }
+
+    def _batches(self, specs: Sequence[BatchSpec]) -> SyntheticBatches:
         return SyntheticBatches(specs, self.config, self.device)
 
     def _seeds(self, epoch: int, position: int) -> tuple[int, ...]:

@@ -1,18 +1,7 @@
-"""field-v1: the task as real pictures pose it, beside dotblob-v1. See docs/field-v1.md."""
+"""field-v1: families of scenes, each with one thing that real pictures have and dotblob-v1 has not."""
 
+from shared.synth.field.definition import FIELD_V1, Field
 from shared.synth.field.families import FAMILIES, HELD_OUT, TRAINED, Family
-from shared.synth.field.parameters import FieldParameters, Outline, Step
-from shared.synth.field.sample import FieldSample, render_field, sample_field
+from shared.synth.field.scene import FieldScene
 
-__all__ = [
-    "FAMILIES",
-    "HELD_OUT",
-    "TRAINED",
-    "Family",
-    "FieldParameters",
-    "FieldSample",
-    "Outline",
-    "Step",
-    "render_field",
-    "sample_field",
-]
+__all__ = ["FAMILIES", "FIELD_V1", "HELD_OUT", "TRAINED", "Family", "Field", "FieldScene"]

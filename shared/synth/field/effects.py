@@ -1,7 +1,7 @@
-"""What happens to a clean image of field-v1: uneven ground, noise, and the finish of files, pages and cameras.
+"""What happens to an image of field-v1, apart from its noise: uneven light, and files, pages and cameras.
 
-Effects on the ground and noise take and give float32 (H, W), intensities around [0, 1]; those of the finish uint8.
-Each has a twin of its name in `training.data.synthesis.field`; a test holds the two together.
+Effects of light come before the noise, and take and give float32 (H, W), intensities around [0, 1]; those of levels
+come after it, on uint8. What they draw comes from the scene's own seed.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,55 +12,55 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from shared.synth.field.parameters import Step
+from shared.synth.field.steps import Step
 
-Floats = NDArray[np.float32]
+Light = NDArray[np.float32]
 Levels = NDArray[np.uint8]
-FloatEffect = Callable[[Floats, Sequence[float], np.random.Generator], NDArray[Any]]
+LightEffect = Callable[[Light, Sequence[float], np.random.Generator], NDArray[Any]]
 LevelEffect = Callable[[Levels, Sequence[float], np.random.Generator], Levels]
 
 _TEXT = "Sample 07  x40  20 um  delineate 2026"
 
 
-def apply_floats(image: Floats, steps: Sequence[Step], rng: np.random.Generator) -> Floats:
-    """Apply steps of the ground or of noise in their order."""
+def apply_to_light(image: Light, steps: Sequence[Step], rng: np.random.Generator) -> Light:
+    """Apply steps of light in their order; float32 (H, W)."""
     for step in steps:
-        image = FLOAT_EFFECTS[step.kind](image, step.values, rng).astype(np.float32, copy=False)
+        image = LIGHT_EFFECTS[step.kind](image, step.values, rng).astype(np.float32, copy=False)
     return image
 
 
-def apply_levels(image: Levels, steps: Sequence[Step], rng: np.random.Generator) -> Levels:
-    """Apply steps of the finish in their order."""
+def apply_to_levels(image: Levels, steps: Sequence[Step], rng: np.random.Generator) -> Levels:
+    """Apply steps of levels in their order; uint8 (H, W)."""
     for step in steps:
         image = LEVEL_EFFECTS[step.kind](image, step.values, rng)
     return image
 
 
-def smooth_field(rng: np.random.Generator, shape: tuple[int, int], correlation_px: float) -> Floats:
-    """Gaussian noise of unit deviation, blurred with a Gaussian of σ = `correlation_px`."""
+def smooth_field(rng: np.random.Generator, shape: tuple[int, int], correlation_px: float) -> Light:
+    """Draw Gaussian noise blurred with a Gaussian of σ = `correlation_px`, of unit deviation; float32."""
     frequency = np.fft.rfftfreq(shape[1])[None, :] ** 2 + np.fft.fftfreq(shape[0])[:, None] ** 2
     filtered = np.fft.rfft2(rng.standard_normal(shape, dtype=np.float32)) * np.exp(
         -2 * (np.pi * correlation_px) ** 2 * frequency
     )
-    field: Floats = np.fft.irfft2(filtered, shape).astype(np.float32)
+    field: Light = np.fft.irfft2(filtered, shape).astype(np.float32)
     field /= max(float(field.std()), 1e-6)
     return field
 
 
-def _places(shape: tuple[int, ...]) -> tuple[Floats, Floats]:
+def _places(shape: tuple[int, ...]) -> tuple[Light, Light]:
     """(y, x) of the pixels' centres as shares of the sides, (H, 1) and (1, W)."""
     y, x = ((np.arange(side, dtype=np.float32) + np.float32(0.5)) / np.float32(side) for side in shape)
     return y[:, None], x[None, :]
 
 
-def _ramp(image: Floats, values: Sequence[float], _rng: np.random.Generator) -> NDArray[Any]:
+def _ramp(image: Light, values: Sequence[float], _rng: np.random.Generator) -> NDArray[Any]:
     """A plane of `rise` from one side to the other, towards `angle`."""
     rise, angle = values
     y, x = _places(image.shape)
     return image + np.float32(rise) * ((x - 0.5) * np.float32(np.cos(angle)) + (y - 0.5) * np.float32(np.sin(angle)))
 
 
-def _vignette(image: Floats, values: Sequence[float], _rng: np.random.Generator) -> NDArray[Any]:
+def _vignette(image: Light, values: Sequence[float], _rng: np.random.Generator) -> NDArray[Any]:
     """Darker by the share `depth` in the corners, with the square of the distance from (x, y)."""
     depth, cx, cy = values
     y, x = _places(image.shape)
@@ -68,7 +68,7 @@ def _vignette(image: Floats, values: Sequence[float], _rng: np.random.Generator)
     return image * (1 - np.float32(depth) * away)
 
 
-def _patch(image: Floats, values: Sequence[float], _rng: np.random.Generator) -> NDArray[Any]:
+def _patch(image: Light, values: Sequence[float], _rng: np.random.Generator) -> NDArray[Any]:
     """A Gaussian patch of light of `height` at (x, y), its σ a share of the sides."""
     rise, cx, cy, sx, sy = values
     y, x = _places(image.shape)
@@ -77,19 +77,19 @@ def _patch(image: Floats, values: Sequence[float], _rng: np.random.Generator) ->
     return image + np.float32(rise) * (along_y * along_x)
 
 
-def _clouds(image: Floats, values: Sequence[float], rng: np.random.Generator) -> Floats:
+def _clouds(image: Light, values: Sequence[float], rng: np.random.Generator) -> Light:
     """A field whose amplitude falls as 1/f^exponent, of `deviation`: clouds, glow, tissue."""
     deviation, exponent = values
     shape = image.shape
     frequency = np.hypot(np.fft.rfftfreq(shape[1])[None, :] * shape[1], np.fft.fftfreq(shape[0])[:, None] * shape[0])
     amplitude = np.where(frequency > 0, np.maximum(frequency, 1.0) ** -exponent, 0.0)
-    field: Floats = np.fft.irfft2(np.fft.rfft2(rng.standard_normal(shape, dtype=np.float32)) * amplitude, shape).astype(
+    field: Light = np.fft.irfft2(np.fft.rfft2(rng.standard_normal(shape, dtype=np.float32)) * amplitude, shape).astype(
         np.float32
     )
     return image + np.float32(deviation / max(float(field.std()), 1e-9)) * field
 
 
-def _stripes(image: Floats, values: Sequence[float], _rng: np.random.Generator) -> NDArray[Any]:
+def _stripes(image: Light, values: Sequence[float], _rng: np.random.Generator) -> NDArray[Any]:
     """Waves of light of `height`, `period` pixels long, towards `angle`."""
     rise, period, angle, phase = values
     y, x = _places(image.shape)
@@ -98,60 +98,33 @@ def _stripes(image: Floats, values: Sequence[float], _rng: np.random.Generator) 
     return image + np.float32(rise / 2) * wave
 
 
-def _gaussian(image: Floats, values: Sequence[float], rng: np.random.Generator) -> Floats:
-    return image + np.float32(values[0]) * rng.standard_normal(image.shape, dtype=np.float32)
-
-
-def _poisson(image: Floats, values: Sequence[float], rng: np.random.Generator) -> Floats:
-    photons = values[0]
-    counts: Floats = rng.poisson(np.maximum(image, 0) * photons).astype(np.float32)
-    counts /= photons
-    return counts
-
-
-def _speckle(image: Floats, values: Sequence[float], rng: np.random.Generator) -> Floats:
-    noise: Floats = rng.standard_normal(image.shape, dtype=np.float32)
-    noise *= np.float32(values[0])
-    noise += 1
-    return image * noise
-
-
-def _salt_pepper(image: Floats, values: Sequence[float], rng: np.random.Generator) -> Floats:
-    u, share = rng.random(image.shape, dtype=np.float32), values[0]
-    return np.where(u < share, (u >= share / 2).astype(np.float32), image)
-
-
-def _lumpy(image: Floats, values: Sequence[float], rng: np.random.Generator) -> Floats:
+def _lumpy(image: Light, values: Sequence[float], rng: np.random.Generator) -> Light:
     """Gaussian noise of `sigma` whose neighbours hang together over `correlation` pixels."""
     sigma, correlation = values
     return image + np.float32(sigma) * smooth_field(rng, image.shape, correlation)
 
 
-def _rows(image: Floats, values: Sequence[float], rng: np.random.Generator) -> Floats:
+def _rows(image: Light, values: Sequence[float], rng: np.random.Generator) -> Light:
     return image + np.float32(values[0]) * rng.standard_normal((image.shape[0], 1), dtype=np.float32)
 
 
-def _columns(image: Floats, values: Sequence[float], rng: np.random.Generator) -> Floats:
+def _columns(image: Light, values: Sequence[float], rng: np.random.Generator) -> Light:
     return image + np.float32(values[0]) * rng.standard_normal((1, image.shape[1]), dtype=np.float32)
 
 
-def _banding(image: Floats, values: Sequence[float], rng: np.random.Generator) -> Floats:
+def _banding(image: Light, values: Sequence[float], rng: np.random.Generator) -> Light:
     """Bands of `rows` rows, each lifted by its own offset."""
     sigma, rows = values
-    offsets: Floats = np.float32(sigma) * rng.standard_normal(image.shape[0] // int(rows) + 1, dtype=np.float32)
+    offsets: Light = np.float32(sigma) * rng.standard_normal(image.shape[0] // int(rows) + 1, dtype=np.float32)
     return image + np.repeat(offsets, int(rows))[: image.shape[0], None]
 
 
-FLOAT_EFFECTS: dict[str, FloatEffect] = {
+LIGHT_EFFECTS: dict[str, LightEffect] = {
     "ramp": _ramp,
     "vignette": _vignette,
     "patch": _patch,
     "clouds": _clouds,
     "stripes": _stripes,
-    "gaussian": _gaussian,
-    "poisson": _poisson,
-    "speckle": _speckle,
-    "salt_pepper": _salt_pepper,
     "lumpy": _lumpy,
     "rows": _rows,
     "columns": _columns,

@@ -10,11 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from shared.errors import UsageError
-from shared.synth.field.parameters import FieldParameters, Outline, Step
-from shared.synth.field.shapes import Dots, apart, as_outline, blob, dots_in, union_mask
+from shared.synth.field.outlines import Dots, Outline, apart, as_outline, blob, dots_in, union_mask
+from shared.synth.field.scene import FieldScene
+from shared.synth.field.steps import Step
+from shared.synth.kinds import KINDS
+from shared.synth.noise import NoiseStep
 
 Shape = tuple[int, int]
-Draw = Callable[[np.random.Generator, Shape], FieldParameters]
+Draw = Callable[[np.random.Generator, Shape], FieldScene]
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ GROUP_SHARES = {"nothing": 0.18, "clutter": 0.16, "ground": 0.17, "texture": 0.1
 
 _REFERENCE_PX = 512.0
 _DENSITY = (15 / 26_000, 80 / 26_000)  # dots per px² of a middling shape
-_NO_TRUTH: tuple[Outline, ...] = ()
+_MIXED = ("poisson", "speckle", "gaussian", "salt_pepper")  # in the order in which they are applied
 
 
 def _side(shape: Shape) -> float:
@@ -58,7 +61,7 @@ def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
     return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
 
-def base_noise(rng: np.random.Generator, *, most: float = 0.7) -> tuple[Step, ...]:
+def base_noise(rng: np.random.Generator, *, most: float = 0.7) -> tuple[NoiseStep, ...]:
     """Draw a noise of the benchmark at a severity up to `most`, or a camera's, or none."""
     which = rng.random()
     if which < 0.12:
@@ -66,36 +69,26 @@ def base_noise(rng: np.random.Generator, *, most: float = 0.7) -> tuple[Step, ..
     if which < 0.50:
         return camera_noise(rng)
     severity = rng.uniform(0, most)
-
-    def step(kind: str) -> Step:
-        t = severity * rng.random()
-        return {
-            "poisson": Step("poisson", (float(10 ** (2 - 2.5 * t)),)),
-            "speckle": Step("speckle", (0.1 + 1.9 * t,)),
-            "gaussian": Step("gaussian", (0.02 + 1.2 * t,)),
-            "salt_pepper": Step("salt_pepper", (0.01 + 0.69 * t,)),
-        }[kind]
-
-    order = ("poisson", "speckle", "gaussian", "salt_pepper")
     count = int(rng.integers(1, 4))
-    return tuple(step(order[i]) for i in sorted(rng.choice(len(order), size=count, replace=False)))
+    chosen = sorted(rng.choice(len(_MIXED), size=count, replace=False))
+    return tuple(NoiseStep(_MIXED[i], KINDS[_MIXED[i]].strength_at(severity * rng.random())) for i in chosen)
 
 
-def camera_noise(rng: np.random.Generator) -> tuple[Step, ...]:
+def camera_noise(rng: np.random.Generator) -> tuple[NoiseStep, ...]:
     """Draw the noise of a camera: 10 to 100 photons at full intensity, and that of reading it out."""
-    return Step("poisson", (_log_uniform(rng, 10, 100),)), Step("gaussian", (_log_uniform(rng, 0.02, 0.15),))
+    return NoiseStep("poisson", _log_uniform(rng, 10, 100)), NoiseStep("gaussian", _log_uniform(rng, 0.02, 0.15))
 
 
-def empty(rng: np.random.Generator, shape: Shape, family: str = "", *, most: float = 0.6) -> FieldParameters:
+def empty(rng: np.random.Generator, shape: Shape, family: str = "", *, most: float = 0.6) -> FieldScene:
     """Draw ground and noise without a shape."""
-    return FieldParameters(
+    return FieldScene(
         family=family,
         height=shape[0],
         width=shape[1],
         background=_uniform(rng, 0.05, 0.25),
         contrast=_uniform(rng, 0.5, 0.75),
         noise=base_noise(rng, most=most),
-        finish=(Step("invert"),) if rng.random() < 0.1 else (),
+        levels=(Step("invert"),) if rng.random() < 0.1 else (),
         grain=int(rng.integers(2**32)),
     )
 
@@ -111,7 +104,7 @@ def scene(
     stray: float = 0.0,
     stray_count: int = 0,
     most: float = 0.7,
-) -> FieldParameters:
+) -> FieldScene:
     """Draw a scene of outlines filled with dots.
 
     Args:
@@ -141,8 +134,8 @@ def scene(
     return with_dots(ground, dots).evolve(outlines=outlines)
 
 
-def with_dots(parameters: FieldParameters, dots: Dots) -> FieldParameters:
-    """The scene with these dots."""
+def with_dots(parameters: FieldScene, dots: Dots) -> FieldScene:
+    """Return the scene with these dots."""
     return parameters.evolve(
         dot_centres=tuple((float(x), float(y)) for x, y in dots.centres),
         dot_radii=tuple(dots.radii.tolist()),
@@ -156,19 +149,19 @@ def _usual(rng: np.random.Generator, shape: Shape) -> tuple[Outline, ...]:
     return (as_outline(blob(rng, shape, radius_px=(0.13 * unit, 0.32 * unit))),)
 
 
-def _plain(rng: np.random.Generator, shape: Shape) -> FieldParameters:
+def _plain(rng: np.random.Generator, shape: Shape) -> FieldScene:
     return scene(rng, shape, _usual(rng, shape))
 
 
 # Nothing there.
 
 
-def _constant(rng: np.random.Generator, shape: Shape) -> FieldParameters:
+def _constant(rng: np.random.Generator, shape: Shape) -> FieldScene:
     return empty(rng, shape).evolve(noise=(), background=_uniform(rng, 0, 1))
 
 
 def _stray_dots(low: int, high: int) -> Draw:
-    def draw(rng: np.random.Generator, shape: Shape) -> FieldParameters:
+    def draw(rng: np.random.Generator, shape: Shape) -> FieldScene:
         parameters = empty(rng, shape, most=0.4)
         count = int(rng.integers(low, high, endpoint=True))
         everywhere = np.ones(shape, dtype=np.bool_)
@@ -177,15 +170,15 @@ def _stray_dots(low: int, high: int) -> Draw:
     return draw
 
 
-def _empty_uneven(rng: np.random.Generator, shape: Shape) -> FieldParameters:
-    return empty(rng, shape, most=0.5).evolve(ground=_any_ground(rng))
+def _empty_uneven(rng: np.random.Generator, shape: Shape) -> FieldScene:
+    return empty(rng, shape, most=0.5).evolve(light=_any_ground(rng))
 
 
-def _empty_textured(rng: np.random.Generator, shape: Shape) -> FieldParameters:
+def _empty_textured(rng: np.random.Generator, shape: Shape) -> FieldScene:
     return _textured(rng, empty(rng, shape, most=0.5), rng.choice(["lumpy", "filtered", "jpeg", "resampled"]))
 
 
-def _empty_page(rng: np.random.Generator, shape: Shape) -> FieldParameters:
+def _empty_page(rng: np.random.Generator, shape: Shape) -> FieldScene:
     return _paged(rng, empty(rng, shape, most=0.4), rng.choice(["margin", "marks", "hot", "scratches"]))
 
 
@@ -193,17 +186,17 @@ def _empty_page(rng: np.random.Generator, shape: Shape) -> FieldParameters:
 
 
 def _clutter(low: float, high: float) -> Draw:
-    def draw(rng: np.random.Generator, shape: Shape) -> FieldParameters:
+    def draw(rng: np.random.Generator, shape: Shape) -> FieldScene:
         return scene(rng, shape, _usual(rng, shape), stray=_log_uniform(rng, low, high), most=0.5)
 
     return draw
 
 
-def _few_strays(rng: np.random.Generator, shape: Shape) -> FieldParameters:
+def _few_strays(rng: np.random.Generator, shape: Shape) -> FieldScene:
     return scene(rng, shape, _usual(rng, shape), stray_count=int(rng.integers(1, 7)), most=0.6)
 
 
-def _debris(rng: np.random.Generator, shape: Shape) -> FieldParameters:
+def _debris(rng: np.random.Generator, shape: Shape) -> FieldScene:
     parameters = _plain(rng, shape)
     mask = union_mask(parameters.outlines, shape)
     large = dots_in(rng, ~mask, int(rng.integers(1, 7)), jitter_px=0, radius_px=(7.0, 22.0), amplitude=(0.4, 1.0))
@@ -215,17 +208,17 @@ def _debris(rng: np.random.Generator, shape: Shape) -> FieldParameters:
     return with_dots(parameters, own.joined(large))
 
 
-def _scratches(rng: np.random.Generator, shape: Shape) -> FieldParameters:
+def _scratches(rng: np.random.Generator, shape: Shape) -> FieldScene:
     parameters = scene(rng, shape, _usual(rng, shape), most=0.5)
-    return parameters.evolve(finish=(*parameters.finish, Step("scratch", (float(rng.integers(1, 6)),))))
+    return parameters.evolve(levels=(*parameters.levels, Step("scratch", (float(rng.integers(1, 6)),))))
 
 
 # Uneven ground.
 
 
 def _ground(kind: str) -> Draw:
-    def draw(rng: np.random.Generator, shape: Shape) -> FieldParameters:
-        return _plain(rng, shape).evolve(ground=(_ground_step(rng, kind),))
+    def draw(rng: np.random.Generator, shape: Shape) -> FieldScene:
+        return _plain(rng, shape).evolve(light=(_ground_step(rng, kind),))
 
     return draw
 
@@ -248,39 +241,39 @@ def _any_ground(rng: np.random.Generator) -> tuple[Step, ...]:
     return (_ground_step(rng, str(rng.choice(["ramp", "vignette", "patch", "clouds"]))),)
 
 
-def _two_grounds(rng: np.random.Generator, shape: Shape) -> FieldParameters:
-    return _plain(rng, shape).evolve(ground=(*_any_ground(rng), *_any_ground(rng)))
+def _two_grounds(rng: np.random.Generator, shape: Shape) -> FieldScene:
+    return _plain(rng, shape).evolve(light=(*_any_ground(rng), *_any_ground(rng)))
 
 
-def _banding(rng: np.random.Generator, shape: Shape) -> FieldParameters:
-    return _plain(rng, shape).evolve(ground=(Step("banding", (_log_uniform(rng, 0.03, 0.1), 8.0)),))
+def _banding(rng: np.random.Generator, shape: Shape) -> FieldScene:
+    return _plain(rng, shape).evolve(light=(Step("banding", (_log_uniform(rng, 0.03, 0.1), 8.0)),))
 
 
 # Noise that hangs together, or was filtered.
 
 
 def _texture(kind: str) -> Draw:
-    def draw(rng: np.random.Generator, shape: Shape) -> FieldParameters:
+    def draw(rng: np.random.Generator, shape: Shape) -> FieldScene:
         return _textured(rng, scene(rng, shape, _usual(rng, shape), most=0.6), kind)
 
     return draw
 
 
-def _textured(rng: np.random.Generator, parameters: FieldParameters, kind: str) -> FieldParameters:
+def _textured(rng: np.random.Generator, parameters: FieldScene, kind: str) -> FieldScene:
     if kind == "lumpy":
         lumps = Step("lumpy", (_log_uniform(rng, 0.03, 0.25), _log_uniform(rng, 0.7, 4.5)))
-        return parameters.evolve(noise=(lumps, *(camera_noise(rng) if rng.random() < 0.3 else ())))
+        return parameters.evolve(light=(lumps,), noise=camera_noise(rng) if rng.random() < 0.3 else ())
     if kind == "lines":
         lines = Step(str(rng.choice(["rows", "columns"])), (_log_uniform(rng, 0.03, 0.2),))
-        return parameters.evolve(noise=(lines, *camera_noise(rng)))
-    finish = {
+        return parameters.evolve(light=(lines,), noise=camera_noise(rng))
+    step = {
         "filtered": lambda: _filter(rng),
         "jpeg": lambda: Step("jpeg", (float(rng.integers(10, 80)),)),
         "resampled": lambda: Step("resampled", (_log_uniform(rng, 0.3, 0.8),)),
         "median7": lambda: Step("median", (7.0,)),
         "tonal": lambda: _tone(rng),
     }[kind]()
-    return parameters.evolve(finish=(*parameters.finish, finish))
+    return parameters.evolve(levels=(*parameters.levels, step))
 
 
 def _filter(rng: np.random.Generator) -> Step:
@@ -298,24 +291,24 @@ def _tone(rng: np.random.Generator) -> Step:
     return Step("depth", (float(rng.choice([4, 8, 16])),))
 
 
-def _enlarged(rng: np.random.Generator, shape: Shape) -> FieldParameters:
+def _enlarged(rng: np.random.Generator, shape: Shape) -> FieldScene:
     """As from an image of fewer pixels: larger dots, wider apart, under noise that hangs together."""
     factor = _uniform(rng, 1.3, 3.0)
     parameters = scene(rng, shape, _usual(rng, shape), radius_px=(2 * factor, 6 * factor), counts=(14, 60), most=0.6)
-    return parameters.evolve(finish=(*parameters.finish, Step("resampled", (1 / factor,))))
+    return parameters.evolve(levels=(*parameters.levels, Step("resampled", (1 / factor,))))
 
 
 # Pages and cameras.
 
 
 def _page(kind: str) -> Draw:
-    def draw(rng: np.random.Generator, shape: Shape) -> FieldParameters:
+    def draw(rng: np.random.Generator, shape: Shape) -> FieldScene:
         return _paged(rng, scene(rng, shape, _usual(rng, shape), most=0.6), kind)
 
     return draw
 
 
-def _paged(rng: np.random.Generator, parameters: FieldParameters, kind: str) -> FieldParameters:
+def _paged(rng: np.random.Generator, parameters: FieldScene, kind: str) -> FieldScene:
     height, width = parameters.height, parameters.width
     level = (0.0, 255.0, float(rng.integers(256)))[rng.integers(3)]
     if kind == "margin":
@@ -337,14 +330,14 @@ def _paged(rng: np.random.Generator, parameters: FieldParameters, kind: str) -> 
         steps = [Step("dead", (float(rng.integers(1, 12)),))]
     else:
         steps = [Step("scratch", (float(rng.integers(1, 6)),))]
-    return parameters.evolve(finish=(*parameters.finish, *steps))
+    return parameters.evolve(levels=(*parameters.levels, *steps))
 
 
 # Shapes.
 
 
 def _several(low: int, high: int, *, gap_px: float = 4.0) -> Draw:
-    def draw(rng: np.random.Generator, shape: Shape) -> FieldParameters:
+    def draw(rng: np.random.Generator, shape: Shape) -> FieldScene:
         count = int(rng.integers(low, high, endpoint=True))
         unit = _side(shape) / count**0.5
         outlines = apart(rng, shape, count, radius_px=(0.14 * unit, 0.32 * unit), gap_px=gap_px)
@@ -354,7 +347,7 @@ def _several(low: int, high: int, *, gap_px: float = 4.0) -> Draw:
 
 
 def _ring(low: float, high: float) -> Draw:
-    def draw(rng: np.random.Generator, shape: Shape) -> FieldParameters:
+    def draw(rng: np.random.Generator, shape: Shape) -> FieldScene:
         side = _side(shape)
         points = blob(rng, shape, radius_px=(0.22 * side, 0.34 * side))
         return scene(rng, shape, (as_outline(points, _uniform(rng, low, high)),), counts=(40, 130))
@@ -362,23 +355,23 @@ def _ring(low: float, high: float) -> Draw:
     return draw
 
 
-def _thin(rng: np.random.Generator, shape: Shape) -> FieldParameters:
+def _thin(rng: np.random.Generator, shape: Shape) -> FieldScene:
     side = _side(shape)
     points = blob(rng, shape, radius_px=(0.14 * side, 0.26 * side), aspect=_uniform(rng, 2.5, 7.0))
     return scene(rng, shape, (as_outline(points),), counts=(20, 80))
 
 
-def _tiny(rng: np.random.Generator, shape: Shape) -> FieldParameters:
+def _tiny(rng: np.random.Generator, shape: Shape) -> FieldScene:
     points = blob(rng, shape, radius_px=(12.0, 36.0))
     return scene(rng, shape, (as_outline(points),), counts=(10, 30), radius_px=(1.5, 4.0), most=0.4)
 
 
-def _huge(rng: np.random.Generator, shape: Shape) -> FieldParameters:
+def _huge(rng: np.random.Generator, shape: Shape) -> FieldScene:
     points = blob(rng, shape, radius_px=(0.4 * _side(shape), 0.7 * _side(shape)))
     return scene(rng, shape, (as_outline(points),), counts=(50, 300))
 
 
-def _cut(rng: np.random.Generator, shape: Shape) -> FieldParameters:
+def _cut(rng: np.random.Generator, shape: Shape) -> FieldScene:
     """A shape that the border cuts, as the tiles of a large image do."""
     unit = min(_REFERENCE_PX, _side(shape))
     edge = int(rng.integers(4))
@@ -391,14 +384,14 @@ def _cut(rng: np.random.Generator, shape: Shape) -> FieldParameters:
     return scene(rng, shape, (as_outline(points),), counts=(10, 60))
 
 
-def _filled(rng: np.random.Generator, shape: Shape) -> FieldParameters:
+def _filled(rng: np.random.Generator, shape: Shape) -> FieldScene:
     """The inside of a shape that is larger than the picture, as the tiles of a large image show it."""
     height, width = shape
     corners = ((-60.0, -60.0), (width + 60.0, -60.0), (width + 60.0, height + 60.0), (-60.0, height + 60.0))
     return scene(rng, shape, (Outline(corners),), counts=(60, 220))
 
 
-def _other_dots(rng: np.random.Generator, shape: Shape) -> FieldParameters:
+def _other_dots(rng: np.random.Generator, shape: Shape) -> FieldScene:
     """Fewer, more, smaller or larger dots than dotblob-v1 has."""
     which = rng.integers(4)
     outlines = _usual(rng, shape)
@@ -411,13 +404,13 @@ def _other_dots(rng: np.random.Generator, shape: Shape) -> FieldParameters:
     return scene(rng, shape, outlines, radius_px=(6.0, 14.0))
 
 
-def _faint(rng: np.random.Generator, shape: Shape) -> FieldParameters:
+def _faint(rng: np.random.Generator, shape: Shape) -> FieldScene:
     """Dots that one can just see, so that faint and absent are told apart."""
     parameters = scene(rng, shape, _usual(rng, shape), amplitude=(0.25, 0.6))
     return parameters.evolve(noise=camera_noise(rng) if rng.random() < 0.6 else base_noise(rng, most=0.5))
 
 
-def _crescent(rng: np.random.Generator, shape: Shape) -> FieldParameters:
+def _crescent(rng: np.random.Generator, shape: Shape) -> FieldScene:
     side = _side(shape)
     angles = np.linspace(0.35, 2 * np.pi - 0.35, 10)
     outer, inner = 0.3 * side, 0.19 * side
@@ -483,7 +476,7 @@ HELD_OUT = tuple(name for name, family in FAMILIES.items() if family.held_out)
 
 
 def family_named(name: str) -> Family:
-    """The family of this name.
+    """Return the family of this name.
 
     Raises:
         UsageError: there is none.
@@ -495,7 +488,7 @@ def family_named(name: str) -> Family:
 
 
 def trained_shares() -> dict[str, float]:
-    """The share of each trained family among the scenes of training; they add up to 1."""
+    """Return the share of each trained family among the scenes of training; they add up to 1."""
     shares: dict[str, float] = {}
     for group, share in GROUP_SHARES.items():
         members = [family for family in FAMILIES.values() if family.group == group and not family.held_out]

@@ -56,8 +56,9 @@ def synthesise_batch(
     with torch.inference_mode(False), torch.no_grad():
         draws = draw(seeds, device, twin.uniforms(definition), noise_uniforms(definition))
         scenes, clean, masks = twin.make(draws.scene, definition, definition.canvas_px if size is None else size)
-        noise = draw_noise(draws.noise, definition, severity, mixed_prob, clean_share)
-        images = apply_noise(clean, noise, draws.pixel_seeds)
+        drawn = draw_noise(draws.noise, definition, severity, mixed_prob, clean_share)
+        noise = [own or other for own, other in zip(scenes.own_noise(severity), drawn, strict=True)]
+        images = scenes.finish(apply_noise(clean, noise, draws.pixel_seeds))
     return SyntheticBatch(images, clean, masks, scenes, noise)
 
 

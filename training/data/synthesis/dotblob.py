@@ -60,6 +60,14 @@ class DotBlobBatch:
             contrast=column([s.contrast for s in scenes]),
         )
 
+    def own_noise(self, severity: float) -> list[None]:  # noqa: ARG002 - any noise fits a blob
+        """See `SceneBatch`."""
+        return [None] * len(self.background)
+
+    def finish(self, images: Tensor) -> Tensor:
+        """See `SceneBatch`; nothing comes after the noise."""
+        return images
+
     def parameters(self) -> list[DotBlobScene]:
         """Return them as the reference's parameters, on the host."""
         scenes = []

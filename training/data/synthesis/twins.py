@@ -11,9 +11,10 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from shared.errors import UsageError
-from shared.synth import Definition, SceneParameters
+from shared.synth import Definition, NoiseParameters, SceneParameters
 from shared.synth.dotblob import DotBlob
-from training.data.synthesis import dotblob
+from shared.synth.field import Field
+from training.data.synthesis import dotblob, field
 
 
 class SceneBatch(Protocol):
@@ -21,6 +22,14 @@ class SceneBatch(Protocol):
 
     def parameters(self) -> Sequence[SceneParameters]:
         """Return them as the reference's, on the host."""
+        ...
+
+    def own_noise(self, severity: float) -> Sequence[NoiseParameters | None]:
+        """Return what `SceneParameters.own_noise` says of each."""
+        ...
+
+    def finish(self, images: Tensor) -> Tensor:
+        """Do to noisy images, float32 (N, H, W) of whole numbers, what `SceneParameters.finish` does to each."""
         ...
 
 
@@ -37,7 +46,10 @@ class SceneTwin:
     make: Callable[[Tensor, Any, int], tuple[SceneBatch, Tensor, Tensor]]
 
 
-SCENE_TWINS: Mapping[type[Definition], SceneTwin] = {DotBlob: SceneTwin(dotblob.scene_uniforms, dotblob.make_scenes)}
+SCENE_TWINS: Mapping[type[Definition], SceneTwin] = {
+    DotBlob: SceneTwin(dotblob.scene_uniforms, dotblob.make_scenes),
+    Field: SceneTwin(field.scene_uniforms, field.make_scenes),
+}
 
 
 def scene_twin(definition: Definition) -> SceneTwin:

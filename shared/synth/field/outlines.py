@@ -1,4 +1,4 @@
-"""Outlines of field-v1 and the dots that fill them: drawn, not rendered."""
+"""Outlines of field-v1 and the dots that fill them."""
 
 from dataclasses import dataclass
 
@@ -6,11 +6,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.synth.blobs import bezier_contour, fill_polygon
-from shared.synth.definition import DOTBLOB_V1
-from shared.synth.field.parameters import Outline
+from shared.synth.scene import Point
 
+# As of dotblob-v1.
+_POINTS = (5, 15)
+_ANGLE_JITTER = 0.35  # of the angle between neighbours, either way
+_RADIUS_FACTOR = (0.6, 1.3)  # of the base radius
 _MARGIN_PX = 8.0
+DOT_RADIUS_PX = (2.0, 6.0)
+AMPLITUDE = (0.6, 1.0)
+
 _ATTEMPTS = 200
+
+
+@dataclass(frozen=True)
+class Outline:
+    """One shape: a closed contour through its control points, less a hole where `hole` is not 0."""
+
+    control_points: tuple[Point, ...]  # (x, y) in pixels
+    hole: float = 0.0  # size of the hole as a share of the outline's, about its centre
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,11 +37,11 @@ class Dots:
 
     @classmethod
     def none(cls) -> "Dots":
-        """No dot."""
+        """Return no dot."""
         return cls(np.empty((0, 2)), np.empty(0), np.empty(0))
 
     def joined(self, other: "Dots") -> "Dots":
-        """Both together."""
+        """Return both together."""
         return Dots(
             np.concatenate([self.centres, other.centres]),
             np.concatenate([self.radii, other.radii]),
@@ -52,10 +66,9 @@ def blob(
         aspect: how many times it is longer than wide.
         centre: (x, y) in pixels; None: anywhere that keeps the contour inside the image, where it fits at all.
     """
-    d = DOTBLOB_V1
-    n = int(rng.integers(d.control_points[0], d.control_points[1], endpoint=True))
-    angles = 2 * np.pi * (np.arange(n) + rng.uniform(-d.angle_jitter, d.angle_jitter, n)) / n
-    radii = rng.uniform(*radius_px) * rng.uniform(*d.radius_factor, n)
+    n = int(rng.integers(*_POINTS, endpoint=True))
+    angles = 2 * np.pi * (np.arange(n) + rng.uniform(-_ANGLE_JITTER, _ANGLE_JITTER, n)) / n
+    radii = rng.uniform(*radius_px) * rng.uniform(*_RADIUS_FACTOR, n)
     points = radii[:, None] * np.column_stack([np.cos(angles), np.sin(angles)])
     if aspect != 1.0:
         points = points * [aspect**0.5, aspect**-0.5]
@@ -75,7 +88,7 @@ def blob(
 
 
 def outline_mask(outline: Outline, shape: tuple[int, int]) -> NDArray[np.bool_]:
-    """The filled outline without its hole: bool (height, width)."""
+    """Fill an outline, but for its hole: bool (height, width)."""
     contour = bezier_contour(np.asarray(outline.control_points, dtype=np.float64))
     mask = fill_polygon(contour, *shape)
     if outline.hole:
@@ -85,7 +98,7 @@ def outline_mask(outline: Outline, shape: tuple[int, int]) -> NDArray[np.bool_]:
 
 
 def union_mask(outlines: tuple[Outline, ...], shape: tuple[int, int]) -> NDArray[np.bool_]:
-    """All outlines together: bool (height, width)."""
+    """Fill all outlines: bool (height, width)."""
     mask = np.zeros(shape, dtype=np.bool_)
     for outline in outlines:
         mask |= outline_mask(outline, shape)
@@ -111,7 +124,7 @@ def apart(
 
 
 def as_outline(points: NDArray[np.float64], hole: float = 0.0) -> Outline:
-    """Control points as an outline."""
+    """Return control points (n, 2) as an outline."""
     return Outline(tuple((float(x), float(y)) for x, y in points), hole)
 
 
@@ -121,8 +134,8 @@ def dots_in(
     count: int,
     *,
     jitter_px: float,
-    radius_px: tuple[float, float] = DOTBLOB_V1.dot_radius_px,
-    amplitude: tuple[float, float] = DOTBLOB_V1.amplitude,
+    radius_px: tuple[float, float] = DOT_RADIUS_PX,
+    amplitude: tuple[float, float] = AMPLITUDE,
 ) -> Dots:
     """Draw dots uniform over the mask, then moved by N(0, jitter_px²) along each axis."""
     inside = np.flatnonzero(mask)
