@@ -85,11 +85,12 @@ class Preparation:
         return _described(self.framed, self.ground is not None)
 
     def window(self, pixels: NDArray[Any], row: int, column: int) -> NDArray[np.float32]:
-        """A window of the image, prepared: exact zeros where pixels are left out.
+        """Prepare a window of the image: exact zeros where pixels are left out.
 
         Args:
             pixels: those of the window, as the image has them.
-            row, column: where it begins in the image.
+            row: where it begins in the image.
+            column: likewise.
         """
         if self.constant:
             return np.zeros(pixels.shape, dtype=np.float32)

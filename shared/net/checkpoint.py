@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from shared.errors import CheckpointError
 from shared.files import replacing
-from shared.images.normalise import PREPROCESSING_VERSION
+from shared.images.preparation import PREPARATION_VERSION
 from shared.net.architectures import build
 from shared.net.migrations import FORMAT_VERSION, migrate_description, migrate_tensors
 from shared.net.network import Network
@@ -27,6 +27,9 @@ from shared.net.weights_file import check_weights_file, file_sha256
 
 WEIGHTS_NAME = "model.safetensors"
 METADATA_NAME = "model.json"
+
+# Earlier preparations: what the present one finds nothing to mend in, it standardises as they did.
+_ALIKE = ("standardise-v1",)
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class Metadata:
     architecture: str  # a name of `shared.net.architectures.ARCHITECTURES`
     arguments: dict[str, Any]  # the architecture's keyword arguments
     threshold: float = 0.5  # foreground is probability >= threshold
-    preprocessing: str = PREPROCESSING_VERSION
+    preprocessing: str = PREPARATION_VERSION
     data_definition: dict[str, Any] = field(default_factory=dict)  # name, hash, and the values that are hashed
     training: dict[str, Any] = field(default_factory=dict)  # config, command, images, minutes
     metrics: dict[str, Any] = field(default_factory=dict)  # by set
@@ -167,10 +170,10 @@ def _metadata(path: Path, description: Mapping[str, Any]) -> Metadata:
         raise CheckpointError(f"{path} does not follow format version {version}: {error}") from error
     if not isinstance(metadata.threshold, float) or not 0 < metadata.threshold < 1:
         raise CheckpointError(f"{path}: the threshold is {metadata.threshold!r}, it has to be between 0 and 1")
-    if metadata.preprocessing != PREPROCESSING_VERSION:
+    if metadata.preprocessing not in (PREPARATION_VERSION, *_ALIKE):
         raise CheckpointError(
             f"{path} was trained on {metadata.preprocessing} images, this version prepares "
-            f"{PREPROCESSING_VERSION}: use matching weights"
+            f"{PREPARATION_VERSION}: use matching weights"
         )
     return metadata
 

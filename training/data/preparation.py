@@ -11,7 +11,15 @@ from torch import Tensor
 
 from shared.images import ground
 from shared.images.ground import Blocks
-from training.data.synthesis.batch import standardise_batch
+from shared.images.preparation import prepare
+from training.data.standardisation import standardise_batch
+
+
+def prepare_images(images: Tensor) -> Tensor:
+    """Prepare images (N, H, W), float32 of whole numbers from 0 to 255: on a CPU each by the worker's own code."""
+    if images.device.type != "cpu":
+        return prepare_batch(images)
+    return torch.from_numpy(np.stack([prepare(image).image for image in images.to(torch.uint8).numpy()]))
 
 
 def prepare_batch(images: Tensor) -> Tensor:

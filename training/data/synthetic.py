@@ -147,7 +147,7 @@ class SyntheticData:
         return iter(self._batches([BatchSpec(seeds, _VALIDATED) for seeds in parts]))
 
     def validation(self) -> Mapping[str, Iterable[Batch]]:
-        """See `DataSource`: the val set's distribution, the same scenes without noise, and each further definition's."""
+        """See `DataSource`: the val set's distribution, the same without noise, and each further definition's."""
         seeds = MONITOR_SEEDS[: self.config.validation_samples]
         stride = self.world_size * self.batch_size
         parts = [tuple(seeds[i : i + self.batch_size]) for i in range(self.rank * self.batch_size, len(seeds), stride)]

@@ -5,7 +5,6 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from shared.synth import find_definition
 from training.config import TrainingConfig
 from training.data.config import DataConfig
 from training.data.folder import find_pairs
@@ -17,7 +16,9 @@ def data_definition(config: DataConfig) -> dict[str, Any]:
     Of synthetic scenes the definition of the task; of a folder the names and sizes of its files.
     """
     if config.folder is None:
-        return find_definition(config.definition).describe()
+        main, *others = config.definitions().values()
+        mixture = {other.name: {"share": config.mixture[other.name], **other.describe()} for other in others}
+        return main.describe() | ({"mixture": mixture} if mixture else {})
     pairs = find_pairs(config.folder)
     files = [[path.name, path.stat().st_size] for pair in pairs for path in (pair.image, pair.mask)]
     return {

@@ -10,8 +10,9 @@ from shared.errors import UsageError
 from shared.images.normalise import standardise
 from shared.synth import DEFINITIONS, KINDS, NoiseParameters, Scene, apply_noise, find_definition, snr_db, synthesise
 from shared.synth.blobs import blob_mask
+from training.data.standardisation import standardise_batch
 from training.data.synthesis import noise as torch_noise
-from training.data.synthesis import standardise_batch, synthesise_batch, training_pairs
+from training.data.synthesis import synthesise_batch, training_pairs
 from training.data.synthesis.contours import fill_contours, most_rows_of_an_edge
 from training.data.synthesis.dotblob import DotBlobBatch, render_clean
 from training.data.synthesis.noise import NOISE_TWINS

@@ -4,6 +4,6 @@
 are others. The scenes of a seed are the same on every device up to rounding, the pixels' noise is each device's own.
 """
 
-from training.data.synthesis.batch import SyntheticBatch, standardise_batch, synthesise_batch, training_pairs
+from training.data.synthesis.batch import SyntheticBatch, synthesise_batch, training_pairs
 
-__all__ = ["SyntheticBatch", "standardise_batch", "synthesise_batch", "training_pairs"]
+__all__ = ["SyntheticBatch", "synthesise_batch", "training_pairs"]

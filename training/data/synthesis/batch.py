@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from shared.synth import Definition, NoiseParameters
+from training.data.preparation import prepare_images
 from training.data.synthesis.draws import draw
 from training.data.synthesis.noise import apply_noise, draw_noise, noise_uniforms
 from training.data.synthesis.twins import SceneBatch, scene_twin
@@ -72,7 +73,7 @@ def training_pairs(
     mixed_prob: float | None = None,
     clean_share: float = 0.0,
 ) -> tuple[Tensor, Tensor]:
-    """Make the standardised images and the masks of these seeds, both float32 (N, 1, size, size).
+    """Make the prepared images and the masks of these seeds, both float32 (N, 1, size, size).
 
     The arguments are those of `synthesise_batch`.
     """
@@ -90,17 +91,6 @@ def training_pairs(
             mixed_prob=mixed_prob,
             clean_share=clean_share,
         )
-        images[part, 0] = standardise_batch(made.images)
+        images[part, 0] = prepare_images(made.images)
         masks[part, 0] = made.masks.float()
     return images, masks
-
-
-def standardise_batch(images: Tensor) -> Tensor:
-    """Standardise each image of a batch (N, H, W), float32, of moderate intensities.
-
-    As `shared.images.normalise.standardise` does one.
-    """
-    centred = images - images.mean((1, 2), keepdim=True)
-    deviation = centred.square().mean((1, 2), keepdim=True).sqrt_()
-    is_constant = images.amin((1, 2), keepdim=True) == images.amax((1, 2), keepdim=True)
-    return centred.div_(deviation).masked_fill_(is_constant, 0.0)
