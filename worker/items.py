@@ -26,8 +26,9 @@ from shared.errors import (
 )
 from shared.images.codec import encode_grey, encode_mask, encode_probability
 from shared.images.decoded import DecodedImage, Pixels
-from shared.images.normalise import PREPROCESSING_VERSION, standardise
+from shared.images.preparation import prepare
 from shared.images.resample import resample, scaled
+from shared.images.scale import network_scale
 from shared.jobs.records import ClaimedItem, Failure, Outcome, Success
 from shared.logs import log_ids
 from shared.net.tiling import Stitcher, iterate_tiles, plan_tiles
@@ -40,7 +41,7 @@ from worker.leases import ClaimOver, HeldClaim
 from worker.measuring import compare, foreground_from, histogram, measure
 from worker.memory import PixelBudget
 from worker.model_cache import ServedModel
-from worker.windows import WHOLE_PIXELS, Windows
+from worker.windows import WHOLE_PIXELS, Windows, preprocessing
 from worker.work import Work
 
 log = logging.getLogger(__name__)
@@ -140,14 +141,17 @@ class ItemProcessor:
                 with metrics.WAIT.time():
                     memory.enter_context(self._budget.reserve(source.pixels.size))
                 shape = source.pixels.shape
-                image = standardise(source.pixels if scale == 1.0 else resample(source.pixels, scaled(shape, scale)))
+                used = network_scale(shape, scale)
+                prepared = prepare(source.pixels if used == 1.0 else resample(source.pixels, scaled(shape, used)))
             with metrics.INFER.time():
-                levels = resample(self._predict(image, work), shape)
+                levels = np.zeros(shape, np.uint8)
+                if not prepared.constant:
+                    levels = resample(self._predict(prepared.image, work), shape)
             if levels.dtype != np.uint8:  # blended or resampled
                 levels = np.rint(levels).astype(np.uint8)
             with self._place(self._storing, work):
                 work.held.check()
-                return self._store_result(source, levels, work)
+                return self._store_result(source, levels, preprocessing(prepared.description, used), work)
 
     def _segment_in_windows(self, work: Work) -> Success:
         item, check = work.item, work.held.check
@@ -162,7 +166,7 @@ class ItemProcessor:
         with self._place(self._storing, work):
             check()
             self._put({probability_key: result.probability_png, mask_key: result.mask_png}, work)
-        return _success(work, result.measured, (result.height, result.width), result.note)
+        return _success(work, result.measured, (result.height, result.width), result.preprocessing, result.note)
 
     def _place(self, line: Semaphore, work: Work) -> AbstractContextManager[object]:
         """A place among those who load or store; an urgent image does not stand in line, and is one of few."""
@@ -214,7 +218,7 @@ class ItemProcessor:
             add_first()
         return stitcher.result()
 
-    def _store_result(self, source: _Source, levels: NDArray[np.uint8], work: Work) -> Success:
+    def _store_result(self, source: _Source, levels: NDArray[np.uint8], preprocessing: str, work: Work) -> Success:
         # Mask and measurements come from the levels that are stored, so that whoever reads them finds the same.
         item, job, threshold = work.item, work.item.job_id, work.model.threshold
         mask = levels >= foreground_from(threshold)
@@ -230,7 +234,7 @@ class ItemProcessor:
                 objects |= {source_key: encode_grey(source.generated), truth_key: encode_mask(source.truth)}
         self._put(objects, work)
         shape = mask.shape[0], mask.shape[1]
-        return _success(work, measured, shape, source.note, source_key=source_key, truth_key=truth_key)
+        return _success(work, measured, shape, preprocessing, source.note, source_key=source_key, truth_key=truth_key)
 
     def _put(self, objects: Mapping[str, bytes], work: Work) -> None:
         """Store them: at once where few images are in work, whose sender waits for a single round trip.
@@ -253,7 +257,12 @@ class ItemProcessor:
 
 
 def _success(
-    work: Work, measured: Measurements[float], shape: tuple[int, int], note: str | None, **synthetic: Any
+    work: Work,
+    measured: Measurements[float],
+    shape: tuple[int, int],
+    preprocessing: str,
+    note: str | None,
+    **synthetic: Any,
 ) -> Success:
     """Describe a result; `shape` is height and width, `synthetic` what only a synthetic item has."""
     item, model = work.item, work.model
@@ -266,16 +275,12 @@ def _success(
         **asdict(measured),
         model=model.sha256,
         threshold=model.threshold,
-        preprocessing=_preprocessing(work.scale),
+        preprocessing=preprocessing,
         code_version=code_version(),
         note=note,
         seconds=work.seconds,
         **synthetic,
     )
-
-
-def _preprocessing(scale: float) -> str:
-    return PREPROCESSING_VERSION if scale == 1.0 else f"scale {scale:g}, {PREPROCESSING_VERSION}"
 
 
 def result_keys(item: ClaimedItem) -> list[str]:

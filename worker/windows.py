@@ -21,9 +21,11 @@ from shared.db.measurements import Measurements
 from shared.images import scratch
 from shared.images.decoded import DecodeLimits
 from shared.images.large import PixelFile, decode_to_file
-from shared.images.moments import Moments
+from shared.images.padding import pad_with_ground
 from shared.images.png_stream import PngStream
+from shared.images.preparation import Preparation
 from shared.images.resample import resample_bands, scaled
+from shared.images.scale import network_scale
 from shared.net.bands import BandStitcher
 from shared.net.tiling import TILE_SIZE, TilePlan, plan_tiles
 from worker import metrics
@@ -49,6 +51,7 @@ class WindowedResult:
     probability_png: bytes
     measured: Measurements[float]
     note: str | None
+    preprocessing: str  # what was done to the image before the network saw it
 
 
 class Windows:
@@ -102,23 +105,28 @@ class Windows:
                 pixels, note = decode_to_file(source, limits=self._limits, seconds=self._decode_seconds)
                 files.enter_context(pixels)
                 shape = pixels.height, pixels.width
-                if scale != 1.0:
-                    bands = resample_bands(pixels.bands(), shape, scaled(shape, scale))
-                    pixels = files.enter_context(PixelFile.of(bands, scaled(shape, scale)))
-                moments = Moments.of(pixels.bands())
+                used = network_scale(shape, scale)
+                if used != 1.0:
+                    bands = resample_bands(pixels.bands(), shape, scaled(shape, used))
+                    pixels = files.enter_context(PixelFile.of(bands, scaled(shape, used)))
+                preparation = Preparation.of(pixels)
             plan = plan_tiles(pixels.height, pixels.width)
             with metrics.WAIT.time():
                 files.enter_context(self._budget.reserve(plan.tile[0] * pixels.width // _CANVAS_SHARE))
             with metrics.INFER.time():
-                rows = self._segmented(pixels, plan, moments, submit, check)
-                if scale != 1.0:
+                rows = self._segmented(pixels, plan, preparation, submit, check)
+                if used != 1.0:
                     rows = resample_bands(rows, (pixels.height, pixels.width), shape)
-                return _encoded(rows, shape, threshold, note)
+                return _encoded(rows, shape, threshold, note, preprocessing(preparation.description, used))
 
     def _segmented(
-        self, pixels: PixelFile, plan: TilePlan, moments: Moments, submit: Submit, check: Callable[[], None]
+        self, pixels: PixelFile, plan: TilePlan, preparation: Preparation, submit: Submit, check: Callable[[], None]
     ) -> Iterator[NDArray[np.float32]]:
         """Yield the blended levels of all rows from the top, some at a time."""
+        if preparation.constant:
+            for row in range(0, pixels.height, _BAND_ROWS):
+                yield np.zeros((min(_BAND_ROWS, pixels.height - row), pixels.width), dtype=np.float32)
+            return
         stitcher = BandStitcher(plan)
         most_in_flight = max(self._pixels_in_flight // (plan.tile[0] * plan.tile[1]), 1)
         in_flight: deque[Future[Levels]] = deque()
@@ -126,17 +134,22 @@ class Windows:
             if len(in_flight) == most_in_flight:
                 yield from _cut(stitcher.add(in_flight.popleft().result()))
                 check()
-            in_flight.append(submit(_tile(pixels, moments, plan, index)))
+            in_flight.append(submit(_tile(pixels, preparation, plan, index)))
         while in_flight:
             yield from _cut(stitcher.add(in_flight.popleft().result()))
 
 
-def _tile(pixels: PixelFile, moments: Moments, plan: TilePlan, index: int) -> NDArray[np.float32]:
-    """The index-th tile, standardised; where it is larger than the image, amid zeros."""
+def preprocessing(preparation: str, scale: float) -> str:
+    """Say what was done to an image before the network saw it, as its provenance has it."""
+    return preparation if scale == 1.0 else f"{preparation}, scale {scale:g}"
+
+
+def _tile(pixels: PixelFile, preparation: Preparation, plan: TilePlan, index: int) -> NDArray[np.float32]:
+    """Prepare the index-th tile; where it is larger than the image, amid more of its ground."""
     row, column = plan.start(index)
     height, width = min(plan.tile[0], plan.height), min(plan.tile[1], plan.width)
-    window = moments.standardise(pixels.window(row, column, height, width))
-    return np.pad(window, (plan.row_padding, plan.column_padding)) if window.shape != plan.tile else window
+    window = preparation.window(pixels.window(row, column, height, width), row, column)
+    return pad_with_ground(window, (plan.row_padding, plan.column_padding)) if window.shape != plan.tile else window
 
 
 def _cut(rows: NDArray[np.float32] | None) -> Iterator[NDArray[np.float32]]:
@@ -146,7 +159,7 @@ def _cut(rows: NDArray[np.float32] | None) -> Iterator[NDArray[np.float32]]:
 
 
 def _encoded(
-    bands: Iterable[NDArray[np.float32]], shape: tuple[int, int], threshold: float, note: str | None
+    bands: Iterable[NDArray[np.float32]], shape: tuple[int, int], threshold: float, note: str | None, done: str
 ) -> WindowedResult:
     height, width = shape
     first_foreground = foreground_from(threshold)
@@ -160,4 +173,4 @@ def _encoded(
         mask.add(levels >= first_foreground)
         probability.add(levels)
     measured = measure(counts, threshold)
-    return WindowedResult(height, width, mask_png.getvalue(), probability_png.getvalue(), measured, note)
+    return WindowedResult(height, width, mask_png.getvalue(), probability_png.getvalue(), measured, note, done)

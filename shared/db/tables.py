@@ -176,7 +176,7 @@ class ItemRow(_MeasurementColumns, Base):
     # provenance
     model: Mapped[str | None] = mapped_column(String(64))  # sha256 of the weights
     threshold: Mapped[float | None]
-    preprocessing: Mapped[str | None] = mapped_column(String(32))
+    preprocessing: Mapped[str | None] = mapped_column(String(128))
     code_version: Mapped[str | None] = mapped_column(String(32))
 
     __table_args__ = (

@@ -7,10 +7,6 @@ from numpy.typing import NDArray
 
 from shared.images.decoded import Pixels
 
-PREPROCESSING_VERSION = "standardise-v1"
-"""Stored with every result and every checkpoint; a change of `standardise` is a new version."""
-
-
 _BLOCK_PIXELS = 2**16  # what is worked on at a time in float64
 _RUN_PIXELS = 512
 

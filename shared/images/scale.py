@@ -20,6 +20,11 @@ def checked_scale(scale: float) -> float:
     return scale
 
 
+def network_scale(shape: tuple[int, int], asked: float) -> float:
+    """Return by how much an image (height, width) is resampled: as a job asks, or, asked for 1, as its size needs."""
+    return working_scale(*shape) if asked == 1.0 else asked
+
+
 def working_scale(height: int, width: int) -> float:
     """By how much a small picture is enlarged for the network: 1, 1.25, … 4.
 

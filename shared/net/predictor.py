@@ -6,7 +6,9 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.images.normalise import standardise
+from shared.images.preparation import prepare
+from shared.images.resample import resample, scaled
+from shared.images.scale import working_scale
 from shared.net.backends.contract import Backend, DeviceMemory
 from shared.net.backends.registry import DEFAULT_BACKEND, open_backend
 from shared.net.checkpoint import LoadedModel, Metadata, load_checkpoint
@@ -102,7 +104,8 @@ class Predictor:
     def predict_image(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the foreground probability of each pixel, float32 (H, W) in [0, 1].
 
-        The whole image is standardised, cut into tiles, and their probabilities are blended, unquantised.
+        The whole image is prepared and, where it is small, enlarged, as the worker does it; cut into tiles, and their
+        probabilities are blended, unquantised. Of a constant image they are 0.
 
         Args:
             image: finite float32 (H, W), in any units.
@@ -110,12 +113,16 @@ class Predictor:
         Raises:
             DeviceOutOfMemory: the device has too little memory for some tiles.
         """
-        plan = plan_tiles(*image.shape)
-        tiles = cut(standardise(image), plan)
+        shape = image.shape
+        prepared = prepare(resample(image, scaled(shape, working_scale(*shape))))
+        if prepared.constant:
+            return np.zeros(shape, dtype=np.float32)
+        plan = plan_tiles(*prepared.image.shape)
+        tiles = cut(prepared.image, plan)
         stitcher = Stitcher(plan)
         for first in range(0, len(tiles), _IMAGE_BATCH):
             batch = self._backend.probabilities(tiles[first : first + _IMAGE_BATCH])
             for offset, probability in enumerate(batch):
                 stitcher.add(first + offset, probability)
-        blended: NDArray[np.float32] = np.clip(stitcher.result(), 0.0, 1.0)
+        blended: NDArray[np.float32] = np.clip(resample(stitcher.result(), shape), 0.0, 1.0)
         return blended

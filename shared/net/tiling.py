@@ -4,10 +4,9 @@ What the network says of a pixel depends on some 500 pixels around it. So an ima
 pixels a side, and a larger one in tiles of that side, each of which sees more than a shape or two: docs/large-images.md
 has the figures. Tiles have one of three sides, so that those of many images share a batch.
 
-An image smaller than its tile is padded with 0, the mean of a standardised image, equally on both sides: reflections
-would look like parts of one large shape, and a network can tell exact zeros from pixels. Neighbours overlap by at least
-the overlap asked for; across it their results are cross-faded, which hides the seams that different context would
-leave.
+An image smaller than its tile is padded equally on both sides, with more of its own ground (`shared.images.padding`).
+Neighbours overlap by at least the overlap asked for; across it their results are cross-faded, which hides the seams
+that different context would leave.
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,6 +15,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from shared.images.padding import pad_with_ground
 
 TILE_SIZE = 512  # px; the size that the shipped network is trained on, and the unit of a batch's size
 TILE_SIDES = (TILE_SIZE, 768, 1024)  # px; the first that covers an image's side is taken, else the last
@@ -89,7 +90,7 @@ def iterate_tiles(image: NDArray[Any], plan: TilePlan) -> Iterator[NDArray[Any]]
         raise ValueError(f"the plan is for {plan.height}×{plan.width}, the image has shape {image.shape}")
     padded = image
     if padded.shape != (max(plan.height, plan.tile[0]), max(plan.width, plan.tile[1])):
-        padded = np.pad(image, (plan.row_padding, plan.column_padding))
+        padded = pad_with_ground(image, (plan.row_padding, plan.column_padding))
     for index in range(len(plan)):
         row, column = plan.start(index)
         yield padded[row : row + plan.tile[0], column : column + plan.tile[1]]

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from shared.errors import UsageError
 from shared.synth.definition import Definition
 from shared.synth.definitions import DEFAULT_DEFINITION, find_definition
+from shared.synth.field import FIELD_V1
 from shared.synth.noise import NoiseParameters, apply_noise, check_noise_request, sample_noise
 from shared.synth.scene import SceneParameters
 
@@ -16,7 +17,7 @@ from shared.synth.scene import SceneParameters
 class Sample:
     """A noisy image, the clean image under it, its truth, and the parameters of both."""
 
-    image: NDArray[np.uint8]  # (size, size)
+    image: NDArray[np.uint8]  # (height, width)
     clean: NDArray[np.float32]  # (size, size), in [0, 1]
     mask: NDArray[np.bool_]  # (size, size), True inside a shape
     scene: SceneParameters
@@ -64,6 +65,22 @@ def synthesise(
     if chosen is None:
         kind = noise if isinstance(noise, str) else None
         chosen = sample_noise(for_noise, severity, task, kind=kind, mixed_prob=mixed_prob)
+    return _rendered(scene, chosen, for_pixels)
+
+
+def synthesise_family(
+    seed: int, family: str, *, shape: tuple[int, int] = (FIELD_V1.canvas_px,) * 2, severity: float = 1.0
+) -> Sample:
+    """Make a sample of one family of field-v1, held out or not, of (height, width).
+
+    Raises:
+        UsageError: there is no such family, or a side is out of range.
+    """
+    scene = FIELD_V1.sample_family(np.random.default_rng((seed, 0)), shape, family)
+    return _rendered(scene, scene.own_noise(severity), np.random.default_rng((seed, 2)))
+
+
+def _rendered(scene: SceneParameters, noise: NoiseParameters, for_pixels: np.random.Generator) -> Sample:
     rendered = scene.render()
-    image = scene.finish(apply_noise(rendered.clean, chosen, for_pixels))
-    return Sample(image, rendered.clean, rendered.mask, scene, chosen)
+    image = scene.finish(apply_noise(rendered.clean, noise, for_pixels))
+    return Sample(np.ascontiguousarray(image), rendered.clean, rendered.mask, scene, noise)

@@ -18,7 +18,8 @@ from shared.errors import ImageError, UsageError
 from shared.images.codec import DecodeLimits, decode
 from shared.images.decoded import Pixels
 from shared.images.formats import IMAGE_EXTENSIONS
-from shared.images.normalise import standardise
+from shared.images.padding import pad_with_ground
+from shared.images.preparation import prepare
 from training.data.config import DataConfig
 from training.data.source import Batch, NoiseLevel
 
@@ -164,8 +165,8 @@ def _cut(
     """
     missing = [max(size - side, 0) for side in image.shape]
     padding = [(m // 2, m - m // 2) for m in missing]
-    # The mean of a standardised image is 0.
-    padded, mask = np.pad(standardise(image), padding), np.pad(mask, padding)
+    above_and_left = (padding[0], padding[1])
+    padded, mask = pad_with_ground(prepare(image).image, above_and_left), np.pad(mask, padding)
     row, column = (round(share * (side - size)) for share, side in zip(place, padded.shape, strict=True))
     return padded[row : row + size, column : column + size], mask[row : row + size, column : column + size]
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.images.metrics import dice
-from shared.images.normalise import standardise
+from shared.images.preparation import prepare
 from shared.net.backends.contract import PROBABILITY_LEVELS
 from shared.net.predictor import Predictor
 from shared.synth import KINDS, Definition
@@ -125,7 +125,7 @@ def _score(
     rows = []
     remaining = iter(truths)
     for start in range(0, len(images), _BATCH):
-        tiles = np.stack([standardise(image) for image in images[start : start + _BATCH]])
+        tiles = np.stack([prepare(image).image for image in images[start : start + _BATCH]])
         for levels in predictor.predict_tiles(tiles):
             probability: Probability = levels / np.float32(PROBABILITY_LEVELS)
             rows.append(score(probability, next(remaining), predictor.threshold))

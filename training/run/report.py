@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from torch import nn
 
-from shared.images.normalise import standardise
+from shared.images.preparation import prepare
 from shared.synth import KINDS, Definition, find_definition
 from training.config import TrainingConfig
 from training.data.source import Batch
@@ -128,6 +128,6 @@ def _case_batches(
 ) -> Iterator[Batch]:
     for first in range(0, len(cases), batch_size):
         samples = [generate(case, definition, size) for case in cases[first : first + batch_size]]
-        images = np.stack([standardise(sample.image.astype(np.float32)) for sample in samples])
+        images = np.stack([prepare(sample.image).image for sample in samples])
         masks = np.stack([sample.mask.astype(np.float32) for sample in samples])
         yield Batch(torch.from_numpy(images)[:, None].to(device), torch.from_numpy(masks)[:, None].to(device))

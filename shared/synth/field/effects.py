@@ -1,7 +1,7 @@
 """What happens to an image of field-v1, apart from its noise: uneven light, and files, pages and cameras.
 
 Effects of light come before the noise, and take and give float32 (H, W), intensities around [0, 1]; those of levels
-come after it, on uint8. What they draw comes from the scene's own seed.
+come after it, on uint8. What they draw comes from the scene's own seed. Pillow is loaded where it is needed.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from shared.synth.field.steps import Step
 
@@ -133,14 +132,20 @@ LIGHT_EFFECTS: dict[str, LightEffect] = {
 
 
 def _median(image: Levels, values: Sequence[float], _rng: np.random.Generator) -> Levels:
+    from PIL import Image, ImageFilter
+
     return np.asarray(Image.fromarray(image).filter(ImageFilter.MedianFilter(int(values[0]))))
 
 
 def _blur(image: Levels, values: Sequence[float], _rng: np.random.Generator) -> Levels:
+    from PIL import Image, ImageFilter
+
     return np.asarray(Image.fromarray(image).filter(ImageFilter.GaussianBlur(values[0])))
 
 
 def _jpeg(image: Levels, values: Sequence[float], _rng: np.random.Generator) -> Levels:
+    from PIL import Image
+
     file = BytesIO()
     Image.fromarray(image).save(file, "JPEG", quality=int(values[0]))
     return np.asarray(Image.open(file))
@@ -148,6 +153,8 @@ def _jpeg(image: Levels, values: Sequence[float], _rng: np.random.Generator) -> 
 
 def _resampled(image: Levels, values: Sequence[float], _rng: np.random.Generator) -> Levels:
     """The image as another size had it: shown at its own number of pixels again (bicubic both ways)."""
+    from PIL import Image
+
     height, width = image.shape
     small = (max(round(width * values[0]), 8), max(round(height * values[0]), 8))
     return np.asarray(
@@ -198,6 +205,8 @@ def _bar(image: Levels, values: Sequence[float], _rng: np.random.Generator) -> L
 
 def _text(image: Levels, values: Sequence[float], _rng: np.random.Generator) -> Levels:
     """A line of text of one value at (x, y), its height in pixels."""
+    from PIL import Image, ImageDraw, ImageFont
+
     level, x, y, size = values
     page = Image.fromarray(image)
     ImageDraw.Draw(page).text((x, y), _TEXT, fill=int(level), font=ImageFont.load_default(size))
@@ -221,6 +230,8 @@ def _dead(image: Levels, values: Sequence[float], rng: np.random.Generator) -> L
 
 def _scratch(image: Levels, values: Sequence[float], rng: np.random.Generator) -> Levels:
     """A number of bright lines and fibres, one to three pixels wide."""
+    from PIL import Image, ImageDraw
+
     page = Image.fromarray(image)
     draw = ImageDraw.Draw(page)
     height, width = image.shape

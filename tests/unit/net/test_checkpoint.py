@@ -63,7 +63,7 @@ class TestRoundTrip:
         metadata = read_metadata(checkpoint / "model.json")
         assert metadata.parameters == sum(p.numel() for p in load_checkpoint(checkpoint).net.parameters())
         assert {"delineate", "numpy", "python", "safetensors", "torch"} <= metadata.versions.keys()
-        assert metadata.preprocessing == "standardise-v1"
+        assert metadata.preprocessing == "standardise-v2"
         assert metadata.threshold == 0.5
 
     def test_saving_again_replaces_and_leaves_nothing_else(self, checkpoint):

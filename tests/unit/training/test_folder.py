@@ -74,12 +74,13 @@ def test_the_split_depends_on_its_seed_alone_and_shares_nothing(folder):
     assert torch.equal(images(source.validation()["val"]), images(source.validation()["val"]))
 
 
-def test_a_small_image_is_padded_with_its_mean(tmp_path):
+def test_a_small_image_is_padded_with_more_of_its_ground(tmp_path):
     for index in range(3):
         write_pair(tmp_path, f"{index}", shape=(60, 60))
     batch = next(opened(tmp_path).batches(0, NOISE))
     assert batch.images.shape == (2, 1, 64, 64)
-    assert batch.images[:, :, 0].abs().max() == 0
+    edge, inside = batch.images[:, 0, 0], batch.images[:, 0, 2:62, 2:62]
+    assert all(torch.isin(row, image).all() for row, image in zip(edge, inside, strict=True))
     assert batch.masks[:, :, 0].abs().max() == 0
 
 

@@ -8,6 +8,7 @@ import torch
 
 from shared.errors import UsageError
 from shared.images.normalise import standardise
+from shared.images.preparation import prepare
 from shared.synth import DEFINITIONS, KINDS, NoiseParameters, Scene, apply_noise, find_definition, snr_db, synthesise
 from shared.synth.blobs import blob_mask
 from training.data.standardisation import standardise_batch
@@ -181,10 +182,11 @@ def test_a_sample_does_not_depend_on_its_batch():
     assert together.noise[4] == apart.noise[0]
 
 
-def test_training_pairs_are_the_samples_standardised():
+def test_training_pairs_are_the_samples_prepared_as_a_worker_prepares_them():
     made = synthesise_batch(range(6), CPU, DOTBLOB, size=64)
     images, masks = training_pairs(range(6), CPU, DOTBLOB, size=64)
-    assert torch.equal(images[:, 0], standardise_batch(made.images))
+    prepared = np.stack([prepare(image).image for image in made.images.numpy().astype(np.uint8)])
+    assert np.array_equal(images[:, 0], prepared)
     assert torch.equal(masks[:, 0] > 0, made.masks)
 
 
@@ -220,6 +222,12 @@ class Bar:
         mask[:, : self.width] = True
         return Scene(np.where(mask, np.float32(0.6), np.float32(0.2)), mask)
 
+    def own_noise(self, severity):
+        return NoiseParameters.single("gaussian", 0.1 * severity) if self.width % 2 else None
+
+    def finish(self, image):
+        return image[::-1]
+
     def to_dict(self):
         return {"size": self.size, "width": self.width}
 
@@ -227,6 +235,12 @@ class Bar:
 class BarBatch(list):
     def parameters(self):
         return self
+
+    def own_noise(self, severity):
+        return [bar.own_noise(severity) for bar in self]
+
+    def finish(self, images):
+        return images.flip(1)
 
 
 def make_bars(units, definition, size):

@@ -9,6 +9,7 @@ from typing import Protocol
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from shared.config import load_settings
 from shared.db.migrate import migrate
@@ -183,7 +184,10 @@ def submit(services: Services) -> Submit:
 
 
 def png(height: int, width: int) -> bytes:
-    """A dark image whose left quarter is bright."""
-    pixels = np.full((height, width), 20, dtype=np.uint8)
-    pixels[:, : width // 4] = 200
-    return encode_grey(pixels)
+    """A dark image with stripes of eight bright columns, a quarter of it, see `stripes`."""
+    return encode_grey(np.where(stripes(height, width), np.uint8(200), np.uint8(20)))
+
+
+def stripes(height: int, width: int) -> NDArray[np.bool_]:
+    """The bright pixels of `png`: too fine to be taken for uneven ground."""
+    return np.broadcast_to(np.arange(width) // 8 % 4 == 0, (height, width))
