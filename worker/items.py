@@ -7,14 +7,15 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from threading import Semaphore
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.db.measurements import Measurements
+from shared.db.reasons import sentence_of
 from shared.errors import (
     ConfigurationError,
     ImageError,
@@ -27,17 +28,20 @@ from shared.errors import (
 from shared.images.codec import encode_grey, encode_mask, encode_probability
 from shared.images.decoded import DecodedImage, Pixels
 from shared.images.normalise import PREPROCESSING_VERSION, standardise
+from shared.images.probabilities import foreground_from, histogram
 from shared.images.resample import resample, scaled
-from shared.jobs.records import ClaimedItem, Failure, Outcome, Success
+from shared.jobs.records import ClaimedItem, Failure, Outcome, Success, Unfamiliar
 from shared.logs import log_ids
+from shared.net.backends.contract import Answer
 from shared.net.tiling import Stitcher, iterate_tiles, plan_tiles
+from shared.net.witness import Witness, cut_out
 from shared.store import ObjectStore, keys
 from shared.synth import synthesise
 from shared.version import code_version
 from worker import metrics
-from worker.batcher import Levels
+from worker.judging import Judged, judge
 from worker.leases import ClaimOver, HeldClaim
-from worker.measuring import compare, foreground_from, histogram, measure
+from worker.measuring import compare
 from worker.memory import PixelBudget
 from worker.model_cache import ServedModel
 from worker.windows import WHOLE_PIXELS, Windows
@@ -142,12 +146,14 @@ class ItemProcessor:
                 shape = source.pixels.shape
                 image = standardise(source.pixels if scale == 1.0 else resample(source.pixels, scaled(shape, scale)))
             with metrics.INFER.time():
-                levels = resample(self._predict(image, work), shape)
+                answered, witness = self._predict(image, work)
+                levels = resample(answered, shape)
             if levels.dtype != np.uint8:  # blended or resampled
                 levels = np.rint(levels).astype(np.uint8)
+            judged = judge(histogram(levels), witness, partial(cut_out, image), is_constant=not image.any())
             with self._place(self._storing, work):
                 work.held.check()
-                return self._store_result(source, levels, work)
+                return self._store_result(source, levels, judged, work)
 
     def _segment_in_windows(self, work: Work) -> Success:
         item, check = work.item, work.held.check
@@ -155,14 +161,15 @@ class ItemProcessor:
             lambda: self._fetch(item.source_key or ""),
             scale=work.scale,
             submit=work.submit,
-            threshold=work.model.threshold,
+            witness=work.witness,
             check=check,
         )
+        _refuse_unfamiliar(result.judged, work)
         mask_key, probability_key = keys.mask(item.job_id, item.id), keys.probability(item.job_id, item.id)
         with self._place(self._storing, work):
             check()
             self._put({probability_key: result.probability_png, mask_key: result.mask_png}, work)
-        return _success(work, result.measured, (result.height, result.width), result.note)
+        return _success(work, result.judged, (result.height, result.width), result.note)
 
     def _place(self, line: Semaphore, work: Work) -> AbstractContextManager[object]:
         """A place among those who load or store; an urgent image does not stand in line, and is one of few."""
@@ -191,19 +198,21 @@ class ItemProcessor:
         with metrics.FETCH.time():
             return self._store.get(key)
 
-    def _predict(self, image: NDArray[np.float32], work: Work) -> NDArray[Any]:
+    def _predict(self, image: NDArray[np.float32], work: Work) -> tuple[NDArray[Any], Witness]:
         """H×W probability levels of a standardised image, a bounded number of its tiles in flight at a time.
 
         Of one tile they are uint8 as they come from the network, of several blended to float32.
         """
         submit = work.submit
         plan = plan_tiles(*image.shape)
-        stitcher = Stitcher(plan)
-        in_flight: deque[tuple[int, Future[Levels]]] = deque()
+        stitcher, witness = Stitcher(plan), work.witness(plan)
+        in_flight: deque[tuple[int, Future[Answer]]] = deque()
 
         def add_first() -> None:
-            index, answer = in_flight.popleft()
-            stitcher.add(index, answer.result())
+            index, future = in_flight.popleft()
+            answer = future.result()
+            stitcher.add(index, answer.levels)
+            witness.add(index, answer)
 
         for index, tile in enumerate(iterate_tiles(image, plan)):
             if len(in_flight) == self._tiles_in_flight:
@@ -212,15 +221,15 @@ class ItemProcessor:
             in_flight.append((index, submit(tile)))
         while in_flight:
             add_first()
-        return stitcher.result()
+        return stitcher.result(), witness
 
-    def _store_result(self, source: _Source, levels: NDArray[np.uint8], work: Work) -> Success:
+    def _store_result(self, source: _Source, levels: NDArray[np.uint8], judged: Judged, work: Work) -> Success:
         # Mask and measurements come from the levels that are stored, so that whoever reads them finds the same.
-        item, job, threshold = work.item, work.item.job_id, work.model.threshold
-        mask = levels >= foreground_from(threshold)
-        measured = measure(histogram(levels), threshold)
+        item, job = work.item, work.item.job_id
+        mask = levels >= foreground_from(work.model.threshold)
+        _refuse_unfamiliar(judged, work)
         if source.truth is not None:
-            measured = compare(measured, mask, source.truth)
+            judged = replace(judged, measured=compare(judged.measured, mask, source.truth))
         mask_key, probability_key = keys.mask(job, item.id), keys.probability(job, item.id)
         with metrics.ENCODE.time():
             objects = {probability_key: encode_probability(levels), mask_key: encode_mask(mask)}
@@ -230,7 +239,7 @@ class ItemProcessor:
                 objects |= {source_key: encode_grey(source.generated), truth_key: encode_mask(source.truth)}
         self._put(objects, work)
         shape = mask.shape[0], mask.shape[1]
-        return _success(work, measured, shape, source.note, source_key=source_key, truth_key=truth_key)
+        return _success(work, judged, shape, source.note, source_key=source_key, truth_key=truth_key)
 
     def _put(self, objects: Mapping[str, bytes], work: Work) -> None:
         """Store them: at once where few images are in work, whose sender waits for a single round trip.
@@ -252,9 +261,7 @@ class ItemProcessor:
             each_put.result()
 
 
-def _success(
-    work: Work, measured: Measurements[float], shape: tuple[int, int], note: str | None, **synthetic: Any
-) -> Success:
+def _success(work: Work, judged: Judged, shape: tuple[int, int], note: str | None, **synthetic: Any) -> Success:
     """Describe a result; `shape` is height and width, `synthetic` what only a synthetic item has."""
     item, model = work.item, work.model
     return Success(
@@ -263,7 +270,9 @@ def _success(
         width=shape[1],
         mask_key=keys.mask(item.job_id, item.id),
         probability_key=keys.probability(item.job_id, item.id),
-        **asdict(measured),
+        **asdict(judged.measured),
+        reason=judged.reason,
+        reason_place=judged.place_in_image(work.scale),
         model=model.sha256,
         threshold=model.threshold,
         preprocessing=_preprocessing(work.scale),
@@ -272,6 +281,13 @@ def _success(
         seconds=work.seconds,
         **synthetic,
     )
+
+
+def _refuse_unfamiliar(judged: Judged, work: Work) -> None:
+    """Fail an unfamiliar image where its job says so, before anything of it is stored."""
+    if judged.is_unfamiliar and work.held.claim.unfamiliar is Unfamiliar.REFUSE:
+        reason = sentence_of(judged.reason, judged.place_in_image(work.scale))
+        raise ItemError(ItemErrorCode.UNFAMILIAR, reason)
 
 
 def _preprocessing(scale: float) -> str:

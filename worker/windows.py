@@ -17,18 +17,20 @@ from threading import BoundedSemaphore
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.db.measurements import Measurements
 from shared.images import scratch
 from shared.images.decoded import DecodeLimits
 from shared.images.large import PixelFile, decode_to_file
 from shared.images.moments import Moments
 from shared.images.png_stream import PngStream
+from shared.images.probabilities import LEVELS, foreground_from, histogram
 from shared.images.resample import resample_bands, scaled
+from shared.net.backends.contract import Answer
 from shared.net.bands import BandStitcher
 from shared.net.tiling import TILE_SIZE, TilePlan, plan_tiles
+from shared.net.witness import Place, Witness
 from worker import metrics
-from worker.batcher import Levels, Submit
-from worker.measuring import LEVELS, foreground_from, histogram, measure
+from worker.batcher import Submit
+from worker.judging import Judged, judge
 from worker.memory import PixelBudget
 
 WHOLE_PIXELS = 2048**2
@@ -47,7 +49,7 @@ class WindowedResult:
     width: int
     mask_png: bytes
     probability_png: bytes
-    measured: Measurements[float]
+    judged: Judged
     note: str | None
 
 
@@ -76,7 +78,7 @@ class Windows:
         *,
         scale: float,
         submit: Submit,
-        threshold: float,
+        witness: Callable[[TilePlan], Witness],
         check: Callable[[], None],
     ) -> WindowedResult:
         """Segment one image at `scale` times its resolution; the result has its own.
@@ -87,7 +89,7 @@ class Windows:
             fetch: gets the file's bytes, which are let go of as soon as they are in a file.
             scale: resamples the image for the network.
             submit: has the network answer a tile.
-            threshold: foreground is probability >= threshold.
+            witness: makes what watches the tiles of a plan.
             check: called between tiles; it raises once nobody wants the result any more.
         """
 
@@ -107,28 +109,47 @@ class Windows:
                     pixels = files.enter_context(PixelFile.of(bands, scaled(shape, scale)))
                 moments = Moments.of(pixels.bands())
             plan = plan_tiles(pixels.height, pixels.width)
+
+            def window_at(place: Place) -> NDArray[np.float32]:
+                return moments.standardise(pixels.window(*place.within(pixels.height, pixels.width)))
+
             with metrics.WAIT.time():
                 files.enter_context(self._budget.reserve(plan.tile[0] * pixels.width // _CANVAS_SHARE))
             with metrics.INFER.time():
-                rows = self._segmented(pixels, plan, moments, submit, check)
+                watching = witness(plan)
+                rows = self._segmented(pixels, plan, moments, submit, watching, check)
                 if scale != 1.0:
                     rows = resample_bands(rows, (pixels.height, pixels.width), shape)
-                return _encoded(rows, shape, threshold, note)
+                mask_png, probability_png, counts = _encoded(rows, shape, watching.threshold)
+                judged = judge(counts, watching, window_at, is_constant=not moments.deviation)
+                return WindowedResult(*shape, mask_png, probability_png, judged, note)
 
     def _segmented(
-        self, pixels: PixelFile, plan: TilePlan, moments: Moments, submit: Submit, check: Callable[[], None]
+        self,
+        pixels: PixelFile,
+        plan: TilePlan,
+        moments: Moments,
+        submit: Submit,
+        witness: Witness,
+        check: Callable[[], None],
     ) -> Iterator[NDArray[np.float32]]:
         """Yield the blended levels of all rows from the top, some at a time."""
         stitcher = BandStitcher(plan)
         most_in_flight = max(self._pixels_in_flight // (plan.tile[0] * plan.tile[1]), 1)
-        in_flight: deque[Future[Levels]] = deque()
+        in_flight: deque[Future[Answer]] = deque()
+
+        def add_first(index: int) -> NDArray[np.float32] | None:
+            answer = in_flight.popleft().result()
+            witness.add(index, answer)
+            return stitcher.add(answer.levels)
+
         for index in range(len(plan)):
             if len(in_flight) == most_in_flight:
-                yield from _cut(stitcher.add(in_flight.popleft().result()))
+                yield from _cut(add_first(index - most_in_flight))
                 check()
             in_flight.append(submit(_tile(pixels, moments, plan, index)))
         while in_flight:
-            yield from _cut(stitcher.add(in_flight.popleft().result()))
+            yield from _cut(add_first(len(plan) - len(in_flight)))
 
 
 def _tile(pixels: PixelFile, moments: Moments, plan: TilePlan, index: int) -> NDArray[np.float32]:
@@ -146,8 +167,9 @@ def _cut(rows: NDArray[np.float32] | None) -> Iterator[NDArray[np.float32]]:
 
 
 def _encoded(
-    bands: Iterable[NDArray[np.float32]], shape: tuple[int, int], threshold: float, note: str | None
-) -> WindowedResult:
+    bands: Iterable[NDArray[np.float32]], shape: tuple[int, int], threshold: float
+) -> tuple[bytes, bytes, NDArray[np.int64]]:
+    """Mask and probability map as PNG, and the histogram of the latter."""
     height, width = shape
     first_foreground = foreground_from(threshold)
     counts = np.zeros(LEVELS, dtype=np.int64)
@@ -159,5 +181,4 @@ def _encoded(
         counts += histogram(levels)
         mask.add(levels >= first_foreground)
         probability.add(levels)
-    measured = measure(counts, threshold)
-    return WindowedResult(height, width, mask_png.getvalue(), probability_png.getvalue(), measured, note)
+    return mask_png.getvalue(), probability_png.getvalue(), counts
