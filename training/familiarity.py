@@ -55,8 +55,8 @@ def _config(folder: Path, metadata: Metadata) -> TrainingConfig:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise UsageError(
-            f"{folder / METADATA_NAME} does not say what the model was trained on ({where}: {first['msg']}): fit it with "
-            "the version that trained it"
+            f"{folder / METADATA_NAME} does not say what the model was trained on ({where}: {first['msg']}): fit it "
+            "with the version that trained it"
         ) from error
 
 

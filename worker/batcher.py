@@ -88,7 +88,7 @@ class Batcher(Generic[T]):
             thread.start()
 
     def submit(self, tile: NDArray[np.float32], *, urgent: bool = False) -> "Future[T]":
-        """Queue one tile; its future gives what the network says of it, or DeviceOutOfMemory where it does not fit alone.
+        """Queue one tile; its future gives the network's answer, or DeviceOutOfMemory where it does not fit alone.
 
         An urgent one goes before those that are not, in a batch without them.
 

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.db.measurements import Measurements
-from shared.db.reasons import UNFAMILIAR_BELOW, Reason
+from shared.db.reasons import Reason
+from shared.jobs.records import Mark, marks_of
 from shared.net.witness import Place, Witness
 from worker.explaining import explain
 from worker.measuring import measure
@@ -24,7 +25,7 @@ class Judged:
     @property
     def is_unfamiliar(self) -> bool:
         """Whether the picture looks unlike anything that the model knows, as far as that is known."""
-        return self.measured.familiarity is not None and self.measured.familiarity < UNFAMILIAR_BELOW
+        return Mark.UNFAMILIAR in marks_of(self.measured)
 
     def place_in_image(self, scale: float) -> str | None:
         """Return the place in words, in pixels of the image itself; `scale` is the network's image's over that."""

@@ -64,8 +64,8 @@ class ModelRegistry:
     ) -> Model:
         """Store a checkpoint's files, which the caller has checked, and enter it; safe to repeat.
 
-        Published again, a model keeps its name and gets the summary's newer metrics, and the scores fitted anew; objects
-        that went missing are put back.
+        Published again, a model keeps its name and gets the summary's newer metrics, and scores that were fitted anew;
+        objects that went missing are put back.
 
         Raises:
             UsageError: these weights are published with another threshold, say.

@@ -7,7 +7,7 @@ Rows, results.csv and the API have the code word, which is stable. Pages and the
 from enum import StrEnum
 
 UNFAMILIAR_BELOW = 0.02
-"""A picture is unfamiliar whose familiarity is under this. It stands in an index of `ItemRow`: a change is a migration."""
+"""A picture of less familiarity is unfamiliar. The number stands in an index of `ItemRow`: a change is a migration."""
 
 
 class Reason(StrEnum):
@@ -52,6 +52,11 @@ _WORDS = {
     ),
     Reason.NOTHING_FOUND: ("nothing found", "No shape was found in this picture."),
 }
+
+
+def label_of(code: str | None) -> str:
+    """Return the label of a code word; "" of none."""
+    return "" if code is None else Reason(code).label
 
 
 def sentence_of(code: str | None, place: str | None = None) -> str:

@@ -53,6 +53,6 @@ class MapNumbers:
 
     @property
     def vector(self) -> NDArray[np.float64]:
-        """Those four that tell the familiar from the strange, on scales on which they are spread evenly."""
+        """The four that tell the familiar from the strange, on scales on which they are spread evenly."""
         doubt = np.log(max(1 - self.trust, _LEAST_DOUBT)) if self.foreground else 0.0
         return np.array([doubt, np.log(max(1 - self.confidence, _LEAST_DOUBT)), np.sqrt(self.foreground), self.entropy])

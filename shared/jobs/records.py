@@ -57,6 +57,15 @@ class Mark(StrEnum):
     UNFAMILIAR = "unfamiliar"
 
 
+def marks_of(measured: Measurements[Any]) -> tuple[Mark, ...]:
+    """Return what stands out in a result. `shared.jobs.reading.MARKED` asks the same of rows."""
+    holds = {
+        Mark.NOTHING_FOUND: measured.foreground == 0,
+        Mark.UNFAMILIAR: measured.familiarity is not None and measured.familiarity < UNFAMILIAR_BELOW,
+    }
+    return tuple(mark for mark, is_so in holds.items() if is_so)
+
+
 @dataclass(frozen=True)
 class Marks:
     """How many results of a job stand out, by mark; and the unfamiliar ones by their reason."""
@@ -196,12 +205,12 @@ class Item(Measurements[float | None]):
         """What the mask says; None without one."""
         if self.state is not ItemStatus.SUCCEEDED or self.foreground is None:
             return None
-        return Finding.FOUND if self.foreground else Finding.NOTHING
+        return Finding.NOTHING if Mark.NOTHING_FOUND in self.marks else Finding.FOUND
 
     @property
-    def is_unfamiliar(self) -> bool:
-        """Whether the picture looks unlike anything that the model knows, as far as that is known."""
-        return self.familiarity is not None and self.familiarity < UNFAMILIAR_BELOW
+    def marks(self) -> tuple[Mark, ...]:
+        """What stands out in its result."""
+        return marks_of(self) if self.state is ItemStatus.SUCCEEDED else ()
 
 
 @dataclass(frozen=True)

@@ -157,9 +157,6 @@ def fit_checkpoint(folder: Path, data: DataConfig, *, seed: int, scenes: int, de
         raise UsageError(f"the data has {len(observations)} samples to fit on, and {MIN_SCENES} are needed")
     scores = fit_scores(observations)
     save_scores(folder, scores, {"scenes": len(observations), "data": predictor.metadata.data_definition.get("name")})
-    found = int(observations.found.sum())
-    return (
-        f"quality and familiarity fitted on {len(observations):,} scenes ({len(observations) - found:,} without a finding)"
-        f", mean Dice {observations.dice.mean():.3f}, mean trust where something was found "
-        f"{observations.trust[observations.found].mean() if found else 0.0:.3f}"
-    )
+    found = observations.part(observations.found)
+    told = f", mean trust {found.trust.mean():.3f}, mean Dice {found.dice.mean():.3f}" if len(found) else ""
+    return f"quality and familiarity fitted on {len(observations):,} scenes, something found in {len(found):,}{told}"

@@ -16,9 +16,11 @@ from shared.db.tables import new_id
 from shared.images.codec import DecodedImage, DecodeLimits, decode, encode_grey
 from shared.jobs.records import Item, NewItem, Priority
 from shared.jobs.state import JobKind
+from shared.net.backends.contract import Answer
+from shared.net.familiarity import FittedScores
 from shared.services import Services, connect
 from shared.store import keys
-from worker.batcher import Batcher, Levels, Tiles
+from worker.batcher import Batcher, Tiles
 from worker.items import ItemProcessor
 from worker.leases import Leases, WorkerIdentity
 from worker.memory import PixelBudget
@@ -42,11 +44,12 @@ class BrightIsForeground:
 
     sha256: str = "f" * 64
     threshold: float = 0.5
+    scores: FittedScores | None = None
     batches: list[int] = field(default_factory=list)
 
-    def predict(self, tiles: Tiles) -> Levels:
+    def predict(self, tiles: Tiles) -> list[Answer]:
         self.batches.append(len(tiles))
-        return np.where(tiles > 0, 204, 51).astype(np.uint8)
+        return [Answer(levels) for levels in np.where(tiles > 0, 204, 51).astype(np.uint8)]
 
 
 def none_published(sha256: str) -> BrightIsForeground:
@@ -107,7 +110,7 @@ def make_pipeline(services: Services, model: BrightIsForeground) -> Iterator[Cal
 
         def served(model: BrightIsForeground) -> ServedModel:
             batcher = Batcher(model.predict, batch_size=4, on_batch=watchdog.progress)
-            return ServedModel(model.sha256, model.threshold, batcher)
+            return ServedModel(model.sha256, model.threshold, batcher, model.scores)
 
         models = ModelCache(served(model), lambda sha256: served(load_model(sha256)))
         budget = PixelBudget(pixels)
