@@ -16,7 +16,6 @@ class Reason(StrEnum):
     CONSTANT = "constant"
     TOO_COARSE = "dots_too_large"
     TOO_FINE = "dots_too_close"
-    TEXT = "text"
     UNEVEN = "uneven_ground"
     SATURATED = "saturated"
     UNLIKE_TRAINING = "unlike_training"
@@ -40,12 +39,14 @@ _WORDS = {
         "The dots are larger or further apart than the model knows: try --scale 0.25, or 0.5.",
     ),
     Reason.TOO_FINE: ("dots too close", "The dots are smaller or closer together than the model knows: try --scale 2."),
-    Reason.TEXT: ("text or document", "This looks like text or a document, not like an image of dots."),
     Reason.UNEVEN: (
         "uneven ground",
         "The background is much brighter on one side than on the other: even out the illumination.",
     ),
-    Reason.SATURATED: ("overexposed", "Much of the picture is pure white or pure black: expose it differently."),
+    Reason.SATURATED: (
+        "large white areas",
+        "A quarter of this picture or more is pure white: it is overexposed, or a page, a drawing or a screenshot.",
+    ),
     Reason.UNLIKE_TRAINING: (
         "unlike training",
         "This picture looks unlike anything that the model was trained on: do not rely on its outline.",

@@ -89,8 +89,6 @@ def model(predictor: Predictor) -> SimpleNamespace:
         threshold=predictor.threshold,
         scores=predictor.scores,
     )
-        scores=predictor.scores, predict=predictor.answer_tiles, sha256=predictor.sha256, threshold=predictor.threshold
-    )
 
 
 def test_it_serves_whole_images_of_any_size(predictor: Predictor) -> None:
