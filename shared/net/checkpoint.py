@@ -90,6 +90,7 @@ def save_checkpoint(folder: Path, net: nn.Module, metadata: Metadata, *, half: b
             weights_sha256=file_sha256(weights),
             parameters=sum(parameter.numel() for parameter in net.parameters()),
             versions=library_versions(),
+            familiarity={},  # was fitted for other weights
         )
     write_metadata(folder, written)
     return written
@@ -97,9 +98,13 @@ def save_checkpoint(folder: Path, net: nn.Module, metadata: Metadata, *, half: b
 
 def write_metadata(folder: Path, metadata: Metadata) -> None:
     """Replace model.json in one step."""
-    text = json.dumps(asdict(metadata), indent=2, ensure_ascii=False) + "\n"
-    with replacing(folder / METADATA_NAME) as description:
-        description.write_text(text, encoding="utf-8")
+    _write_description(folder, asdict(metadata))
+
+
+def _write_description(folder: Path, description: Mapping[str, Any]) -> None:
+    text = json.dumps(description, indent=2, ensure_ascii=False) + "\n"
+    with replacing(folder / METADATA_NAME) as file:
+        file.write_text(text, encoding="utf-8")
 
 
 def load_checkpoint(path: str | os.PathLike[str], device: str | torch.device = "cpu") -> LoadedModel:
@@ -132,8 +137,8 @@ def load_checkpoint(path: str | os.PathLike[str], device: str | torch.device = "
     return LoadedModel(net.to(device), metadata, sha256, metadata.threshold, _scores(weights.parent, metadata))
 
 
-def save_scores(folder: Path, scores: FittedScores, description: Mapping[str, Any]) -> Metadata:
-    """Put fitted scores beside the weights of a checkpoint folder, in place of older ones; return its new metadata.
+def save_scores(folder: Path, scores: FittedScores, description: Mapping[str, Any]) -> None:
+    """Put fitted scores beside the weights of a checkpoint folder, in place of older ones.
 
     Args:
         folder: with the weights that they were fitted for.
@@ -143,9 +148,19 @@ def save_scores(folder: Path, scores: FittedScores, description: Mapping[str, An
     with replacing(folder / FAMILIARITY_NAME) as file:
         save_arrays(scores.to_arrays(), file)
         entry = {**description, "sha256": file_sha256(file)}
-    written = replace(read_metadata(folder / METADATA_NAME), familiarity=entry)
-    write_metadata(folder, written)
-    return written
+    _describe_scores(folder, entry)
+
+
+def remove_scores(folder: Path) -> None:
+    """Take the fitted scores of a checkpoint folder away, where it has some: they are not those of its weights."""
+    _describe_scores(folder, {})
+    (folder / FAMILIARITY_NAME).unlink(missing_ok=True)
+
+
+def _describe_scores(folder: Path, entry: Mapping[str, Any]) -> None:
+    # All else as it was written: the weights' names are those of the format that it says.
+    description = _read_description(folder / METADATA_NAME) | {"familiarity": dict(entry)}
+    _write_description(folder, description)
 
 
 def names_scores(description: bytes) -> bool:

@@ -6,7 +6,7 @@ the scenes that a distribution was fitted on would be too small.
 
 import itertools
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
@@ -19,7 +19,7 @@ from shared.errors import UsageError
 from shared.images.metrics import dice
 from shared.images.probabilities import MapNumbers, foreground_from, histogram
 from shared.net.backends.contract import Answer
-from shared.net.checkpoint import METADATA_NAME, read_metadata, save_scores, write_metadata
+from shared.net.checkpoint import remove_scores, save_scores
 from shared.net.familiarity import FittedScores, Floats, QualityTable, Ranks, Reference, log_distance
 from shared.net.predictor import Predictor
 from shared.net.witness import windows
@@ -147,8 +147,7 @@ def fit_checkpoint(folder: Path, data: DataConfig, *, seed: int, scenes: int, de
     """
     if scenes < MIN_SCENES:
         raise UsageError(f"{scenes} scenes are too few for a share of one in fifty: use {MIN_SCENES} or more")
-    # What was fitted before need not be there, nor fit.
-    write_metadata(folder, replace(read_metadata(folder / METADATA_NAME), familiarity={}))
+    remove_scores(folder)  # what was fitted before need not fit these weights, nor load
     predictor = Predictor.load(folder, device)
     where = torch.device(predictor.device_name.split(" ")[0])
     source = open_data(data, seed=seed, batch_size=_AT_ONCE, device=where)

@@ -14,7 +14,7 @@ from shared.config import load_settings
 from shared.db.migrate import migrate
 from shared.db.tables import new_id
 from shared.images.codec import DecodedImage, DecodeLimits, decode, encode_grey
-from shared.jobs.records import Item, NewItem, Priority
+from shared.jobs.records import Item, NewItem, Priority, Unfamiliar
 from shared.jobs.state import JobKind
 from shared.net.backends.contract import Answer
 from shared.net.familiarity import FittedScores
@@ -156,7 +156,11 @@ class SubmittedShard:
 
 class Submit(Protocol):
     def __call__(
-        self, sources: Mapping[str, bytes | dict[str, object] | None], priority: Priority = Priority.NORMAL
+        self,
+        sources: Mapping[str, bytes | dict[str, object] | None],
+        priority: Priority = Priority.NORMAL,
+        *,
+        unfamiliar: Unfamiliar = Unfamiliar.FLAG,
     ) -> SubmittedShard: ...
 
 
@@ -165,9 +169,14 @@ def submit(services: Services) -> Submit:
     """Submit a shard: path → source bytes, or None for a source that is not there, or a synthesis."""
 
     def submit(
-        sources: Mapping[str, bytes | dict[str, object] | None], priority: Priority = Priority.NORMAL
+        sources: Mapping[str, bytes | dict[str, object] | None],
+        priority: Priority = Priority.NORMAL,
+        *,
+        unfamiliar: Unfamiliar = Unfamiliar.FLAG,
     ) -> SubmittedShard:
-        job_id = services.repository.create_job(JobKind.IMAGES, name="test", submitted_by="test", priority=priority)
+        job_id = services.repository.create_job(
+            JobKind.IMAGES, name="test", submitted_by="test", priority=priority, unfamiliar=unfamiliar
+        )
         items = []
         for path, source in sources.items():
             item_id = new_id()
