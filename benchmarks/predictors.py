@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from benchmarks.images import standardised
 from shared.config import DEFAULT_MODEL, load_settings
 from shared.net.architectures import build
+from shared.net.backends.contract import Answer
 from shared.net.checkpoint import Metadata, save_checkpoint
 from shared.net.predictor import Predictor
 
@@ -42,6 +43,10 @@ class Fixed(Predictor):
             if self._answer.shape != tiles.shape[1:]:
                 self._answer = np.resize(self._answer, tiles.shape[1:])
             return np.broadcast_to(self._answer, tiles.shape)
+
+    def answer_tiles(self, tiles: NDArray[np.float32]) -> list[Answer]:
+        """Answer like `Predictor.answer_tiles`, without features."""
+        return [Answer(levels) for levels in self.predict_tiles(tiles)]
 
     @property
     def device_name(self) -> str:

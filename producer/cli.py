@@ -24,7 +24,7 @@ from shared.flows.exports.export import Export
 from shared.flows.exports.registry import DEFAULT, EXPORTS
 from shared.flows.lookup import find_job
 from shared.images.scale import checked_scale
-from shared.jobs.records import Job, Priority
+from shared.jobs.records import Job, Priority, Unfamiliar
 from shared.services import Services
 
 _STATUS_JOBS = 20
@@ -120,6 +120,14 @@ def main() -> None:
     callback=lambda _context, _option, scale: checked_scale(scale),
     help="Resample by S for the network, 0.1 to 4: 0.33 where dots are 3 times as large. Results keep their size.",
 )
+@click.option(
+    "--unfamiliar",
+    type=click.Choice([each.value for each in Unfamiliar]),
+    default=Unfamiliar.FLAG.value,
+    show_default=True,
+    callback=lambda _context, _option, word: Unfamiliar(word),
+    help="Images unlike anything that the model knows: flag them in their results, or refuse them, so that they fail.",
+)
 @_priority_option
 @_waiting_options
 def submit(
@@ -127,6 +135,7 @@ def submit(
     recursive: bool,
     name: str | None,
     scale: float,
+    unfamiliar: Unfamiliar,
     priority: Priority,
     wait: bool,
     folder: Path | None,
@@ -143,7 +152,14 @@ def submit(
     with _services() as services:
         with on_interrupt("interrupted; the same command goes on where it was"):
             submission = submit_paths(
-                services, paths, recursive=recursive, name=name, priority=priority, scale=scale, display=display
+                services,
+                paths,
+                recursive=recursive,
+                name=name,
+                priority=priority,
+                scale=scale,
+                unfamiliar=unfamiliar,
+                display=display,
             )
         _conclude(services, submission.job_id, display, str(submission), wait=wait, to=to, as_json=as_json)
 

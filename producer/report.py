@@ -11,6 +11,7 @@ from rich.text import Text
 
 from producer.summary import Scores, Summary, band_end
 from shared.commandline import printable
+from shared.db.reasons import label_of
 from shared.jobs.records import Job
 
 # Where there is no terminal there is no width to fit into.
@@ -28,6 +29,7 @@ def job_json(job: Job) -> dict[str, Any]:
         "state": job.state.value,
         "priority": job.priority,
         "scale": job.scale,
+        "unfamiliar": job.unfamiliar.value,
         "counts": {
             "total": counts.total,
             "pending": counts.pending,
@@ -60,6 +62,10 @@ def print_job(job: Job, summary: Summary) -> None:
         console.print(_scores_table(summary))
     if summary.failures:
         console.print(_failures_table(summary))
+    if summary.unfamiliar:
+        console.print(_unfamiliar_table(summary))
+    for line in summary.lines(job.counts.succeeded):
+        console.print(Text(line))
 
 
 def print_jobs(jobs: list[Job]) -> None:
@@ -108,6 +114,21 @@ def _failures_table(summary: Summary) -> Table:
         if failures.count > len(failures.examples):
             table.add_row("", "", Text(f"… and {failures.count - len(failures.examples):,} more, see results.csv"), "")
         table.add_section()
+    return table
+
+
+def _unfamiliar_table(summary: Summary) -> Table:
+    table = Table(title="unlike anything the model knows", title_justify="left")
+    for column in ("reason", "path", "familiarity", "quality"):
+        table.add_column(column, justify="left" if column in ("reason", "path") else "right", overflow="fold")
+    for item in summary.unfamiliar:
+        familiarity = "" if item.familiarity is None else f"{item.familiarity:.4f}"
+        quality = "" if item.quality is None else f"{item.quality:.2f}"
+        table.add_row(label_of(item.reason), Text(printable(item.path)), familiarity, quality)
+    if summary.marks.unfamiliar > len(summary.unfamiliar):
+        table.add_row(
+            "", Text(f"… and {summary.marks.unfamiliar - len(summary.unfamiliar):,} more, see results.csv"), "", ""
+        )
     return table
 
 

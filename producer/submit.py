@@ -12,7 +12,7 @@ from producer.display import Display, plural
 from producer.sources import Sources
 from shared.flows.submission import SubmissionProgress, submit_images
 from shared.identity import user_at_host
-from shared.jobs.records import Priority
+from shared.jobs.records import Priority, Unfamiliar
 from shared.services import Services
 
 
@@ -41,6 +41,7 @@ def submit_paths(
     name: str | None,
     priority: Priority,
     scale: float = 1.0,
+    unfamiliar: Unfamiliar = Unfamiliar.FLAG,
     display: Display,
 ) -> Submission:
     """Submit files and folders as one job; an interrupted submission of the same arguments goes on as it was begun.
@@ -75,16 +76,18 @@ def submit_paths(
             sources,
             name=job_name,
             submitted_by=user_at_host(),
-            submission_key=_submission_key(job_name, sources, scale),
+            submission_key=_submission_key(job_name, sources, scale, unfamiliar),
             priority=priority,
             scale=scale,
+            unfamiliar=unfamiliar,
             on_start=started,
             on_progress=advanced,
         )
     return Submission(job_id, last, time.monotonic() - begun)
 
 
-def _submission_key(name: str, sources: Sources, scale: float) -> str:
+def _submission_key(name: str, sources: Sources, scale: float, unfamiliar: Unfamiliar) -> str:
     """Return the key under which an interrupted submission is found again: the same command on the same machine."""
-    identity = [user_at_host(), name, [os.fsencode(path).hex() for path in sources.arguments], sources.recursive, scale]
+    paths = [os.fsencode(path).hex() for path in sources.arguments]
+    identity = [user_at_host(), name, paths, sources.recursive, scale, unfamiliar]
     return hashlib.sha256(json.dumps(identity).encode()).hexdigest()

@@ -1,11 +1,13 @@
 """How a finished job turned out: Dice by severity for synthetic jobs, failures by code with examples."""
 
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from shared.db.reasons import label_of
 from shared.flows.items import all_items
-from shared.jobs.records import Item, Job
+from shared.jobs.records import Item, Job, Mark, Marks
 from shared.jobs.repository import Repository
 from shared.jobs.state import ItemStatus, JobKind
 
@@ -62,6 +64,18 @@ class Summary:
     scores: Scores = field(default_factory=Scores)
     bands: dict[float, Scores] = field(default_factory=lambda: defaultdict(Scores))
     failures: dict[str, Failures] = field(default_factory=lambda: defaultdict(Failures))
+    marks: Marks = field(default_factory=Marks)
+    unfamiliar: list[Item] = field(default_factory=list)  # the first few
+
+    def lines(self, succeeded: int) -> Iterator[str]:
+        """Yield what is to be said of results that stand out, of so many."""
+        if self.marks.nothing_found:
+            yield f"{self.marks.nothing_found:,} of {succeeded:,}: nothing found"
+        if self.marks.unfamiliar:
+            reasons = sorted(self.marks.reasons.items(), key=lambda each: (-each[1], each[0]))
+            told = ", ".join(f"{count:,} {label_of(code)}" for code, count in reasons)
+            look = "looks" if self.marks.unfamiliar == 1 else "look"
+            yield f"{self.marks.unfamiliar:,} of {succeeded:,} {look} unlike anything the model knows: {told}"
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON types."""
@@ -72,7 +86,9 @@ class Summary:
                     "examples": [{"path": path, "error": error} for path, error in failures.examples],
                 }
                 for code, failures in sorted(self.failures.items())
-            }
+            },
+            "nothing_found": self.marks.nothing_found,
+            "unfamiliar": {"count": self.marks.unfamiliar, "reasons": dict(sorted(self.marks.reasons.items()))},
         }
         if self.scores.count:
             summary |= _scores_json(self.scores)
@@ -94,6 +110,8 @@ def summarise(repository: Repository, job: Job) -> Summary:
             severity = item.synthesis["severity"]
             summary.scores.add(item.dice, item.iou)
             summary.bands[max(band for band in BANDS if band <= severity)].add(item.dice, item.iou)
+    summary.marks = repository.marks(job.id)
+    summary.unfamiliar = repository.items(job.id, limit=_MAX_EXAMPLES, mark=Mark.UNFAMILIAR)
     return summary
 
 

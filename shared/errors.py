@@ -149,6 +149,7 @@ class ItemErrorCode(StrEnum):
     MODEL_UNAVAILABLE = "model_unavailable"  # the job's model is gone from the object store, or damaged
     SOURCE_MISSING = "source_missing"  # the uploaded source is gone from the object store
     RESULT_MISSING = "result_missing"  # objects of its result are gone, and its source too
+    UNFAMILIAR = "unfamiliar"  # unlike anything that the model knows, and the job refuses such
     OUT_OF_MEMORY = "out_of_memory"  # the worker had too little memory for it, time and again
     WORKER_CRASHED = "worker_crashed"  # the process died three times while it worked on this item
     INTERNAL = "internal"  # a defect of ours; the worker's log has the traceback

@@ -2,7 +2,7 @@
 
 from dataclasses import MISSING, fields
 
-from shared.db.measurements import MEASUREMENTS, NEED_TRUTH, Measurement
+from shared.db.measurements import MEASUREMENTS, REQUIRED, Measurement
 from shared.errors import ItemErrorCode
 from shared.jobs.records import Claim, Failure, Success
 
@@ -16,7 +16,7 @@ def success(item_id: str, **values: object) -> Success:
         "width": 640, "height": 480, "mask_key": f"mask/{item_id}", "probability_key": f"prob/{item_id}",
         "model": "a" * 64, "threshold": 0.5, "preprocessing": "standardise-v1", "code_version": "0", "seconds": 0.5,
     }  # fmt: skip
-    measured = {name: _possible(measurement) for name, measurement in MEASUREMENTS.items() if name not in NEED_TRUTH}
+    measured = {name: _possible(measurement) for name, measurement in MEASUREMENTS.items() if name in REQUIRED}
     return Success(item_id=item_id, **(result | measured | values))  # type: ignore[arg-type]
 
 

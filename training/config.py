@@ -145,6 +145,12 @@ class CalibrationConfig(_Section):
     images: NonNegativeInt = 0
 
 
+class FamiliarityConfig(_Section):
+    """Held-out samples that quality and familiarity of results are fitted on at the end of the run; 0: they are not."""
+
+    scenes: NonNegativeInt = 0
+
+
 class LikelihoodConfig(_Section):
     """Fitting of the table of a network with `likelihood`, before training (`training.recipe.likelihood`)."""
 
@@ -182,6 +188,7 @@ class TrainingConfig(_Section):
     budget: BudgetConfig
     validation: ValidationConfig = ValidationConfig()
     calibration: CalibrationConfig = CalibrationConfig()
+    familiarity: FamiliarityConfig = FamiliarityConfig()
     watch: WatchConfig = WatchConfig()
     precision: Literal["fp32", "bf16", "fp16"] = "bf16"
     compile: bool = False  # torch.compile

@@ -18,7 +18,7 @@ from shared.commandline import ExitCode, opened_services
 from shared.db.model_registry import Model, ModelRegistry
 from shared.errors import CheckpointError, DelineateError
 from shared.identity import user_at_host
-from shared.net.checkpoint import METADATA_NAME, LoadedModel, load_checkpoint, locate_weights
+from shared.net.checkpoint import FAMILIARITY_NAME, METADATA_NAME, LoadedModel, load_checkpoint, locate_weights
 
 
 def publish(registry: ModelRegistry, checkpoint: Path, *, name: str | None, by: str) -> Model:
@@ -34,12 +34,14 @@ def publish(registry: ModelRegistry, checkpoint: Path, *, name: str | None, by: 
     loaded = load_checkpoint(weights_path)
     try:
         weights, metadata = weights_path.read_bytes(), (folder / METADATA_NAME).read_bytes()
+        scores = (folder / FAMILIARITY_NAME).read_bytes() if loaded.scores is not None else None
     except OSError as error:
         raise CheckpointError(f"{folder} cannot be read: {error.strerror}") from error
     # What is published has to be what was loaded, and the description that of these weights.
     if hashlib.sha256(weights).hexdigest() != loaded.sha256 or loaded.sha256.encode() not in metadata:
         raise CheckpointError(f"{folder} is being written to: publish it when its training has ended")
-    return registry.publish(weights, metadata, name=name or folder.resolve().name, summary=_summary(loaded), by=by)
+    name = name or folder.resolve().name
+    return registry.publish(weights, metadata, scores=scores, name=name, summary=_summary(loaded), by=by)
 
 
 def _summary(loaded: LoadedModel) -> dict[str, Any]:

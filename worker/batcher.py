@@ -7,17 +7,19 @@ Tiles have one of a few sizes (`shared.net.tiling`), and those of a batch one si
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import takewhile
 from threading import Condition, Thread, local
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shared.errors import DeviceOutOfMemory
+from shared.net.backends.contract import Answer
 from shared.net.tiling import TILE_SIZE
 from worker import metrics
 
@@ -26,24 +28,24 @@ log = logging.getLogger(__name__)
 Tiles = NDArray[np.float32]
 """B×H×W, standardised: the network's input."""
 
-Levels = NDArray[np.uint8]
-"""Foreground probabilities in 255ths: B×H×W out of the network, H×W for each tile."""
-
-Submit = Callable[[NDArray[np.float32]], Future[Levels]]
+Submit = Callable[[NDArray[np.float32]], Future[Answer]]
 """Queues a tile H×W, see `Batcher.submit`."""
+
+T = TypeVar("T")
+"""What the network says of a tile."""
 
 _MAX_WAIT_SECONDS = 0.005  # for a fuller batch, while more tiles are known to be coming
 _BATCHES_BEFORE_GROWING = 100  # without running out of memory, after it once did
 
 
 @dataclass(frozen=True, eq=False)
-class _Request:
+class _Request(Generic[T]):
     tile: NDArray[np.float32]
     urgent: bool = False
-    answer: "Future[Levels]" = field(default_factory=Future)
+    answer: "Future[T]" = field(default_factory=Future)
 
 
-class Batcher:
+class Batcher(Generic[T]):
     """Collects tiles (H×W) into batches of one shape and answers each with its own future.
 
     A GPU has two threads: while one batch is in work, the other is copied there or back. A CPU has one for each core,
@@ -55,7 +57,8 @@ class Batcher:
     error reaches nobody else.
 
     Args:
-        predict: the network, called from the batcher's threads alone; the tiles are its own until it returns.
+        predict: the network, called from the batcher's threads alone, with an answer for each tile; the tiles are its
+            own until it returns.
             DeviceOutOfMemory or MemoryError where the batch is too large.
         batch_size: most tiles of 512×512 in one call of `predict`, or as many pixels; a larger one goes by itself.
         threads: calls of `predict` at a time.
@@ -64,7 +67,7 @@ class Batcher:
 
     def __init__(
         self,
-        predict: Callable[[Tiles], Levels],
+        predict: Callable[[Tiles], Iterable[T]],
         *,
         batch_size: int,
         threads: int = 1,
@@ -76,7 +79,7 @@ class Batcher:
         self._batches_at_limit = 0
         self._on_batch = on_batch
         self._changed = Condition()
-        self._requests: deque[_Request] = deque()  # the urgent ones before all others
+        self._requests: deque[_Request[T]] = deque()  # the urgent ones before all others
         self._coming = 0
         self._closed = False
         self._of_thread = local()
@@ -84,15 +87,15 @@ class Batcher:
         for thread in self._threads:
             thread.start()
 
-    def submit(self, tile: NDArray[np.float32], *, urgent: bool = False) -> "Future[Levels]":
-        """Queue one tile; its future gives the probabilities, or DeviceOutOfMemory where it does not fit alone.
+    def submit(self, tile: NDArray[np.float32], *, urgent: bool = False) -> "Future[T]":
+        """Queue one tile; its future gives the network's answer, or DeviceOutOfMemory where it does not fit alone.
 
         An urgent one goes before those that are not, in a batch without them.
 
         Raises:
             RuntimeError: the batcher is closed.
         """
-        request = _Request(tile, urgent)
+        request: _Request[T] = _Request(tile, urgent)
         with self._changed:
             if self._closed:
                 raise RuntimeError("the batcher is closed")
@@ -127,10 +130,10 @@ class Batcher:
         while batch := self._next_batch():
             self._answer(batch)
 
-    def _next_batch(self) -> list[_Request]:
+    def _next_batch(self) -> list[_Request[T]]:
         """Wait for tiles; empty when the batcher was closed."""
         with self._changed:
-            batch: list[_Request] = []
+            batch: list[_Request[T]] = []
             while not batch and self._changed.wait_for(lambda: self._requests or self._closed):
                 if not self._requests:
                     break
@@ -141,14 +144,14 @@ class Batcher:
                 self._changed.notify()
             return batch
 
-    def _take(self, most: int) -> list[_Request]:
+    def _take(self, most: int) -> list[_Request[T]]:
         """Take up to `most` requests off the queue, all like the first, as far as they fit into a batch."""
         if not self._requests:
             return []
         kind = _kind(self._requests[0])
         most = min(most, max(self._limit // _weight(self._requests[0]), 1))
-        batch: list[_Request] = []
-        others: list[_Request] = []
+        batch: list[_Request[T]] = []
+        others: list[_Request[T]] = []
         while self._requests and len(batch) < most:
             request = self._requests.popleft()
             (batch if _kind(request) == kind else others).append(request)
@@ -164,20 +167,20 @@ class Batcher:
             if not self._changed.wait(deadline - time.monotonic()):
                 return
 
-    def _answer(self, batch: Sequence[_Request]) -> None:
+    def _answer(self, batch: Sequence[_Request[T]]) -> None:
         try:
             with metrics.NETWORK.time():
-                probabilities = self._predict(self._gather(batch))
+                answers = self._predict(self._gather(batch))
         except Exception as error:
             self._answer_in_halves(batch, error)
             return
         metrics.BATCH_FILL.observe(min(len(batch) * _weight(batch[0]) / self._batch_size, 1.0))
         self._on_batch()
         self._grow_again()
-        for request, probability in zip(batch, probabilities, strict=True):
-            request.answer.set_result(probability)
+        for request, answer in zip(batch, answers, strict=True):
+            request.answer.set_result(answer)
 
-    def _gather(self, batch: Sequence[_Request]) -> Tiles:
+    def _gather(self, batch: Sequence[_Request[T]]) -> Tiles:
         """The batch's tiles in memory that this thread uses again and again: fresh memory costs a fault a page."""
         shape = batch[0].tile.shape
         size = len(batch) * shape[0] * shape[1]
@@ -186,7 +189,7 @@ class Batcher:
             buffer = self._of_thread.buffer = np.empty(size, dtype=np.float32)
         return np.stack([request.tile for request in batch], out=buffer[:size].reshape(len(batch), *shape))
 
-    def _answer_in_halves(self, batch: Sequence[_Request], error: Exception) -> None:
+    def _answer_in_halves(self, batch: Sequence[_Request[T]], error: Exception) -> None:
         out_of_memory = isinstance(error, DeviceOutOfMemory | MemoryError)
         half = len(batch) // 2
         if out_of_memory:
@@ -210,15 +213,15 @@ class Batcher:
                 self._limit, self._batches_at_limit = min(2 * self._limit, self._batch_size), 0
 
 
-def _is_urgent(request: _Request) -> bool:
+def _is_urgent(request: _Request[Any]) -> bool:
     return request.urgent
 
 
-def _kind(request: _Request) -> tuple[bool, tuple[int, ...]]:
+def _kind(request: _Request[Any]) -> tuple[bool, tuple[int, ...]]:
     """What the requests of a batch have in common."""
     return request.urgent, request.tile.shape
 
 
-def _weight(request: _Request) -> int:
+def _weight(request: _Request[Any]) -> int:
     """How many tiles of 512×512 a request counts for."""
     return max(request.tile.size // TILE_SIZE**2, 1)

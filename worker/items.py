@@ -7,14 +7,15 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from threading import Semaphore
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.db.measurements import Measurements
+from shared.db.reasons import sentence_of
 from shared.errors import (
     ConfigurationError,
     ImageError,
@@ -26,22 +27,25 @@ from shared.errors import (
 )
 from shared.images.codec import encode_grey, encode_mask, encode_probability
 from shared.images.decoded import DecodedImage, Pixels
-from shared.images.preparation import prepare
+from shared.images.preparation import Prepared, prepare
+from shared.images.probabilities import foreground_from, histogram
 from shared.images.resample import resample, scaled
 from shared.images.scale import network_scale
-from shared.jobs.records import ClaimedItem, Failure, Outcome, Success
+from shared.jobs.records import ClaimedItem, Failure, Outcome, Success, Unfamiliar
 from shared.logs import log_ids
+from shared.net.backends.contract import Answer
 from shared.net.tiling import Stitcher, iterate_tiles, plan_tiles
+from shared.net.witness import Witness, cut_out
 from shared.store import ObjectStore, keys
 from shared.synth import synthesise
 from shared.version import code_version
 from worker import metrics
-from worker.batcher import Levels
+from worker.judging import Judged, judge
 from worker.leases import ClaimOver, HeldClaim
-from worker.measuring import compare, foreground_from, histogram, measure
+from worker.measuring import compare
 from worker.memory import PixelBudget
 from worker.model_cache import ServedModel
-from worker.windows import WHOLE_PIXELS, Windows, preprocessing
+from worker.windows import WHOLE_PIXELS, Windows
 from worker.work import Work
 
 log = logging.getLogger(__name__)
@@ -144,14 +148,21 @@ class ItemProcessor:
                 used = network_scale(shape, scale)
                 prepared = prepare(source.pixels if used == 1.0 else resample(source.pixels, scaled(shape, used)))
             with metrics.INFER.time():
-                levels = np.zeros(shape, np.uint8)
-                if not prepared.constant:
-                    levels = resample(self._predict(prepared.image, work), shape)
+                answered, witness = self._answer(prepared, work)
+                levels = resample(answered, shape)
             if levels.dtype != np.uint8:  # blended or resampled
                 levels = np.rint(levels).astype(np.uint8)
+            judged = judge(
+                histogram(levels),
+                witness,
+                partial(cut_out, prepared.image),
+                is_constant=prepared.constant,
+                preparation=prepared.description,
+                scale=used,
+            )
             with self._place(self._storing, work):
                 work.held.check()
-                return self._store_result(source, levels, preprocessing(prepared.description, used), work)
+                return self._store_result(source, levels, judged, work)
 
     def _segment_in_windows(self, work: Work) -> Success:
         item, check = work.item, work.held.check
@@ -159,14 +170,15 @@ class ItemProcessor:
             lambda: self._fetch(item.source_key or ""),
             scale=work.scale,
             submit=work.submit,
-            threshold=work.model.threshold,
+            witness=work.witness,
             check=check,
         )
+        _refuse_unfamiliar(result.judged, work)
         mask_key, probability_key = keys.mask(item.job_id, item.id), keys.probability(item.job_id, item.id)
         with self._place(self._storing, work):
             check()
             self._put({probability_key: result.probability_png, mask_key: result.mask_png}, work)
-        return _success(work, result.measured, (result.height, result.width), result.preprocessing, result.note)
+        return _success(work, result.judged, (result.height, result.width), result.note)
 
     def _place(self, line: Semaphore, work: Work) -> AbstractContextManager[object]:
         """A place among those who load or store; an urgent image does not stand in line, and is one of few."""
@@ -195,19 +207,27 @@ class ItemProcessor:
         with metrics.FETCH.time():
             return self._store.get(key)
 
-    def _predict(self, image: NDArray[np.float32], work: Work) -> NDArray[Any]:
+    def _answer(self, prepared: Prepared, work: Work) -> tuple[NDArray[Any], Witness]:
+        """Do as `_predict` does; a constant image holds nothing, and is not asked about."""
+        if not prepared.constant:
+            return self._predict(prepared.image, work)
+        return np.zeros(prepared.image.shape, dtype=np.uint8), work.witness(plan_tiles(*prepared.image.shape))
+
+    def _predict(self, image: NDArray[np.float32], work: Work) -> tuple[NDArray[Any], Witness]:
         """H×W probability levels of a standardised image, a bounded number of its tiles in flight at a time.
 
         Of one tile they are uint8 as they come from the network, of several blended to float32.
         """
         submit = work.submit
         plan = plan_tiles(*image.shape)
-        stitcher = Stitcher(plan)
-        in_flight: deque[tuple[int, Future[Levels]]] = deque()
+        stitcher, witness = Stitcher(plan), work.witness(plan)
+        in_flight: deque[tuple[int, Future[Answer]]] = deque()
 
         def add_first() -> None:
-            index, answer = in_flight.popleft()
-            stitcher.add(index, answer.result())
+            index, future = in_flight.popleft()
+            answer = future.result()
+            stitcher.add(index, answer.levels)
+            witness.add(index, answer)
 
         for index, tile in enumerate(iterate_tiles(image, plan)):
             if len(in_flight) == self._tiles_in_flight:
@@ -216,15 +236,15 @@ class ItemProcessor:
             in_flight.append((index, submit(tile)))
         while in_flight:
             add_first()
-        return stitcher.result()
+        return stitcher.result(), witness
 
-    def _store_result(self, source: _Source, levels: NDArray[np.uint8], preprocessing: str, work: Work) -> Success:
+    def _store_result(self, source: _Source, levels: NDArray[np.uint8], judged: Judged, work: Work) -> Success:
         # Mask and measurements come from the levels that are stored, so that whoever reads them finds the same.
-        item, job, threshold = work.item, work.item.job_id, work.model.threshold
-        mask = levels >= foreground_from(threshold)
-        measured = measure(histogram(levels), threshold)
+        item, job = work.item, work.item.job_id
+        mask = levels >= foreground_from(work.model.threshold)
+        _refuse_unfamiliar(judged, work)
         if source.truth is not None:
-            measured = compare(measured, mask, source.truth)
+            judged = replace(judged, measured=compare(judged.measured, mask, source.truth))
         mask_key, probability_key = keys.mask(job, item.id), keys.probability(job, item.id)
         with metrics.ENCODE.time():
             objects = {probability_key: encode_probability(levels), mask_key: encode_mask(mask)}
@@ -234,7 +254,7 @@ class ItemProcessor:
                 objects |= {source_key: encode_grey(source.generated), truth_key: encode_mask(source.truth)}
         self._put(objects, work)
         shape = mask.shape[0], mask.shape[1]
-        return _success(work, measured, shape, preprocessing, source.note, source_key=source_key, truth_key=truth_key)
+        return _success(work, judged, shape, source.note, source_key=source_key, truth_key=truth_key)
 
     def _put(self, objects: Mapping[str, bytes], work: Work) -> None:
         """Store them: at once where few images are in work, whose sender waits for a single round trip.
@@ -256,14 +276,7 @@ class ItemProcessor:
             each_put.result()
 
 
-def _success(
-    work: Work,
-    measured: Measurements[float],
-    shape: tuple[int, int],
-    preprocessing: str,
-    note: str | None,
-    **synthetic: Any,
-) -> Success:
+def _success(work: Work, judged: Judged, shape: tuple[int, int], note: str | None, **synthetic: Any) -> Success:
     """Describe a result; `shape` is height and width, `synthetic` what only a synthetic item has."""
     item, model = work.item, work.model
     return Success(
@@ -272,15 +285,23 @@ def _success(
         width=shape[1],
         mask_key=keys.mask(item.job_id, item.id),
         probability_key=keys.probability(item.job_id, item.id),
-        **asdict(measured),
+        **asdict(judged.measured),
+        reason=judged.reason,
+        reason_place=judged.place_in_image,
         model=model.sha256,
         threshold=model.threshold,
-        preprocessing=preprocessing,
+        preprocessing=judged.preprocessing,
         code_version=code_version(),
         note=note,
         seconds=work.seconds,
         **synthetic,
     )
+
+
+def _refuse_unfamiliar(judged: Judged, work: Work) -> None:
+    """Fail an unfamiliar image where its job says so, before anything of it is stored."""
+    if judged.is_unfamiliar and work.held.claim.unfamiliar is Unfamiliar.REFUSE:
+        raise ItemError(ItemErrorCode.UNFAMILIAR, sentence_of(judged.reason, judged.place_in_image))
 
 
 def result_keys(item: ClaimedItem) -> list[str]:

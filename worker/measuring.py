@@ -4,37 +4,23 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from shared.db.measurements import Measurements
 from shared.images.metrics import Mask, dice, iou
-
-LEVELS = 256
-_PROBABILITIES = np.arange(LEVELS) / (LEVELS - 1)
-
-
-def foreground_from(threshold: float) -> int:
-    """Return the first 8-bit probability, level / 255, that is `threshold` or more; 256 where none is."""
-    return int(np.count_nonzero(threshold > _PROBABILITIES))
+from shared.images.probabilities import MapNumbers
+from shared.net.witness import UNKNOWN, Verdict
 
 
-def histogram(probabilities: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Count how many of the values are 0, 1 … 255."""
-    # Pillow counts bytes as bytes: in less than half of the time of np.bincount, which makes them 8 times as wide.
-    return np.array(Image.fromarray(probabilities).histogram())
-
-
-def measure(counts: NDArray[np.int64], threshold: float) -> Measurements[float]:
+def measure(counts: NDArray[np.int64], threshold: float, verdict: Verdict = UNKNOWN) -> Measurements[float]:
     """Return what a probability map tells of itself and of its mask, from its histogram of one pixel at least."""
-    first = foreground_from(threshold)
-    total, inside = int(counts.sum()), int(counts[first:].sum())
-    # Soft Dice of the map and its own mask: 2Σ(p·m) / (Σp + Σm), Milletari et al. 2016.
-    sizes = float(_PROBABILITIES @ counts) + inside
-    overlap = 2 * float(_PROBABILITIES[first:] @ counts[first:])
+    numbers = MapNumbers.of(counts, threshold)
     return Measurements(
-        foreground=inside / total,
-        confidence=float(np.maximum(_PROBABILITIES, 1 - _PROBABILITIES) @ counts) / total,
-        trust=overlap / sizes if sizes else 1.0,
+        foreground=numbers.foreground,
+        confidence=numbers.confidence,
+        trust=numbers.trust,
+        quality=verdict.quality,
+        quality_low=verdict.quality_low,
+        familiarity=verdict.familiarity,
     )
 
 

@@ -15,7 +15,7 @@ from prometheus_client.registry import Collector
 
 from shared.errors import ConfigurationError, ItemErrorCode, Retryable
 from shared.jobs.metrics import FAILURES, IMAGES
-from shared.jobs.records import Failure, Outcome, Performance
+from shared.jobs.records import Failure, Mark, Outcome, Performance, Success, marks_of
 from shared.jobs.state import ItemStatus
 from shared.net.backends.contract import DeviceMemory
 
@@ -79,6 +79,10 @@ BATCH_FILL = Histogram(
 )
 BATCHES_HALVED = Counter("delineate_batches_halved", "Batches that did not fit in the device's memory.")
 
+MARKED = Counter("delineate_marked_images", "Images that succeeded and stand out, by what stands out.", ["mark"])
+for _mark in Mark:
+    MARKED.labels(_mark.value)
+
 RELEASES = Counter("delineate_releases", "Images released, since something was unavailable, by its error.", ["reason"])
 CLAIMS_LOST = Counter("delineate_claims_lost", "Claims whose lease ran out while this worker was at work on them.")
 RENEWAL_FAILURES = Counter("delineate_lease_renewal_failures", "Rounds in which the leases could not be renewed.")
@@ -102,6 +106,9 @@ def count_ended(outcomes: list[Outcome], ended: dict[str, ItemStatus]) -> None:
     for outcome in outcomes:
         if isinstance(outcome, Failure) and ended.get(outcome.item_id) is ItemStatus.FAILED:
             FAILURES.labels(ItemErrorCode(outcome.code).value).inc()
+        elif isinstance(outcome, Success) and ended.get(outcome.item_id) is ItemStatus.SUCCEEDED:
+            for mark in marks_of(outcome):
+                MARKED.labels(mark.value).inc()
 
 
 def show(performance: Performance) -> None:

@@ -19,7 +19,9 @@ from shared.errors import (
     ObjectMissing,
     Retryable,
 )
-from shared.net.checkpoint import METADATA_NAME, WEIGHTS_NAME
+from shared.net.backends.contract import Answer
+from shared.net.checkpoint import FAMILIARITY_NAME, METADATA_NAME, WEIGHTS_NAME, names_scores
+from shared.net.familiarity import FittedScores
 from shared.net.predictor import Predictor
 from shared.store import ObjectStore, keys
 from worker.batcher import Batcher
@@ -35,7 +37,8 @@ class ServedModel:
 
     sha256: str  # of the weights
     threshold: float  # foreground is probability >= threshold
-    batcher: Batcher
+    batcher: Batcher[Answer]
+    scores: FittedScores | None = None  # None: not fitted for this model
 
 
 @dataclass(eq=False)
@@ -147,6 +150,7 @@ class RegistryCheckpoints:
     def _fetch(self, sha256: str, copy: Path) -> None:
         weights = self._store.get(keys.model_weights(sha256))
         metadata = self._store.get(keys.model_metadata(sha256))
+        scores = self._store.get(keys.model_familiarity(sha256)) if names_scores(metadata) else None
         found = hashlib.sha256(weights).hexdigest()
         if found != sha256:
             raise CheckpointError(f"the object store holds other weights under its name ({found[:12]})")
@@ -157,6 +161,8 @@ class RegistryCheckpoints:
                 complete.mkdir()
                 (complete / WEIGHTS_NAME).write_bytes(weights)
                 (complete / METADATA_NAME).write_bytes(metadata)
+                if scores is not None:
+                    (complete / FAMILIARITY_NAME).write_bytes(scores)
                 complete.rename(copy)
         except OSError as error:
             if not copy.is_dir():  # else another process was quicker

@@ -206,12 +206,12 @@ class WorkerProcess:
 
         def served(predictor: Predictor) -> ServedModel:
             batcher = Batcher(
-                predictor.predict_tiles,
+                predictor.answer_tiles,
                 batch_size=network.batch_size,
                 threads=network.threads,
                 on_batch=watchdog.progress,
             )
-            return ServedModel(predictor.sha256, predictor.threshold, batcher)
+            return ServedModel(predictor.sha256, predictor.threshold, batcher, predictor.scores)
 
         def load(path: Path) -> Predictor:
             return self._load(path, self.settings.worker_device)

@@ -15,7 +15,7 @@ from shared.errors import DeviceOutOfMemory
 from shared.jobs.records import Performance
 from shared.net.tiling import TILE_SIZE
 from worker import metrics
-from worker.batcher import Levels, Tiles
+from worker.batcher import Tiles
 from worker.metrics import Stage
 
 log = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ BATCH_ON_CPU, _MAX_BATCH_ON_GPU = 4, 128
 
 
 def baseline_throughput(
-    predict: Callable[[Tiles], Levels], *, batch_size: int, threads: int, seconds: float = _BASELINE_SECONDS
+    predict: Callable[[Tiles], object], *, batch_size: int, threads: int, seconds: float = _BASELINE_SECONDS
 ) -> float:
     """Measure how many images of 512×512 a second the network does by itself, with all tiles in memory.
 
@@ -56,13 +56,13 @@ def baseline_throughput(
         return sum(pool.map(run, range(threads)))
 
 
-def batch_size_for(predict: Callable[[Tiles], Levels], *, on_cpu: bool, threads: int) -> int:
+def batch_size_for(predict: Callable[[Tiles], object], *, on_cpu: bool, threads: int) -> int:
     """Return the batch size where nobody asked for one: on a GPU found by trying, see `best_batch_size`."""
     # On a CPU larger batches bring memory and no speed: compare `python -m benchmarks.scale` with BATCH_SIZE=8.
     return BATCH_ON_CPU if on_cpu else best_batch_size(predict, threads=threads, most=_MAX_BATCH_ON_GPU)
 
 
-def best_batch_size(predict: Callable[[Tiles], Levels], *, threads: int, most: int) -> int:
+def best_batch_size(predict: Callable[[Tiles], object], *, threads: int, most: int) -> int:
     """Find the batch size from which on larger ones bring nothing, or do not fit in memory: 1, 2, 4, … up to `most`.
 
     Raises:

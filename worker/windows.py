@@ -17,20 +17,22 @@ from threading import BoundedSemaphore
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.db.measurements import Measurements
 from shared.images import scratch
 from shared.images.decoded import DecodeLimits
 from shared.images.large import PixelFile, decode_to_file
 from shared.images.padding import pad_with_ground
 from shared.images.png_stream import PngStream
 from shared.images.preparation import Preparation
+from shared.images.probabilities import LEVELS, foreground_from, histogram
 from shared.images.resample import resample_bands, scaled
 from shared.images.scale import network_scale
+from shared.net.backends.contract import Answer
 from shared.net.bands import BandStitcher
 from shared.net.tiling import TILE_SIZE, TilePlan, plan_tiles
+from shared.net.witness import Place, Witness
 from worker import metrics
-from worker.batcher import Levels, Submit
-from worker.measuring import LEVELS, foreground_from, histogram, measure
+from worker.batcher import Submit
+from worker.judging import Judged, judge
 from worker.memory import PixelBudget
 
 WHOLE_PIXELS = 2048**2
@@ -49,9 +51,8 @@ class WindowedResult:
     width: int
     mask_png: bytes
     probability_png: bytes
-    measured: Measurements[float]
+    judged: Judged
     note: str | None
-    preprocessing: str  # what was done to the image before the network saw it
 
 
 class Windows:
@@ -79,7 +80,7 @@ class Windows:
         *,
         scale: float,
         submit: Submit,
-        threshold: float,
+        witness: Callable[[TilePlan], Witness],
         check: Callable[[], None],
     ) -> WindowedResult:
         """Segment one image at `scale` times its resolution; the result has its own.
@@ -90,7 +91,7 @@ class Windows:
             fetch: gets the file's bytes, which are let go of as soon as they are in a file.
             scale: resamples the image for the network.
             submit: has the network answer a tile.
-            threshold: foreground is probability >= threshold.
+            witness: makes what watches the tiles of a plan.
             check: called between tiles; it raises once nobody wants the result any more.
         """
 
@@ -111,16 +112,37 @@ class Windows:
                     pixels = files.enter_context(PixelFile.of(bands, scaled(shape, used)))
                 preparation = Preparation.of(pixels)
             plan = plan_tiles(pixels.height, pixels.width)
+
+            def window_at(place: Place) -> NDArray[np.float32]:
+                part = place.within(pixels.height, pixels.width)
+                return preparation.window(pixels.window(*part), *part[:2])
+
             with metrics.WAIT.time():
                 files.enter_context(self._budget.reserve(plan.tile[0] * pixels.width // _CANVAS_SHARE))
             with metrics.INFER.time():
-                rows = self._segmented(pixels, plan, preparation, submit, check)
+                watching = witness(plan)
+                rows = self._segmented(pixels, plan, preparation, submit, watching, check)
                 if used != 1.0:
                     rows = resample_bands(rows, (pixels.height, pixels.width), shape)
-                return _encoded(rows, shape, threshold, note, preprocessing(preparation.description, used))
+                mask_png, probability_png, counts = _encoded(rows, shape, watching.threshold)
+                judged = judge(
+                    counts,
+                    watching,
+                    window_at,
+                    is_constant=preparation.constant,
+                    preparation=preparation.description,
+                    scale=used,
+                )
+                return WindowedResult(*shape, mask_png, probability_png, judged, note)
 
     def _segmented(
-        self, pixels: PixelFile, plan: TilePlan, preparation: Preparation, submit: Submit, check: Callable[[], None]
+        self,
+        pixels: PixelFile,
+        plan: TilePlan,
+        preparation: Preparation,
+        submit: Submit,
+        witness: Witness,
+        check: Callable[[], None],
     ) -> Iterator[NDArray[np.float32]]:
         """Yield the blended levels of all rows from the top, some at a time."""
         if preparation.constant:
@@ -129,19 +151,20 @@ class Windows:
             return
         stitcher = BandStitcher(plan)
         most_in_flight = max(self._pixels_in_flight // (plan.tile[0] * plan.tile[1]), 1)
-        in_flight: deque[Future[Levels]] = deque()
+        in_flight: deque[Future[Answer]] = deque()
+
+        def add_first(index: int) -> NDArray[np.float32] | None:
+            answer = in_flight.popleft().result()
+            witness.add(index, answer)
+            return stitcher.add(answer.levels)
+
         for index in range(len(plan)):
             if len(in_flight) == most_in_flight:
-                yield from _cut(stitcher.add(in_flight.popleft().result()))
+                yield from _cut(add_first(index - most_in_flight))
                 check()
             in_flight.append(submit(_tile(pixels, preparation, plan, index)))
         while in_flight:
-            yield from _cut(stitcher.add(in_flight.popleft().result()))
-
-
-def preprocessing(preparation: str, scale: float) -> str:
-    """Say what was done to an image before the network saw it, as its provenance has it."""
-    return preparation if scale == 1.0 else f"{preparation}, scale {scale:g}"
+            yield from _cut(add_first(len(plan) - len(in_flight)))
 
 
 def _tile(pixels: PixelFile, preparation: Preparation, plan: TilePlan, index: int) -> NDArray[np.float32]:
@@ -159,8 +182,9 @@ def _cut(rows: NDArray[np.float32] | None) -> Iterator[NDArray[np.float32]]:
 
 
 def _encoded(
-    bands: Iterable[NDArray[np.float32]], shape: tuple[int, int], threshold: float, note: str | None, done: str
-) -> WindowedResult:
+    bands: Iterable[NDArray[np.float32]], shape: tuple[int, int], threshold: float
+) -> tuple[bytes, bytes, NDArray[np.int64]]:
+    """Mask and probability map as PNG, and the histogram of the latter."""
     height, width = shape
     first_foreground = foreground_from(threshold)
     counts = np.zeros(LEVELS, dtype=np.int64)
@@ -172,5 +196,4 @@ def _encoded(
         counts += histogram(levels)
         mask.add(levels >= first_foreground)
         probability.add(levels)
-    measured = measure(counts, threshold)
-    return WindowedResult(height, width, mask_png.getvalue(), probability_png.getvalue(), measured, note, done)
+    return mask_png.getvalue(), probability_png.getvalue(), counts

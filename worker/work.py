@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from shared.jobs.records import ClaimedItem
+from shared.net.tiling import TilePlan
+from shared.net.witness import Witness
 from worker.batcher import Submit
 from worker.leases import HeldClaim
 from worker.model_cache import ServedModel
@@ -28,6 +30,10 @@ class Work:
     def submit(self) -> Submit:
         """A function that queues a tile for the network, before others where the claim is urgent."""
         return partial(self.model.batcher.submit, urgent=self.held.is_urgent)
+
+    def witness(self, plan: TilePlan) -> Witness:
+        """Return what watches the answers of the network to an image's tiles."""
+        return Witness(self.model.scores, plan, self.model.threshold)
 
     @property
     def seconds(self) -> float:

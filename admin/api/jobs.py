@@ -54,11 +54,11 @@ def job(job_id: UUID) -> schemas.Job:
 
 @operation("GET", "/jobs/<uuid:job_id>/items", answer=schemas.Items, query=schemas.ItemsPage, problems=_NO_JOB)
 def job_items(job_id: UUID, query: schemas.ItemsPage) -> schemas.Items:
-    """List the images of a job, of one state or all, by number."""
+    """List the images of a job, of one state or mark or all, by number."""
     repository = services().repository
     kind = repository.kind(str(job_id))
     states = [query.state] if query.state else []
-    found = repository.items(str(job_id), limit=query.limit + 1, after=query.after, states=states)
+    found = repository.items(str(job_id), limit=query.limit + 1, after=query.after, states=states, mark=query.mark)
     page = found[: query.limit]
     return schemas.Items(
         items=[schemas.Item.of(item, list(files_of(item, kind))) for item in page],
@@ -108,6 +108,7 @@ def submit_uploaded(body: schemas.Upload) -> ResponseReturnValue:
         submitted_by=_submitter(),
         priority=body.priority,
         scale=body.scale,
+        unfamiliar=body.unfamiliar,
     )
     return _started(job_id)
 

@@ -13,11 +13,12 @@ from admin.domain.progress import Fleet, Progress
 from admin.domain.roles import Role
 from admin.web.delivery.limits import MAX_IMAGES
 from shared.db.model_registry import Model as RegisteredModel
+from shared.db.reasons import sentence_of
 from shared.flows.exports.registry import DEFAULT, EXPORTS
 from shared.flows.synthetic import MAX_DOTS, MAX_JITTER, MAX_SEED
 from shared.images.scale import MAX_SCALE, MIN_SCALE
+from shared.jobs.records import Finding, Mark, Priority, Unfamiliar
 from shared.jobs.records import Item as ItemRecord
-from shared.jobs.records import Priority
 from shared.jobs.records import Worker as WorkerRecord
 from shared.jobs.state import ItemStatus, JobKind, JobStatus
 from shared.ranges import Share
@@ -92,6 +93,7 @@ class Job(_Response):
     cancel_requested: bool
     model: str | None = Field(description="SHA-256 of the model of its images; null: each worker's own.")
     scale: float = Field(description="By which its images are resampled for the network.")
+    unfamiliar: Unfamiliar = Field(description="What becomes of images unlike anything that the model knows.")
     counts: Counts
     images_per_second: float | None = Field(
         description="Finished lately; of a job that has ended, over all of its time. Null: not known."
@@ -105,7 +107,7 @@ class Job(_Response):
         return cls(
             **{
                 name: getattr(job, name)
-                for name in ("id", "kind", "name", "state", "priority", "submitted_by", "model", "scale")
+                for name in ("id", "kind", "name", "state", "priority", "submitted_by", "model", "scale", "unfamiliar")
             },
             created_at=_time(job.created_at),
             started_at=time_or_none(job.started_at),
@@ -131,6 +133,10 @@ class Item(_Response):
     error_code: str | None = Field(description="A stable word, such as `not_an_image`.")
     error: str | None
     note: str | None
+    finding: Finding | None = Field(description="Whether the mask has foreground; null without a result.")
+    marks: list[Mark] = Field(description="What stands out in the result.")
+    reason: str | None = Field(description="A stable word for why the result may not be what one hoped for.")
+    explanation: str | None = Field(description="The same as a sentence.")
     finished_at: Time | None
     seconds: float | None
     width: int | None = Field(description="px")
@@ -142,8 +148,9 @@ class Item(_Response):
     @classmethod
     def of(cls, item: ItemRecord, files: list[str]) -> Self:
         """Return an item as the API gives it."""
-        own = cls.model_fields.keys() - {"files", "finished_at"}
+        own = cls.model_fields.keys() - {"files", "finished_at", "marks", "explanation"}
         values = {name: getattr(item, name) for name in own}
+        values |= {"marks": list(item.marks), "explanation": sentence_of(item.reason, item.reason_place) or None}
         return cls(**values, finished_at=time_or_none(item.finished_at), files=files)
 
 
@@ -255,6 +262,7 @@ class ItemsPage(_Request):
     limit: int = Field(default=100, ge=1, le=MAX_PAGE_SIZE)
     after: int = Field(default=-1, ge=-1, lt=2**31, description="`next` of the page before.")
     state: ItemStatus | None = None
+    mark: Mark | None = Field(default=None, description="Results that stand out by this alone.")
 
 
 class ResultsFormat(_Request):
@@ -287,6 +295,11 @@ class Upload(_NewJob):
         le=MAX_SCALE,
         description="Resamples the images for the network: 0.33 where dots are 3 times as large as usual. "
         "Results have the images' own size.",
+    )
+    unfamiliar: Unfamiliar = Field(
+        default=Unfamiliar.FLAG,
+        description="Images unlike anything that the model knows: `flag` says so in their results, `refuse` has them "
+        "fail with the code `unfamiliar`.",
     )
 
 

@@ -10,7 +10,8 @@ from sqlalchemy import ColumnElement, and_, func, select
 
 from shared.db.database import Database, db_now
 from shared.db.tables import HAS_FAILED, HAS_PENDING, STAYS, ItemRow, JobRow, ShardRow
-from shared.jobs.records import Item, Job
+from shared.jobs.reading import MARKED
+from shared.jobs.records import Item, Job, Mark
 from shared.jobs.repository import Repository
 from shared.jobs.state import ItemStatus
 
@@ -69,13 +70,15 @@ def jobs_page(repository: Repository, before: str | None) -> JobsPage:
     return JobsPage(jobs, older=jobs[-1].id if len(found) > JOBS_A_PAGE else None, newer=newer)
 
 
-def items_page(repository: Repository, job_id: str, *, after: int, states: Sequence[ItemStatus]) -> ItemsPage:
-    """Return the page of items after the one numbered `after` (-1: the first page)."""
-    found = repository.items(job_id, limit=ITEMS_A_PAGE + 1, after=after, states=states)
+def items_page(
+    repository: Repository, job_id: str, *, after: int, states: Sequence[ItemStatus], mark: Mark | None = None
+) -> ItemsPage:
+    """Return the page of items after the one numbered `after` (-1: the first page), of one mark alone if given."""
+    found = repository.items(job_id, limit=ITEMS_A_PAGE + 1, after=after, states=states, mark=mark)
     items = found[:ITEMS_A_PAGE]
     previous = None
     if after >= 0:
-        before = _in_job(job_id, states) & (ItemRow.number <= after)
+        before = _in_job(job_id, states, mark) & (ItemRow.number <= after)
         query = select(ItemRow.number).where(before).order_by(ItemRow.number.desc()).offset(ITEMS_A_PAGE).limit(1)
         with repository.database.read() as connection:
             number = connection.execute(query).scalar_one_or_none()
@@ -136,6 +139,10 @@ def now(database: Database) -> float:
         return float(connection.execute(select(db_now())).scalar_one())
 
 
-def _in_job(job_id: str, states: Sequence[ItemStatus]) -> ColumnElement[bool]:
-    in_job = ItemRow.job_id == job_id
-    return and_(in_job, ItemRow.state.in_(states)) if states else in_job
+def _in_job(job_id: str, states: Sequence[ItemStatus], mark: Mark | None) -> ColumnElement[bool]:
+    conditions = [ItemRow.job_id == job_id]
+    if states:
+        conditions.append(ItemRow.state.in_(states))
+    if mark is not None:
+        conditions.append(MARKED[mark])
+    return and_(*conditions)

@@ -2,8 +2,10 @@
 
 from datetime import UTC, datetime
 
-from shared.db.measurements import MEASUREMENTS, NEED_TRUTH, Measurement
+from shared.db.measurements import MEASUREMENTS, NEED_SCORES, NEED_TRUTH, Measurement
+from shared.db.reasons import sentence_of
 from shared.jobs.records import Item
+from shared.jobs.state import ItemStatus
 
 NOTHING = "–"
 _MAX_DIGITS = 3  # after the point of a measurement
@@ -67,6 +69,21 @@ def share(value: float | None) -> str:
     return NOTHING if value is None else f"{value * 100:.1f} %"
 
 
+def explanation(item: Item) -> str:
+    """Why an item's result may not be what one hoped for, as a sentence; empty where there is nothing to say."""
+    return sentence_of(item.reason, item.reason_place)
+
+
+def missing(item: Item) -> list[Measurement]:
+    """The measurements that are not available, since nobody fitted them for the item's model."""
+    has_result = item.state is ItemStatus.SUCCEEDED
+    return [
+        MEASUREMENTS[name]
+        for name in MEASUREMENTS
+        if name in NEED_SCORES and getattr(item, name) is None and has_result
+    ]
+
+
 def measured(item: Item) -> list[tuple[Measurement, str]]:
     """What was measured of an image, each with its value as text; what was measured against its truth comes first."""
     names = sorted(MEASUREMENTS, key=lambda name: name not in NEED_TRUTH)
@@ -93,6 +110,6 @@ def size(number: int | None) -> str:
 
 
 FILTERS = {
-    "ago": ago, "count": count, "duration": duration, "iso": iso, "measured": measured, "rate": rate, "share": share,
-    "size": size, "utc": utc,
+    "ago": ago, "count": count, "duration": duration, "explanation": explanation, "iso": iso, "measured": measured,
+    "missing": missing, "rate": rate, "share": share, "size": size, "utc": utc,
 }  # fmt: skip

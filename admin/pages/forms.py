@@ -11,6 +11,7 @@ from wtforms.validators import InputRequired, Length, NumberRange, Optional, Val
 from admin.web.delivery.limits import MAX_FILES, MAX_IMAGES
 from shared.flows.synthetic import MAX_DOTS, MAX_JITTER, MAX_SEED, SyntheticSpec
 from shared.images.scale import MAX_SCALE, MIN_SCALE
+from shared.jobs.records import Unfamiliar
 from shared.synth import DEFAULT_DEFINITION, DEFINITIONS, NOISE_LABELS
 
 _NOISE_CHOICES = {"": "As in the benchmark, drawn for each image", **NOISE_LABELS}
@@ -89,6 +90,12 @@ class UploadForm(FlaskForm):  # type: ignore[misc]
         FloatField, "Scale", MIN_SCALE, MAX_SCALE, "Resamples the images for the network: 0.33 where dots are "
         "three times as large as usual (2 to 6 px in radius). Masks keep the images’ size. Empty: 1.", step="any",
     )  # fmt: skip
+    unfamiliar = SelectField(
+        "Unfamiliar images",
+        choices=[SelectChoice(Unfamiliar.FLAG, "Flag them"), SelectChoice(Unfamiliar.REFUSE, "Refuse them")],
+        default=Unfamiliar.FLAG,
+        description="Images unlike anything that the model knows: marked in the results, or not segmented at all.",
+    )
     images = MultipleFileField("Images")
 
     def validate_images(self, field: Any) -> None:

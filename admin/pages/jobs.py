@@ -1,6 +1,7 @@
 """The pages of jobs: the list, one job, and what can be done with it."""
 
 from collections.abc import Callable
+from typing import TypeVar
 from uuid import UUID
 
 from flask import Blueprint, abort, flash, make_response, redirect, render_template, request, url_for
@@ -12,11 +13,13 @@ from admin.web.context import meter, services
 from admin.web.delivery.download import results_zip
 from shared.errors import IllegalTransition, UsageError
 from shared.flows.exports.registry import DEFAULT, EXPORTS, export_named
-from shared.jobs.records import Job
+from shared.jobs.records import Job, Mark
 from shared.jobs.state import ItemStatus
 from shared.jobs.workers import SHOWN_SECONDS
 
 blueprint = Blueprint("jobs", __name__)
+
+Word = TypeVar("Word", ItemStatus, Mark)
 
 
 @blueprint.get("/")
@@ -43,6 +46,7 @@ def job(job_id: UUID) -> ResponseReturnValue:
         progress=progress,
         released=_released(progress),
         reasons=reasons,
+        marks=services().repository.marks(progress.job.id),
         exports=EXPORTS.values(),
         **view,
     )
@@ -53,7 +57,13 @@ def progress(job_id: UUID) -> ResponseReturnValue:
     """The part of `job` that is polled each second. Once the job has ended it asks for the page to be loaded anew."""
     seen = _progress_of(job_id)
     page = render_template(
-        "_job_progress.html", progress=seen, released=_released(seen), state=_state(), live=seen.is_open
+        "_job_progress.html",
+        progress=seen,
+        released=_released(seen),
+        state=_state(),
+        mark=_mark(),
+        marks=services().repository.marks(seen.job.id),
+        live=seen.is_open,
     )
     answer = make_response(page)
     if not seen.is_open:
@@ -125,19 +135,29 @@ def _released(progress: Progress) -> queries.Released | None:
 
 
 def _items_view(job_id: UUID) -> dict[str, object]:
-    state = _state()
+    state, mark = _state(), _mark()
     after = request.args.get("after", default=-1, type=int)
     if not -1 <= after < 2**31:
         abort(404)
-    page = queries.items_page(services().repository, str(job_id), after=after, states=[state] if state else [])
-    return {"page": page, "state": state, "after": after}
+    states = [state] if state else []
+    page = queries.items_page(services().repository, str(job_id), after=after, states=states, mark=mark)
+    return {"page": page, "state": state, "mark": mark, "after": after}
 
 
 def _state() -> ItemStatus | None:
-    wanted = request.args.get("state", "")
+    return _wanted(ItemStatus, "state")
+
+
+def _mark() -> Mark | None:
+    return _wanted(Mark, "mark")
+
+
+def _wanted(kind: type[Word], name: str) -> Word | None:
+    """The word that the address asks for, if it does."""
+    wanted = request.args.get(name, "")
     if not wanted:
         return None
     try:
-        return ItemStatus(wanted)
+        return kind(wanted)
     except ValueError:
         abort(404)

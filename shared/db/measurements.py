@@ -24,6 +24,7 @@ class Measurement:
     minimum: float | None = None
     maximum: float | None = None
     as_percentage: bool = False  # on pages, of a share of one; files and the API have the share itself
+    fitted: bool = False  # for a model's weights, so that results of a model without fitted scores have none
     gallery: str | None = None  # its short caption under a thumbnail; None: it does not stand there
 
     @property
@@ -40,7 +41,7 @@ class Measurement:
 
 @dataclass(frozen=True, kw_only=True)
 class Measurements(Generic[Value]):
-    """The measurements of one image. With a default: only where there is a truth to compare with."""
+    """The measurements of one image. With a default: only where there is a truth, or where scores were fitted."""
 
     foreground: Annotated[
         Value,
@@ -60,6 +61,39 @@ class Measurements(Generic[Value]):
             "Trust", "Dice that the map expects of its own mask", digits=4, minimum=0, maximum=1, gallery="trust"
         ),
     ]
+    quality: Annotated[
+        float | None,
+        Measurement(
+            "Quality",
+            "Dice to be expected of this mask, if the picture is familiar",
+            digits=4,
+            minimum=0,
+            maximum=1,
+            fitted=True,
+        ),
+    ] = None
+    quality_low: Annotated[
+        float | None,
+        Measurement(
+            "Quality, at least",
+            "Dice that nine of ten such masks have, if the picture is familiar",
+            digits=4,
+            minimum=0,
+            maximum=1,
+            fitted=True,
+        ),
+    ] = None
+    familiarity: Annotated[
+        float | None,
+        Measurement(
+            "Familiarity",
+            "share of the pictures that the model knows that look as strange; under 0.02 it is unfamiliar",
+            digits=6,
+            minimum=0,
+            maximum=1,
+            fitted=True,
+        ),
+    ] = None
     dice: Annotated[
         float | None,
         Measurement(
@@ -76,5 +110,11 @@ MEASUREMENTS: Mapping[str, Measurement] = {
 }
 """The declarations by the name of their field, in the order in which files and the API have them."""
 
-NEED_TRUTH = frozenset(field.name for field in fields(Measurements) if field.default is not MISSING)
-"""The names of those that only an image with a truth has; a result without one of the others is none."""
+REQUIRED = frozenset(field.name for field in fields(Measurements) if field.default is MISSING)
+"""The names of those without which a result is none."""
+
+NEED_SCORES = frozenset(name for name, measurement in MEASUREMENTS.items() if measurement.fitted)
+"""The names of those that only the results of a model with fitted scores have."""
+
+NEED_TRUTH = MEASUREMENTS.keys() - REQUIRED - NEED_SCORES
+"""The names of those that only an image with a truth has."""

@@ -52,11 +52,20 @@ class ModelRegistry:
         self.database = database
         self._store = store
 
-    def publish(self, weights: bytes, metadata: bytes, *, name: str, summary: Mapping[str, Any], by: str) -> Model:
-        """Store a checkpoint's two files, which the caller has checked, and enter it; safe to repeat.
+    def publish(
+        self,
+        weights: bytes,
+        metadata: bytes,
+        *,
+        scores: bytes | None = None,
+        name: str,
+        summary: Mapping[str, Any],
+        by: str,
+    ) -> Model:
+        """Store a checkpoint's files, which the caller has checked, and enter it; safe to repeat.
 
-        Published again, a model keeps its name and gets the summary's newer metrics; objects that went missing are
-        put back.
+        Published again, a model keeps its name and gets the summary's newer metrics, and scores that were fitted anew;
+        objects that went missing are put back.
 
         Raises:
             UsageError: these weights are published with another threshold, say.
@@ -73,6 +82,8 @@ class ModelRegistry:
                 )
         # The row last: a model that has one has its files.
         self._store.put(keys.model_weights(sha256), weights)
+        if scores is not None:
+            self._store.put(keys.model_familiarity(sha256), scores)
         self._store.put(keys.model_metadata(sha256), metadata, "application/json")
         values = {"sha256": sha256, "name": name, "size": len(weights), "published_by": by, "summary": dict(summary)}
         if known is None:

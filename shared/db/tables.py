@@ -34,6 +34,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from uuid_utils.compat import uuid7
 
 from shared.db.measurements import MEASUREMENTS
+from shared.db.reasons import UNFAMILIAR_BELOW
 
 UUID_TEXT = String(36)
 
@@ -85,6 +86,8 @@ class JobRow(Base):
     # job still names.
     model: Mapped[str | None] = mapped_column(String(64), ForeignKey("models.sha256"))
     scale: Mapped[float] = mapped_column(default=1.0, server_default="1")  # its images are resampled by this
+    # What becomes of its unfamiliar images, a word of shared.jobs.records.Unfamiliar.
+    unfamiliar: Mapped[str] = mapped_column(String(8), default="flag", server_default="flag")
     # after its end, see shared.upkeep.retention
     tidied_at: Mapped[float | None]  # when objects that no row names had been deleted
     sources_removed_at: Mapped[float | None]  # from when on its sources go
@@ -172,6 +175,8 @@ class ItemRow(_MeasurementColumns, Base):
     mask_key: Mapped[str | None] = mapped_column(Text)
     probability_key: Mapped[str | None] = mapped_column(Text)
     truth_key: Mapped[str | None] = mapped_column(Text)
+    reason: Mapped[str | None] = mapped_column(String(32))  # a word of shared.db.reasons, where there is one
+    reason_place: Mapped[str | None] = mapped_column(String(64))  # that it is about, in a large image
 
     # provenance
     model: Mapped[str | None] = mapped_column(String(64))  # sha256 of the weights
@@ -187,6 +192,8 @@ class ItemRow(_MeasurementColumns, Base):
         _partial("ix_items_token", "token", where="token IS NOT NULL"),
         _partial("ix_items_lease_until", "lease_until", where="state = 'running'"),
         _partial("ix_items_failures", "job_id", "error_code", "number", where="state = 'failed'"),
+        _partial("ix_items_nothing_found", "job_id", "number", where="foreground = 0"),
+        _partial("ix_items_unfamiliar", "job_id", "number", where=f"familiarity < {UNFAMILIAR_BELOW}"),
     )
 
 
@@ -197,6 +204,8 @@ IS_OPEN: ColumnElement[bool] = JobRow.finished_at.is_(None)
 STAYS: ColumnElement[bool] = JobRow.removal_started_at.is_(None)
 IS_RUNNING: ColumnElement[bool] = ItemRow.state == literal_column("'running'")
 HAS_FAILED: ColumnElement[bool] = ItemRow.state == literal_column("'failed'")
+NOTHING_FOUND: ColumnElement[bool] = ItemRow.foreground == literal_column("0")  # type: ignore[attr-defined]
+IS_UNFAMILIAR: ColumnElement[bool] = ItemRow.familiarity < literal_column(str(UNFAMILIAR_BELOW))  # type: ignore[attr-defined]
 
 
 class WorkerRow(Base):

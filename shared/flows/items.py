@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from shared.jobs.records import Item
+from shared.jobs.records import Item, Mark
 from shared.jobs.repository import Repository
 from shared.jobs.state import ItemStatus
 
@@ -10,10 +10,12 @@ _PAGE_ITEMS = 500
 _PAGE_PATHS = 10_000
 
 
-def all_items(repository: Repository, job_id: str, *, states: Sequence[ItemStatus] = ()) -> Iterator[Item]:
-    """Yield every item of a job (that is in one of `states`) by number, a page at a time."""
+def all_items(
+    repository: Repository, job_id: str, *, states: Sequence[ItemStatus] = (), mark: Mark | None = None
+) -> Iterator[Item]:
+    """Yield every item of a job (that is in one of `states`, that has `mark`) by number, a page at a time."""
     after = -1
-    while page := repository.items(job_id, limit=_PAGE_ITEMS, after=after, states=states):
+    while page := repository.items(job_id, limit=_PAGE_ITEMS, after=after, states=states, mark=mark):
         yield from page
         after = page[-1].number
 

@@ -21,7 +21,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_aft
 from shared.db.tables import new_id
 from shared.errors import DelineateError, ItemError, Retryable, UsageError
 from shared.images.scale import checked_scale
-from shared.jobs.records import NewItem, Priority
+from shared.jobs.records import NewItem, Priority, Unfamiliar
 from shared.jobs.state import JobKind
 from shared.services import Services
 from shared.store import keys
@@ -66,13 +66,15 @@ def submit_images(
     submission_key: str | None = None,
     priority: Priority = Priority.NORMAL,
     scale: float = 1.0,
+    unfamiliar: Unfamiliar = Unfamiliar.FLAG,
     on_start: Callable[[str, bool], None] = lambda job_id, resumed: None,
     on_progress: Callable[[SubmissionProgress], None] = lambda progress: None,
 ) -> str:
     """Make a job of these sources, or go on with an interrupted one of the same `submission_key`; return its id.
 
-    The images are resampled by `scale` for the network; their results have their own size. `on_start` gets the job's id
-    and whether it is an interrupted one that goes on.
+    The images are resampled by `scale` for the network; their results have their own size. `unfamiliar` says what
+    becomes of images unlike anything that the model knows. `on_start` gets the job's id and whether it is an
+    interrupted one that goes on.
 
     Raises:
         UsageError: there are no sources, the scale is out of range, or another submission with this key is going on.
@@ -94,6 +96,7 @@ def submit_images(
             submission_key=submission_key,
             priority=priority,
             scale=scale,
+            unfamiliar=unfamiliar,
         )
     on_start(job_id, resumed)
     try:

@@ -18,7 +18,7 @@ from shared.db.database import Database, db_now
 from shared.db.tables import IS_RUNNING, ItemRow, JobRow, ShardRow
 from shared.errors import ItemErrorCode
 from shared.jobs import metrics, shards, steps
-from shared.jobs.records import Claim, ClaimedItem, Outcome
+from shared.jobs.records import Claim, ClaimedItem, Outcome, Unfamiliar
 from shared.jobs.state import JOB_STEPS, ItemEvent, ItemStatus, JobEvent
 from shared.jobs.steps import NO_CLAIM, NOT_CANCELLED, move
 
@@ -96,7 +96,8 @@ class Claims:
         if not taken:
             return None
         items = sorted(
-            (ClaimedItem(*item) for *item, _priority, _model, _scale, _state in taken), key=lambda item: item.id
+            (ClaimedItem(*item) for *item, _priority, _model, _scale, _unfamiliar, _state in taken),
+            key=lambda item: item.id,
         )
         return Claim(
             token=token,
@@ -105,6 +106,7 @@ class Claims:
             priority=taken[0].job_priority,
             model=taken[0].job_model,
             scale=taken[0].job_scale,
+            unfamiliar=Unfamiliar(taken[0].job_unfamiliar),
             items=tuple(items),
         )
 
@@ -289,6 +291,7 @@ def _taking(free: Select[str]) -> ReturningUpdate[Any]:
         job.with_only_columns(JobRow.priority).scalar_subquery().label("job_priority"),
         job.with_only_columns(JobRow.model).scalar_subquery().label("job_model"),
         job.with_only_columns(JobRow.scale).scalar_subquery().label("job_scale"),
+        job.with_only_columns(JobRow.unfamiliar).scalar_subquery().label("job_unfamiliar"),
         job.with_only_columns(JobRow.state).scalar_subquery().label("job_state"),
     )  # fmt: skip
 

@@ -1,15 +1,15 @@
 """Jobs and items as they stand, for status, download and the admin."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, func, select
 
 from shared.db.database import Database
-from shared.db.tables import STAYS, ItemRow, JobRow, ShardRow
+from shared.db.tables import IS_UNFAMILIAR, NOTHING_FOUND, STAYS, ItemRow, JobRow, ShardRow
 from shared.errors import JobNotFound
-from shared.jobs.records import Item, Job
+from shared.jobs.records import Item, Job, Mark, Marks, Unfamiliar
 from shared.jobs.state import ItemCounts, ItemStatus, JobKind, JobStatus
 
 _COUNT_COLUMNS = [
@@ -17,6 +17,10 @@ _COUNT_COLUMNS = [
 ]
 _JOB_COLUMNS = [getattr(JobRow, field.name) for field in fields(Job) if field.name != "counts"]
 _ITEM_COLUMNS = [getattr(ItemRow, field.name) for field in fields(Item)]
+
+
+MARKED: Mapping[Mark, ColumnElement[bool]] = {Mark.NOTHING_FOUND: NOTHING_FOUND, Mark.UNFAMILIAR: IS_UNFAMILIAR}
+"""The conditions of rows with a mark. An item that is tried again keeps none: its measurements go."""
 
 
 class JobReader:
@@ -64,11 +68,21 @@ class JobReader:
         with self.database.read() as connection:
             return list(connection.execute(query.limit(limit)).scalars())
 
-    def items(self, job_id: str, *, limit: int, after: int = -1, states: Sequence[ItemStatus] = ()) -> list[Item]:
-        """Return items of a job by number, from the one after number `after`."""
+    def items(
+        self,
+        job_id: str,
+        *,
+        limit: int,
+        after: int = -1,
+        states: Sequence[ItemStatus] = (),
+        mark: Mark | None = None,
+    ) -> list[Item]:
+        """Return items of a job by number, from the one after number `after`; of one mark alone if it is given."""
         query = select(*_ITEM_COLUMNS).where(ItemRow.job_id == job_id, ItemRow.number > after)
         if states:
             query = query.where(ItemRow.state.in_(states))
+        if mark is not None:
+            query = query.where(MARKED[mark])
         with self.database.read() as connection:
             return [_item(row) for row in connection.execute(query.order_by(ItemRow.number).limit(limit))]
 
@@ -77,6 +91,15 @@ class JobReader:
         query = select(ItemRow.number, ItemRow.path).where(ItemRow.job_id == job_id, ItemRow.number > after)
         with self.database.read() as connection:
             return [(row.number, row.path) for row in connection.execute(query.order_by(ItemRow.number).limit(limit))]
+
+    def marks(self, job_id: str) -> Marks:
+        """Count the results of a job that stand out."""
+        in_job = ItemRow.job_id == job_id
+        nothing = select(func.count()).where(in_job, MARKED[Mark.NOTHING_FOUND])
+        reasons = select(ItemRow.reason, func.count()).where(in_job, MARKED[Mark.UNFAMILIAR]).group_by(ItemRow.reason)
+        with self.database.read() as connection:
+            counted = {str(reason): int(count) for reason, count in connection.execute(reasons)}
+            return Marks(int(connection.execute(nothing).scalar_one()), sum(counted.values()), counted)
 
     def item(self, item_id: str) -> Item | None:
         """Return an item by its id."""
@@ -100,7 +123,9 @@ def _jobs(connection: Connection, query: Select[Any]) -> list[Job]:
     counts = {row[0]: ItemCounts(*(int(value) for value in row[1:])) for row in counted}
     return [
         Job(
-            **dict(row._mapping) | {"kind": JobKind(row.kind), "state": JobStatus(row.state)},
+            **dict(row._mapping)
+            | {"kind": JobKind(row.kind), "state": JobStatus(row.state)}
+            | {"unfamiliar": Unfamiliar(row.unfamiliar)},
             counts=counts.get(row.id, ItemCounts()),
         )
         for row in rows

@@ -1,10 +1,12 @@
 """What the repository takes and gives: frozen values, free of SQL."""
 
-from dataclasses import dataclass
-from enum import IntEnum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
 from typing import Any
 
 from shared.db.measurements import Measurements
+from shared.db.reasons import UNFAMILIAR_BELOW
 from shared.errors import ItemErrorCode
 from shared.jobs.state import ItemCounts, ItemStatus, JobKind, JobStatus
 
@@ -34,6 +36,45 @@ class Priority(IntEnum):
         raise ValueError(f"give one of {', '.join(priority.word for priority in cls)}")
 
 
+class Unfamiliar(StrEnum):
+    """What a job does with an image that looks unlike anything its model knows."""
+
+    FLAG = "flag"  # it succeeds, and says so
+    REFUSE = "refuse"  # it fails
+
+
+class Finding(StrEnum):
+    """What a result says: that there is nothing is one too."""
+
+    FOUND = "found"
+    NOTHING = "nothing"
+
+
+class Mark(StrEnum):
+    """What can stand out in a result that succeeded."""
+
+    NOTHING_FOUND = "nothing_found"
+    UNFAMILIAR = "unfamiliar"
+
+
+def marks_of(measured: Measurements[Any]) -> tuple[Mark, ...]:
+    """Return what stands out in a result. `shared.jobs.reading.MARKED` asks the same of rows."""
+    holds = {
+        Mark.NOTHING_FOUND: measured.foreground == 0,
+        Mark.UNFAMILIAR: measured.familiarity is not None and measured.familiarity < UNFAMILIAR_BELOW,
+    }
+    return tuple(mark for mark, is_so in holds.items() if is_so)
+
+
+@dataclass(frozen=True)
+class Marks:
+    """How many results of a job stand out, by mark; and the unfamiliar ones by their reason."""
+
+    nothing_found: int = 0
+    unfamiliar: int = 0
+    reasons: Mapping[str, int] = field(default_factory=dict)
+
+
 @dataclass(frozen=True)
 class Job:
     """A job with the counts of its items. Times are Unix seconds."""
@@ -52,6 +93,7 @@ class Job:
     counts: ItemCounts
     model: str | None = None  # sha256 of the model that its images get; None: the worker's own
     scale: float = 1.0  # by which its images are resampled for the network; results have the images' own size
+    unfamiliar: Unfamiliar = Unfamiliar.FLAG
 
 
 @dataclass(frozen=True)
@@ -89,6 +131,7 @@ class Claim:
     priority: int  # the job's
     model: str | None  # likewise, see `Job.model`
     scale: float  # likewise
+    unfamiliar: Unfamiliar  # likewise
     items: tuple[ClaimedItem, ...]
 
 
@@ -107,6 +150,8 @@ class Success(Measurements[float]):
     code_version: str
     seconds: float
     note: str | None = None
+    reason: str | None = None  # a word of `shared.db.reasons`
+    reason_place: str | None = None
     source_key: str | None = None  # set for synthetic items, whose source the worker made
     truth_key: str | None = None
 
@@ -152,6 +197,20 @@ class Item(Measurements[float | None]):
     threshold: float | None
     preprocessing: str | None
     code_version: str | None
+    reason: str | None
+    reason_place: str | None
+
+    @property
+    def finding(self) -> Finding | None:
+        """What the mask says; None without one."""
+        if self.state is not ItemStatus.SUCCEEDED or self.foreground is None:
+            return None
+        return Finding.NOTHING if Mark.NOTHING_FOUND in self.marks else Finding.FOUND
+
+    @property
+    def marks(self) -> tuple[Mark, ...]:
+        """What stands out in its result."""
+        return marks_of(self) if self.state is ItemStatus.SUCCEEDED else ()
 
 
 @dataclass(frozen=True)

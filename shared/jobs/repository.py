@@ -16,7 +16,7 @@ from shared.db.tables import HAS_PENDING, IS_OPEN, STAYS, ItemRow, JobRow, Shard
 from shared.errors import JobNotFound, UsageError
 from shared.jobs import shards
 from shared.jobs.reading import JobReader, counts_of
-from shared.jobs.records import Job, NewItem
+from shared.jobs.records import Job, NewItem, Unfamiliar
 from shared.jobs.state import (
     JOB_STEPS,
     ItemEvent,
@@ -57,6 +57,7 @@ class Repository(JobReader):
         submission_key: str | None = None,
         priority: int = 0,
         scale: float = 1.0,
+        unfamiliar: Unfamiliar = Unfamiliar.FLAG,
     ) -> str:
         """Create an empty, unsealed job and return its id. It keeps the model that is active now to its end."""
         job_id = new_id()
@@ -72,6 +73,7 @@ class Repository(JobReader):
                     submission_key=submission_key,
                     submitted_by=submitted_by,
                     scale=scale,
+                    unfamiliar=unfamiliar,
                     model=active_model().scalar_subquery(),
                 )
             )

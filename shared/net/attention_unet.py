@@ -96,13 +96,15 @@ class AttentionUNet(Network):
         self.decoder = nn.ModuleList(DecoderLevel(i, o, dropout) for i, o in pairwise(reversed(widths)))
         self.head = nn.Conv2d(base, stem**2, kernel_size=1)
 
-    def forward_features(self, x: Tensor) -> Tensor:
-        """Return the last features, see `Network`."""
+    def forward_depths(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Return the features of the encoder's end, the bottleneck, the decoder's beginning and its end."""
         skips = []
         for level in self.encoder:
             skip, x = level(x)
             skips.append(skip)
-        x = self.bottleneck(x)
+        bottleneck = x = self.bottleneck(x)
+        risen = []
         for level, skip in zip(self.decoder, reversed(skips), strict=True):
             x = level(x, skip)
-        return x
+            risen.append(x)
+        return skips[-1], bottleneck, risen[0], x

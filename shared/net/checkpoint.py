@@ -1,5 +1,7 @@
 """Checkpoints: a folder with model.safetensors (the weights) and model.json (all that explains them).
 
+Where they were fitted, familiarity.safetensors has the scores of `shared.net.familiarity`.
+
 Nothing is ever unpickled. model.json names the architecture and its arguments, the preprocessing, the threshold,
 the training config and command, the data definition, versions, metrics, and the SHA-256 of model.safetensors.
 """
@@ -14,6 +16,8 @@ from pathlib import Path
 from typing import Any, Self
 
 import torch
+from safetensors.numpy import load_file as load_arrays
+from safetensors.numpy import save_file as save_arrays
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -21,12 +25,14 @@ from shared.errors import CheckpointError
 from shared.files import replacing
 from shared.images.preparation import PREPARATION_VERSION
 from shared.net.architectures import build
+from shared.net.familiarity import FittedScores
 from shared.net.migrations import FORMAT_VERSION, migrate_description, migrate_tensors
 from shared.net.network import Network
 from shared.net.weights_file import check_weights_file, file_sha256
 
 WEIGHTS_NAME = "model.safetensors"
 METADATA_NAME = "model.json"
+FAMILIARITY_NAME = "familiarity.safetensors"
 
 # Earlier preparations: what the present one finds nothing to mend in, it standardises as they did.
 _ALIKE = ("standardise-v1",)
@@ -46,6 +52,8 @@ class Metadata:
     versions: dict[str, str] = field(default_factory=dict)  # of the code and its libraries
     parameters: int = 0
     weights_sha256: str = ""
+    # How `shared.net.familiarity` was fitted: `sha256` of its file, scenes, and what they are of; empty: it was not.
+    familiarity: dict[str, Any] = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
 
     @classmethod
@@ -66,6 +74,7 @@ class LoadedModel:
     metadata: Metadata
     sha256: str
     threshold: float
+    scores: FittedScores | None = None  # None: nobody fitted them for these weights
 
 
 def save_checkpoint(folder: Path, net: nn.Module, metadata: Metadata, *, half: bool = False) -> Metadata:
@@ -84,6 +93,7 @@ def save_checkpoint(folder: Path, net: nn.Module, metadata: Metadata, *, half: b
             weights_sha256=file_sha256(weights),
             parameters=sum(parameter.numel() for parameter in net.parameters()),
             versions=library_versions(),
+            familiarity={},  # was fitted for other weights
         )
     write_metadata(folder, written)
     return written
@@ -91,9 +101,13 @@ def save_checkpoint(folder: Path, net: nn.Module, metadata: Metadata, *, half: b
 
 def write_metadata(folder: Path, metadata: Metadata) -> None:
     """Replace model.json in one step."""
-    text = json.dumps(asdict(metadata), indent=2, ensure_ascii=False) + "\n"
-    with replacing(folder / METADATA_NAME) as description:
-        description.write_text(text, encoding="utf-8")
+    _write_description(folder, asdict(metadata))
+
+
+def _write_description(folder: Path, description: Mapping[str, Any]) -> None:
+    text = json.dumps(description, indent=2, ensure_ascii=False) + "\n"
+    with replacing(folder / METADATA_NAME) as file:
+        file.write_text(text, encoding="utf-8")
 
 
 def load_checkpoint(path: str | os.PathLike[str], device: str | torch.device = "cpu") -> LoadedModel:
@@ -123,7 +137,59 @@ def load_checkpoint(path: str | os.PathLike[str], device: str | torch.device = "
     _check_keys(weights, tensors, net)
     net.load_state_dict(tensors)
     net.eval().requires_grad_(False)
-    return LoadedModel(net.to(device), metadata, sha256, metadata.threshold)
+    return LoadedModel(net.to(device), metadata, sha256, metadata.threshold, _scores(weights.parent, metadata))
+
+
+def save_scores(folder: Path, scores: FittedScores, description: Mapping[str, Any]) -> None:
+    """Put fitted scores beside the weights of a checkpoint folder, in place of older ones.
+
+    Args:
+        folder: with the weights that they were fitted for.
+        scores: what was fitted.
+        description: of the scenes; model.json has it together with the file's hash.
+    """
+    with replacing(folder / FAMILIARITY_NAME) as file:
+        save_arrays(scores.to_arrays(), file)
+        entry = {**description, "sha256": file_sha256(file)}
+    _describe_scores(folder, entry)
+
+
+def remove_scores(folder: Path) -> None:
+    """Take the fitted scores of a checkpoint folder away, where it has some: they are not those of its weights."""
+    _describe_scores(folder, {})
+    (folder / FAMILIARITY_NAME).unlink(missing_ok=True)
+
+
+def _describe_scores(folder: Path, entry: Mapping[str, Any]) -> None:
+    # All else as it was written: the weights' names are those of the format that it says.
+    description = _read_description(folder / METADATA_NAME) | {"familiarity": dict(entry)}
+    _write_description(folder, description)
+
+
+def names_scores(description: bytes) -> bool:
+    """Whether a model.json, as bytes, says that fitted scores belong to its weights."""
+    try:
+        return bool(json.loads(description).get("familiarity"))
+    except (ValueError, AttributeError):
+        return False  # which loading it will tell
+
+
+def _scores(folder: Path, metadata: Metadata) -> FittedScores | None:
+    if not metadata.familiarity:
+        return None
+    path = folder / FAMILIARITY_NAME
+    if not path.is_file():
+        raise CheckpointError(f"{path} is missing, which {METADATA_NAME} names: copy the whole checkpoint folder")
+    check_weights_file(path)
+    sha256 = file_sha256(path)
+    if sha256 != metadata.familiarity.get("sha256"):
+        raise CheckpointError(
+            f"{path} is not the file that {METADATA_NAME} describes: fit it again, or copy the folder"
+        )
+    try:
+        return FittedScores.from_arrays(load_arrays(path))
+    except KeyError as error:
+        raise CheckpointError(f"{path} lacks {error}: fit it again with python -m training.familiarity") from error
 
 
 def locate_weights(path: Path) -> Path:

@@ -5,6 +5,7 @@
 | 0 | the Attention U-Net's gates are a list of their own, `attention_gates.N.*`, N counting from the deepest level; model.json holds neither `parameters` nor `versions` |
 | 1 | a gate belongs to its decoder level: `decoder.N.gate.*` |
 | 2 | the stem is called so: `stem.*`, not `pixels.*` |
+| 3 | model.json may name the fitted scores beside the weights, `familiarity` |
 
 A change of a layer's name, or of a key of model.json, is a new version with a step here.
 """  # noqa: E501 - a table
@@ -17,7 +18,7 @@ from torch import Tensor
 
 from shared.errors import CheckpointError
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 Description = dict[str, Any]
 Tensors = dict[str, Tensor]
@@ -80,10 +81,26 @@ def _description_1_to_2(data: Description) -> Description:
     return data
 
 
+def _description_2_to_3(data: Description) -> Description:
+    return {"familiarity": {}, **data}
+
+
 def _tensors_1_to_2(tensors: Tensors, _description: Mapping[str, Any]) -> Tensors:
     return {re.sub(r"^pixels\.", "stem.", name): tensor for name, tensor in tensors.items()}
 
 
+def _tensors_2_to_3(tensors: Tensors, _description: Mapping[str, Any]) -> Tensors:
+    return dict(tensors)
+
+
 _OLD_GATES = "attention_gates."
-_DESCRIPTION_STEPS: dict[int, Callable[[Description], Description]] = {0: _description_0_to_1, 1: _description_1_to_2}
-_TENSOR_STEPS: dict[int, Callable[[Tensors, Mapping[str, Any]], Tensors]] = {0: _tensors_0_to_1, 1: _tensors_1_to_2}
+_DESCRIPTION_STEPS: dict[int, Callable[[Description], Description]] = {
+    0: _description_0_to_1,
+    1: _description_1_to_2,
+    2: _description_2_to_3,
+}
+_TENSOR_STEPS: dict[int, Callable[[Tensors, Mapping[str, Any]], Tensors]] = {
+    0: _tensors_0_to_1,
+    1: _tensors_1_to_2,
+    2: _tensors_2_to_3,
+}

@@ -6,6 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+POOLED_PX = 256
+"""Side of the blocks, in pixels of the image, over which features are pooled."""
+
 
 class Network(nn.Module, ABC):
     """(B, in_channels, H, W) → logits (B, 1, H, W).
@@ -38,8 +41,16 @@ class Network(nn.Module, ABC):
         return self.forward_head(self.forward_features(self.stem(image)))
 
     @abstractmethod
+    def forward_depths(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Return features of several depths of what the stem gives, (B, stem_channels, H/fold, W/fold).
+
+        The last ones, of the same sides, are what the head gets. Those before are what `shared.net.familiarity` tells
+        the familiar from the strange by: few and deep, since each is pooled in every pass.
+        """
+
     def forward_features(self, x: Tensor) -> Tensor:
         """Return the last features, same sides, of what the stem gives, (B, stem_channels, H/fold, W/fold)."""
+        return self.forward_depths(x)[-1]
 
     def forward_head(self, features: Tensor) -> Tensor:
         """Return the logits (B, 1, H, W) of the last features (B, C, H/fold, W/fold)."""
@@ -48,13 +59,26 @@ class Network(nn.Module, ABC):
 
 
 class Trunk(nn.Module):
-    """All of a network behind its stem, with probabilities as its result."""
+    """All of a network behind its stem, with probabilities as its result, and the pooled features of its depths."""
 
     def __init__(self, net: Network) -> None:
         super().__init__()
         self.net = net
 
-    def forward(self, folded: Tensor) -> Tensor:
-        """Return the foreground's probabilities, float32 (B, H, W), of what the stem gives."""
-        logits = self.net.forward_head(self.net.forward_features(folded))
-        return torch.sigmoid(logits[:, 0].float())
+    def forward(self, folded: Tensor) -> tuple[Tensor, ...]:
+        """Return what it makes of (B, stem_channels, H/fold, W/fold).
+
+        First the foreground's probabilities, float32 (B, H, W), then for each depth of C channels the means, and the
+        means of the squares, of blocks of POOLED_PX a side: float32 (B, 2C, rows, columns), from the top left.
+        """
+        *depths, last = self.net.forward_depths(folded)
+        logits = self.net.forward_head(last)
+        # Whole numbers, the same whatever the sides: also in a graph, where they become constants.
+        blocks = [POOLED_PX * int(each.shape[-1]) // (int(folded.shape[-1]) * self.net.fold) for each in depths]
+        pooled = (_pooled(each.float(), max(block, 1)) for each, block in zip(depths, blocks, strict=True))
+        return torch.sigmoid(logits[:, 0].float()), *pooled
+
+
+def _pooled(features: Tensor, block: int) -> Tensor:
+    both = torch.cat([features, features.square()], dim=1)
+    return F.avg_pool2d(both, block, ceil_mode=True)  # of a smaller image: one block, of what there is

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from shared.images.preparation import prepare
 from shared.images.resample import resample, scaled
 from shared.images.scale import working_scale
-from shared.net.backends.contract import Backend, DeviceMemory
+from shared.net.backends.contract import Answer, Backend, DeviceMemory
 from shared.net.backends.registry import DEFAULT_BACKEND, open_backend
 from shared.net.checkpoint import LoadedModel, Metadata, load_checkpoint
+from shared.net.familiarity import FittedScores
 from shared.net.tiling import TILE_SIZE, Stitcher, cut, plan_tiles
 
 _IMAGE_BATCH = 8  # tiles at a time in `predict_image`
@@ -24,6 +25,7 @@ class Predictor:
         self._metadata = model.metadata
         self._sha256 = model.sha256
         self._threshold = model.threshold
+        self._scores = model.scores
         self._backend = backend
 
     @classmethod
@@ -72,6 +74,11 @@ class Predictor:
         return self._threshold
 
     @property
+    def scores(self) -> FittedScores | None:
+        """What tells the quality and the familiarity of a result; None where nobody fitted them for these weights."""
+        return self._scores
+
+    @property
     def metadata(self) -> Metadata:
         """All of model.json: architecture, preprocessing version, training, metrics, versions."""
         return self._metadata
@@ -100,6 +107,17 @@ class Predictor:
             DeviceOutOfMemory: a smaller batch may fit.
         """
         return self._backend.levels(tiles)
+
+    def answer_tiles(self, tiles: NDArray[np.float32]) -> list[Answer]:
+        """Return the same for each tile, with the pooled features by which `scores` knows the familiar.
+
+        Args:
+            tiles: as those of `predict_tiles`.
+
+        Raises:
+            DeviceOutOfMemory: a smaller batch may fit.
+        """
+        return self._backend.answers(tiles)
 
     def predict_image(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the foreground probability of each pixel, float32 (H, W) in [0, 1].

@@ -25,13 +25,15 @@ class UNet(Network):
         self.decoder = nn.ModuleList(DoubleConv(low, high, dropout) for low, high in rising)
         self.head = nn.Conv2d(base, 1, kernel_size=1)
 
-    def forward_features(self, x: Tensor) -> Tensor:
-        """Return the last features, see `Network`."""
+    def forward_depths(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Return the features of the encoder's end, the bottleneck, the decoder's beginning and its end."""
         skips: list[Tensor] = []
         for level in self.encoder[:-1]:
             skips.append(level(x))
             x = self.pool(skips[-1])
-        x = self.encoder[-1](x)
+        bottleneck = x = self.encoder[-1](x)
+        risen = []
         for up, merge, skip in zip(self.up, self.decoder, reversed(skips), strict=True):
             x = merge(torch.cat([skip, up(x)], dim=1))
-        return x
+            risen.append(x)
+        return skips[-1], bottleneck, risen[0], x

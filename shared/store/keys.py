@@ -6,6 +6,7 @@
     jobs/{job}/prob/{item}.png          the predicted probability, 8 bit
     models/{sha256}/model.safetensors   a model's weights, named by the SHA-256 of this very file
     models/{sha256}/model.json          that model's metadata
+    models/{sha256}/familiarity.safetensors   the scores that were fitted for it, where they were
     health/check                        a few bytes that `ObjectStore.check` writes and reads back
 
 Keys are made of ids alone, never of a user's file names, so that writing a result again overwrites the same
@@ -27,7 +28,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _KEY = re.compile(
     rf"jobs/(?P<job>{_UUID})/(?:(?P<folder>truth|mask|prob)/(?P<result>{_UUID})\.png"
     rf"|source/(?P<source>{_UUID})(?P<ext>(?:{_EXTENSION.pattern})?))"
-    rf"|models/(?P<sha256>{_SHA256.pattern})/(?P<file>model\.safetensors|model\.json)"
+    rf"|models/(?P<sha256>{_SHA256.pattern})/(?P<file>model\.safetensors|model\.json|familiarity\.safetensors)"
     rf"|{HEALTH_CHECK}"
 )
 
@@ -41,6 +42,7 @@ class KeyKind(StrEnum):
     PROBABILITY = "prob"
     MODEL_WEIGHTS = "model.safetensors"
     MODEL_METADATA = "model.json"
+    MODEL_FAMILIARITY = "familiarity.safetensors"
     HEALTH_CHECK = "health"
 
 
@@ -88,6 +90,11 @@ def model_weights(sha256: str) -> str:
 def model_metadata(sha256: str) -> str:
     """Return the key of a model's metadata; `sha256` is that of its weights."""
     return f"models/{_digest(sha256)}/{KeyKind.MODEL_METADATA}"
+
+
+def model_familiarity(sha256: str) -> str:
+    """Return the key of the scores fitted for a model; `sha256` is that of its weights."""
+    return f"models/{_digest(sha256)}/{KeyKind.MODEL_FAMILIARITY}"
 
 
 def sanitised_extension(ext: str) -> str:

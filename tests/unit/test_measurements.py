@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from admin.api import schemas
-from shared.db.measurements import MEASUREMENTS, NEED_TRUTH, Measurement
+from shared.db.measurements import MEASUREMENTS, NEED_SCORES, NEED_TRUTH, REQUIRED, Measurement
 from shared.db.tables import ItemRow
 from shared.flows.exports.table import RESULT_COLUMNS
 from shared.jobs.records import Item, Success
@@ -16,7 +16,11 @@ SHARE = Measurement("Share", "part of the whole", digits=2, minimum=0, maximum=1
 
 
 def test_these_are_measured() -> None:
-    assert list(MEASUREMENTS) == ["foreground", "confidence", "trust", "dice", "iou"]
+    assert list(MEASUREMENTS) == [
+        "foreground", "confidence", "trust", "quality", "quality_low", "familiarity", "dice", "iou",
+    ]  # fmt: skip
+    assert {"foreground", "confidence", "trust"} == REQUIRED
+    assert {"quality", "quality_low", "familiarity"} == NEED_SCORES
     assert {"dice", "iou"} == NEED_TRUTH
 
 
@@ -27,7 +31,7 @@ def test_rows_results_and_items_have_each(name: str) -> None:
         assert name in {field.name for field in fields(record)}
 
 
-@pytest.mark.parametrize("name", sorted(MEASUREMENTS.keys() - NEED_TRUTH))
+@pytest.mark.parametrize("name", sorted(REQUIRED))
 def test_a_result_without_one_is_none(name: str) -> None:
     result = {field.name: None for field in fields(Success) if field.name != name}
     with pytest.raises(TypeError, match=name):
@@ -36,8 +40,9 @@ def test_a_result_without_one_is_none(name: str) -> None:
 
 def test_files_have_them_in_the_order_of_their_declaration() -> None:
     assert RESULT_COLUMNS == (
-        "path", "state", "error_code", "error", "width", "height", "foreground", "confidence", "trust", "dice", "iou",
-        "model", "seconds", "note",
+        "path", "state", "error_code", "error", "width", "height", "finding", "foreground", "confidence", "trust",
+        "quality", "quality_low", "familiarity", "dice", "iou", "unfamiliar", "reason", "explanation", "model",
+        "seconds", "note",
     )  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from training.recipe.distributed import DistributedContext, part_of_step
 from training.recipe.loop import TrainingRun
 from training.recipe.provenance import describe_config
 from training.recipe.schedule import loss_weights
+from training.recipe.scores import fit_checkpoint
 from training.run.display import Display
 from training.run.interruption import Interruption
 from training.run.journal import Journal, read_records
@@ -122,6 +123,7 @@ class Trainer:
                 self._validate(journal)
         if self.context.is_first:
             self._calibrate()
+            self._fit_scores()
             self._report()
         return True
 
@@ -186,6 +188,15 @@ class Trainer:
         self.display.say(
             f"calibrated on {found.images} held-out samples: logits × {found.slope:.3f} {found.offset:+.3f}"
         )
+
+    def _fit_scores(self) -> None:
+        """Fit quality and familiarity of the results of the weights that were kept."""
+        scenes = self.config.familiarity.scenes
+        if scenes:
+            device = str(self.context.device)
+            self.display.say(
+                fit_checkpoint(self.out, self.config.data, seed=self.config.seed, scenes=scenes, device=device)
+            )
 
     def _report(self) -> None:
         """Draw the pictures, of the weights that were kept."""

@@ -4,11 +4,13 @@ import csv
 from collections.abc import Iterable, Iterator
 
 from shared.db.measurements import MEASUREMENTS
-from shared.jobs.records import Item
+from shared.db.reasons import sentence_of
+from shared.jobs.records import Item, Mark
 
 RESULTS_CSV = "results.csv"
 RESULT_COLUMNS = (
-    "path", "state", "error_code", "error", "width", "height", *MEASUREMENTS, "model", "seconds", "note",
+    "path", "state", "error_code", "error", "width", "height", "finding", *MEASUREMENTS, "unfamiliar", "reason",
+    "explanation", "model", "seconds", "note",
 )  # fmt: skip
 
 
@@ -21,7 +23,11 @@ def result_row(item: Item) -> dict[str, str]:
         "error": item.error or "",
         "width": _whole(item.width),
         "height": _whole(item.height),
+        "finding": "" if item.finding is None else item.finding.value,
         **{name: _decimal(getattr(item, name), of.digits) for name, of in MEASUREMENTS.items()},
+        "unfamiliar": "" if item.familiarity is None else "yes" if Mark.UNFAMILIAR in item.marks else "no",
+        "reason": item.reason or "",
+        "explanation": sentence_of(item.reason, item.reason_place),
         "model": item.model or "",
         "seconds": _decimal(item.seconds, 3),
         "note": item.note or "",

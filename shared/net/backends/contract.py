@@ -23,6 +23,16 @@ class DeviceMemory:
     total: int
 
 
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What the network says of one tile."""
+
+    levels: NDArray[np.uint8]  # H×W, foreground probabilities in 255ths
+    # Pooled features of each depth, float32 (2C, rows, columns), see `shared.net.network.Trunk`; none where a backend
+    # gives none, whose results then have no familiarity.
+    features: tuple[NDArray[np.float32], ...] = ()
+
+
 class Backend(ABC):
     """One network on one device. Threads may call it at once.
 
@@ -70,6 +80,14 @@ class Backend(ABC):
             DeviceOutOfMemory: a smaller batch may fit.
         """
         return np.rint(self.probabilities(tiles) * PROBABILITY_LEVELS).astype(np.uint8)
+
+    def answers(self, tiles: NDArray[np.float32]) -> list[Answer]:
+        """Return the levels of each tile, and the pooled features where the backend has them from the same pass.
+
+        Raises:
+            DeviceOutOfMemory: a smaller batch may fit.
+        """
+        return [Answer(levels) for levels in self.levels(tiles)]
 
     def memory(self) -> DeviceMemory | None:
         """Return how full the device's own memory is; None where it has none."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from shared.errors import DeviceOutOfMemory
-from shared.net.backends.contract import PROBABILITY_LEVELS, Backend, DeviceMemory
+from shared.net.backends.contract import PROBABILITY_LEVELS, Answer, Backend, DeviceMemory
 from shared.net.checkpoint import LoadedModel
 from shared.net.device import resolve_device, resolve_precision
 from shared.net.inference import ByImage, as_graph, for_inference
@@ -57,16 +57,17 @@ class TorchBackend(Backend):
     def probabilities(self, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the foreground probabilities of tiles (N, H, W), see `Backend`."""
         with self._running(len(tiles)):
-            result: NDArray[np.float32] = self._run(torch.from_numpy(tiles).to(self._device)).cpu().numpy()
+            result: NDArray[np.float32] = self._run(torch.from_numpy(tiles).to(self._device))[0].cpu().numpy()
             return result
 
     def levels(self, tiles: NDArray[np.float32]) -> NDArray[np.uint8]:
         """Return the same in 255ths, quantised on the device."""
-        with self._running(len(tiles)):
-            if self._device.type == "cuda":
-                return self._stream().levels(tiles, lambda batch: _quantise(self._run(batch)))
-            result: NDArray[np.uint8] = _quantise(self._run(torch.from_numpy(tiles))).numpy()
-            return result
+        return self._levels_and_features(tiles)[0]
+
+    def answers(self, tiles: NDArray[np.float32]) -> list[Answer]:
+        """Return the levels of each tile with its pooled features, from one pass."""
+        levels, features = self._levels_and_features(tiles)
+        return [Answer(each, tuple(depth[index] for depth in features)) for index, each in enumerate(levels)]
 
     def memory(self) -> DeviceMemory | None:
         """Return how full the GPU's memory is; None on a CPU."""
@@ -84,11 +85,22 @@ class TorchBackend(Backend):
         """Switch torch's own threads off, for the whole process."""
         torch.set_num_threads(1)
 
-    def _run(self, tiles: Tensor) -> Tensor:
-        """(N, H, W) on the device → probabilities (N, H, W) there, float32."""
+    def _levels_and_features(self, tiles: NDArray[np.float32]) -> tuple[NDArray[np.uint8], list[NDArray[np.float32]]]:
+        with self._running(len(tiles)):
+            if self._device.type == "cuda":
+                return self._stream().answers(tiles, self._run_quantised)
+            levels, *features = self._run_quantised(torch.from_numpy(tiles))
+            return levels.numpy(), [each.numpy() for each in features]
+
+    def _run(self, tiles: Tensor) -> tuple[Tensor, ...]:
+        """(N, H, W) on the device → probabilities (N, H, W) and pooled features there, float32."""
         folded = self._stem(tiles[:, None])
-        probabilities: Tensor = self._trunk(folded.contiguous(memory_format=torch.channels_last))
-        return probabilities
+        results: tuple[Tensor, ...] = self._trunk(folded.contiguous(memory_format=torch.channels_last))
+        return results
+
+    def _run_quantised(self, tiles: Tensor) -> tuple[Tensor, ...]:
+        probabilities, *features = self._run(tiles)
+        return _quantise(probabilities), *features
 
     @contextmanager
     def _running(self, batch_size: int) -> Iterator[None]:
@@ -117,8 +129,10 @@ class Stream:
         self._done = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
         self._sent = self._received = torch.empty(0)
 
-    def levels(self, tiles: NDArray[np.float32], run: Callable[[Tensor], Tensor]) -> NDArray[np.uint8]:
-        """Copy the tiles to the device, `run` them there, and return what came back."""
+    def answers(
+        self, tiles: NDArray[np.float32], run: Callable[[Tensor], tuple[Tensor, ...]]
+    ) -> tuple[NDArray[np.uint8], list[NDArray[np.float32]]]:
+        """Copy the tiles to the device, `run` them there, and return what came back: levels, and pooled features."""
         size = tiles.size
         if len(self._sent) < size:
             self._sent = torch.empty(size, dtype=torch.float32, pin_memory=True)
@@ -127,11 +141,14 @@ class Stream:
         sent.copy_(torch.from_numpy(tiles))
         with torch.cuda.stream(self._stream):
             batch = sent.to(self._device, non_blocking=True)
-            received.copy_(run(batch), non_blocking=True)
+            levels, *features = run(batch)
+            received.copy_(levels, non_blocking=True)
+            # Some kilobytes, which are not worth page-locked memory.
+            pooled = [each.to("cpu", non_blocking=True) for each in features]
             self._done.record(self._stream)
         # Before the buffers are read, or written by the next batch.
         self._done.synchronize()
-        return received.numpy().copy()
+        return received.numpy().copy(), [each.numpy() for each in pooled]
 
 
 def _quantise(probabilities: Tensor) -> Tensor:

@@ -22,12 +22,13 @@ from shared.db.measurements import MEASUREMENTS
 from shared.db.migrate import migrate
 from shared.db.tables import ItemRow, new_id
 from shared.images.codec import encode_grey, encode_mask, encode_probability
+from shared.images.probabilities import histogram
 from shared.jobs.records import NewItem, Success
 from shared.jobs.state import JobKind
 from shared.services import Services, connect
 from shared.store import keys
 from shared.upkeep.audit import Audit
-from worker.measuring import histogram, measure
+from worker.measuring import measure
 
 SECRET = "of thirty-two characters or more."
 PIXELS = np.zeros((20, 30), np.uint8)

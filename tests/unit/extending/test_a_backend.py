@@ -83,7 +83,12 @@ def predictor(load: Callable[[Path, str], Predictor], checkpoint: Path) -> Predi
 @pytest.fixture
 def model(predictor: Predictor) -> SimpleNamespace:
     """The own model of the worker's pipeline."""
-    return SimpleNamespace(predict=predictor.predict_tiles, sha256=predictor.sha256, threshold=predictor.threshold)
+    return SimpleNamespace(
+        predict=predictor.answer_tiles,
+        sha256=predictor.sha256,
+        threshold=predictor.threshold,
+        scores=predictor.scores,
+    )
 
 
 def test_it_serves_whole_images_of_any_size(predictor: Predictor) -> None:

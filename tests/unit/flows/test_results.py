@@ -139,8 +139,9 @@ def test_rows_carry_what_is_known(job: tuple[Repository, str]) -> None:
     assert all(tuple(row) == RESULT_COLUMNS for row in rows)
     assert rows[0] == {
         "path": "a.jpg", "state": "succeeded", "error_code": "", "error": "", "width": "640", "height": "480",
-        "foreground": "0.123457", "confidence": "0.9877", "trust": "0.8765", "dice": "", "iou": "", "model": "f" * 64,
-        "seconds": "1.235", "note": "first of 3 pages",
+        "finding": "found", "foreground": "0.123457", "confidence": "0.9877", "trust": "0.8765", "quality": "",
+        "quality_low": "", "familiarity": "", "dice": "", "iou": "", "unfamiliar": "", "reason": "", "explanation": "",
+        "model": "f" * 64, "seconds": "1.235", "note": "first of 3 pages",
     }  # fmt: skip
     assert [(row["state"], row["error_code"]) for row in rows[1:]] == [
         ("failed", "truncated"),

@@ -5,7 +5,7 @@ import pytest
 from sqlalchemy import delete, update
 
 from shared.db.database import Database
-from shared.db.measurements import MEASUREMENTS, NEED_TRUTH
+from shared.db.measurements import MEASUREMENTS, REQUIRED
 from shared.db.tables import ItemRow, JobRow, ShardRow, new_id
 from shared.errors import JobNotFound
 from shared.images.codec import encode_mask
@@ -71,11 +71,7 @@ def test_a_finished_job_is_clean_and_everything_was_looked_at(done: tuple[str, l
     [
         ({"token": "t"}, FindingKind.ITEM, "succeeded, but has a token"),
         ({"mask_key": None}, FindingKind.ITEM, "succeeded, but has no mask_key"),
-        *(
-            ({name: None}, FindingKind.ITEM, f"succeeded, but has no {name}")
-            for name in MEASUREMENTS
-            if name not in NEED_TRUTH
-        ),
+        *(({name: None}, FindingKind.ITEM, f"succeeded, but has no {name}") for name in sorted(REQUIRED)),
         *(({name: 1.01}, FindingKind.ITEM, f"{name} is 1.01, outside of ") for name in MEASUREMENTS),
         ({"dice": -0.1}, FindingKind.ITEM, "dice is -0.1, outside of 0 to 1"),
         ({"confidence": 0.4}, FindingKind.ITEM, "confidence is 0.4, outside of 0.5 to 1"),

@@ -15,11 +15,13 @@ from shared.config import load_settings
 from shared.db.migrate import migrate
 from shared.db.tables import new_id
 from shared.images.codec import DecodedImage, DecodeLimits, decode, encode_grey
-from shared.jobs.records import Item, NewItem, Priority
+from shared.jobs.records import Item, NewItem, Priority, Unfamiliar
 from shared.jobs.state import JobKind
+from shared.net.backends.contract import Answer
+from shared.net.familiarity import FittedScores
 from shared.services import Services, connect
 from shared.store import keys
-from worker.batcher import Batcher, Levels, Tiles
+from worker.batcher import Batcher, Tiles
 from worker.items import ItemProcessor
 from worker.leases import Leases, WorkerIdentity
 from worker.memory import PixelBudget
@@ -43,11 +45,12 @@ class BrightIsForeground:
 
     sha256: str = "f" * 64
     threshold: float = 0.5
+    scores: FittedScores | None = None
     batches: list[int] = field(default_factory=list)
 
-    def predict(self, tiles: Tiles) -> Levels:
+    def predict(self, tiles: Tiles) -> list[Answer]:
         self.batches.append(len(tiles))
-        return np.where(tiles > 0, 204, 51).astype(np.uint8)
+        return [Answer(levels) for levels in np.where(tiles > 0, 204, 51).astype(np.uint8)]
 
 
 def none_published(sha256: str) -> BrightIsForeground:
@@ -108,7 +111,7 @@ def make_pipeline(services: Services, model: BrightIsForeground) -> Iterator[Cal
 
         def served(model: BrightIsForeground) -> ServedModel:
             batcher = Batcher(model.predict, batch_size=4, on_batch=watchdog.progress)
-            return ServedModel(model.sha256, model.threshold, batcher)
+            return ServedModel(model.sha256, model.threshold, batcher, model.scores)
 
         models = ModelCache(served(model), lambda sha256: served(load_model(sha256)))
         budget = PixelBudget(pixels)
@@ -154,7 +157,11 @@ class SubmittedShard:
 
 class Submit(Protocol):
     def __call__(
-        self, sources: Mapping[str, bytes | dict[str, object] | None], priority: Priority = Priority.NORMAL
+        self,
+        sources: Mapping[str, bytes | dict[str, object] | None],
+        priority: Priority = Priority.NORMAL,
+        *,
+        unfamiliar: Unfamiliar = Unfamiliar.FLAG,
     ) -> SubmittedShard: ...
 
 
@@ -163,9 +170,14 @@ def submit(services: Services) -> Submit:
     """Submit a shard: path → source bytes, or None for a source that is not there, or a synthesis."""
 
     def submit(
-        sources: Mapping[str, bytes | dict[str, object] | None], priority: Priority = Priority.NORMAL
+        sources: Mapping[str, bytes | dict[str, object] | None],
+        priority: Priority = Priority.NORMAL,
+        *,
+        unfamiliar: Unfamiliar = Unfamiliar.FLAG,
     ) -> SubmittedShard:
-        job_id = services.repository.create_job(JobKind.IMAGES, name="test", submitted_by="test", priority=priority)
+        job_id = services.repository.create_job(
+            JobKind.IMAGES, name="test", submitted_by="test", priority=priority, unfamiliar=unfamiliar
+        )
         items = []
         for path, source in sources.items():
             item_id = new_id()

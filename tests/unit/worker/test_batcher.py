@@ -4,9 +4,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from shared.errors import DeviceOutOfMemory
-from worker.batcher import Batcher, Levels, Tiles
+from worker.batcher import Batcher, Tiles
 
 PATIENCE = 60
 
@@ -24,7 +25,7 @@ class Network:
         self.entered = threading.Event()
         self.allowed.set()
 
-    def __call__(self, tiles: Tiles) -> Levels:
+    def __call__(self, tiles: Tiles) -> NDArray[np.uint8]:
         self.entered.set()
         assert self.allowed.wait(PATIENCE)
         self.batches.append([float(each[0, 0]) for each in tiles])
@@ -106,7 +107,7 @@ class SmallDevice:
         self.error = error
         self.sizes: list[int] = []
 
-    def __call__(self, tiles: Tiles) -> Levels:
+    def __call__(self, tiles: Tiles) -> NDArray[np.uint8]:
         self.sizes.append(len(tiles))
         if len(tiles) > self.fits:
             raise self.error("too much")
@@ -159,7 +160,7 @@ def test_a_tile_that_does_not_fit_alone_is_out_of_memory():
 def test_an_error_reaches_only_the_tile_at_fault(monkeypatch):
     monkeypatch.setattr("worker.batcher._MAX_WAIT_SECONDS", PATIENCE)
 
-    def picky(tiles: Tiles) -> Levels:
+    def picky(tiles: Tiles) -> NDArray[np.uint8]:
         if (tiles == 2).any():
             raise ValueError("no twos")
         return (tiles + 1).astype(np.uint8)
@@ -176,7 +177,7 @@ def test_an_error_reaches_only_the_tile_at_fault(monkeypatch):
 def test_several_threads_share_the_tiles_and_answer_each():
     together = threading.Barrier(2, timeout=PATIENCE)
 
-    def network(tiles: Tiles) -> Levels:
+    def network(tiles: Tiles) -> NDArray[np.uint8]:
         together.wait()  # passes only when two batches are in the network at once
         return (tiles + 1).astype(np.uint8)
 
@@ -214,7 +215,7 @@ def test_a_batch_has_tiles_of_one_size_and_large_ones_count_by_their_area() -> N
     shapes: list[tuple[int, ...]] = []
     begun, allowed = threading.Event(), threading.Event()
 
-    def predict(tiles: Tiles) -> Levels:
+    def predict(tiles: Tiles) -> NDArray[np.uint8]:
         begun.set()
         assert allowed.wait(PATIENCE)
         shapes.append(tiles.shape)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from shared.errors import DatabaseUnavailable
-from shared.jobs.records import Claim, Priority
+from shared.jobs.records import Claim, Priority, Unfamiliar
 from worker import leases as module
 from worker.leases import Leases, WorkerIdentity
 
@@ -39,7 +39,16 @@ class NoWorkers:
 
 
 def claim(shard: str, priority: Priority = Priority.NORMAL) -> Claim:
-    return Claim(token=shard, shard_id=shard, job_id="j", priority=priority, model=None, scale=1.0, items=())
+    return Claim(
+        token=shard,
+        shard_id=shard,
+        job_id="j",
+        priority=priority,
+        model=None,
+        scale=1.0,
+        unfamiliar=Unfamiliar.FLAG,
+        items=(),
+    )
 
 
 @pytest.fixture

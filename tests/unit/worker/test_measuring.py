@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
 
-from shared.db.measurements import MEASUREMENTS, NEED_TRUTH
+from shared.db.measurements import MEASUREMENTS, NEED_SCORES, NEED_TRUTH
+from shared.images.probabilities import foreground_from, histogram
+from shared.net.witness import Verdict
 from tests.expected_dice import expected_dice
-from worker.measuring import compare, foreground_from, histogram, measure
+from worker.measuring import compare, measure
 
 
 @pytest.mark.parametrize("threshold", [0.0, 0.2, 0.5, 128 / 255, 1.0, 1.1])
@@ -25,14 +27,21 @@ def test_no_measurement_leaves_its_range(values: tuple[int, ...]) -> None:
     mask = levels >= foreground_from(0.5)
     measured = compare(measure(histogram(levels), 0.5), mask, ~mask)
     for name, measurement in MEASUREMENTS.items():
-        assert measurement.holds(getattr(measured, name)), name
+        assert name in NEED_SCORES or measurement.holds(getattr(measured, name)), name
 
 
-def test_only_what_needs_a_truth_waits_for_it() -> None:
+def test_only_what_needs_a_truth_or_fitted_scores_waits_for_them() -> None:
     levels = np.eye(20, dtype=np.uint8) * 255
     measured = measure(histogram(levels), 0.5)
-    assert {name for name, value in vars(measured).items() if value is None} == NEED_TRUTH
+    assert {name for name, value in vars(measured).items() if value is None} == NEED_TRUTH | NEED_SCORES
     mask = levels > 0
     compared = compare(measured, mask, mask)
     assert (compared.dice, compared.iou) == (1.0, 1.0)
     assert vars(compared) | dict.fromkeys(NEED_TRUTH) == vars(measured)
+
+
+def test_a_verdict_s_numbers_stand_beside_the_map_s() -> None:
+    levels = np.eye(20, dtype=np.uint8) * 255
+    measured = measure(histogram(levels), 0.5, Verdict(quality=0.8, quality_low=0.7, familiarity=0.3))
+    assert (measured.quality, measured.quality_low, measured.familiarity) == (0.8, 0.7, 0.3)
+    assert measured.trust == measure(histogram(levels), 0.5).trust

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from shared.errors import BrokerUnavailable, DatabaseUnavailable
 from shared.images.codec import DecodedImage
@@ -15,7 +16,7 @@ from shared.jobs.state import JobStatus
 from shared.queue.dispatch import Dispatcher
 from shared.services import Services
 from tests.unit.worker.conftest import Submit, decode_here, png
-from worker.batcher import Batcher, Levels, Tiles
+from worker.batcher import Batcher, Tiles
 from worker.pipeline import Pipeline
 from worker.priority_lane import PriorityLane
 
@@ -175,7 +176,7 @@ def test_urgent_tiles_go_first_in_batches_of_their_own() -> None:
     entered, go_on = threading.Event(), threading.Event()
     batches: list[list[float]] = []
 
-    def predict(tiles: Tiles) -> Levels:
+    def predict(tiles: Tiles) -> NDArray[np.uint8]:
         entered.set()
         assert go_on.wait(PATIENCE)
         batches.append([float(tile[0, 0]) for tile in tiles])

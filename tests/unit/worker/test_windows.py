@@ -12,11 +12,12 @@ from shared.db.tables import new_id
 from shared.images.codec import decode_mask, decode_probability, encode_grey
 from shared.jobs.records import Item, NewItem
 from shared.jobs.state import ItemStatus, JobKind
+from shared.net.backends.contract import Answer
 from shared.services import Services
 from shared.store import keys
 from tests.unit.worker.conftest import BrightIsForeground, Submit
 from worker import items
-from worker.batcher import Levels, Tiles
+from worker.batcher import Tiles
 from worker.pipeline import Pipeline
 
 Make = Callable[..., Pipeline]
@@ -25,9 +26,9 @@ Make = Callable[..., Pipeline]
 class Blurred(BrightIsForeground):
     """Probabilities that change from pixel to pixel, and with a tile's size a little, as a network's do."""
 
-    def predict(self, tiles: Tiles) -> Levels:
+    def predict(self, tiles: Tiles) -> list[Answer]:
         self.batches.append(len(tiles))
-        return np.clip(128 + 40 * tiles + tiles.shape[-1] / 512, 0, 255).astype(np.uint8)
+        return [Answer(tile) for tile in np.clip(128 + 40 * tiles + tiles.shape[-1] / 512, 0, 255).astype(np.uint8)]
 
 
 @pytest.fixture

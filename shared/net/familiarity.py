@@ -1,0 +1,185 @@
+"""How good a result probably is, and how like training its picture: numbers fitted once, beside the weights.
+
+A result is compared with those of a few thousand scenes like the ones that the model was trained on. `Reference` says
+how far a vector lies from where theirs lie, `Ranks` what share of them lies as far. Vectors are the pooled features of
+several depths, and numbers of the histogram of probabilities. From all of these together comes the familiarity: of
+every thousand familiar pictures about twenty have one under 0.02. The quality is the Dice that familiar pictures of
+the same trust have.
+
+`training.familiarity` fits it. It is arrays alone, kept as safetensors; nothing here needs torch.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.images.probabilities import MapNumbers
+
+Floats = NDArray[np.float64]
+Arrays = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """Where the vectors of familiar scenes lie: a normal distribution for each group of them.
+
+    Of D numbers, K directions have variances of their own, and the rest has one together.
+    """
+
+    centres: Floats  # (groups, D)
+    axes: Floats  # (groups, D, K), of unit length in units of `spread`
+    spread: Floats  # (groups, D): standard deviations
+    variances: Floats  # (groups, K)
+    rest: Floats  # (groups,): variance of a direction that is none of the K
+
+    def distances(self, vectors: Floats) -> Floats:
+        """Return the Mahalanobis distance of each vector (N, D) to the nearest group, in root mean squares."""
+        nearest: Floats = np.min(list(self._by_group(vectors)), axis=0)
+        return nearest
+
+    def _by_group(self, vectors: Floats) -> Iterator[Floats]:
+        for group, centre in enumerate(self.centres):
+            apart = (vectors - centre) / self.spread[group]
+            along = apart @ self.axes[group]
+            squares = (along**2 / self.variances[group]).sum(1)
+            outside = np.maximum((apart**2).sum(1) - (along**2).sum(1), 0.0)
+            yield np.sqrt((squares + outside / self.rest[group]) / vectors.shape[1])
+
+
+@dataclass(frozen=True, eq=False)
+class Ranks:
+    """What share of the familiar has a value as large: a table, continued beyond its end as it ends.
+
+    The shares are kept as surprises, −log of them.
+    """
+
+    values: Floats  # (T,), rising
+    surprises: Floats  # (T,), rising
+
+    def surprise(self, values: Floats) -> Floats:
+        """Return −log of the share of familiar scenes whose value is this or more; 0 below all of them."""
+        inside: Floats = np.interp(values, self.values, self.surprises)
+        beyond = np.maximum(values - self.values[-1], 0.0)
+        slope = (self.surprises[-1] - self.surprises[-_TAIL]) / max(self.values[-1] - self.values[-_TAIL], 1e-9)
+        surprises: Floats = inside + slope * beyond
+        return surprises
+
+
+_TAIL = 4  # last entries of `Ranks`, whose slope goes on
+
+
+@dataclass(frozen=True, eq=False)
+class QualityTable:
+    """The Dice of familiar scenes by a number of their map, between the rows by straight lines; no row: not known."""
+
+    numbers: Floats  # (T,), rising
+    means: Floats  # (T,), rising
+    lows: Floats  # (T,), rising; nine of ten scenes have more
+
+    def look_up(self, number: float) -> tuple[float, float] | None:
+        """Return the mean and what nine of ten have."""
+        if not len(self.numbers):
+            return None
+        return float(np.interp(number, self.numbers, self.means)), float(np.interp(number, self.numbers, self.lows))
+
+
+@dataclass(frozen=True, eq=False)
+class FittedScores:
+    """All that was fitted for one model's weights."""
+
+    references: tuple[Reference, ...]  # of each depth, then of the map's numbers
+    ranks: tuple[Ranks, ...]  # of the logarithms of their distances
+    weights: Floats  # of their surprises, in the sum that the familiarity comes from
+    sum_ranks: Ranks
+    found: QualityTable  # by trust, of results that have foreground
+    nothing: QualityTable  # by how low the highest probability is, of those that have none
+
+    def quality(self, numbers: MapNumbers) -> tuple[float, float] | None:
+        """Return the Dice to be expected, and what nine of ten such pictures have; None where it was not fitted."""
+        found = self.found.look_up(numbers.trust) if numbers.foreground else self.nothing.look_up(1 - numbers.highest)
+        return found and (min(max(found[0], 0.0), 1.0), min(max(found[1], 0.0), 1.0))
+
+    def surprises(self, features: tuple[NDArray[np.floating], ...], numbers: Floats) -> Floats:
+        """Return how surprising N windows are.
+
+        Args:
+            features: of each depth (N, 2C), see `window_vectors`.
+            numbers: (N, 4), the vectors of `MapNumbers`.
+
+        Raises:
+            ValueError: the features are those of another network.
+        """
+        return self.sum_ranks.surprise(self.parts(features, numbers) @ self.weights)
+
+    def parts(self, features: tuple[NDArray[np.floating], ...], numbers: Floats) -> Floats:
+        """Return the surprise of each vector alone, (N, vectors)."""
+        vectors = [*features, numbers]
+        distances = [
+            reference.distances(np.asarray(each, np.float64))
+            for reference, each in zip(self.references, vectors, strict=True)
+        ]
+        surprises = [ranks.surprise(log_distance(each)) for ranks, each in zip(self.ranks, distances, strict=True)]
+        return np.stack(surprises, axis=1)
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """Return all of it as named arrays, float32."""
+        arrays: dict[str, Any] = {"weights": self.weights}
+        for index, (reference, ranks) in enumerate(zip(self.references, self.ranks, strict=True)):
+            arrays |= _prefixed(f"references.{index}", reference) | _prefixed(f"ranks.{index}", ranks)
+        for name in ("sum_ranks", "found", "nothing"):
+            arrays |= _prefixed(name, getattr(self, name))
+        return {name: np.ascontiguousarray(value, dtype=np.float32) for name, value in arrays.items()}
+
+    @classmethod
+    def from_arrays(cls, arrays: Arrays) -> Self:
+        """Invert `to_arrays`.
+
+        Raises:
+            KeyError: an array is missing.
+        """
+        values = {name: np.asarray(value, dtype=np.float64) for name, value in arrays.items()}
+        indices = range(len(values["weights"]))
+        return cls(
+            references=tuple(_built(Reference, f"references.{index}", values) for index in indices),
+            ranks=tuple(_built(Ranks, f"ranks.{index}", values) for index in indices),
+            weights=values["weights"],
+            sum_ranks=_built(Ranks, "sum_ranks", values),
+            found=_built(QualityTable, "found", values),
+            nothing=_built(QualityTable, "nothing", values),
+        )
+
+
+def log_distance(distances: Floats) -> Floats:
+    """Return what `Ranks` of distances are asked with: beyond the familiar, shares fall as a power of the distance."""
+    result: Floats = np.log(np.maximum(distances, 1e-6))
+    return result
+
+
+def window_vectors(features: NDArray[np.float32]) -> Floats:
+    """Return the roots of means and of standard deviations, (N, 2C), of windows of 2×2 blocks, or of what there is.
+
+    Roots, since features are not negative and skewed: so they are nearer to a normal distribution.
+
+    Args:
+        features: of one depth and tile, (2C, rows, columns), see `shared.net.network.Trunk`. The windows go from the
+            top left, each one block further than the one before.
+    """
+    blocks = np.asarray(features, np.float64)
+    for axis in (1, 2):
+        if blocks.shape[axis] > 1:
+            first, second = (np.delete(blocks, end, axis) for end in (-1, 0))
+            blocks = (first + second) / 2
+    means, squares = np.split(blocks.reshape(len(blocks), -1).T, 2, axis=1)
+    vectors: Floats = np.concatenate([means, np.sqrt(np.maximum(squares - means**2, 0.0))], axis=1)
+    return np.sqrt(np.maximum(vectors, 0.0))
+
+
+def _prefixed(prefix: str, part: Any) -> dict[str, Any]:
+    return {f"{prefix}.{name}": value for name, value in vars(part).items()}
+
+
+def _built(kind: Any, prefix: str, values: Arrays) -> Any:
+    return kind(**{name: values[f"{prefix}.{name}"] for name in kind.__dataclass_fields__})

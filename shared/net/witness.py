@@ -1,0 +1,115 @@
+"""Watches an image's tiles go by, and says in the end how good the result probably is and how familiar the picture.
+
+Familiarity is looked at in windows of two blocks of pooled features a side, which is what the fitted scenes have
+(512 px); of a larger image the least familiar window counts. Of many windows one is strange by chance, which the
+number allows for. What is kept of an image is that window's place.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.images.probabilities import MapNumbers, histogram
+from shared.net.backends.contract import Answer
+from shared.net.familiarity import FittedScores, window_vectors
+from shared.net.network import POOLED_PX
+from shared.net.tiling import TilePlan
+
+_WINDOW_PX = 2 * POOLED_PX
+
+
+@dataclass(frozen=True)
+class Place:
+    """A square of the image as the network got it; it may end where the image does."""
+
+    row: int
+    column: int
+    side: int = _WINDOW_PX
+
+    def within(self, height: int, width: int) -> tuple[int, int, int, int]:
+        """Return row, column, height and width of what an image of this size has of it."""
+        return self.row, self.column, min(self.side, height - self.row), min(self.side, width - self.column)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is to be thought of a result; None stands for not known."""
+
+    quality: float | None = None  # Dice to be expected
+    quality_low: float | None = None  # and what nine of ten such results have
+    familiarity: float | None = None  # share of familiar pictures that look as strange
+    place: Place | None = None  # of the least familiar window
+
+
+UNKNOWN = Verdict()
+
+
+class Witness:
+    """Collects the answers to a plan's tiles, in any order, each once; `verdict` sums them up.
+
+    Args:
+        scores: those of the model that answers; None: not fitted, so that nothing is known.
+        plan: of the tiles.
+        threshold: foreground is probability >= threshold.
+    """
+
+    def __init__(self, scores: FittedScores | None, plan: TilePlan, threshold: float) -> None:
+        self.threshold = threshold
+        self._scores = scores
+        self._plan = plan
+        self._surprise = -1.0
+        self._place: Place | None = None
+
+    def add(self, index: int, answer: Answer) -> None:
+        """Look at the answer to the index-th tile."""
+        if self._scores is None or not answer.features:
+            return
+        vectors, numbers, corners = windows(answer, self.threshold)
+        surprises = self._scores.surprises(vectors, numbers)
+        worst = int(surprises.argmax())
+        if surprises[worst] > self._surprise:
+            row, column = self._plan.start(index)
+            above, left = self._plan.row_padding[0], self._plan.column_padding[0]
+            self._surprise = float(surprises[worst])
+            self._place = Place(max(row + corners[worst][0] - above, 0), max(column + corners[worst][1] - left, 0))
+
+    @property
+    def is_of_large_image(self) -> bool:
+        """Whether the image is larger than a window, so that a place in it says something."""
+        return max(self._plan.height, self._plan.width) > _WINDOW_PX
+
+    def verdict(self, counts: NDArray[np.int64]) -> Verdict:
+        """Return what is to be thought of the result with this histogram of 8-bit probabilities."""
+        if self._scores is None:
+            return UNKNOWN
+        quality = self._scores.quality(MapNumbers.of(counts, self.threshold)) or (None, None)
+        return Verdict(quality[0], quality[1], self._familiarity(), self._place)
+
+    def _familiarity(self) -> float | None:
+        if self._place is None:
+            return None
+        share = np.exp(-self._surprise)
+        chances = max(self._plan.height * self._plan.width / _WINDOW_PX**2, 1.0)
+        # The share of familiar pictures of this size whose least familiar window is as strange (Šidák 1967).
+        return float(-np.expm1(chances * np.log1p(-min(share, 1 - 1e-12))))
+
+
+def windows(
+    answer: Answer, threshold: float
+) -> tuple[tuple[NDArray[np.float64], ...], NDArray[np.float64], list[tuple[int, int]]]:
+    """Return what `FittedScores.surprises` asks for of each window of a tile, and the windows' corners in the tile."""
+    vectors = tuple(window_vectors(depth) for depth in answer.features)
+    rows, columns = (max(blocks - 1, 1) for blocks in answer.features[0].shape[1:])
+    corners = [(row * POOLED_PX, column * POOLED_PX) for row in range(rows) for column in range(columns)]
+    numbers = [
+        MapNumbers.of(histogram(answer.levels[row : row + _WINDOW_PX, column : column + _WINDOW_PX]), threshold).vector
+        for row, column in corners
+    ]
+    return vectors, np.stack(numbers), corners
+
+
+def cut_out(image: NDArray[np.float32], place: Place) -> NDArray[np.float32]:
+    """Return what an image H×W, as the network got it, has of a place."""
+    row, column, height, width = place.within(*image.shape)
+    return image[row : row + height, column : column + width]

@@ -1,0 +1,24 @@
+"""Scores fitted on made-up observations, of a network with two depths."""
+
+import numpy as np
+
+from training.recipe.scores import Observations, fit_scores
+
+WIDTHS = (6, 10)  # numbers of each depth's vectors
+
+
+def observations(seed: int, count: int = 2000, *, shift: float = 0.0, empty: float = 0.0) -> Observations:
+    """Return made-up results: `shift` moves their features, a share `empty` found nothing.
+
+    Their Dice is what they expect of themselves, less 0.05, give or take 0.05.
+    """
+    rng = np.random.default_rng(seed)
+    found = rng.random(count) >= empty
+    trust = np.where(found, rng.uniform(0.5, 0.95, count), 0.0)
+    dice = np.where(found, np.clip(trust - 0.05 + rng.normal(0, 0.05, count), 0, 1), rng.random(count) < 0.9)
+    features = tuple(rng.normal(2.0 + shift, 1.0, (count, width)) for width in WIDTHS)
+    numbers = np.stack([np.log(1 - trust), rng.normal(-2, 0.3, count), rng.normal(0.4, 0.1, count), 1 - trust], 1)
+    return Observations(features, numbers, trust, rng.uniform(0, 0.4, count), found, np.asarray(dice, np.float64))
+
+
+SCORES = fit_scores(observations(0))

@@ -1,0 +1,64 @@
+"""Fit what tells the quality and the familiarity of a model's results, and put it beside the weights.
+
+    python -m training.familiarity --checkpoint runs/compact                  # 5,000 scenes, ten minutes on a CPU
+    python -m training.familiarity --checkpoint runs/compact --scenes 2000
+
+The scenes are held-out ones of the data that the model was trained on, as model.json names it: its definitions, or the
+folder of a user's own images. Training does this at its end; do it again after the weights or the preparation of images
+have changed. A model for which it was not done says "not available" instead of numbers.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from shared.commandline import ExitCode
+from shared.errors import DelineateError, UsageError
+from shared.net.checkpoint import METADATA_NAME, Metadata, locate_weights, read_metadata
+from training.config import TrainingConfig
+from training.recipe.scores import MIN_SCENES, fit_checkpoint
+
+SCENES = 5000
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code, see `shared.commandline.ExitCode`."""
+    parser = argparse.ArgumentParser(
+        prog="python -m training.familiarity", description="Fit quality and familiarity of a model's results."
+    )
+    parser.add_argument("--checkpoint", type=Path, required=True, help="checkpoint folder")
+    parser.add_argument("--scenes", type=int, default=SCENES, help=f"{MIN_SCENES} at least (default: {SCENES})")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    options = parser.parse_args(arguments)
+    try:
+        folder = locate_weights(options.checkpoint).parent
+        config = _config(folder, read_metadata(folder / METADATA_NAME))
+        print(fit_checkpoint(folder, config.data, seed=config.seed, scenes=options.scenes, device=options.device))
+    except DelineateError as error:
+        print(f"familiarity: {error}", file=sys.stderr)
+        return ExitCode.of(error)
+    return ExitCode.SUCCEEDED
+
+
+def _config(folder: Path, metadata: Metadata) -> TrainingConfig:
+    """Return the config that the checkpoint was trained with.
+
+    Raises:
+        UsageError: it names none that this version can read.
+    """
+    try:
+        return TrainingConfig.model_validate(metadata.training.get("config"))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise UsageError(
+            f"{folder / METADATA_NAME} does not say what the model was trained on ({where}: {first['msg']}): fit it "
+            "with the version that trained it"
+        ) from error
+
+
+if __name__ == "__main__":
+    sys.exit(main())

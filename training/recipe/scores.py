@@ -1,0 +1,161 @@
+"""Fitting of `shared.net.familiarity`: what results on scenes like those trained on look like.
+
+Half of the scenes say where familiar vectors lie, the other half how far from there familiar ones can be: distances of
+the scenes that a distribution was fitted on would be too small.
+"""
+
+import itertools
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.optimize import isotonic_regression
+
+from shared.errors import UsageError
+from shared.images.metrics import dice
+from shared.images.probabilities import MapNumbers, foreground_from, histogram
+from shared.net.backends.contract import Answer
+from shared.net.checkpoint import remove_scores, save_scores
+from shared.net.familiarity import FittedScores, Floats, QualityTable, Ranks, Reference, log_distance
+from shared.net.predictor import Predictor
+from shared.net.witness import windows
+from training.data.config import DataConfig
+from training.data.open import open_data
+from training.data.source import Batch
+
+MIN_SCENES = 200
+"""Fewer are no ground for ranks of one in fifty."""
+
+_AT_ONCE = 8  # samples that the data source makes
+_AXES = 32  # directions with a variance of their own
+_MIN_GROUP = 100  # scenes of a group that gets a distribution of its own
+_MIN_ROWS_SCENES = 25  # scenes in a row of a quality table
+_ROWS = 40
+_SHARES = (0.99, 0.9, 0.75, 0.5, 0.35, 0.25, 0.18, 0.12, 0.08, 0.05, 0.03, 0.02, 0.01, 0.005, 0.0025)
+_MIN_BEYOND = 5  # familiar scenes beyond the last row of `Ranks`
+
+
+@dataclass(frozen=True, eq=False)
+class Observations:
+    """Results of N scenes: what a worker would know of them, and how good they are."""
+
+    features: tuple[Floats, ...]  # of each depth, (N, 2C)
+    numbers: Floats  # (N, 4), see `MapNumbers.vector`
+    trust: Floats  # (N,)
+    highest: Floats  # (N,), probability
+    found: NDArray[np.bool_]  # (N,), whether the mask has foreground
+    dice: Floats  # (N,)
+
+    def __len__(self) -> int:
+        return len(self.dice)
+
+    def part(self, which: slice | NDArray[np.bool_]) -> Self:
+        """Return some of them."""
+        return type(self)(
+            tuple(each[which] for each in self.features),
+            *(getattr(self, name)[which] for name in ("numbers", "trust", "highest", "found", "dice")),
+        )
+
+
+def observe(predictor: Predictor, batches: Iterable[Batch], scenes: int) -> Observations:
+    """Segment the first `scenes` samples, each of one window, and note what comes out."""
+    samples = ((image, mask) for batch in batches for image, mask in zip(batch.images, batch.masks, strict=True))
+    rows = []
+    for image, mask in itertools.islice(samples, scenes):
+        (answer,) = predictor.answer_tiles(image.cpu().numpy())
+        rows.append(_row(answer, predictor.threshold, mask[0].cpu().numpy() > 0.5))
+    columns = list(zip(*rows, strict=True))
+    features = tuple(np.stack(depth) for depth in zip(*columns[0], strict=True))
+    return Observations(features, *(np.array(column) for column in columns[1:]))
+
+
+def _row(answer: Answer, threshold: float, truth: NDArray[np.bool_]) -> tuple[object, ...]:
+    vectors, numbers, _ = windows(answer, threshold)
+    of_map = MapNumbers.of(histogram(answer.levels), threshold)
+    mask = answer.levels >= foreground_from(threshold)
+    return (
+        [each[0] for each in vectors], numbers[0], of_map.trust, of_map.highest, of_map.foreground > 0,
+        dice(mask, truth),
+    )  # fmt: skip
+
+
+def fit_scores(familiar: Observations) -> FittedScores:
+    """Fit everything on scenes like those that the model was trained on, MIN_SCENES at least."""
+    middle = len(familiar) // 2
+    known, held_out = familiar.part(slice(middle)), familiar.part(slice(middle, None))
+    vectors = [*known.features, known.numbers]
+    references = tuple(fit_reference(each, known.found) for each in vectors)
+    distances = [
+        reference.distances(each)
+        for reference, each in zip(references, [*held_out.features, held_out.numbers], strict=True)
+    ]
+    ranks = tuple(fit_ranks(log_distance(each)) for each in distances)
+    weights = np.ones(len(references))
+    sums = np.stack([rank.surprise(log_distance(each)) for rank, each in zip(ranks, distances, strict=True)], 1)
+    found, nothing = familiar.part(familiar.found), familiar.part(~familiar.found)
+    return FittedScores(
+        references, ranks, weights, fit_ranks(sums @ weights),
+        found=fit_quality(found.trust, found.dice), nothing=fit_quality(1 - nothing.highest, nothing.dice),
+    )  # fmt: skip
+
+
+def fit_reference(vectors: Floats, found: NDArray[np.bool_]) -> Reference:
+    """Fit where vectors (N, D) lie: those of results with foreground and without apart, where there are enough."""
+    groups = [group for group in (vectors[found], vectors[~found]) if len(group) >= _MIN_GROUP] or [vectors]
+    fitted = [_normal(group) for group in groups]
+    return Reference(*(np.stack([each[part] for each in fitted]) for part in range(5)))
+
+
+def _normal(vectors: Floats) -> tuple[Floats, ...]:
+    centre, spread = vectors.mean(0), vectors.std(0)
+    spread = np.maximum(spread, 1e-3 * max(float(np.abs(vectors).max()), 1e-6))  # what hardly moves tells nothing
+    variances, axes = np.linalg.eigh(np.cov((vectors - centre) / spread, rowvar=False).reshape(len(centre), -1))
+    variances, axes = variances[::-1], axes[:, ::-1]
+    kept = min(_AXES, len(centre))
+    floor = 1e-3 * float(variances.mean())
+    rest = float(variances[kept:].mean()) if kept < len(centre) else 1.0
+    return centre, axes[:, :kept], spread, np.maximum(variances[:kept], floor), np.array(max(rest, floor))
+
+
+def fit_ranks(values: Floats) -> Ranks:
+    """Fit what share of values is as large, on values (N,) of familiar scenes."""
+    shares = [share for share in _SHARES if share * len(values) >= _MIN_BEYOND]
+    return Ranks(np.quantile(values, [1 - share for share in shares]), -np.log(shares))
+
+
+def fit_quality(numbers: Floats, dices: Floats) -> QualityTable:
+    """Fit the Dice by a number that rises with it; no row where there are too few scenes."""
+    if len(dices) < _MIN_GROUP:
+        return QualityTable(np.empty(0), np.empty(0), np.empty(0))
+    order = np.argsort(numbers, kind="stable")
+    rows = np.array_split(order, min(_ROWS, len(order) // _MIN_ROWS_SCENES))
+    means = isotonic_regression([dices[row].mean() for row in rows], weights=[len(row) for row in rows]).x
+    lows = isotonic_regression([np.quantile(dices[row], 0.1) for row in rows]).x
+    return QualityTable(np.array([numbers[row].mean() for row in rows]), means, np.minimum(lows, means))
+
+
+def fit_checkpoint(folder: Path, data: DataConfig, *, seed: int, scenes: int, device: str = "auto") -> str:
+    """Fit the scores of a checkpoint folder on held-out samples of its data, and save them there; say how it went.
+
+    Raises:
+        UsageError: too few scenes are asked for, or there are in the data.
+        CheckpointError: the checkpoint cannot be loaded.
+    """
+    if scenes < MIN_SCENES:
+        raise UsageError(f"{scenes} scenes are too few for a share of one in fifty: use {MIN_SCENES} or more")
+    remove_scores(folder)  # what was fitted before need not fit these weights, nor load
+    predictor = Predictor.load(folder, device)
+    where = torch.device(predictor.device_name.split(" ")[0])
+    source = open_data(data, seed=seed, batch_size=_AT_ONCE, device=where)
+    observations = observe(predictor, source.calibration(), scenes)
+    if len(observations) < MIN_SCENES:
+        raise UsageError(f"the data has {len(observations)} samples to fit on, and {MIN_SCENES} are needed")
+    scores = fit_scores(observations)
+    save_scores(folder, scores, {"scenes": len(observations), "data": predictor.metadata.data_definition.get("name")})
+    found = observations.part(observations.found)
+    told = f", mean trust {found.trust.mean():.3f}, mean Dice {found.dice.mean():.3f}" if len(found) else ""
+    return f"quality and familiarity fitted on {len(observations):,} scenes, something found in {len(found):,}{told}"

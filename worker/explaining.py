@@ -1,0 +1,60 @@
+"""Which reason holds for an unfamiliar picture: a few rules, measured on pictures of each kind; the first is told.
+
+They look at the pixels of one window, where the result is unfamiliar already. `shared.db.reasons` has the words.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.db.reasons import Reason
+from worker.spacing import SIGMAS, measure_dots
+
+Pixels = NDArray[np.float32]
+
+_BLOCKS = 8  # a side, for the ground
+_ENDS = np.linspace(-1, 1, _BLOCKS)
+_MIN_SLOPE = 1.0  # of the ground from one end to the other, in standard deviations of the picture
+_MIN_EXPLAINED = 0.9  # of the blocks' differences, by a plane
+# Of the dots: those that the model knows are 12 to 32 px apart, and of 1 to 4 px.
+_MIN_SKEWNESS, _MIN_DOTS = 1.0, 4
+_MIN_COARSE_SIGMA, _MIN_COARSE_SPACING = 8.0, 52.0  # px
+_MIN_FINE_DOTS, _MIN_FINE_SPACING, _MAX_FINE_SPACING = 15, 3.0, 8.0  # px
+_MIN_WHITE = 0.25  # of the pixels, of exactly the highest value
+
+
+def explain(pixels: Pixels) -> Reason:
+    """Return the reason for which a window H×W, standardised, is unfamiliar."""
+    return next((reason for rule in _RULES if (reason := rule(pixels)) is not None), Reason.UNLIKE_TRAINING)
+
+
+def _saturated(pixels: Pixels) -> Reason | None:
+    return Reason.SATURATED if float(np.mean(pixels == pixels.max())) >= _MIN_WHITE else None
+
+
+def _uneven(pixels: Pixels) -> Reason | None:
+    """Tell a ground that is a slope, by the medians of blocks, which dots hardly move."""
+    height, width = (side // _BLOCKS for side in pixels.shape)
+    blocks = pixels[: _BLOCKS * height, : _BLOCKS * width].reshape(_BLOCKS, height, _BLOCKS, width)
+    ground = np.median(blocks, axis=(1, 3)).ravel()
+    ground -= ground.mean()
+    down, right = np.meshgrid(_ENDS, _ENDS, indexing="ij")
+    plane = np.stack([down.ravel(), right.ravel()], axis=1)
+    slope = plane @ np.linalg.lstsq(plane, ground, rcond=None)[0]
+    explained = 1 - np.sum((ground - slope) ** 2) / max(float(np.sum(ground**2)), 1e-12)
+    return Reason.UNEVEN if np.ptp(slope) >= _MIN_SLOPE and explained >= _MIN_EXPLAINED else None
+
+
+def _another_scale(pixels: Pixels) -> Reason | None:
+    """Tell dots that are larger and further apart, or smaller and closer: a picture that was enlarged or shrunk."""
+    if float(np.mean(pixels**3)) < _MIN_SKEWNESS:  # not a few light dots on dark ground
+        return None
+    dots = measure_dots(pixels)
+    if dots.count >= _MIN_DOTS and dots.sigma >= _MIN_COARSE_SIGMA and dots.spacing >= _MIN_COARSE_SPACING:
+        return Reason.TOO_COARSE
+    is_fine = dots.sigma == SIGMAS[0] and _MIN_FINE_SPACING <= dots.spacing <= _MAX_FINE_SPACING
+    return Reason.TOO_FINE if is_fine and dots.count >= _MIN_FINE_DOTS else None
+
+
+_RULES: tuple[Callable[[Pixels], Reason | None], ...] = (_saturated, _uneven, _another_scale)

@@ -1,0 +1,72 @@
+"""How large the dots of a picture are, and how far apart: what says that another scale would help.
+
+Dots are looked for at several sizes, by differences of Gaussians (Lowe 2004): the size at which the strongest answer is
+strongest is theirs. It is their spacing, not their radius, that a scale is chosen by.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+SIGMAS = (1.0, 2.0, 4.0, 8.0, 16.0)  # px
+_RATIO = 1.6  # of the two Gaussians
+_STRONGEST = 5e-4  # share of the pixels that tells how strong a size answers: those of a few dots
+_MIN_SHARE = 0.35  # of the strongest answer, that a dot has
+_MIN_NOISE = 6.0  # deviations of the ground, likewise
+_MAX_DOTS = 400
+
+
+@dataclass(frozen=True)
+class Dots:
+    """The dots that stand out in a picture."""
+
+    sigma: float  # px, of the size at which they do: about 0.7 of their radius
+    count: int
+    spacing: float  # px, median distance of a dot to the nearest; infinite for fewer than two
+
+
+def measure_dots(pixels: NDArray[np.float32]) -> Dots:
+    """Find the dots of a picture H×W, light on dark. It takes some 20 ms at 512×512."""
+    answers = _differences(pixels)
+    # Noise answers as strongly with dark spots as with light ones.
+    quantiles = [np.quantile(answer[::2, ::2], [_STRONGEST, 1 - _STRONGEST]) for answer in answers]
+    strengths = [dark + light for dark, light in quantiles]
+    best = int(np.argmax(strengths))
+    places = _peaks(answers[best], 2 * SIGMAS[best])
+    if len(places) < 2:
+        return Dots(SIGMAS[best], len(places), float("inf"))
+    distances = np.hypot(*(places[:, None] - places[None]).transpose(2, 0, 1))
+    np.fill_diagonal(distances, np.inf)
+    return Dots(SIGMAS[best], len(places), float(np.median(distances.min(1))))
+
+
+def _differences(pixels: NDArray[np.float32]) -> list[NDArray[Any]]:
+    """For each of SIGMAS the picture blurred by it, less that blurred by more."""
+    height, width = pixels.shape
+    down, right = np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None]
+    decay = (-2 * np.pi**2 * (down**2 + right**2)).astype(np.float32)
+    spectrum = np.fft.rfft2(pixels)
+    return [
+        np.fft.irfft2(spectrum * (np.exp(decay * sigma**2) - np.exp(decay * (_RATIO * sigma) ** 2)), (height, width))
+        for sigma in SIGMAS
+    ]
+
+
+def _peaks(answer: NDArray[Any], apart: float) -> NDArray[np.float64]:
+    """Places (N, 2) where an answer is highest within this distance, and stands out."""
+    sample = answer[::4, ::4]
+    noise = 1.4826 * float(np.median(np.abs(sample - np.median(sample))))
+    least = max(_MIN_SHARE * float(answer.max()), _MIN_NOISE * noise)
+    inner = answer[1:-1, 1:-1]
+    is_peak = inner > least
+    for row, column in ((0, 1), (2, 1), (1, 0), (1, 2)):
+        is_peak &= inner >= answer[row : row + inner.shape[0], column : column + inner.shape[1]]
+    found = np.argwhere(is_peak) + 1.0
+    order = np.argsort(-inner[is_peak])[:_MAX_DOTS]
+    kept = np.empty((0, 2))
+    for place in found[order]:
+        if not len(kept) or np.hypot(*(kept - place).T).min() > apart:
+            kept = np.vstack([kept, place])
+    return kept
