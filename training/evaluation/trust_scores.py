@@ -1,0 +1,38 @@
+"""The numbers that say how far a result can be trusted, as functions of what the network answered; more is better."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from shared.net.backends.contract import PROBABILITY_LEVELS
+from shared.net.predictor import Predictor
+from training.evaluation.segmenting import Answer
+
+Score = Callable[[Answer], float]
+
+_PROBABILITIES = np.arange(PROBABILITY_LEVELS + 1) / PROBABILITY_LEVELS
+
+
+def scores_of(_predictor: Predictor) -> Mapping[str, Score]:
+    """Return the scores that a model's results come with, by name: those of the map, and what its checkpoint adds."""
+    return {"trust": trust, "confidence": confidence}
+
+
+def trust(answer: Answer) -> float:
+    """Compute the Dice of the probability map and its own mask, as the worker does; 1 of a map of nothing at all."""
+    levels = answer.levels.ravel()
+    counts = np.bincount(levels, minlength=PROBABILITY_LEVELS + 1)
+    inside = threshold_levels(answer.threshold)
+    sizes = float(_PROBABILITIES @ counts) + int(counts[inside].sum())
+    return 2 * float(_PROBABILITIES[inside] @ counts[inside]) / sizes if sizes else 1.0
+
+
+def confidence(answer: Answer) -> float:
+    """Compute how sure the network is of a pixel, on average, in [0.5, 1]."""
+    counts = np.bincount(answer.levels.ravel(), minlength=PROBABILITY_LEVELS + 1)
+    return float(np.maximum(_PROBABILITIES, 1 - _PROBABILITIES) @ counts) / answer.levels.size
+
+
+def threshold_levels(threshold: float) -> slice:
+    """Return the levels that are foreground."""
+    return slice(int(np.count_nonzero(threshold > _PROBABILITIES)), None)
