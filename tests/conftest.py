@@ -7,6 +7,7 @@ the unit tier (`-m "not integration and not acceptance"`) and the rest in the in
 A server that is not installed skips its tests on a laptop and fails them where CI=true.
 """
 
+import logging
 import os
 import uuid
 from collections.abc import Iterator
@@ -43,6 +44,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         folder = item.path.relative_to(_TESTS).parts[0] if item.path.is_relative_to(_TESTS) else ""
         if folder in _TIERS:
             item.add_marker(folder)
+
+
+@pytest.fixture(autouse=True)
+def _log_levels() -> Iterator[None]:
+    """Put back the levels that a command run in this process sets for good: later tests look at the log."""
+    root = logging.getLogger()
+    before = {name: found.level for name, found in root.manager.loggerDict.items() if isinstance(found, logging.Logger)}
+    level = root.level
+    yield
+    root.setLevel(level)
+    for name, found in root.manager.loggerDict.items():
+        if isinstance(found, logging.Logger):
+            found.setLevel(before.get(name, logging.NOTSET))
+    logging.captureWarnings(False)
 
 
 @pytest.fixture(scope="session")

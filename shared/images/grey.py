@@ -24,3 +24,35 @@ def luma_of_cmyk(cmyk: NDArray[Any], full_ink: int) -> NDArray[np.float32]:
     paper *= np.float32(full_ink) - cmyk[..., 3].astype(np.float32)
     paper /= np.float32(full_ink)
     return paper
+
+
+_CLEARLY = 1.8  # times the luma's contrast, for a channel to be taken in its place
+_CELL = 4  # px; pixels are averaged over such squares, so that noise counts less than what is drawn
+_MIN_NOISE = 0.02  # of the channels' range
+_MAX_CELLS = 2**16
+
+
+def channel_of_contrast(rgb: NDArray[Any]) -> str | None:
+    """Name the channel, "red", "green" or "blue", in which far more is to be seen than in the luma; None is usual.
+
+    Red dots on green ground may have the ground's own luma. What is to be seen is how far the brightest or darkest
+    hundredth of the squares of 4 × 4 pixels is from their median, against the squares' usual distance from it.
+
+    Args:
+        rgb: H×W×C with R, G, B first.
+    """
+    height, width = (side // _CELL * _CELL for side in rgb.shape[:2])
+    if not height or not width:
+        return None
+    step = max(int((height * width / _CELL**2 / _MAX_CELLS) ** 0.5), 1)  # of a large image some squares will do
+    cells = rgb[:height, :width, :3].reshape(height // _CELL, _CELL, width // _CELL, _CELL, 3)[::step, :, ::step]
+    channels = cells.astype(np.float32).mean(axis=(1, 3)).reshape(-1, 3)
+    if (channels == channels[:, :1]).all():
+        return None
+    grey = channels @ np.array(REC_601_LUMA, dtype=np.float32)
+    values = np.column_stack([grey, channels])
+    low, median, high = np.percentile(values, (0.2, 50, 99.8), axis=0)
+    noise = 1.4826 * np.median(np.abs(values - median), axis=0)
+    contrasts = np.maximum(high - median, median - low) / np.maximum(noise, _MIN_NOISE * np.ptp(channels) + 1e-30)
+    best = int(contrasts[1:].argmax())
+    return ("red", "green", "blue")[best] if contrasts[1 + best] > _CLEARLY * contrasts[0] else None
