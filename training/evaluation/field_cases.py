@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.images.decoded import Pixels
 from shared.synth.field import FAMILIES, FieldParameters, Outline, Step, render_field, sample_field
 
 __all__ = ["FieldParameters", "Kind", "Outline", "Picture", "Step", "families", "family_picture", "render"]
@@ -29,7 +30,7 @@ class Picture:
 
     kind: Kind
     name: str  # which of its kind: a seed, a file
-    image: NDArray[np.generic]  # H×W, as decoded
+    image: Pixels  # H×W, as decoded
     truth: NDArray[np.bool_]  # H×W; nowhere True where there is nothing to be found
 
 

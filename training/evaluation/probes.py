@@ -75,7 +75,7 @@ _SIZES = [
 ]
 
 _OTHERS = [
-    *_named("clutter", {f"clutter {share:.0%}": scenes.clutter(share) for share in (0.05, 0.1, 0.35)}),
+    *_named("clutter", {f"clutter {share * 100:.0f} %": scenes.clutter(share) for share in (0.05, 0.1, 0.35)}),
     *_named(
         "ground",
         {

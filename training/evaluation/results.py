@@ -1,4 +1,4 @@
-"""What came of each picture, and what is told of a kind of pictures: where there is a truth, and where there is none."""
+"""What came of each picture, and what is told of a kind of them, where there is a truth and where there is none."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import numpy as np
 from shared.images.metrics import dice
 from shared.net.predictor import Predictor
 from training.evaluation.field_cases import Kind, Picture
-from training.evaluation.segmenting import Answer, segment
+from training.evaluation.segmenting import Segmentation, segment
 from training.evaluation.trust_scores import Score, scores_of
 
 BAD_DICE = 0.7
@@ -19,7 +19,7 @@ MAX_FALSE_FOREGROUND = 0.005
 
 _BATCH_PIXELS = 8 * 512**2
 
-Keep = Callable[[Picture, Answer, "Result"], None]
+Keep = Callable[[Picture, Segmentation, "Result"], None]
 Row = dict[str, Any]
 
 
@@ -88,7 +88,7 @@ def _batched(pictures: Iterable[Picture]) -> Iterator[list[Picture]]:
         yield batch
 
 
-def _result(picture: Picture, answer: Answer, scores: Mapping[str, Score]) -> Result:
+def _result(picture: Picture, answer: Segmentation, scores: Mapping[str, Score]) -> Result:
     mask = answer.mask
     return Result(
         picture.kind,

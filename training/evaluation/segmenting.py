@@ -17,7 +17,7 @@ _BATCH_PIXELS = 8 * TILE_SIZE**2  # in one pass
 
 
 @dataclass(frozen=True, eq=False)
-class Answer:
+class Segmentation:
     """What the network made of a picture."""
 
     image: Pixels  # H×W, as decoded
@@ -27,7 +27,7 @@ class Answer:
     @property
     def probability(self) -> NDArray[np.float32]:
         """The foreground probability of each pixel."""
-        return self.levels / np.float32(PROBABILITY_LEVELS)
+        return np.divide(self.levels, np.float32(PROBABILITY_LEVELS), dtype=np.float32)
 
     @property
     def mask(self) -> NDArray[np.bool_]:
@@ -40,7 +40,7 @@ def prepared(image: Pixels) -> NDArray[np.float32]:
     return standardise(image)
 
 
-def segment(predictor: Predictor, images: Sequence[Pixels]) -> list[Answer]:
+def segment(predictor: Predictor, images: Sequence[Pixels]) -> list[Segmentation]:
     """Segment a few images at once: tiles of one size share a pass, whichever image they are of."""
     stitchers = [Stitcher(plan_tiles(*image.shape)) for image in images]
     for batch in _batches(_tiles(images, stitchers)):
@@ -48,7 +48,7 @@ def segment(predictor: Predictor, images: Sequence[Pixels]) -> list[Answer]:
         for (number, index, _), levels in zip(batch, found, strict=True):
             stitchers[number].add(index, levels)
     return [
-        Answer(image, np.rint(stitcher.result()).astype(np.uint8), predictor.threshold)
+        Segmentation(image, np.rint(stitcher.result()).astype(np.uint8), predictor.threshold)
         for image, stitcher in zip(images, stitchers, strict=True)
     ]
 

@@ -6,9 +6,9 @@ import numpy as np
 
 from shared.net.backends.contract import PROBABILITY_LEVELS
 from shared.net.predictor import Predictor
-from training.evaluation.segmenting import Answer
+from training.evaluation.segmenting import Segmentation
 
-Score = Callable[[Answer], float]
+Score = Callable[[Segmentation], float]
 
 _PROBABILITIES = np.arange(PROBABILITY_LEVELS + 1) / PROBABILITY_LEVELS
 
@@ -18,21 +18,19 @@ def scores_of(_predictor: Predictor) -> Mapping[str, Score]:
     return {"trust": trust, "confidence": confidence}
 
 
-def trust(answer: Answer) -> float:
+def trust(segmentation: Segmentation) -> float:
     """Compute the Dice of the probability map and its own mask, as the worker does; 1 of a map of nothing at all."""
-    levels = answer.levels.ravel()
-    counts = np.bincount(levels, minlength=PROBABILITY_LEVELS + 1)
-    inside = threshold_levels(answer.threshold)
+    counts = _histogram(segmentation)
+    inside = segmentation.threshold <= _PROBABILITIES
     sizes = float(_PROBABILITIES @ counts) + int(counts[inside].sum())
     return 2 * float(_PROBABILITIES[inside] @ counts[inside]) / sizes if sizes else 1.0
 
 
-def confidence(answer: Answer) -> float:
-    """Compute how sure the network is of a pixel, on average, in [0.5, 1]."""
-    counts = np.bincount(answer.levels.ravel(), minlength=PROBABILITY_LEVELS + 1)
-    return float(np.maximum(_PROBABILITIES, 1 - _PROBABILITIES) @ counts) / answer.levels.size
+def confidence(segmentation: Segmentation) -> float:
+    """Compute how sure the network is of a pixel on average, in [0.5, 1], as the worker does."""
+    certainty = np.maximum(_PROBABILITIES, 1 - _PROBABILITIES)
+    return float(certainty @ _histogram(segmentation)) / segmentation.levels.size
 
 
-def threshold_levels(threshold: float) -> slice:
-    """Return the levels that are foreground."""
-    return slice(int(np.count_nonzero(threshold > _PROBABILITIES)), None)
+def _histogram(segmentation: Segmentation) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
+    return np.bincount(segmentation.levels.ravel(), minlength=PROBABILITY_LEVELS + 1)
