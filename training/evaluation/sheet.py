@@ -17,7 +17,10 @@ WORST = 10
 """Pictures of each kind."""
 
 _TILE, _GAP, _HEAD, _FOOT = 176, 8, 26, 20  # px
-_TRUTH, _ANSWER, _PAPER, _INK = (0, 229, 120), (255, 60, 200), (250, 250, 248), (28, 28, 30)
+TRUTH, ANSWER = (0, 229, 120), (255, 60, 200)
+"""Colours of the outlines."""
+
+_PAPER, _INK = (250, 250, 248), (28, 28, 30)
 _LEGEND = "truth in green, answer in magenta"
 
 
@@ -67,8 +70,8 @@ def _outlined(picture: Picture, segmentation: Segmentation) -> Image.Image:
     """Draw both outlines over the picture, at the size of a tile."""
     grey = np.asarray(_fitted(display_grey(segmentation.image)))
     shown = np.repeat(grey[..., None], 3, axis=2)
-    shown[_outline(picture.truth)] = _TRUTH
-    shown[_outline(segmentation.mask)] = _ANSWER
+    shown[_outline(picture.truth)] = TRUTH
+    shown[_outline(segmentation.mask)] = ANSWER
     return Image.fromarray(shown)
 
 
