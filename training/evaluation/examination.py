@@ -82,19 +82,20 @@ class Examination:
         return {"packages": rows, "all": together, "missing": missing, "headline": headline}
 
     def _foreign_row(self, results: Sequence[Result]) -> Row:
-        names = results[0].scores if results else ()
-        thresholds = {name: alarm_threshold(self._benchmark_results, name) for name in names}
-        return {
+        names = dict.fromkeys(name for result in results for name in result.scores)
+        row: Row = {
             "images": len(results),
             "foreground": _mean(result.foreground for result in results),
             "left_empty": _mean(not result.is_bad for result in results),
-            "scores": {name: _mean(result.scores[name] for result in results) for name in names},
-            "flagged": {
-                name: _mean(result.scores[name] < threshold for result in results)
-                for name, threshold in thresholds.items()
-                if threshold is not None
-            },
+            "scores": {},
+            "flagged": {},
         }
+        for name in names:
+            values = [result.scores[name] for result in results if name in result.scores]
+            row["scores"][name] = _mean(values)
+            if (threshold := alarm_threshold(self._benchmark_results, name)) is not None:
+                row["flagged"][name] = _mean(value < threshold for value in values)
+        return row
 
     @cached_property
     def _field_results(self) -> list[Result]:

@@ -71,19 +71,21 @@ def _probes(models: Models) -> str:
 
 
 def _trust(models: Models) -> str:
+    names = _all_scores(models)
     rows = []
     for name, parts in models.items():
         if found := parts.get("trust"):
             scores = found["scores"]
             for group, counts in found["groups"].items():
-                cells = [_trust_cell(report["groups"][group]) for report in scores.values()]
+                cells = [_trust_cell(scores[key]["groups"].get(group) if key in scores else None) for key in names]
                 rows.append([name, group, str(counts["bad"]), str(counts["good"]), *cells])
-    names = _all_scores(models)
     head = ["model", "group", "bad", "good", *(f"{name}: AUROC, caught, good flagged" for name in names)]
     return table(head, rows) if rows else ""
 
 
-def _trust_cell(row: Mapping[str, float | None]) -> str:
+def _trust_cell(row: Mapping[str, float | None] | None) -> str:
+    if row is None:
+        return "–"
     return f"{_decimal(row['auroc'])}, {_percent(row['caught'])}, {_percent(row['good_flagged'])}"
 
 

@@ -30,7 +30,7 @@ class Result:
     kind: Kind
     dice: float | None  # None where there is nothing to be found
     foreground: float  # share of the pixels
-    scores: Mapping[str, float]  # by name of the score
+    scores: Mapping[str, float]  # by name of the score, without those that are not known
 
     @property
     def worth(self) -> float:
@@ -94,7 +94,7 @@ def _result(picture: Picture, answer: Segmentation, scores: Mapping[str, Score])
         picture.kind,
         dice(mask, picture.truth) if picture.truth.any() else None,
         float(mask.mean()),
-        {name: score(answer) for name, score in scores.items()},
+        {name: value for name, score in scores.items() if (value := score(answer)) is not None},
     )
 
 

@@ -4,7 +4,7 @@ A result is bad where its Dice is under 0.7, or where foreground was made up (`R
 """
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,22 +32,35 @@ Scores = NDArray[np.float64]
 def trust_report(results: Sequence[Result]) -> dict[str, Any]:
     """Return what each score tells about the results: {"groups": counts, "scores": …, "calibration": …, "headline": …}.
 
-    The scores are those that every result has. "quality and familiarity" ranks a result by the worse of its ranks.
+    A score is judged on the results that have it. "quality and familiarity" ranks one by the worse of its two ranks.
     """
-    groups = _groups(results)
-    names = [name for name in results[0].scores if all(name in result.scores for result in results)]
-    values = {name: np.array([result.scores[name] for result in results]) for name in names}
     bad = np.array([result.is_bad for result in results])
-    if all(name in values for name in _BOTH):
-        values[" and ".join(_BOTH)] = np.minimum(*(_rank_among(values[name], values[name][~bad]) for name in _BOTH))
-    worth = np.array([result.worth for result in results])
-    scores = {name: _score_report(score, bad, worth, groups) for name, score in values.items()}
+    scores = {name: _score_report(known, values) for name, known, values in _scored(results)}
     return {
         "headline": _headline(scores),
-        "groups": {name: {"good": int((~bad & of).sum()), "bad": int((bad & of).sum())} for name, of in groups.items()},
+        "groups": {
+            name: {"good": int((~bad & of).sum()), "bad": int((bad & of).sum())}
+            for name, of in _groups(results).items()
+        },
         "scores": scores,
-        "calibration": {name: _calibrations(results, name) for name in _ESTIMATES if name in values},
+        "calibration": {name: _calibrations(results, name) for name in _ESTIMATES if name in scores},
     }
+
+
+def _scored(results: Sequence[Result]) -> Iterator[tuple[str, list[Result], Scores]]:
+    """Yield every score's name, the results that have it, and their values."""
+    for name in dict.fromkeys(name for result in results for name in result.scores):
+        known = [result for result in results if name in result.scores]
+        yield name, known, _values(known, name)
+    known = [result for result in results if all(name in result.scores for name in _BOTH)]
+    if known:
+        good = np.array([not result.is_bad for result in known])
+        ranks = [_rank_among(values, values[good]) for values in (_values(known, name) for name in _BOTH)]
+        yield " and ".join(_BOTH), known, np.minimum(*ranks)
+
+
+def _values(results: Sequence[Result], name: str) -> Scores:
+    return np.array([result.scores[name] for result in results], dtype=np.float64)
 
 
 def auroc(good: Scores, bad: Scores) -> float | None:
@@ -63,7 +76,7 @@ def auroc(good: Scores, bad: Scores) -> float | None:
 
 def alarm_threshold(results: Sequence[Result], name: str) -> float | None:
     """Return the score under which a result is flagged: 5 % of the benchmark's good ones are; None without such."""
-    good = [r.scores[name] for r in results if _group(r) == BENCHMARK and not r.is_bad]
+    good = [r.scores[name] for r in results if _group(r) == BENCHMARK and not r.is_bad and name in r.scores]
     return float(np.quantile(good, FALSE_ALARMS)) if good else None
 
 
@@ -93,9 +106,10 @@ def _groups(results: Sequence[Result]) -> dict[str, NDArray[np.bool_]]:
     return groups
 
 
-def _score_report(
-    score: Scores, bad: NDArray[np.bool_], worth: Scores, groups: Mapping[str, NDArray[np.bool_]]
-) -> dict[str, Any]:
+def _score_report(results: Sequence[Result], score: Scores) -> dict[str, Any]:
+    groups = _groups(results)
+    bad = np.array([result.is_bad for result in results])
+    worth = np.array([result.worth for result in results])
     usual = score[groups.get(BENCHMARK, groups[ALL]) & ~bad]
     flagged = score < np.quantile(usual, FALSE_ALARMS) if usual.size else np.zeros(score.shape, dtype=np.bool_)
     by_group = {
@@ -131,7 +145,7 @@ def _rank_among(values: Scores, reference: Scores) -> Scores:
 
 def _calibrations(results: Sequence[Result], name: str) -> dict[str, Any]:
     """Return the estimate against the true Dice, on the benchmark and on all others that have a truth and an answer."""
-    judged = [result for result in results if result.dice is not None and result.is_answered]
+    judged = [result for result in results if result.dice is not None and result.is_answered and name in result.scores]
     sets = {
         "dotblob-v1": [r for r in judged if _group(r) == BENCHMARK],
         "field-v1": [r for r in judged if _group(r) != BENCHMARK],

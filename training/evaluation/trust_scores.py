@@ -8,7 +8,8 @@ from shared.net.backends.contract import PROBABILITY_LEVELS
 from shared.net.predictor import Predictor
 from training.evaluation.segmenting import Segmentation
 
-Score = Callable[[Segmentation], float]
+Score = Callable[[Segmentation], float | None]
+"""None where it is not known of a result."""
 
 _PROBABILITIES = np.arange(PROBABILITY_LEVELS + 1) / PROBABILITY_LEVELS
 

@@ -233,6 +233,15 @@ def test_quality_and_familiarity_are_taken_together_where_a_model_has_both():
     assert found["headline"]["auroc_unseen"] > 0.9
 
 
+def test_a_score_is_judged_on_the_results_that_have_it():
+    without = Result(SHAPE, 0.1, 0.1, {"trust": 0.9})
+    with_one = [Result(BENCHMARK, dice, 0.1, {"trust": 0.5, "quality": dice}) for dice in (0.2, 0.8, 0.9)]
+    scores = trust_report([without, *with_one])["scores"]
+    assert scores["quality"]["groups"]["all"]["auroc"] == 1
+    assert scores["trust"]["groups"]["all"]["auroc"] == 0.25
+    assert "ground" not in scores["quality"]["groups"]
+
+
 def test_the_worst_answers_of_each_kind_are_drawn():
     worst = WorstAnswers()
     image = np.zeros((64, 64), dtype=np.uint8)
