@@ -1,8 +1,10 @@
-"""The benchmark's whole protocol on one or more checkpoints. docs/evaluation.md describes every part.
+"""The benchmark's whole protocol, and what real pictures have, on one or more checkpoints: docs/evaluation.md.
 
     python -m training.evaluate --checkpoint shared/weights/default --set val --count 100   # a quick look
     python -m training.evaluate --checkpoint shared/weights/default --json scores.json --markdown scores.md
     python -m training.evaluate --checkpoint shared/weights/default runs/unet --into README.md
+    python -m training.evaluate --checkpoint shared/weights/default --set probes            # beside their targets
+    python -m training.evaluate --checkpoint shared/weights/default --set field --sheet worst.png
     python -m training.evaluate --checkpoint runs/compact --record                          # into its model.json
 
 Runs the network as the worker does, 8-bit probabilities included. Training never meets these scenes.
@@ -24,22 +26,40 @@ from shared.net.checkpoint import METADATA_NAME, locate_weights, read_metadata, 
 from shared.net.predictor import Predictor
 from shared.synth import DEFAULT_DEFINITION, DEFINITIONS, Definition, definition_hash, find_definition
 from training.cost import measure_cost
+from training.evaluation.examination import SCENES, Examination
 from training.evaluation.oracle import oracle_scores
 from training.evaluation.protocol import FULL_SETS, score_baselines, score_robustness, score_set, score_strata
+from training.evaluation.sheet import WorstAnswers
 from training.evaluation.tables import MARKERS, markdown
 from training.recipe.provenance import differences
 
-PARTS = ("val", "clean", "blobs", "shapes", "strata", "robustness", "cost", "baselines", "oracle")
+BENCHMARK_PARTS = ("val", "clean", "blobs", "shapes", "strata", "robustness", "cost", "baselines", "oracle")
+REALITY_PARTS = ("field", "probes", "trust", "foreign")
+PARTS = (*BENCHMARK_PARTS, *REALITY_PARTS)
 _BASELINE_IMAGES = 50
 _ROBUSTNESS_IMAGES = 200
 _ORACLE_IMAGES = 200
 
 
 def evaluate(
-    checkpoint: Path, predictor: Predictor, parts: Sequence[str], count: int | None, definition: Definition
+    checkpoint: Path,
+    predictor: Predictor,
+    parts: Sequence[str],
+    count: int | None,
+    definition: Definition,
+    examination: Examination | None = None,
 ) -> dict[str, Any]:
-    """Score one model by part, and say on what; `count` limits the scenes of each set (of each stratum)."""
-    results: dict[str, Any] = {"definition": _named(definition)}
+    """Score one model by part, and say on what.
+
+    Args:
+        checkpoint: where it comes from.
+        predictor: the model.
+        parts: names of PARTS; those that no network takes part in are left out.
+        count: limits the scenes of each set of a benchmark, and of each stratum.
+        definition: of the benchmark.
+        examination: of the model, for the parts beside the benchmark's.
+    """
+    results: dict[str, Any] = {"definition": _named(definition)} if _needs_definition(parts) else {}
     for part in parts:
         if part in FULL_SETS:
             results[part] = score_set(predictor, part, count, definition)
@@ -49,6 +69,8 @@ def evaluate(
             results[part] = score_robustness(predictor, count or _ROBUSTNESS_IMAGES, definition)
         elif part == "cost":
             results[part] = asdict(measure_cost(checkpoint))
+        elif part in REALITY_PARTS:
+            results[part] = (examination or Examination(predictor)).report(part)
     return results
 
 
@@ -87,15 +109,23 @@ def _named(definition: Definition) -> dict[str, str]:
     return {"name": definition.name, "sha256": definition_hash(definition)}
 
 
+def _needs_definition(parts: Sequence[str]) -> bool:
+    return any(part in BENCHMARK_PARTS for part in parts)
+
+
 def _load(
-    paths: Sequence[Path], device: str, precision: str, definition: Definition
+    paths: Sequence[Path], device: str, precision: str, definition: Definition | None
 ) -> dict[str, tuple[Path, Predictor]]:
-    """Load the models by a name to show: the folder's, or the whole path where two folders have one name."""
+    """Load the models by a name to show: the folder's, or the whole path where two folders have one name.
+
+    Where a definition is given, they have to have been trained on it.
+    """
     names = [path.resolve().name for path in paths]
     models = {}
     for path, name in zip(paths, names, strict=True):
         predictor = Predictor.load(path, device, precision)
-        check_definition(predictor, definition)
+        if definition is not None:
+            check_definition(predictor, definition)
         models[name if names.count(name) == 1 else str(path)] = (path, predictor)
     return models
 
@@ -106,6 +136,17 @@ def _record(folder: Path, results: dict[str, Any]) -> None:
     write_metadata(folder, replace(metadata, metrics={**metadata.metrics, **results}))
 
 
+def _check_options(options: argparse.Namespace) -> None:
+    for name in ("count", "scenes"):
+        value = getattr(options, name)
+        if value is not None and value < 1:
+            raise UsageError(f"--{name} {value}: use a number from 1 up")
+    if options.sheet and len(options.checkpoint) > 1:
+        raise UsageError("--sheet shows the answers of one model: give one --checkpoint")
+    if options.sheet and not {"field", "probes", "all"}.intersection(options.chosen):
+        raise UsageError("--sheet shows families and probes: add --set field or --set probes")
+
+
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Evaluate what the command line asks for, and write it where it asks.
 
@@ -113,16 +154,18 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         UsageError: a value makes no sense, or a file cannot be written.
         CheckpointError: a checkpoint cannot be used, or was trained on another definition.
     """
-    if options.count is not None and options.count < 1:
-        raise UsageError(f"--count {options.count}: use a number from 1 up")
-    parts = PARTS if options.chosen == "all" else (options.chosen,)
+    _check_options(options)
+    parts = PARTS if "all" in options.chosen else tuple(dict.fromkeys(options.chosen))
     definition = find_definition(options.definition)
-    models = _load(options.checkpoint, options.device, options.precision, definition)
+    on_benchmark = _needs_definition(parts)
+    models = _load(options.checkpoint, options.device, options.precision, definition if on_benchmark else None)
+    worst = WorstAnswers() if options.sheet else None
     found = {
-        name: evaluate(path, predictor, parts, options.count, definition) for name, (path, predictor) in models.items()
+        name: evaluate(path, predictor, parts, options.count, definition, Examination(predictor, options.scenes, worst))
+        for name, (path, predictor) in models.items()
     }
     results = {
-        "definition": _named(definition),
+        **({"definition": _named(definition)} if on_benchmark else {}),
         "models": found,
         **without_model(parts, options.count, definition),
     }
@@ -134,6 +177,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             options.markdown.write_text(text, encoding="utf-8")
         if options.into:
             MARKERS.insert(options.into, text)
+        if worst is not None:
+            worst.sheet().save(options.sheet, "PNG")
     except OSError as error:
         raise UsageError(f"{error.filename} cannot be written: {error.strerror}") from error
     if options.record:
@@ -147,8 +192,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m training.evaluate", description="Score checkpoints.")
     parser.add_argument("--checkpoint", type=Path, nargs="+", required=True, help="checkpoint folders")
     parser.add_argument("--definition", default=DEFAULT_DEFINITION, help=f"of the task (default: {DEFAULT_DEFINITION})")
-    parser.add_argument("--set", choices=[*PARTS, "all"], default="all", dest="chosen")
-    parser.add_argument("--count", type=int, help="scenes of each set (default: all of them)")
+    parser.add_argument("--set", nargs="+", choices=[*PARTS, "all"], default=["all"], dest="chosen")
+    parser.add_argument("--count", type=int, help="scenes of each set of a benchmark (default: all of them)")
+    parser.add_argument("--scenes", type=int, default=SCENES, help=f"of each family and probe (default: {SCENES})")
+    parser.add_argument("--sheet", type=Path, help="draw the worst answers of each family and probe into this PNG")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--precision", default="auto", help="auto, fp32, bf16 or fp16")
     parser.add_argument("--json", type=Path, help="write the scores to this file")

@@ -12,6 +12,8 @@ GENERATED_SEEDS_START = 2**58  # of data sets written to disk, past the last run
 SHAPES_SCENES = 200
 SHAPES_SEEDS = range(2_150_000_000, 2_150_000_000 + SHAPES_SCENES)
 ORACLE_SEEDS = range(2_160_000_000, 2_160_000_000 + 1000)  # the oracle's radii are chosen on these
+FIELD_SEEDS = range(2_170_000_000, 2_170_000_000 + 10_000)  # of each family of field-v1
+PROBE_SEEDS = range(2_180_000_000, 2_180_000_000 + 10_000)  # of the scenes that all probes show
 
 
 def training_seed(run_seed: int, index: int) -> int:

@@ -1,8 +1,10 @@
 """The evaluation as Markdown."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
+from training.evaluation import reality_tables
+from training.evaluation.markdown_table import table
 from training.evaluation.markers import Markers
 
 MARKERS = Markers("evaluation")
@@ -33,29 +35,24 @@ def markdown(results: Mapping[str, Any]) -> str:
 
     Args:
         results: {"definition": {"name": …, "sha256": …}, "models": {name: {part: …}}, "baselines": …, "oracle": …};
-            the parts are optional.
+            the parts are optional; the definition is missing where no part depends on it.
     """
     models: Mapping[str, Mapping[str, Any]] = results["models"]
     parts = [
-        _definition(results["definition"]),
+        _definition(results.get("definition")),
         _sets(models),
         _strata(models),
         _robustness(models),
         _costs(models),
         _baselines(results.get("baselines")),
         _oracle(results.get("oracle")),
+        *reality_tables.tables(models),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = ["| " + " | ".join(cells) + " |" for cells in (head, *rows)]
-    lines.insert(1, "|---" * len(head) + "|")
-    return "\n".join(lines)
-
-
-def _definition(measured_on: Mapping[str, str]) -> str:
-    return f"Measured on {measured_on['name']} (definition {measured_on['sha256'][:10]})."
+def _definition(measured_on: Mapping[str, str] | None) -> str:
+    return f"Measured on {measured_on['name']} (definition {measured_on['sha256'][:10]})." if measured_on else ""
 
 
 def _sets(models: Mapping[str, Mapping[str, Any]]) -> str:
@@ -65,7 +62,7 @@ def _sets(models: Mapping[str, Mapping[str, Any]]) -> str:
         for name, found in models.items()
         if set_name in found
     ]
-    return _table(["model", "set", *_COLUMNS], rows) if rows else ""
+    return table(["model", "set", *_COLUMNS], rows) if rows else ""
 
 
 def _strata(models: Mapping[str, Mapping[str, Any]]) -> str:
@@ -75,7 +72,7 @@ def _strata(models: Mapping[str, Mapping[str, Any]]) -> str:
             curve = ", ".join(f"{strength}: {score:.3f}" for strength, score in stratum["curve"].items())
             point = stratum["breaking_point"]
             rows.append([name, kind, curve, "none reached" if point is None else f"{point:.2g}"])
-    return _table(["model", "noise", "Dice by strength", "falls under 0.80 at"], rows) if rows else ""
+    return table(["model", "noise", "Dice by strength", "falls under 0.80 at"], rows) if rows else ""
 
 
 def _robustness(models: Mapping[str, Mapping[str, Any]]) -> str:
@@ -84,7 +81,7 @@ def _robustness(models: Mapping[str, Mapping[str, Any]]) -> str:
         return ""
     changes = next(iter(found.values()))["changes"]
     rows = [[change, *(f"{r['changes'][change]:+.4f}" for r in found.values())] for change in changes]
-    return _table(["change of a clean image", *(f"change of Dice, {name}" for name in found)], rows)
+    return table(["change of a clean image", *(f"change of Dice, {name}" for name in found)], rows)
 
 
 def _costs(models: Mapping[str, Mapping[str, Any]]) -> str:
@@ -104,7 +101,7 @@ def _costs(models: Mapping[str, Mapping[str, Any]]) -> str:
                 ]
             )
     head = ["model", "parameters", "GFLOP per 512×512", "device", "images per second", "peak memory"]
-    return _table(head, rows) if rows else ""
+    return table(head, rows) if rows else ""
 
 
 def _baselines(found: Mapping[str, Mapping[str, float]] | None) -> str:
@@ -113,7 +110,7 @@ def _baselines(found: Mapping[str, Mapping[str, float]] | None) -> str:
     images = int(next(iter(found.values()))["images"])
     sets = [name for name in _SETS if name in next(iter(found.values()))]
     rows = [[name, *(f"{row[part]:.3f}" for part in sets)] for name, row in found.items()]
-    return _table([f"classical method, Dice of {images} images", *sets], rows)
+    return table([f"classical method, Dice of {images} images", *sets], rows)
 
 
 def _oracle(found: Mapping[str, Mapping[str, Any]] | None) -> str:
@@ -122,7 +119,7 @@ def _oracle(found: Mapping[str, Mapping[str, Any]] | None) -> str:
     images = next(iter(found.values()))["images"]
     rows = [[name, row["parameters"], f"{row['dice']:.3f}", f"{row['shapes']:.3f}"] for name, row in found.items()]
     head = ["given the exact dots", "parameters, in dot spacings", f"Dice of {images} clean images", "of the shapes"]
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def _figure(value: float, key: str) -> str:

@@ -3,9 +3,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 import training
 from training import train
+from training.evaluation import examination
+from training.evaluation.foreign import Source
 from training.run import trainer
 
 SMOKE = Path(training.__file__).parent / "configs" / "smoke.yaml"
@@ -33,6 +36,21 @@ def one_thread() -> None:
 def no_pictures(monkeypatch):
     """Leave out the plots at the end of a run, which take longer than the run."""
     monkeypatch.setattr(trainer, "write_report", lambda *_: [])
+
+
+@pytest.fixture
+def few_pictures(monkeypatch, tmp_path):
+    """Evaluate on three families, three probes and one foreign picture, which lies in no package."""
+    families, probes = examination.families, examination.PROBES
+    names = ("empty", "ramp", "crescent")
+    monkeypatch.setattr(examination, "families", lambda: [kind for kind in families() if kind.name in names])
+    monkeypatch.setattr(examination, "PROBES", {name: probes[name] for name in ("blank", "clutter 10 %", "128 px")})
+    monkeypatch.setattr(examination, "SIZES", ("128 px",))
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    Image.linear_gradient("L").save(folder / "gradient.png")
+    (folder / "notes.txt").write_text("no picture")
+    monkeypatch.setattr(examination, "sources", lambda: [Source("here", folder), Source("elsewhere", None)])
 
 
 def settings(*overrides: str) -> list[str]:

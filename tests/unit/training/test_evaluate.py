@@ -33,10 +33,10 @@ def checkpoint(tmp_path_factory):
 
 
 def run(*words):
-    return evaluate.main([*map(str, words), "--device", "cpu", "--count", "1"])
+    return evaluate.main([*map(str, words), "--device", "cpu", "--count", "1", "--scenes", "1"])
 
 
-def test_every_part_is_printed_written_and_recorded(checkpoint, capsys, tmp_path, monkeypatch):
+def test_every_part_is_printed_written_and_recorded(checkpoint, capsys, tmp_path, monkeypatch, few_pictures):
     monkeypatch.setattr(evaluate, "measure_cost", functools.partial(measure_cost, seconds=0.0))
     readme = tmp_path / "README.md"
     readme.write_text(f"# Title\n{MARKERS.begin}\nold\n{MARKERS.end}\nthe end\n")
@@ -49,7 +49,9 @@ def test_every_part_is_printed_written_and_recorded(checkpoint, capsys, tmp_path
         assert words in printed
     results = json.loads((tmp_path / "scores.json").read_text())
     found = results["models"]["tiny"]
-    assert found.keys() == {"definition", "val", "clean", "blobs", "shapes", "strata", "robustness", "cost"}
+    assert found.keys() == {"definition", "val", "clean", "blobs", "shapes", "strata", "robustness", "cost"} | {
+        *evaluate.REALITY_PARTS
+    }
     assert found["strata"]["gaussian"]["curve"].keys() == {"0.1", "0.3", "0.5", "0.8", "1.2", "1.8"}
     assert 0 <= found["val"]["dice"] <= 1
     assert found["val"]["images"] == 1
@@ -140,6 +142,9 @@ def test_a_checkpoint_of_another_known_definition_says_how_to_score_it(checkpoin
     ("words", "reason"),
     [
         (["--count", "0"], "--count 0"),
+        (["--scenes", "0"], "--scenes 0"),
+        (["--set", "val", "--sheet", "worst.png"], "add --set field or --set probes"),
+        (["--set", "field", "--sheet", "worst.png", "--checkpoint", "one", "other"], "give one --checkpoint"),
         (["--set", "val", "--into", "missing/README.md"], "cannot be read"),
         (["--set", "val", "--json", "missing/scores.json"], "cannot be written"),
         (["--device", "tpu"], "tpu"),
