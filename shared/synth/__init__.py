@@ -8,7 +8,7 @@ from shared.synth.definition import Definition, definition_hash
 from shared.synth.definitions import DEFAULT_DEFINITION, DEFINITIONS, find_definition
 from shared.synth.kinds import KINDS, NOISE_LABELS, NoiseKind
 from shared.synth.noise import NoiseParameters, NoiseStep, apply_noise, sample_noise, snr_db
-from shared.synth.sample import Sample, synthesise, synthesise_family
+from shared.synth.sample import Sample, render_sample, synthesise, synthesise_family
 from shared.synth.scene import Scene, SceneParameters
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "apply_noise",
     "definition_hash",
     "find_definition",
+    "render_sample",
     "sample_noise",
     "snr_db",
     "synthesise",

@@ -65,7 +65,7 @@ def synthesise(
     if chosen is None:
         kind = noise if isinstance(noise, str) else None
         chosen = sample_noise(for_noise, severity, task, kind=kind, mixed_prob=mixed_prob)
-    return _rendered(scene, chosen, for_pixels)
+    return render_sample(scene, chosen, for_pixels)
 
 
 def synthesise_family(
@@ -77,10 +77,11 @@ def synthesise_family(
         UsageError: there is no such family, or a side is out of range.
     """
     scene = FIELD_V1.sample_family(np.random.default_rng((seed, 0)), shape, family)
-    return _rendered(scene, scene.own_noise(severity), np.random.default_rng((seed, 2)))
+    return render_sample(scene, scene.own_noise(severity), np.random.default_rng((seed, 2)))
 
 
-def _rendered(scene: SceneParameters, noise: NoiseParameters, for_pixels: np.random.Generator) -> Sample:
+def render_sample(scene: SceneParameters, noise: NoiseParameters, for_pixels: np.random.Generator) -> Sample:
+    """Make the sample of a scene under a noise whose pixels are drawn from `for_pixels`."""
     rendered = scene.render()
     image = scene.finish(apply_noise(rendered.clean, noise, for_pixels))
     return Sample(np.ascontiguousarray(image), rendered.clean, rendered.mask, scene, noise)

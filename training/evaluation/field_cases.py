@@ -9,9 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.images.decoded import Pixels
-from shared.synth.field import FAMILIES, FieldParameters, Outline, Step, render_field, sample_field
+from shared.synth import render_sample, synthesise_family
+from shared.synth.field import FAMILIES, FieldScene, Outline, Step
 
-__all__ = ["FieldParameters", "Kind", "Outline", "Picture", "Step", "families", "family_picture", "render"]
+_PIXELS_STREAM = 2  # of a scene's grain; its light and levels use others
+
+__all__ = ["FieldScene", "Kind", "Outline", "Picture", "Step", "families", "family_picture", "render"]
 
 
 @dataclass(frozen=True)
@@ -42,10 +45,11 @@ def families() -> tuple[Kind, ...]:
 
 def family_picture(kind: Kind, seed: int) -> Picture:
     """Make the picture of a seed, in 512×512 px, of a family."""
-    return render(kind, seed, sample_field(seed, family=kind.name))
+    sample = synthesise_family(seed, kind.name)
+    return Picture(kind, str(seed), sample.image, sample.mask)
 
 
-def render(kind: Kind, seed: int, parameters: FieldParameters) -> Picture:
-    """Make a picture of its parameters."""
-    sample = render_field(parameters)
+def render(kind: Kind, seed: int, scene: FieldScene) -> Picture:
+    """Make a picture of a scene under its own noise."""
+    sample = render_sample(scene, scene.own_noise(1.0), np.random.default_rng((scene.grain, _PIXELS_STREAM)))
     return Picture(kind, str(seed), sample.image, sample.mask)

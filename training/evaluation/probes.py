@@ -6,6 +6,7 @@ The changes are made in `training.evaluation.probe_scenes`; docs/evaluation.md t
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from shared.synth import NoiseStep
 from training.data.seeds import PROBE_SEEDS
 from training.evaluation import probe_scenes as scenes
 from training.evaluation.field_cases import Kind, Picture, Step, render
@@ -42,10 +43,10 @@ _NOTHING = _named(
     {
         "blank": scenes.empty(),
         "one hot pixel": scenes.hot_pixel,
-        **{f"gaussian σ {s}": scenes.empty(Step("gaussian", (s,))) for s in (0.02, 0.1, 0.5)},
-        **{f"poisson λ {photons:g}": scenes.empty(Step("poisson", (photons,))) for photons in (100.0, 10.0, 1.0)},
-        **{f"speckle σ {s:g}": scenes.empty(Step("speckle", (s,))) for s in (0.5, 2.0)},
-        **{f"salt and pepper {share}": scenes.empty(Step("salt_pepper", (share,))) for share in (0.01, 0.1, 0.5)},
+        **{f"gaussian σ {s}": scenes.empty(NoiseStep("gaussian", s)) for s in (0.02, 0.1, 0.5)},
+        **{f"poisson λ {photons:g}": scenes.empty(NoiseStep("poisson", photons)) for photons in (100.0, 10.0, 1.0)},
+        **{f"speckle σ {s:g}": scenes.empty(NoiseStep("speckle", s)) for s in (0.5, 2.0)},
+        **{f"salt and pepper {share}": scenes.empty(NoiseStep("salt_pepper", share)) for share in (0.01, 0.1, 0.5)},
         "noise of a camera": scenes.empty_camera(),
         **{f"camera, {n} stray dot{'s' * (n > 1)}": scenes.empty_camera(n) for n in (1, 2, 3)},
     },
@@ -54,8 +55,8 @@ _NOTHING = _named(
 _NEXT_TO_NOTHING = _named(
     "nothing, at the limit",
     {
-        "gaussian σ 1.2": scenes.empty(Step("gaussian", (1.2,))),
-        "poisson λ 0.3": scenes.empty(Step("poisson", (0.3,))),
+        "gaussian σ 1.2": scenes.empty(NoiseStep("gaussian", 1.2)),
+        "poisson λ 0.3": scenes.empty(NoiseStep("poisson", 0.3)),
         "noise of val": scenes.empty_benchmark,
         "camera, 5 stray dots": scenes.empty_camera(5),
     },
@@ -88,7 +89,7 @@ _OTHERS = [
     *_named(
         "texture",
         {
-            "lumpy noise, σ 2 px": scenes.noise(Step("lumpy", (0.15, 2.0))),
+            "lumpy noise, σ 2 px": scenes.lumps(Step("lumpy", (0.15, 2.0))),
             "JPEG 30": scenes.half_severity(Step("jpeg", (30.0,))),
             "median 3": scenes.half_severity(Step("median", (3.0,))),
         },

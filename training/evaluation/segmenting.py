@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.images.decoded import Pixels
-from shared.images.normalise import standardise
+from shared.images.preparation import Prepared, prepare
+from shared.images.resample import resample, scaled
+from shared.images.scale import network_scale
 from shared.net.backends.contract import PROBABILITY_LEVELS
 from shared.net.predictor import Predictor
 from shared.net.tiling import TILE_SIZE, Stitcher, iterate_tiles, plan_tiles
@@ -35,32 +37,42 @@ class Segmentation:
         return self.probability >= self.threshold
 
 
-def prepared(image: Pixels) -> NDArray[np.float32]:
+def prepared(image: Pixels) -> Prepared:
     """Return what the network gets of a decoded image: the one place where evaluation prepares pictures of any kind."""
-    return standardise(image)
+    scale = network_scale(image.shape, 1.0)
+    return prepare(image if scale == 1.0 else resample(image, scaled(image.shape, scale)))
 
 
 def segment(predictor: Predictor, images: Sequence[Pixels]) -> list[Segmentation]:
     """Segment a few images at once: tiles of one size share a pass, whichever image they are of."""
-    stitchers = [Stitcher(plan_tiles(*image.shape)) for image in images]
-    for batch in _batches(_tiles(images, stitchers)):
+    ready = [prepared(image) for image in images]
+    stitchers = [Stitcher(plan_tiles(*each.image.shape)) for each in ready]
+    for batch in _batches(_tiles(ready, stitchers)):
         found = predictor.predict_tiles(np.stack([tile for _, _, tile in batch]))
         for (number, index, _), levels in zip(batch, found, strict=True):
             stitchers[number].add(index, levels)
     return [
-        Segmentation(image, np.rint(stitcher.result()).astype(np.uint8), predictor.threshold)
-        for image, stitcher in zip(images, stitchers, strict=True)
+        Segmentation(image, _levels(each, stitcher, image.shape), predictor.threshold)
+        for image, each, stitcher in zip(images, ready, stitchers, strict=True)
     ]
+
+
+def _levels(ready: Prepared, stitcher: Stitcher, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    if ready.constant:
+        return np.zeros(shape, dtype=np.uint8)
+    levels: NDArray[np.uint8] = np.rint(resample(stitcher.result(), (shape[0], shape[1]))).astype(np.uint8)
+    return levels
 
 
 _Tile = tuple[int, int, NDArray[np.float32]]
 """Number of the image, index in its plan, pixels."""
 
 
-def _tiles(images: Sequence[Pixels], stitchers: Sequence[Stitcher]) -> Iterator[_Tile]:
-    for number, (image, stitcher) in enumerate(zip(images, stitchers, strict=True)):
-        for index, tile in enumerate(iterate_tiles(prepared(image), stitcher.plan)):
-            yield number, index, tile
+def _tiles(ready: Sequence[Prepared], stitchers: Sequence[Stitcher]) -> Iterator[_Tile]:
+    for number, (each, stitcher) in enumerate(zip(ready, stitchers, strict=True)):
+        if not each.constant:
+            for index, tile in enumerate(iterate_tiles(each.image, stitcher.plan)):
+                yield number, index, tile
 
 
 def _batches(tiles: Iterable[_Tile]) -> Iterator[list[_Tile]]:

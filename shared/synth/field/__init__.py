@@ -2,6 +2,8 @@
 
 from shared.synth.field.definition import FIELD_V1, Field
 from shared.synth.field.families import FAMILIES, HELD_OUT, TRAINED, Family
+from shared.synth.field.outlines import Outline
 from shared.synth.field.scene import FieldScene
+from shared.synth.field.steps import Step
 
-__all__ = ["FAMILIES", "FIELD_V1", "HELD_OUT", "TRAINED", "Family", "Field", "FieldScene"]
+__all__ = ["FAMILIES", "FIELD_V1", "HELD_OUT", "TRAINED", "Family", "Field", "FieldScene", "Outline", "Step"]
