@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 from scipy.ndimage import label
 
+from shared.images.preparation import prepare
 from shared.net.architectures import build
 from shared.net.checkpoint import Metadata, save_checkpoint
 from shared.net.predictor import Predictor
@@ -151,7 +152,7 @@ def test_all_pictures_are_prepared_in_one_place(checkpoint, monkeypatch):
     predictor = Predictor.load(checkpoint, "cpu", "fp32")
     images = [np.random.default_rng(0).integers(0, 255, (64, 64), dtype=np.uint8)]
     plain = segment(predictor, images)[0].levels
-    monkeypatch.setattr(segmenting, "prepared", lambda image: np.full(image.shape, 3, dtype=np.float32))
+    monkeypatch.setattr(segmenting, "prepared", lambda image: prepare(255 - image))
     assert not np.array_equal(segment(predictor, images)[0].levels, plain)
 
 
