@@ -46,7 +46,7 @@ class Source(Protocol):
         ...
 
     def window(self, row: int, column: int, height: int, width: int) -> NDArray[Any]:
-        """Those pixels, NaN where a pixel is no part of the image."""
+        """Return those pixels, NaN where a pixel is no part of the image."""
         ...
 
 
@@ -61,7 +61,7 @@ class Blocks:
 
     @classmethod
     def of(cls, height: int, width: int, side: int = BLOCK) -> Self:
-        """Those of an image of this size."""
+        """Lay out those of an image of this size."""
         return cls(_starts(height, side), _starts(width, side), min(side, height), min(side, width))
 
     @property

@@ -118,7 +118,7 @@ class Prepared:
 
     @property
     def description(self) -> str:
-        """As `Preparation.description`."""
+        """What was done, see `Preparation.description`."""
         return _described(self.framed, self.flattened)
 
 
@@ -188,7 +188,7 @@ def _inside(source: Source, frame: Frame | None) -> Source:
 
 
 def _moments(source: Source, ground: Ground | None) -> tuple[Moments, int]:
-    """Of all known pixels, above their ground; and how many they are."""
+    """Measure all known pixels, above their ground, and count them."""
     count = 0
 
     def known() -> Iterator[NDArray[Any]]:

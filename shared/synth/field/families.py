@@ -292,7 +292,7 @@ def _tone(rng: np.random.Generator) -> Step:
 
 
 def _enlarged(rng: np.random.Generator, shape: Shape) -> FieldScene:
-    """As from an image of fewer pixels: larger dots, wider apart, under noise that hangs together."""
+    """Draw what an image of fewer pixels becomes: larger dots, wider apart, under noise that hangs together."""
     factor = _uniform(rng, 1.3, 3.0)
     parameters = scene(rng, shape, _usual(rng, shape), radius_px=(2 * factor, 6 * factor), counts=(14, 60), most=0.6)
     return parameters.evolve(levels=(*parameters.levels, Step("resampled", (1 / factor,))))
