@@ -117,7 +117,7 @@ class TestWithoutFittedScores:
         return Fitted()
 
     @pytest.mark.parametrize("policy", Unfamiliar)
-    def test_nothing_is_known_and_nothing_is_refused(self, services, pipeline, submit, policy):
+    def test_nothing_is_known_and_nothing_is_refused(self, pipeline, submit, policy):
         shard = submit({"b.png": mirrored(512, 512)}, unfamiliar=policy)
         pipeline.process_shard(shard.id)
         item = shard.items["b.png"]
