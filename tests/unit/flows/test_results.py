@@ -3,6 +3,7 @@ import io
 import posixpath
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -150,6 +151,18 @@ def test_rows_carry_what_is_known(job: tuple[Repository, str]) -> None:
     ]
     assert rows[1]["error"] == "ends early"
     assert rows[1]["width"] == ""
+
+
+def test_a_row_says_what_stands_out(job: tuple[Repository, str]) -> None:
+    repository, job_id = job
+    [found, *_] = all_items(repository, job_id)
+    empty = result_row(replace(found, foreground=0.0, reason="nothing_found"))
+    assert (empty["finding"], empty["unfamiliar"], empty["explanation"]) == (
+        "nothing", "", "No shape was found in this picture.",
+    )  # fmt: skip
+    for familiarity, word in ((0.5, "no"), (0.001, "yes")):
+        row = result_row(replace(found, familiarity=familiarity, quality=0.75))
+        assert (row["finding"], row["unfamiliar"], row["quality"]) == ("found", word, "0.7500")
 
 
 def test_csv_gives_every_name_back(job: tuple[Repository, str]) -> None:

@@ -17,7 +17,8 @@ def observations(seed: int, count: int = 2000, *, shift: float = 0.0, empty: flo
     trust = np.where(found, rng.uniform(0.5, 0.95, count), 0.0)
     dice = np.where(found, np.clip(trust - 0.05 + rng.normal(0, 0.05, count), 0, 1), rng.random(count) < 0.9)
     features = tuple(rng.normal(2.0 + shift, 1.0, (count, width)) for width in WIDTHS)
-    numbers = np.stack([np.log(1 - trust), rng.normal(-2, 0.3, count), rng.normal(0.4, 0.1, count), 1 - trust], 1)
+    others = [rng.normal(mean, spread, count) for mean, spread in ((-1.8, 0.3), (0.4, 0.1), (0.6, 0.2))]
+    numbers = np.stack([np.log(1 - trust), *others], axis=1)
     return Observations(features, numbers, trust, rng.uniform(0, 0.4, count), found, np.asarray(dice, np.float64))
 
 

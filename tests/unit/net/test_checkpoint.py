@@ -8,8 +8,17 @@ import torch
 
 from shared.errors import CheckpointError
 from shared.net.architectures import build
-from shared.net.checkpoint import Metadata, load_checkpoint, read_metadata, save_checkpoint
+from shared.net.checkpoint import (
+    Metadata,
+    load_checkpoint,
+    names_scores,
+    read_metadata,
+    remove_scores,
+    save_checkpoint,
+    save_scores,
+)
 from tests.unit.net.conftest import TINY
+from tests.unit.net.fitted import SCORES
 
 
 def edit(checkpoint, **changes):
@@ -151,3 +160,47 @@ class TestRefusals:
         replace_weights(checkpoint, pickle.dumps(Bomb()))
         refusal(checkpoint)
         assert not (tmp_path / "ran").exists()
+
+
+class TestFittedScores:
+    def test_they_come_back_with_what_they_were_fitted_on(self, checkpoint):
+        assert load_checkpoint(checkpoint).scores is None
+        weights = load_checkpoint(checkpoint).sha256
+        save_scores(checkpoint, SCORES, {"scenes": 2000})
+        loaded = load_checkpoint(checkpoint)
+        assert loaded.sha256 == weights
+        assert loaded.metadata.familiarity["scenes"] == 2000
+        assert loaded.scores.to_arrays().keys() == SCORES.to_arrays().keys()
+        assert names_scores((checkpoint / "model.json").read_bytes())
+
+    def test_a_checkpoint_of_an_older_format_keeps_it(self, checkpoint):
+        edit(checkpoint, format_version=2, familiarity=None)
+        save_scores(checkpoint, SCORES, {})
+        assert json.loads((checkpoint / "model.json").read_text())["format_version"] == 2
+        assert load_checkpoint(checkpoint).scores is not None
+
+    def test_they_do_not_outlive_the_weights(self, checkpoint):
+        save_scores(checkpoint, SCORES, {})
+        model = load_checkpoint(checkpoint)
+        save_checkpoint(checkpoint, model.net, model.metadata)
+        assert load_checkpoint(checkpoint).scores is None
+
+    def test_they_can_be_taken_away(self, checkpoint):
+        save_scores(checkpoint, SCORES, {})
+        remove_scores(checkpoint)
+        assert load_checkpoint(checkpoint).scores is None
+        assert sorted(path.name for path in checkpoint.iterdir()) == ["model.json", "model.safetensors"]
+
+    @pytest.mark.parametrize(
+        ("damage", "reason"),
+        [(None, "is missing"), (b"<html>", "a web page"), (b"\x02" + bytes(7) + b"{}", "fit it again")],
+    )
+    def test_what_is_not_there_or_another_is_told(self, checkpoint, damage, reason):
+        save_scores(checkpoint, SCORES, {})
+        path = checkpoint / "familiarity.safetensors"
+        path.unlink() if damage is None else path.write_bytes(damage)
+        assert reason in refusal(checkpoint)
+
+    def test_a_description_that_is_none_names_no_scores(self):
+        assert not names_scores(b"<html>")
+        assert not names_scores(b"[]")

@@ -2,7 +2,8 @@ import pytest
 from rich.console import Console
 
 from producer import report
-from shared.jobs.records import Job
+from producer.summary import Summary
+from shared.jobs.records import Item, Job, Marks
 from shared.jobs.state import ItemCounts, JobKind, JobStatus
 
 JOB = Job(
@@ -29,3 +30,24 @@ def test_elsewhere_jobs_are_shown_with_their_whole_ids(capsys: pytest.CaptureFix
 def test_json_of_a_job() -> None:
     value = report.job_json(JOB)
     assert (value["state"], value["seconds"], value["counts"]["total"]) == ("partial", 2.5, 100_000)
+
+
+def test_the_end_of_a_job_counts_what_stands_out_with_its_reasons(capsys: pytest.CaptureFixture[str]) -> None:
+    strange = {"path": "odd [1].png", "reason": "uneven_ground", "familiarity": 0.0012, "quality": 0.5}
+    item = Item(**dict.fromkeys(Item.__dataclass_fields__) | strange)  # type: ignore[arg-type]
+    marks = Marks(nothing_found=12, unfamiliar=7, reasons={"uneven_ground": 3, "unlike_training": 4})
+    summary = Summary(marks=marks, unfamiliar=[item])
+    report.print_job(JOB, summary)
+    shown = capsys.readouterr().out
+    *_, empty, unfamiliar = shown.splitlines()
+    assert empty == "12 of 99,999: nothing found"
+    assert unfamiliar.startswith("7 of 99,999 look unlike anything the model knows: 4 unlike training, 3 uneven ground")
+    for text in ("odd [1].png", "0.0012", "and 6 more"):
+        assert text in shown
+    said = summary.to_json()
+    assert (said["nothing_found"], said["unfamiliar"]["count"]) == (12, 7)
+
+
+def test_where_nothing_stands_out_nothing_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    report.print_job(JOB, Summary())
+    assert "nothing found" not in capsys.readouterr().out

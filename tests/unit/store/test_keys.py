@@ -47,6 +47,7 @@ def test_the_keys_are_those_of_the_documentation():
     assert keys.probability(JOB, ITEM) == f"jobs/{JOB}/prob/{ITEM}.png"
     assert keys.model_weights(SHA256) == f"models/{SHA256}/model.safetensors"
     assert keys.model_metadata(SHA256) == f"models/{SHA256}/model.json"
+    assert keys.model_familiarity(SHA256) == f"models/{SHA256}/familiarity.safetensors"
     assert keys.mask(JOB, ITEM).startswith(keys.job_prefix(JOB))
     assert keys.parse(keys.HEALTH_CHECK) == ParsedKey(KeyKind.HEALTH_CHECK)
 

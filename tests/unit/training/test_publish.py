@@ -8,9 +8,10 @@ from shared.config import load_settings
 from shared.db.migrate import migrate
 from shared.db.model_registry import ModelRegistry
 from shared.net.architectures import build
-from shared.net.checkpoint import METADATA_NAME, WEIGHTS_NAME, Metadata, save_checkpoint
+from shared.net.checkpoint import FAMILIARITY_NAME, METADATA_NAME, WEIGHTS_NAME, Metadata, save_checkpoint, save_scores
 from shared.services import Services, connect
 from shared.store import keys
+from tests.unit.net.fitted import SCORES
 from training import publish
 
 TINY = {"base": 2, "levels": 2, "stem": 4}
@@ -50,6 +51,17 @@ def test_a_checkpoint_is_entered_with_its_own_bytes_and_can_be_entered_again(che
     assert services.store.get(keys.model_metadata(model.sha256)) == (checkpoint / METADATA_NAME).read_bytes()
     assert (model.name, model.summary["threshold"], model.summary["metrics"]) == ("tiny", 0.4, {"val": {"dice": 0.5}})
     assert registry.active() is None
+
+
+def test_fitted_scores_are_published_with_it_and_again_when_they_are_fitted_anew(checkpoint, registry, services):
+    assert publish.main(["--checkpoint", str(checkpoint)]) == 0
+    [model] = registry.models()
+    assert not services.store.exists(keys.model_familiarity(model.sha256))
+    save_scores(checkpoint, SCORES, {"scenes": 2000})
+    assert publish.main(["--checkpoint", str(checkpoint)]) == 0
+    stored = services.store.get(keys.model_familiarity(model.sha256))
+    assert stored == (checkpoint / FAMILIARITY_NAME).read_bytes()
+    assert services.store.get(keys.model_metadata(model.sha256)) == (checkpoint / METADATA_NAME).read_bytes()
 
 
 def test_activate_makes_it_the_model_of_new_jobs(checkpoint, registry):

@@ -14,9 +14,10 @@ from shared.db.model_registry import ModelRegistry
 from shared.errors import DeviceOutOfMemory, ItemError, ItemErrorCode, Retryable, StoreUnavailable
 from shared.jobs.state import ItemCounts, ItemStatus, JobStatus
 from shared.net.architectures import build
-from shared.net.checkpoint import METADATA_NAME, WEIGHTS_NAME, Metadata, save_checkpoint
+from shared.net.checkpoint import FAMILIARITY_NAME, METADATA_NAME, WEIGHTS_NAME, Metadata, save_checkpoint, save_scores
 from shared.net.predictor import Predictor
 from shared.store import ObjectStore, keys, open_store
+from tests.unit.net.fitted import SCORES
 from tests.unit.worker.conftest import BrightIsForeground, png
 from worker.batcher import Batcher
 from worker.model_cache import ModelCache, RegistryCheckpoints, ServedModel
@@ -158,6 +159,16 @@ def test_a_checkpoint_is_fetched_once_and_leaves_nothing_beside_it(checkpoints, 
     store.delete_prefix("models/")
     assert checkpoints.load(published, on_cpu).sha256 == published
     assert [path.name for path in (tmp_path / "cache" / "models").iterdir()] == [published]
+
+
+def test_fitted_scores_are_fetched_with_their_model(checkpoints, store, published, tmp_path):
+    folder = tmp_path / "checkpoint"
+    save_scores(folder, SCORES, {})
+    store.put(keys.model_metadata(published), (folder / METADATA_NAME).read_bytes())
+    with pytest.raises(ItemError, match="no longer in the object store"):
+        checkpoints.load(published, on_cpu)
+    store.put(keys.model_familiarity(published), (folder / FAMILIARITY_NAME).read_bytes())
+    assert checkpoints.load(published, on_cpu).scores is not None
 
 
 @pytest.mark.parametrize("name", [WEIGHTS_NAME, METADATA_NAME])

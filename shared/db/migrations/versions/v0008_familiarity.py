@@ -20,12 +20,9 @@ def upgrade() -> None:
             for name, condition in _OF_ITEMS.items():
                 # A large table is read for a while, in which workers go on writing to it.
                 op.drop_index(name, "items", if_exists=True, postgresql_concurrently=True)
+                where = sa.text(condition)
                 op.create_index(
-                    name,
-                    "items",
-                    ["job_id", "number"],
-                    postgresql_where=sa.text(condition),
-                    postgresql_concurrently=True,
+                    name, "items", ["job_id", "number"], postgresql_where=where, postgresql_concurrently=True
                 )
     else:
         op.add_column("items", sa.Column("familiarity", sa.Double(), nullable=True))

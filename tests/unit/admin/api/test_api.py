@@ -13,12 +13,13 @@ from flask import Flask
 from flask.testing import FlaskClient
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate as validate_document
+from sqlalchemy import update
 from werkzeug.test import TestResponse
 
 from admin.domain import accounts, tokens
 from admin.domain.roles import Role
 from shared.db.model_registry import ModelRegistry
-from shared.db.tables import new_id
+from shared.db.tables import ItemRow, new_id
 from shared.errors import (
     BrokerUnavailable,
     DatabaseFull,
@@ -29,7 +30,7 @@ from shared.errors import (
 )
 from shared.flows.exports.registry import EXPORTS
 from shared.flows.synthetic import SyntheticSpec, submit_synthetic
-from shared.jobs.records import Performance, Priority
+from shared.jobs.records import Performance, Priority, Unfamiliar
 from shared.services import Services
 from tests import simulated_worker
 from tests.unit.admin.conftest import Browser
@@ -181,6 +182,30 @@ def test_a_query_that_does_not_fit_is_named(operator: Api, job: str, query: str)
     answer = operator.get(f"/jobs/{job}/items?{query}")
     assert answer.status_code == 422
     assert [found["field"] for found in answer.json["fields"]] == [query.partition("=")[0]]
+
+
+def test_results_that_stand_out_are_marked_and_found(operator: Api, services: Services, job: str) -> None:
+    first, second, *_ = services.repository.items(job, limit=9)
+    with services.database.write() as connection:
+        connection.execute(update(ItemRow).where(ItemRow.id == first.id).values(foreground=0.0, reason="constant"))
+        strange = {"familiarity": 0.001, "reason": "unlike_training"}
+        connection.execute(update(ItemRow).where(ItemRow.id == second.id).values(**strange))
+    empty, unfamiliar = (operator.get(f"/items/{item.id}").json for item in (first, second))
+    assert (empty["finding"], empty["marks"], empty["familiarity"]) == ("nothing", ["nothing_found"], None)
+    assert (unfamiliar["finding"], unfamiliar["marks"]) == ("found", ["unfamiliar"])
+    assert unfamiliar["explanation"].startswith("This picture looks unlike anything")
+    for mark, item in (("nothing_found", first), ("unfamiliar", second)):
+        found = operator.get(f"/jobs/{job}/items?mark={mark}").json
+        assert [each["id"] for each in found["items"]] == [item.id]
+
+
+@pytest.mark.parametrize("policy", [None, *Unfamiliar])
+def test_a_job_does_with_the_unfamiliar_what_it_is_told(
+    operator: Api, services: Services, policy: Unfamiliar | None
+) -> None:
+    body = {"images": (io.BytesIO(PNG), "a.png")} | ({} if policy is None else {"unfamiliar": policy.value})
+    job = operator.post("/jobs/images", data=body).json
+    assert job["unfamiliar"] == services.repository.job(job["id"]).unfamiliar == (policy or Unfamiliar.FLAG)
 
 
 def test_an_item_and_its_files(operator: Api, services: Services, job: str) -> None:

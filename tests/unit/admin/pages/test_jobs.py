@@ -9,12 +9,12 @@ from PIL import Image
 from sqlalchemy import select, update
 
 from admin.domain import queries
-from shared.db.tables import ShardRow, new_id
+from shared.db.tables import ItemRow, ShardRow, new_id
 from shared.flows.exports.registry import EXPORTS
 from shared.flows.submission import Source, submit_images
 from shared.flows.synthetic import SyntheticSpec, submit_synthetic
 from shared.images.codec import decode_mask
-from shared.jobs.records import Performance
+from shared.jobs.records import Performance, Unfamiliar
 from shared.jobs.state import JobStatus
 from shared.services import Services
 from tests import simulated_worker
@@ -304,3 +304,49 @@ def mixed(services: Services) -> str:
     job = submit_images(services, sources, name="mixed", submitted_by="ana")
     simulated_worker.process(services, job)
     return job
+
+
+def stand_out(services: Services, job: str) -> None:
+    """Let nothing have been found in the first item of a job, and the second look like nothing known."""
+    first, second = services.repository.items(job, limit=2)
+    with services.database.write() as connection:
+        connection.execute(update(ItemRow).where(ItemRow.id == first.id).values(foreground=0.0, reason="nothing_found"))
+        strange = {"familiarity": 0.001, "quality": 0.5, "reason": "uneven_ground", "reason_place": "x 0, y 512"}
+        connection.execute(update(ItemRow).where(ItemRow.id == second.id).values(**strange))
+
+
+def test_results_that_stand_out_have_badges_and_tabs_of_their_own(browser: Browser, services: Services) -> None:
+    job = synthetic(services, 4)
+    assert "tab-unfamiliar" not in browser.get(f"/jobs/{job}").text
+    stand_out(services, job)
+    first, second, third, _ = services.repository.items(job, limit=9)
+    page = browser.get(f"/jobs/{job}").text
+    assert re.findall(r'id="tab-(nothing_found|unfamiliar)"', page) == ["nothing_found", "unfamiliar"]
+    assert len(re.findall('class="mark mark-', page)) == 2
+    assert "much brighter on one side" in page
+    for mark, item in (("nothing_found", first), ("unfamiliar", second)):
+        filtered = browser.get(f"/jobs/{job}?mark={mark}").text
+        assert f"item-{item.id}" in filtered
+        assert f"item-{third.id}" not in filtered
+        assert re.search(rf'id="tab-{mark}"[^>]*aria-current="page"', filtered)
+    assert browser.get(f"/jobs/{job}?mark=odd").status_code == 404
+
+
+def test_the_page_of_a_result_that_stands_out_says_why_in_words(browser: Browser, services: Services) -> None:
+    job = synthetic(services, 2)
+    stand_out(services, job)
+    first, second = (browser.get(f"/items/{item.id}").text for item in services.repository.items(job, limit=2))
+    assert "No shape was found in this picture." in first
+    assert "not available" in first
+    assert "much brighter on one side than on the other" in second
+    assert "Worst at x 0, y 512." in second
+
+
+def test_a_job_that_refuses_says_so(browser: Browser, services: Services) -> None:
+    assert (
+        browser.submit("/new/upload", {"images": (io.BytesIO(b"x"), "a.png"), "unfamiliar": "refuse"}).status_code
+        == 302
+    )
+    [job] = services.repository.jobs(limit=1)
+    assert job.unfamiliar is Unfamiliar.REFUSE
+    assert "<dt>Unfamiliar images</dt><dd>refuse</dd>" in browser.get(f"/jobs/{job.id}").text
