@@ -9,11 +9,13 @@ from numpy.typing import NDArray
 
 from shared.images.decoded import Pixels
 from shared.images.preparation import Prepared, prepare
+from shared.images.probabilities import histogram
 from shared.images.resample import resample, scaled
 from shared.images.scale import network_scale
 from shared.net.backends.contract import PROBABILITY_LEVELS
 from shared.net.predictor import Predictor
 from shared.net.tiling import TILE_SIZE, Stitcher, iterate_tiles, plan_tiles
+from shared.net.witness import UNKNOWN, Verdict, Witness
 
 _BATCH_PIXELS = 8 * TILE_SIZE**2  # in one pass
 
@@ -25,6 +27,7 @@ class Segmentation:
     image: Pixels  # H×W, as decoded
     levels: NDArray[np.uint8]  # H×W, probabilities in 255ths
     threshold: float
+    verdict: Verdict = UNKNOWN  # of the model's own scores
 
     @property
     def probability(self) -> NDArray[np.float32]:
@@ -47,14 +50,17 @@ def segment(predictor: Predictor, images: Sequence[Pixels]) -> list[Segmentation
     """Segment a few images at once: tiles of one size share a pass, whichever image they are of."""
     ready = [prepared(image) for image in images]
     stitchers = [Stitcher(plan_tiles(*each.image.shape)) for each in ready]
+    witnesses = [Witness(predictor.scores, stitcher.plan, predictor.threshold) for stitcher in stitchers]
     for batch in _batches(_tiles(ready, stitchers)):
-        found = predictor.predict_tiles(np.stack([tile for _, _, tile in batch]))
-        for (number, index, _), levels in zip(batch, found, strict=True):
-            stitchers[number].add(index, levels)
-    return [
-        Segmentation(image, _levels(each, stitcher, image.shape), predictor.threshold)
-        for image, each, stitcher in zip(images, ready, stitchers, strict=True)
-    ]
+        answers = predictor.answer_tiles(np.stack([tile for _, _, tile in batch]))
+        for (number, index, _), answer in zip(batch, answers, strict=True):
+            stitchers[number].add(index, answer.levels)
+            witnesses[number].add(index, answer)
+    found = []
+    for image, each, stitcher, witness in zip(images, ready, stitchers, witnesses, strict=True):
+        levels = _levels(each, stitcher, image.shape)
+        found.append(Segmentation(image, levels, predictor.threshold, witness.verdict(histogram(levels))))
+    return found
 
 
 def _levels(ready: Prepared, stitcher: Stitcher, shape: tuple[int, ...]) -> NDArray[np.uint8]:

@@ -14,9 +14,12 @@ Score = Callable[[Segmentation], float | None]
 _PROBABILITIES = np.arange(PROBABILITY_LEVELS + 1) / PROBABILITY_LEVELS
 
 
-def scores_of(_predictor: Predictor) -> Mapping[str, Score]:
+def scores_of(predictor: Predictor) -> Mapping[str, Score]:
     """Return the scores that a model's results come with, by name: those of the map, and what its checkpoint adds."""
-    return {"trust": trust, "confidence": confidence}
+    own: dict[str, Score] = {"trust": trust, "confidence": confidence}
+    if predictor.scores is None:
+        return own
+    return own | {"quality": lambda s: s.verdict.quality, "familiarity": lambda s: s.verdict.familiarity}
 
 
 def trust(segmentation: Segmentation) -> float:

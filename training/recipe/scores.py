@@ -150,6 +150,9 @@ def fit_checkpoint(folder: Path, data: DataConfig, *, seed: int, scenes: int, de
     remove_scores(folder)  # what was fitted before need not fit these weights, nor load
     predictor = Predictor.load(folder, device)
     where = torch.device(predictor.device_name.split(" ")[0])
+    if data.kind == "synthetic":
+        # As many as are asked for, and of another run's seeds: those of this run were trained on.
+        data, seed = data.model_copy(update={"samples": scenes}), seed + 1
     source = open_data(data, seed=seed, batch_size=_AT_ONCE, device=where)
     observations = observe(predictor, source.calibration(), scenes)
     if len(observations) < MIN_SCENES:
