@@ -168,10 +168,10 @@ def window_vectors(features: NDArray[np.float32]) -> Floats:
             top left, each one block further than the one before.
     """
     blocks = np.asarray(features, np.float64)
-    for axis in (1, 2):
-        if blocks.shape[axis] > 1:
-            first, second = (np.delete(blocks, end, axis) for end in (-1, 0))
-            blocks = (first + second) / 2
+    if blocks.shape[1] > 1:
+        blocks = (blocks[:, 1:] + blocks[:, :-1]) / 2
+    if blocks.shape[2] > 1:
+        blocks = (blocks[:, :, 1:] + blocks[:, :, :-1]) / 2
     means, squares = np.split(blocks.reshape(len(blocks), -1).T, 2, axis=1)
     vectors: Floats = np.concatenate([means, np.sqrt(np.maximum(squares - means**2, 0.0))], axis=1)
     return np.sqrt(np.maximum(vectors, 0.0))

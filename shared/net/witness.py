@@ -60,13 +60,18 @@ class Witness:
         self._plan = plan
         self._surprise = -1.0
         self._place: Place | None = None
+        self._only: tuple[NDArray[np.float64], ...] = ()
 
     def add(self, index: int, answer: Answer) -> None:
         """Look at the answer to the index-th tile."""
         if self._scores is None or not answer.features:
             return
-        vectors, numbers, corners = windows(answer, self.threshold)
-        surprises = self._scores.surprises(vectors, numbers)
+        vectors, corners = window_features(answer)
+        if not self.is_of_large_image:  # its one window has the numbers of the map, which come with the verdict
+            self._only = vectors
+            self._place = Place(0, 0)
+            return
+        surprises = self._scores.surprises(vectors, _window_numbers(answer, corners, self.threshold))
         worst = int(surprises.argmax())
         if surprises[worst] > self._surprise:
             row, column = self._plan.start(index)
@@ -83,7 +88,10 @@ class Witness:
         """Return what is to be thought of the result with this histogram of 8-bit probabilities."""
         if self._scores is None:
             return UNKNOWN
-        quality = self._scores.quality(MapNumbers.of(counts, self.threshold)) or (None, None)
+        numbers = MapNumbers.of(counts, self.threshold)
+        if self._only:
+            self._surprise = float(self._scores.surprises(self._only, numbers.vector[None])[0])
+        quality = self._scores.quality(numbers) or (None, None)
         return Verdict(quality[0], quality[1], self._familiarity(), self._place)
 
     def _familiarity(self) -> float | None:
@@ -95,18 +103,17 @@ class Witness:
         return float(-np.expm1(chances * np.log1p(-min(share, 1 - 1e-12))))
 
 
-def windows(
-    answer: Answer, threshold: float
-) -> tuple[tuple[NDArray[np.float64], ...], NDArray[np.float64], list[tuple[int, int]]]:
-    """Return what `FittedScores.surprises` asks for of each window of a tile, and the windows' corners in the tile."""
-    vectors = tuple(window_vectors(depth) for depth in answer.features)
+def window_features(answer: Answer) -> tuple[tuple[NDArray[np.float64], ...], list[tuple[int, int]]]:
+    """Return the vectors of each depth for each window of a tile, and the windows' corners in the tile."""
     rows, columns = (max(blocks - 1, 1) for blocks in answer.features[0].shape[1:])
     corners = [(row * POOLED_PX, column * POOLED_PX) for row in range(rows) for column in range(columns)]
-    numbers = [
-        MapNumbers.of(histogram(answer.levels[row : row + _WINDOW_PX, column : column + _WINDOW_PX]), threshold).vector
-        for row, column in corners
-    ]
-    return vectors, np.stack(numbers), corners
+    return tuple(window_vectors(depth) for depth in answer.features), corners
+
+
+def _window_numbers(answer: Answer, corners: list[tuple[int, int]], threshold: float) -> NDArray[np.float64]:
+    """Vectors of `MapNumbers`, (N, 4), of the windows with these corners."""
+    windows = [answer.levels[row : row + _WINDOW_PX, column : column + _WINDOW_PX] for row, column in corners]
+    return np.stack([MapNumbers.of(histogram(window), threshold).vector for window in windows])
 
 
 def cut_out(image: NDArray[np.float32], place: Place) -> NDArray[np.float32]:

@@ -22,7 +22,7 @@ from shared.net.backends.contract import Answer
 from shared.net.checkpoint import remove_scores, save_scores
 from shared.net.familiarity import FittedScores, Floats, QualityTable, Ranks, Reference, log_distance
 from shared.net.predictor import Predictor
-from shared.net.witness import windows
+from shared.net.witness import window_features
 from training.data.config import DataConfig
 from training.data.open import open_data
 from training.data.source import Batch
@@ -74,11 +74,11 @@ def observe(predictor: Predictor, batches: Iterable[Batch], scenes: int) -> Obse
 
 
 def _row(answer: Answer, threshold: float, truth: NDArray[np.bool_]) -> tuple[object, ...]:
-    vectors, numbers, _ = windows(answer, threshold)
+    vectors, _ = window_features(answer)
     of_map = MapNumbers.of(histogram(answer.levels), threshold)
     mask = answer.levels >= foreground_from(threshold)
     return (
-        [each[0] for each in vectors], numbers[0], of_map.trust, of_map.highest, of_map.foreground > 0,
+        [each[0] for each in vectors], of_map.vector, of_map.trust, of_map.highest, of_map.foreground > 0,
         dice(mask, truth),
     )  # fmt: skip
 

@@ -22,4 +22,4 @@ def observations(seed: int, count: int = 2000, *, shift: float = 0.0, empty: flo
     return Observations(features, numbers, trust, rng.uniform(0, 0.4, count), found, np.asarray(dice, np.float64))
 
 
-SCORES = fit_scores(observations(0))
+SCORES = fit_scores(observations(0, 6000))

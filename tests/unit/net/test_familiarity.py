@@ -61,7 +61,7 @@ def test_shares_are_those_of_held_out_values_and_go_on_beyond_them() -> None:
 
 
 def test_familiar_scenes_are_rarely_called_strange_and_others_are() -> None:
-    of_familiar = familiarity(SCORES, observations(2))
+    of_familiar = familiarity(SCORES, observations(2, 4000))
     assert np.mean(of_familiar < 0.02) == pytest.approx(0.02, abs=0.012)
     assert np.mean(of_familiar < 0.5) == pytest.approx(0.5, abs=0.05)
     assert np.mean(familiarity(SCORES, observations(3, shift=3.0)) < 0.02) == 1
