@@ -117,12 +117,15 @@ class Ground:
         if look.unevenness(ground.levels) < SUSPICION:
             return None
         for _ in range(2):
-            ground = ground._seen_closer(source, blocks, look.noise)
+            closer = ground._seen_closer(source, blocks, look.noise)
+            if closer is None:
+                return None
+            ground = closer
         if look.unevenness(ground.levels) < MIN_UNEVENNESS:
             return None
         for side in FINER:
             finer = ground._seen_closer(source, Blocks.of(source.height, source.width, side), look.noise)
-            if look.unevenness(finer.levels - ground._at(*finer.centres)) < MIN_FINER:
+            if finer is None or look.unevenness(finer.levels - ground._at(*finer.centres)) < MIN_FINER:
                 break
             ground = finer
         return ground
@@ -141,9 +144,10 @@ class Ground:
             np.concatenate(parts, axis=1, out=under[row : row + _ROWS_AT_ONCE])
         return under
 
-    def _seen_closer(self, source: Source, blocks: Blocks, noise: float) -> Self:
-        """A ground from all pixels that lie within the noise of this one."""
-        return type(self)(_median_of_neighbours(_refined(source, blocks, self, noise)), blocks.centres)
+    def _seen_closer(self, source: Source, blocks: Blocks, noise: float) -> Self | None:
+        """A ground from all pixels that lie within the noise of this one; None where they are too few in any block."""
+        levels = _refined(source, blocks, self, noise)
+        return None if np.isnan(levels).all() else type(self)(_median_of_neighbours(_filled(levels)), blocks.centres)
 
 
 def _starts(length: int, side: int) -> NDArray[np.intp]:
@@ -195,7 +199,7 @@ def _look_at_some(ordered: Grid) -> tuple[Grid, Grid, Grid]:
 
 
 def _refined(source: Source, blocks: Blocks, ground: Ground, noise: float) -> Grid:
-    """The blocks' mean over all their pixels that lie within the noise of the ground so far."""
+    """The blocks' mean over all their pixels that lie within the noise of the ground so far; NaN where they are few."""
     reach = CLIP * noise + 0.25 * float(ground.levels.std())
     means, shares = [], []
     for top, rows, window in _strips(source, blocks):
@@ -208,7 +212,8 @@ def _refined(source: Source, blocks: Blocks, ground: Ground, noise: float) -> Gr
     share = np.concatenate(shares)
     # Where dots are dense, what lies within the noise is partly theirs.
     is_ground = share >= max(MIN_GROUND, MIN_OF_USUAL * float(np.percentile(share, 75)))
-    return _filled(np.where(is_ground, ground._at(*blocks.centres) + np.concatenate(means), np.nan))
+    levels: Grid = np.where(is_ground, ground._at(*blocks.centres) + np.concatenate(means), np.nan)
+    return levels
 
 
 def _block_sums(window: NDArray[Any], blocks: Blocks, rows: NDArray[np.intp]) -> Grid:
@@ -220,7 +225,7 @@ def _block_sums(window: NDArray[Any], blocks: Blocks, rows: NDArray[np.intp]) ->
 
 
 def _filled(levels: Grid) -> Grid:
-    """NaN replaced by the mean of neighbours that are known, from the known ones outwards."""
+    """NaN replaced by the mean of neighbours that are known, from the known ones outwards; one at least is known."""
     levels = levels.copy()
     while (unknown := np.isnan(levels)).any():
         around = np.stack(_neighbours(np.pad(levels, 1, constant_values=np.nan)))

@@ -65,15 +65,17 @@ class _Grid:
 
 def _grounds(images: Tensor, grid: _Grid, noise: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
     """The grounds under these images, (N, H, W), and which of them are to be taken away."""
+    is_uneven = torch.ones(len(images), dtype=torch.bool, device=images.device)
     for _ in range(2):
-        grid = _seen_closer(images, grid, grid.blocks, noise)
-    is_uneven = _unevenness(grid.levels, scale) >= ground.MIN_UNEVENNESS
+        grid, is_seen = _seen_closer(images, grid, grid.blocks, noise)
+        is_uneven &= is_seen
+    is_uneven &= _unevenness(grid.levels, scale) >= ground.MIN_UNEVENNESS
     under = grid.under(images)
     goes_on = is_uneven
     for side in ground.FINER:
-        finer = _seen_closer(images, grid, Blocks.of(images.shape[1], images.shape[2], side), noise)
+        finer, is_seen = _seen_closer(images, grid, Blocks.of(images.shape[1], images.shape[2], side), noise)
         before = grid.at(*finer.blocks.centres)
-        goes_on = goes_on & (_unevenness(finer.levels - before, scale) >= ground.MIN_FINER)
+        goes_on = goes_on & is_seen & (_unevenness(finer.levels - before, scale) >= ground.MIN_FINER)
         if not goes_on.any():
             break
         under = torch.where(goes_on[:, None, None], finer.under(images), under)
@@ -98,7 +100,8 @@ def _first_look(images: Tensor, blocks: Blocks) -> tuple[Tensor, Tensor, Tensor]
     return levels, spreads.quantile(0.5, dim=1) * ground.TO_DEVIATION, ordered.flatten(1).std(1, correction=0)
 
 
-def _seen_closer(images: Tensor, grid: _Grid, blocks: Blocks, noise: Tensor) -> _Grid:
+def _seen_closer(images: Tensor, grid: _Grid, blocks: Blocks, noise: Tensor) -> tuple[_Grid, Tensor]:
+    """The grounds from all pixels that lie within the noise of these, and whether an image has enough of them, (N,)."""
     reach = ground.CLIP * noise + 0.25 * grid.levels.flatten(1).std(1, correction=0)
     rest = images.double() - grid.under(images)
     kept = rest.abs() <= reach[:, None, None]
@@ -113,8 +116,11 @@ def _seen_closer(images: Tensor, grid: _Grid, blocks: Blocks, noise: Tensor) -> 
     share = counts / (blocks.height * blocks.width)
     usual = ground.MIN_OF_USUAL * share.flatten(1).quantile(0.75, dim=1)
     is_ground = share >= usual.clamp(min=ground.MIN_GROUND)[:, None, None]
-    levels = grid.at(*blocks.centres) + sums / counts.clamp(min=1)
-    return _Grid(_median_of_neighbours(_filled(levels.masked_fill(~is_ground, torch.nan))), blocks)
+    is_seen = is_ground.flatten(1).any(1)
+    before = grid.at(*blocks.centres)
+    levels = (before + sums / counts.clamp(min=1)).masked_fill(~is_ground, torch.nan)
+    levels = torch.where(is_seen[:, None, None], levels, before)
+    return _Grid(_median_of_neighbours(_filled(levels)), blocks), is_seen
 
 
 def _membership(starts: np.ndarray, side: int, length: int) -> Tensor:

@@ -237,3 +237,14 @@ def test_the_input_is_left_alone():
         before = image.copy()
         prepare(image)
         np.testing.assert_array_equal(image, before)
+
+
+@pytest.mark.parametrize("period", [2, 3, 5, 8, 16, 40])
+@pytest.mark.parametrize("duty", [0.25, 0.5, 0.75])
+@pytest.mark.parametrize("scale", [1, 4])
+def test_stripes_that_leave_no_ground_to_be_seen_are_prepared_all_the_same(period: int, duty: float, scale: int):
+    bright = np.arange(256) % (period * scale) < duty * period * scale
+    smooth = np.convolve(np.where(bright, 200.0, 20.0), np.ones(scale) / scale, "same").astype(np.float32)
+    prepared = prepare(np.ascontiguousarray(np.broadcast_to(smooth, (256, 256))))
+    assert np.isfinite(prepared.image).all()
+    assert prepared.constant or 0.3 < prepared.image.std() < 1.3
