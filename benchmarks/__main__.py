@@ -33,6 +33,7 @@ BENCHMARKS = {
     "object_store": "CPU of an object's way to and from S3",
     "codecs": "PNG",
     "decoding": "Decoding, in the process and apart",
+    "preparation": "Preparation of an image",
     "synthesis": "Synthesis for training",
 }
 

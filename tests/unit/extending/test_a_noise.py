@@ -42,7 +42,7 @@ def test_a_kind_of_noise_arrives_everywhere(house_copy: House, tmp_path: Path) -
     assert '<option value="haze">Haze over all</option>' in shown["form"]
     assert '<option value="haze-v1">haze-v1</option>' in shown["form"]
     assert "salt_pepper, haze or mixed" in shown["help"]
-    assert "dotblob-v1 or haze-v1" in shown["help"]
+    assert "dotblob-v1, field-v1 or haze-v1" in shown["help"]
     assert shown["steps"] == ["haze"]
     reference, twin = shown["moments"]
     assert twin == pytest.approx(reference, abs=0.05)

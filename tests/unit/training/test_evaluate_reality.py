@@ -6,6 +6,7 @@ from PIL import Image
 from scipy.ndimage import label
 
 from shared.images.preparation import prepare
+from shared.images.probabilities import histogram
 from shared.net.architectures import build
 from shared.net.checkpoint import Metadata, save_checkpoint
 from shared.net.predictor import Predictor
@@ -21,7 +22,7 @@ from training.evaluation.sheet import ANSWER, TRUTH, WORST, WorstAnswers
 from training.evaluation.targets import TARGETS
 from training.evaluation.trust import auroc, trust_report
 from training.evaluation.trust_scores import confidence, trust
-from worker.measuring import histogram, measure
+from worker.measuring import measure
 
 SHAPE = Kind("ramp", "ground", "")
 NOTHING = Kind("empty", "nothing", "")

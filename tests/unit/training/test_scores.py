@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 
 from shared.errors import UsageError
+from shared.images.codec import encode_grey, encode_mask
 from shared.net.architectures import build
 from shared.net.checkpoint import Metadata, load_checkpoint, save_checkpoint
 from shared.net.network import Network
+from shared.synth import synthesise
 from training import familiarity
 from training.config import load_config
 from training.recipe.provenance import data_definition, describe_config
@@ -50,9 +52,20 @@ def test_too_few_scenes_are_refused_in_one_line(checkpoint, capsys):
     assert load_checkpoint(checkpoint).scores is None
 
 
-def test_data_with_too_few_samples_are_refused(checkpoint):
+def test_of_synthetic_data_as_many_scenes_as_are_asked_for_are_made(checkpoint):
     config = load_config(SMOKE, ["data.size=64", "data.samples=40"])
-    with pytest.raises(UsageError, match="40 samples"):
+    assert "240 scenes" in fit_checkpoint(checkpoint, config.data, seed=0, scenes=240, device="cpu")
+
+
+def test_a_folder_with_too_few_pairs_is_refused(checkpoint, tmp_path):
+    for name in ("images", "masks"):
+        (tmp_path / name).mkdir()
+    for number in range(20):
+        sample = synthesise(number, size=64)
+        (tmp_path / "images" / f"{number}.png").write_bytes(encode_grey(sample.image))
+        (tmp_path / "masks" / f"{number}.png").write_bytes(encode_mask(sample.mask))
+    config = load_config(SMOKE, ["data.size=64", "data.samples=null", "data.kind=folder", f"data.folder={tmp_path}"])
+    with pytest.raises(UsageError, match="samples to fit on"):
         fit_checkpoint(checkpoint, config.data, seed=0, scenes=240, device="cpu")
 
 

@@ -13,7 +13,7 @@ from shared.jobs.claims import Claims
 from shared.jobs.state import ItemCounts, ItemStatus, JobStatus
 from shared.store import keys
 from tests.unit.images import misbehaving_decoder as misbehaving
-from tests.unit.worker.conftest import LIMITS, png, stripes
+from tests.unit.worker.conftest import LIMITS, bright, png
 from worker.items import ItemProcessor
 
 PATIENCE = 60
@@ -25,14 +25,15 @@ def test_a_result_has_the_size_of_its_image_and_says_where_it_comes_from(service
     item = shard.items["a.png"]
     mask = decode_mask(services.store.get(item.mask_key))
     probability = decode_probability(services.store.get(item.probability_key))
-    expected = stripes(300, 416)
+    expected = bright(300, 416)
     assert np.array_equal(mask, expected)
     assert np.allclose(probability, np.where(expected, 0.8, 0.2))
     assert (item.state, item.width, item.height, item.attempts) == (ItemStatus.SUCCEEDED, 416, 300, 1)
     assert item.mask_key == keys.mask(shard.job_id, item.id)
-    assert item.foreground == pytest.approx(0.25)
+    assert item.foreground == pytest.approx(expected.mean())
     assert item.confidence == pytest.approx(0.8)
-    assert item.trust == pytest.approx(2 * 0.8 * 0.25 / (0.8 * 0.25 + 0.2 * 0.75 + 0.25))
+    share = expected.mean()
+    assert item.trust == pytest.approx(2 * 0.8 * share / (0.8 * share + 0.2 * (1 - share) + share))
     assert (item.model, item.threshold, item.preprocessing) == (model.sha256, 0.5, "standardise-v2")
     assert item.code_version
     assert item.worker == "test-1"
@@ -46,7 +47,7 @@ def test_a_large_image_goes_through_in_tiles_with_few_of_them_in_flight(services
     pipeline.process_shard(shard.id)
     mask = decode_mask(services.store.get(shard.items["large.png"].mask_key))
     assert mask.shape == (1500, 2000)
-    assert np.array_equal(mask, stripes(1500, 2000))
+    assert np.array_equal(mask, bright(1500, 2000))
     assert sum(model.batches) == 2 * 3
     assert max(model.batches) <= 2
 

@@ -85,7 +85,7 @@ def test_a_scaled_image_gets_results_of_its_own_size(
 ) -> None:
     monkeypatch.setattr(items, "WHOLE_PIXELS", whole_pixels)
     row, column = np.indices((300, 420))
-    image = (127 + 100 * np.sin(row / 2.5) * np.sin(column / 2.5)).astype(np.uint8)
+    image = (127 + 100 * np.sin(row / 5) * np.sin(column / 5)).astype(np.uint8)
     job_id, shard_id = _scaled_job(services, encode_grey(image), scale)
     make_pipeline().process_shard(shard_id)
     (item,) = services.repository.items(job_id, limit=2)
