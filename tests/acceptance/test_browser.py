@@ -166,7 +166,7 @@ def test_an_upload_with_a_bad_file_and_a_hostile_name(page: Page, services: Serv
     (tmp_path / "good.png").write_bytes(good)
     (tmp_path / "<img src=x onerror=document.title=1>.png").write_bytes(b"text")
     page.get_by_role("link", name="Upload images").click()
-    page.get_by_label("Images").set_input_files(sorted(tmp_path.glob("*.png")))
+    page.get_by_label("Images", exact=True).set_input_files(sorted(tmp_path.glob("*.png")))
     page.get_by_role("button", name="Upload").click()
     page.wait_for_url("**/jobs/*")
     simulated_worker.process(services, page.url.rpartition("/")[2])
