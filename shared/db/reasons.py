@@ -33,7 +33,10 @@ class Reason(StrEnum):
 
 
 _WORDS = {
-    Reason.CONSTANT: ("one single grey", "All pixels have one value: there is nothing to be seen in this picture."),
+    Reason.CONSTANT: (
+        "nothing but ground",
+        "All pixels have one value, or one that changes smoothly: there is nothing to be seen in this picture.",
+    ),
     Reason.TOO_COARSE: (
         "dots far apart",
         "The dots are larger or further apart than the model knows: try --scale 0.25, or 0.5.",
