@@ -3,11 +3,9 @@
 What needs numpy or Pillow is imported by the commands that use it: others start faster, and submitting is smaller.
 """
 
-from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -15,85 +13,32 @@ from producer import report
 from producer.collect import Destination, collect, destination_of
 from producer.display import Display, plural
 from producer.exits import EXIT_CODES_HELP, exit_code_of
+from producer.options import (
+    FOLDER,
+    NamedOption,
+    definitions,
+    format_option,
+    job_argument,
+    json_option,
+    noises,
+    priority_option,
+    sheet_option,
+    waiting_options,
+)
 from producer.submit import submit_paths
 from producer.summary import Summary, summarise
 from producer.watch import watch as watch_job
 from shared.commandline import ExitCode, Program, on_interrupt, opened_services
 from shared.errors import Retryable
 from shared.flows.exports.export import Export
-from shared.flows.exports.registry import DEFAULT, EXPORTS
 from shared.flows.lookup import find_job
 from shared.images.scale import checked_scale
 from shared.jobs.records import Job, Priority, Unfamiliar
 from shared.services import Services
 
 _STATUS_JOBS = 20
-_FOLDER = click.Path(file_okay=False, path_type=Path)
-
 # The log is for developers; users get bars, tables and the one line that an error is.
 _services = partial(opened_services, check=False, quiet=True)
-
-_job_argument = click.argument("reference", metavar="JOB")
-_json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
-_sheet_option = click.option(
-    "--contact-sheet", "sheet", is_flag=True, help="Draw DIR/contact-sheet.png: input, truth, probability, mask, Dice."
-)
-_format_option = click.option(
-    "--format",
-    "export",
-    type=click.Choice(list(EXPORTS)),
-    default=DEFAULT.name,
-    show_default=True,
-    callback=lambda _context, _option, name: EXPORTS[name],
-    help="What to download. " + " ".join(f"{name}: {of.description}." for name, of in EXPORTS.items()),
-)
-
-
-_priority_option = click.option(
-    "--priority",
-    type=click.Choice([priority.word for priority in Priority], case_sensitive=False),
-    default=Priority.NORMAL.word,
-    show_default=True,
-    callback=lambda _context, _option, word: Priority.of_word(word),
-    help="Jobs of a higher priority go first, those of the same take turns.",
-)
-
-
-class _NamedOption(click.Option):
-    """An option that takes one of some names, which its help lists in place of `{}`; reading them needs numpy."""
-
-    def __init__(self, *arguments: Any, names: Callable[[], Iterable[str]], **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self._names = names
-
-    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
-        """Return the option and its help, with the names."""
-        record = super().get_help_record(ctx)
-        *others, last = self._names()
-        return record and (record[0], record[1].format(f"{', '.join(others)} or {last}" if others else last))
-
-
-def _noises() -> Iterable[str]:
-    from shared.synth import NOISE_LABELS
-
-    return NOISE_LABELS
-
-
-def _definitions() -> Iterable[str]:
-    from shared.synth import DEFINITIONS
-
-    return DEFINITIONS
-
-
-def _waiting_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    for option in (
-        _json_option,
-        _format_option,
-        click.option("--to", "folder", type=_FOLDER, metavar="DIR", help="Download the results to DIR (and wait)."),
-        click.option("--wait", is_flag=True, help="Wait for the job to end and print how it went."),
-    ):
-        command = option(command)
-    return command
 
 
 @click.group("producer", cls=Program, epilog=EXIT_CODES_HELP, context_settings={"help_option_names": ["-h", "--help"]})
@@ -128,8 +73,8 @@ def main() -> None:
     callback=lambda _context, _option, word: Unfamiliar(word),
     help="Images unlike anything that the model knows: flag them in their results, or refuse them, so that they fail.",
 )
-@_priority_option
-@_waiting_options
+@priority_option
+@waiting_options
 def submit(
     paths: tuple[Path, ...],
     recursive: bool,
@@ -171,22 +116,22 @@ def submit(
 @click.option("--severity", default="0.5", show_default=True, metavar="S|A:B", help="Noise from 0 to 1, or a range.")
 @click.option(
     "--noise",
-    cls=_NamedOption,
-    names=_noises,
+    cls=NamedOption,
+    names=noises,
     metavar="KIND",
     help="{}. Without it: drawn for each image.",
 )
 @click.option(
     "--definition",
-    cls=_NamedOption,
-    names=_definitions,
+    cls=NamedOption,
+    names=definitions,
     metavar="NAME",
     help="Of the task: {}. Without it: the reference benchmark, dotblob-v1.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Determines all images.")
-@_priority_option
-@_waiting_options
-@_sheet_option
+@priority_option
+@waiting_options
+@sheet_option
 def demo(
     count: int,
     num_dots: int | None,
@@ -229,7 +174,7 @@ def demo(
 
 @main.command()
 @click.argument("reference", metavar="[JOB]", required=False)
-@_json_option
+@json_option
 def status(reference: str | None, as_json: bool) -> None:
     """Show a job, or the newest jobs."""
     with _services() as services:
@@ -245,8 +190,8 @@ def status(reference: str | None, as_json: bool) -> None:
 
 
 @main.command()
-@_job_argument
-@_json_option
+@job_argument
+@json_option
 def watch(reference: str, as_json: bool) -> None:
     """Follow a job to its end; the exit code says how it ended."""
     with _services() as services:
@@ -255,10 +200,10 @@ def watch(reference: str, as_json: bool) -> None:
 
 
 @main.command()
-@_job_argument
-@click.argument("folder", metavar="DIR", type=_FOLDER)
-@_format_option
-@_sheet_option
+@job_argument
+@click.argument("folder", metavar="DIR", type=FOLDER)
+@format_option
+@sheet_option
 def download(reference: str, folder: Path, export: Export, sheet: bool) -> None:
     """Download a job's results to DIR, as far as it has come.
 
@@ -275,7 +220,7 @@ def download(reference: str, folder: Path, export: Export, sheet: bool) -> None:
 
 
 @main.command()
-@_job_argument
+@job_argument
 def cancel(reference: str) -> None:
     """Cancel a job: what waits ends at once, what is at work ends without a result."""
     with _services() as services:
@@ -284,7 +229,7 @@ def cancel(reference: str) -> None:
 
 
 @main.command()
-@_job_argument
+@job_argument
 def retry(reference: str) -> None:
     """Try again what failed or was cancelled in a job that has ended."""
     with _services() as services:

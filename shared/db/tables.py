@@ -204,8 +204,8 @@ IS_OPEN: ColumnElement[bool] = JobRow.finished_at.is_(None)
 STAYS: ColumnElement[bool] = JobRow.removal_started_at.is_(None)
 IS_RUNNING: ColumnElement[bool] = ItemRow.state == literal_column("'running'")
 HAS_FAILED: ColumnElement[bool] = ItemRow.state == literal_column("'failed'")
-NOTHING_FOUND: ColumnElement[bool] = ItemRow.foreground == literal_column("0")  # type: ignore[attr-defined]
-IS_UNFAMILIAR: ColumnElement[bool] = ItemRow.familiarity < literal_column(str(UNFAMILIAR_BELOW))  # type: ignore[attr-defined]
+NOTHING_FOUND: ColumnElement[bool] = ItemRow.__table__.c["foreground"] == literal_column("0")
+IS_UNFAMILIAR: ColumnElement[bool] = ItemRow.__table__.c["familiarity"] < literal_column(str(UNFAMILIAR_BELOW))
 
 
 class WorkerRow(Base):

@@ -124,6 +124,7 @@ class Stream:
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
+        # torch's classes of CUDA have no types.
         self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         # Waited for without spinning: the core is wanted by decoders and encoders.
         self._done = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]

@@ -7,7 +7,8 @@ import numpy as np
 
 from shared.errors import UsageError
 from shared.synth.definition import Definition
-from shared.synth.field.families import FAMILIES, HELD_OUT, TRAINED, family_named, trained_shares, with_dots
+from shared.synth.field.draws import with_dots
+from shared.synth.field.families import FAMILIES, HELD_OUT, TRAINED, family_named, trained_shares
 from shared.synth.field.outlines import AMPLITUDE, DOT_RADIUS_PX, dots_in, union_mask
 from shared.synth.field.scene import FieldScene
 from shared.synth.kinds import GAUSSIAN, POISSON, SALT_PEPPER, SPECKLE

@@ -1,0 +1,77 @@
+"""Options and arguments that several commands have."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from shared.flows.exports.registry import DEFAULT, EXPORTS
+from shared.jobs.records import Priority
+
+FOLDER = click.Path(file_okay=False, path_type=Path)
+
+job_argument = click.argument("reference", metavar="JOB")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
+sheet_option = click.option(
+    "--contact-sheet", "sheet", is_flag=True, help="Draw DIR/contact-sheet.png: input, truth, probability, mask, Dice."
+)
+format_option = click.option(
+    "--format",
+    "export",
+    type=click.Choice(list(EXPORTS)),
+    default=DEFAULT.name,
+    show_default=True,
+    callback=lambda _context, _option, name: EXPORTS[name],
+    help="What to download. " + " ".join(f"{name}: {of.description}." for name, of in EXPORTS.items()),
+)
+
+
+priority_option = click.option(
+    "--priority",
+    type=click.Choice([priority.word for priority in Priority], case_sensitive=False),
+    default=Priority.NORMAL.word,
+    show_default=True,
+    callback=lambda _context, _option, word: Priority.of_word(word),
+    help="Jobs of a higher priority go first, those of the same take turns.",
+)
+
+
+class NamedOption(click.Option):
+    """An option that takes one of some names, which its help lists in place of `{}`; reading them needs numpy."""
+
+    def __init__(self, *arguments: Any, names: Callable[[], Iterable[str]], **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._names = names
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """Return the option and its help, with the names."""
+        record = super().get_help_record(ctx)
+        *others, last = self._names()
+        return record and (record[0], record[1].format(f"{', '.join(others)} or {last}" if others else last))
+
+
+def noises() -> Iterable[str]:
+    """Return the names of the noises."""
+    from shared.synth import NOISE_LABELS
+
+    return NOISE_LABELS
+
+
+def definitions() -> Iterable[str]:
+    """Return the names of the definitions of the task."""
+    from shared.synth import DEFINITIONS
+
+    return DEFINITIONS
+
+
+def waiting_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command what all commands have that may wait for their job."""
+    for option in (
+        json_option,
+        format_option,
+        click.option("--to", "folder", type=FOLDER, metavar="DIR", help="Download the results to DIR (and wait)."),
+        click.option("--wait", is_flag=True, help="Wait for the job to end and print how it went."),
+    ):
+        command = option(command)
+    return command
