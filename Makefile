@@ -24,6 +24,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(RUNTIME) ## generate images, segment them through the whole stack, show the masks; leaves nothing running
+	@rm -rf demo-output
 	@exec $(BIN)/admin standalone --temporary -- $(BIN)/producer demo \
 	    --count 24 --severity 0:1 --seed 7 --to demo-output --contact-sheet $(ARGS)
 

@@ -104,6 +104,7 @@ def submit(
                 priority=priority,
                 scale=scale,
                 unfamiliar=unfamiliar,
+                to=to,
                 display=display,
             )
         _conclude(services, submission.job_id, display, str(submission), wait=wait, to=to, as_json=as_json)
@@ -166,6 +167,8 @@ def demo(
     )
     display = Display()
     with _services() as services:
+        if to:
+            to.check_free(services.repository, None)
         with on_interrupt("interrupted; what was submitted is cancelled"):
             job_id = submit_demo(services, spec, priority=priority)
         said = f"submitted job {job_id}: {plural(count, 'synthetic image')}"

@@ -4,12 +4,14 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
+from producer.claim import check_free
 from producer.display import Display, plural
 from producer.download import Download, download
 from shared.errors import UsageError
 from shared.flows.exports.export import Export
 from shared.flows.exports.registry import DEFAULT
 from shared.jobs.records import Job
+from shared.jobs.repository import Repository
 from shared.services import Services
 
 
@@ -24,6 +26,14 @@ class Destination:
     def __post_init__(self) -> None:
         if self.sheet and self.export is not DEFAULT:
             raise UsageError(f"--contact-sheet is drawn from {DEFAULT.description}: give --format {DEFAULT.name}")
+
+    def check_free(self, repository: Repository, job: Job | None) -> None:
+        """Look whether the folder can get the results of this job (None: of a new one), before there are any.
+
+        Raises:
+            UsageError: it cannot.
+        """
+        check_free(self.folder, repository, job, self.export)
 
     def command(self, job_id: str) -> str:
         """Return the command that gets the rest."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import Path
 
+from producer.claim import claim
 from producer.display import Display
 from producer.target import TargetFolder
 from shared.bounded_map import bounded_map
@@ -45,10 +46,11 @@ def download(services: Services, job: Job, export: Export, folder: Path, display
     """Write a job's results, as far as it has come, into `folder`.
 
     Raises:
-        UsageError: the folder cannot be written to, or something in it leads out of it.
+        UsageError: the folder cannot be written to, is not free for this job, or something in it leads out of it.
         Retryable: a service went away; the same call gets the rest.
     """
     target = TargetFolder(folder)
+    claim(target, services.repository, job, export)
     files = export.files(JobResults(services.repository, services.store, job))
 
     def fetch(file: ExportFile) -> _Done | WrittenFile:

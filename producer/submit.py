@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from producer.collect import Destination
 from producer.display import Display, plural
 from producer.sources import Sources
 from shared.flows.submission import SubmissionProgress, submit_images
@@ -42,12 +43,15 @@ def submit_paths(
     priority: Priority,
     scale: float = 1.0,
     unfamiliar: Unfamiliar = Unfamiliar.FLAG,
+    to: Destination | None = None,
     display: Display,
 ) -> Submission:
     """Submit files and folders as one job; an interrupted submission of the same arguments goes on as it was begun.
 
+    Nothing is submitted where `to`, the folder of its results, is not free for them.
+
     Raises:
-        UsageError: an argument does not exist, or there is no image in them.
+        UsageError: an argument does not exist, there is no image in them, or the folder `to` holds other results.
         ConfigurationError: the services cannot be used as the settings say. No job is made.
         Retryable: a service went away on the way; the same call goes on where this one was.
     """
@@ -59,6 +63,8 @@ def submit_paths(
     job_name = name or sources.name
 
     def started(job_id: str, resumed: bool) -> None:
+        if to:
+            to.check_free(services.repository, services.repository.job(job_id) if resumed else None)
         going = "going on with" if resumed else "submitting"
         display.line(f"{going} job {job_id}: {plural(survey.images, 'image')} from {sources.base}")
 

@@ -23,12 +23,12 @@ class TargetFolder:
         """
         with _failures(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            self._root = folder.resolve()
+            self.root = folder.resolve()
         self._made: set[Path] = set()
 
     def has(self, name: str, modified: float) -> bool:
         """Whether the file of this relative name is there with exactly this modification time (Unix seconds)."""
-        path = self._root / name
+        path = self.root / name
         with _failures(path):
             try:
                 status = path.lstat()
@@ -43,7 +43,7 @@ class TargetFolder:
         Raises:
             UsageError: the file cannot be written, or a link in the folder leads out of it.
         """
-        path = self._root / name
+        path = self.root / name
         with _failures(path):
             self._make(path.parent)
             # Not flushed: what a power cut spoils is downloaded again.
@@ -56,8 +56,8 @@ class TargetFolder:
         if folder in self._made:
             return
         folder.mkdir(parents=True, exist_ok=True)
-        if not folder.resolve().is_relative_to(self._root):
-            raise UsageError(f"{folder} leads out of {self._root} through a symbolic link: remove the link")
+        if not folder.resolve().is_relative_to(self.root):
+            raise UsageError(f"{folder} leads out of {self.root} through a symbolic link: remove the link")
         self._made.add(folder)
 
 

@@ -74,7 +74,7 @@ def submit_images(
 
     The images are resampled by `scale` for the network; their results have their own size. `unfamiliar` says what
     becomes of images unlike anything that the model knows. `on_start` gets the job's id and whether it is an
-    interrupted one that goes on.
+    interrupted one that goes on; where it raises, nothing is uploaded and no new job stays.
 
     Raises:
         UsageError: there are no sources, the scale is out of range, or another submission with this key is going on.
@@ -98,8 +98,8 @@ def submit_images(
             scale=scale,
             unfamiliar=unfamiliar,
         )
-    on_start(job_id, resumed)
     try:
+        on_start(job_id, resumed)
         _Upload(services, job_id, resumed, Hints(services, priority), on_progress).run(chain([first], iterator))
     except BaseException:
         # Also for Ctrl-C: what is not in a shard yet leaves no trace.

@@ -66,6 +66,8 @@ class Export:
         files: yields the files of a job, as far as it has come. Wherever a file says that the export is complete, it is
             the last one.
         count: how many files `files` will yield, for a progress bar.
+        top: the names that `files` can begin with, up to the first `/`. A folder that has one of them, and of which
+            nobody knows that it is the job's, is not written to.
     """
 
     name: str
@@ -73,3 +75,4 @@ class Export:
     description: str
     files: Callable[[JobResults], Iterator[ExportFile]]
     count: Callable[[Job], int]
+    top: tuple[str, ...] = ()

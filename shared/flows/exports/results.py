@@ -10,7 +10,8 @@ from collections.abc import Iterator
 
 from shared.flows.exports.export import Export, ExportFile, StoredFile, WrittenFile
 from shared.flows.exports.job_results import JobResults
-from shared.flows.exports.table import RESULTS_CSV, results_csv
+from shared.flows.exports.marker import RESULTS_CSV
+from shared.flows.exports.table import results_csv
 from shared.jobs.records import Item, Job
 from shared.jobs.state import JobKind
 
@@ -55,4 +56,5 @@ EXPORT = Export(
     description="masks/, probabilities/ and results.csv, of a synthetic job sources/ and truths/ too",
     files=_files,
     count=_count,
+    top=("masks", "probabilities", "sources", "truths", RESULTS_CSV),
 )

@@ -7,7 +7,6 @@ from shared.db.measurements import MEASUREMENTS
 from shared.db.reasons import sentence_of
 from shared.jobs.records import Item, Mark
 
-RESULTS_CSV = "results.csv"
 RESULT_COLUMNS = (
     "path", "state", "error_code", "error", "width", "height", "finding", *MEASUREMENTS, "unfamiliar", "reason",
     "explanation", "model", "seconds", "note",

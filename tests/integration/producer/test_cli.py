@@ -1,5 +1,6 @@
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from click.testing import Result
 from PIL import Image
 
+from shared.flows.exports.marker import MARKER, ResultsMarker, read_marker
 from shared.services import Services
 from tests.integration.producer.conftest import Producer
 
@@ -31,7 +33,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 def files(folder: Path) -> set[str]:
-    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    return found - {MARKER}
 
 
 def rows(folder: Path) -> list[dict[str, str]]:
@@ -179,13 +182,58 @@ def test_download_takes_what_is_missing(
     assert len(rows(out)) == 5
 
 
-def test_download_of_another_job_replaces_the_files(
-    worker: None, producer: Producer, folder: Path, tmp_path: Path
+def test_a_folder_is_one_jobs(
+    services: Services, worker: None, producer: Producer, folder: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    producer("submit", folder, "--to", out)
+    first = one_json(producer("submit", folder, "--to", out, "--json"))["job"]
+    before = {name: (out / name).read_bytes() for name in files(out)}
+    (folder / "plain.jpg").unlink()
+    refused = producer("submit", folder, "--to", out)
+    assert (refused.exit_code, refused.stderr.count("error: ")) == (2, 1)
+    assert f"holds the results of another job, {first} (scans): give another folder" in refused.stderr
+    assert [job.id for job in services.repository.jobs(limit=9)] == [first]  # nothing was submitted
+    assert producer("demo", "--count", "1", "--to", out).exit_code == 2
     producer("submit", folder, "--wait")
-    assert "(" not in producer("download", "last", out).stderr
+    assert producer("download", "last", out).exit_code == 2
+    assert {name: (out / name).read_bytes() for name in files(out)} == before
+    assert producer("download", first, out).exit_code == 0
+
+
+def test_an_emptied_folder_is_free(worker: None, producer: Producer, folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    producer("submit", folder, "--to", out)
+    for path in out.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+    (out / "results.csv").unlink()
+    assert producer("submit", folder, "--to", out).exit_code == 0
+
+
+def test_results_without_a_marker_are_told_by_their_rows(
+    services: Services, worker: None, producer: Producer, folder: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    first = one_json(producer("submit", folder, "--to", out, "--json"))["job"]
+    (out / MARKER).unlink()
+    producer("submit", folder, "--wait")  # the same paths in another job
+    with services.database.write() as connection:  # the stand-in for a worker always takes the same time
+        connection.exec_driver_sql("UPDATE items SET seconds = seconds + 0.001 WHERE job_id > '" + first + "'")
+    refused = producer("download", "last", out)
+    assert (refused.exit_code, "results of another job" in refused.stderr) == (2, True)
+    assert not (out / MARKER).exists()
+    assert producer("download", first, out).exit_code == 0
+    assert read_marker(out) == ResultsMarker(first, "scans")
+
+
+def test_somebody_elses_masks_stay(services: Services, producer: Producer, folder: Path, tmp_path: Path) -> None:
+    drawn = tmp_path / "data" / "masks" / "plain.png"
+    drawn.parent.mkdir(parents=True)
+    drawn.write_bytes(b"by hand")
+    refused = producer("submit", folder, "--to", tmp_path / "data")
+    assert (refused.exit_code, "has masks already" in refused.stderr) == (2, True)
+    assert services.repository.jobs(limit=1) == []
+    assert drawn.read_bytes() == b"by hand"
 
 
 def test_download_of_a_job_at_work(services: Services, producer: Producer, folder: Path, tmp_path: Path) -> None:

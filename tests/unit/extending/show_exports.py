@@ -26,6 +26,7 @@ from producer.cli import main  # noqa: E402
 from shared.config import load_settings  # noqa: E402
 from shared.db.migrate import migrate  # noqa: E402
 from shared.db.tables import new_id  # noqa: E402
+from shared.flows.exports.marker import MARKER  # noqa: E402
 from shared.images.codec import encode_mask, encode_probability  # noqa: E402
 from shared.jobs.records import NewItem, Success  # noqa: E402
 from shared.jobs.state import JobKind  # noqa: E402
@@ -79,7 +80,7 @@ with closing(connect(settings)) as services:
     parameters = client.get("/api/v1/openapi.json").json["paths"]["/api/v1/jobs/{job_id}/results.zip"]["get"][
         "parameters"
     ]
-    written = [path for path in folder.rglob("*") if path.is_file()]
+    written = [path for path in folder.rglob("*") if path.is_file() and path.name != MARKER]
     print(json.dumps({
         "help": {name: run(name, "--help") for name in ("submit", "demo", "download")},
         "folder": {path.relative_to(folder).as_posix(): path.read_text() for path in written},

@@ -15,6 +15,7 @@ from producer.download import download
 from shared.errors import StoreUnavailable
 from shared.flows.exports.export import ExportFile, StoredFile, WrittenFile
 from shared.flows.exports.job_results import JobResults
+from shared.flows.exports.marker import MARKER
 from shared.flows.exports.registry import EXPORTS
 from shared.flows.synthetic import SyntheticSpec, submit_synthetic
 from shared.services import Services
@@ -155,7 +156,7 @@ def test_a_folder_gets_the_same_files(services: Services, tmp_path: Path) -> Non
     assert (done.fetched, done.kept, done.missing, done.made) == (12, 0, 0, ("results.csv",))
     files = export.files(JobResults(services.repository, services.store, job))
     archive = zipfile.ZipFile(io.BytesIO(b"".join(zip_stream(files, services.store, modified=TIME))))
-    paths = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    paths = [path for path in (tmp_path / "out").rglob("*") if path.is_file() and path.name != MARKER]
     assert {path.relative_to(tmp_path / "out").as_posix(): path.read_bytes() for path in paths} == {
         name: archive.read(name) for name in archive.namelist()
     }
