@@ -15,6 +15,7 @@ from importlib import metadata as packages
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
 import torch
 from safetensors.numpy import load_file as load_arrays
 from safetensors.numpy import save_file as save_arrays
@@ -83,9 +84,13 @@ def save_checkpoint(folder: Path, net: nn.Module, metadata: Metadata, *, half: b
     A reader that comes between the two files finds that their hashes differ, and refuses them.
     `half` stores the convolutions' weights as float16; normalisation statistics stay float32, whose range they
     need. Return the metadata as written, with the hash, the number of parameters and the versions filled in.
+
+    Raises:
+        CheckpointError: a weight is no finite number, or has no room in float16; nothing is written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {name: _stored(tensor, half) for name, tensor in net.state_dict().items()}
+    _check_finite(folder / WEIGHTS_NAME, tensors)
     with replacing(folder / WEIGHTS_NAME) as weights:
         save_file(tensors, weights)
         written = replace(
@@ -135,6 +140,7 @@ def load_checkpoint(path: str | os.PathLike[str], device: str | torch.device = "
     except CheckpointError as error:
         raise CheckpointError(f"{weights}: {error}") from error
     _check_keys(weights, tensors, net)
+    _check_finite(weights, tensors)
     net.load_state_dict(tensors)
     net.eval().requires_grad_(False)
     return LoadedModel(net.to(device), metadata, sha256, metadata.threshold, _scores(weights.parent, metadata))
@@ -187,7 +193,10 @@ def _scores(folder: Path, metadata: Metadata) -> FittedScores | None:
             f"{path} is not the file that {METADATA_NAME} describes: fit it again, or copy the folder"
         )
     try:
-        return FittedScores.from_arrays(load_arrays(path))
+        arrays = load_arrays(path)
+        if not all(np.isfinite(array).all() for array in arrays.values()):
+            raise CheckpointError(f"{path} holds NaN or infinity: fit it again with python -m training.familiarity")
+        return FittedScores.from_arrays(arrays)
     except KeyError as error:
         raise CheckpointError(f"{path} lacks {error}: fit it again with python -m training.familiarity") from error
 
@@ -260,6 +269,22 @@ def _stored(tensor: Tensor, half: bool) -> Tensor:
     if half and tensor.is_floating_point() and tensor.ndim > 1:
         tensor = tensor.half()
     return tensor.contiguous()
+
+
+def tensors_not_finite(tensors: Mapping[str, Tensor]) -> list[str]:
+    """Return the names of the tensors that hold a NaN or an infinity."""
+    return [
+        name for name, tensor in tensors.items() if tensor.is_floating_point() and not bool(tensor.isfinite().all())
+    ]
+
+
+def _check_finite(weights: Path, tensors: Mapping[str, Tensor]) -> None:
+    names = tensors_not_finite(tensors)
+    if names:
+        raise CheckpointError(
+            f"{weights} would answer no numbers: {len(names)} of {len(tensors)} tensors hold NaN or infinity "
+            f"({names[0]}…); use an earlier checkpoint, or train anew with a lower optimiser.lr"
+        )
 
 
 def _check_keys(weights: Path, tensors: Mapping[str, Tensor], net: nn.Module) -> None:

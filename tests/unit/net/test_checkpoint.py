@@ -3,8 +3,10 @@ import pickle
 import shutil
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from shared.errors import CheckpointError
 from shared.net.architectures import build
@@ -17,6 +19,7 @@ from shared.net.checkpoint import (
     save_checkpoint,
     save_scores,
 )
+from shared.net.weights_file import file_sha256
 from tests.unit.net.conftest import TINY
 from tests.unit.net.fitted import SCORES
 
@@ -204,3 +207,42 @@ class TestFittedScores:
     def test_a_description_that_is_none_names_no_scores(self):
         assert not names_scores(b"<html>")
         assert not names_scores(b"[]")
+
+
+class TestNumbers:
+    @staticmethod
+    def spoil(checkpoint, value, name="head.bias"):
+        """Put a value into one tensor of a checkpoint, with all hashes right."""
+        weights = checkpoint / "model.safetensors"
+        tensors = load_file(weights)
+        tensors[name] = torch.full_like(tensors[name], value)
+        save_file(tensors, weights)
+        edit(checkpoint, weights_sha256=file_sha256(weights))
+
+    @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+    @pytest.mark.parametrize("name", ["head.bias", "encoder.0.conv.1.running_var"])
+    def test_weights_that_are_no_numbers_are_refused(self, checkpoint, value, name):
+        self.spoil(checkpoint, value, name)
+        reason = refusal(checkpoint)
+        assert "hold NaN or infinity" in reason
+        assert name in reason
+
+    def test_they_are_not_written_either(self, checkpoint):
+        before = (checkpoint / "model.safetensors").read_bytes()
+        net = build("attention_unet", TINY)
+        with torch.no_grad():
+            net.head.bias[0] = float("nan")
+        with pytest.raises(CheckpointError, match="NaN or infinity"):
+            save_checkpoint(checkpoint, net, Metadata("attention_unet", dict(TINY)))
+        assert (checkpoint / "model.safetensors").read_bytes() == before
+
+    def test_a_weight_beyond_float16_is_not_written_as_infinity(self, tmp_path):
+        net = build("attention_unet", TINY)
+        with torch.no_grad():
+            net.head.weight.fill_(1e6)
+        with pytest.raises(CheckpointError, match="head"):
+            save_checkpoint(tmp_path, net, Metadata("attention_unet", dict(TINY)), half=True)
+
+    def test_fitted_scores_that_are_no_numbers_are_refused(self, checkpoint):
+        save_scores(checkpoint, replace(SCORES, weights=SCORES.weights * np.nan), {"scenes": 9})
+        assert "NaN or infinity: fit it again" in refusal(checkpoint)
