@@ -167,7 +167,7 @@ class ItemRow(_MeasurementColumns, Base):
     # how it ended
     error_code: Mapped[str | None] = mapped_column(String(32))
     error: Mapped[str | None] = mapped_column(Text)
-    note: Mapped[str | None] = mapped_column(Text)  # such as "first of 3 pages"
+    note: Mapped[str | None] = mapped_column(Text)  # see shared.images.notes
     finished_at: Mapped[float | None]
     seconds: Mapped[float | None]  # from fetch to store
     width: Mapped[int | None]

@@ -71,7 +71,7 @@ class DecodedImage:
     format: str  # one of shared.images.formats.READABLE
     mode: str  # what the file holds: "grey", "RGB", "palette", "CMYK" …; "+alpha" where alpha was left out
     bit_depth: int  # bits a sample
-    note: str | None = None  # what the reader of the result should know, such as "first of 3 pages"
+    note: str | None = None  # what the result's reader should know, see shared.images.notes
 
     @property
     def height(self) -> int:

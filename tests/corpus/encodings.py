@@ -163,7 +163,7 @@ ENCODINGS: dict[str, Encoding] = {
     "tiff-tiled": Encoding(".tif", _tiff(_rgb, photometric="rgb", tile=(64, 48), compression="lzw"), "TIFF", "RGB"),
     "tiff-palette": Encoding(".tif", _palette_tiff, "TIFF", "palette", gain=257),
     "tiff-cmyk": Encoding(".tif", _tiff(_cmyk, photometric="separated"), "TIFF", "CMYK"),
-    "tiff-two-pages": Encoding(".tif", _tiff(_two_pages), "TIFF", "grey", note="first of 2 pages"),
+    "tiff-two-pages": Encoding(".tif", _tiff(_two_pages), "TIFF", "grey", note="pages: first of 2 pages"),
     "bigtiff": Encoding(".tif", _tiff(np.asarray, bigtiff=True), "TIFF", "grey"),
     "bmp-grey": Encoding(".bmp", _pillow("BMP", "L"), "BMP", "grey"),
     "bmp-rgb": Encoding(".bmp", _pillow("BMP", "RGB"), "BMP", "RGB"),

@@ -13,6 +13,7 @@ from tifffile import COMPRESSION, PHOTOMETRIC, TiffFile, TiffPage
 from shared.errors import ImageError, ItemErrorCode
 from shared.images.decoded import DecodedImage, DecodeLimits, Pixels, in_pixel_type
 from shared.images.grey import luma, luma_of_cmyk
+from shared.images.notes import Note, NoteCode, joined
 from shared.images.readers.tiff_segments import require_sound_jpeg, require_sound_lzw
 
 # It logs each oddity of a damaged file; the outcome reaches the user as one reason instead.
@@ -86,7 +87,7 @@ def mode(page: TiffPage) -> str:
 def note(tiff: TiffFile) -> str | None:
     """What the reader of the result should know."""
     pages = len(tiff.pages)
-    return f"first of {pages} pages" if pages > 1 else None
+    return joined(notes=[Note(NoteCode.PAGES, f"first of {pages} pages")]) if pages > 1 else None
 
 
 def channels(page: TiffPage) -> NDArray[Any]:

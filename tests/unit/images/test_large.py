@@ -77,7 +77,7 @@ def test_the_pixels_in_the_file_are_those_of_the_codec(name):
 def test_the_first_of_several_pages_is_noted():
     pixels, note = decoded(tiff(np.stack([grey(), grey()])))
     with pixels:
-        assert note == "first of 2 pages"
+        assert note == "pages: first of 2 pages"
 
 
 @pytest.mark.parametrize(
