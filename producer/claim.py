@@ -18,6 +18,7 @@ from shared.flows.exports.marker import (
 )
 from shared.flows.exports.table import result_row
 from shared.flows.items import all_items
+from shared.formulas import original
 from shared.jobs.records import Item, Job
 from shared.jobs.repository import Repository
 
@@ -75,14 +76,17 @@ def _rows_are_of(table: Path, items: Iterable[Item]) -> bool:
     """
     try:
         with table.open(encoding="utf-8", newline="") as file:
-            rows = {row["path"]: tuple(row.get(name) or "" for name in _FINGERPRINT) for row in csv.DictReader(file)}
+            rows = {
+                original(row["path"]): tuple(row.get(name) or "" for name in _FINGERPRINT)
+                for row in csv.DictReader(file)
+            }
     except (OSError, ValueError, LookupError, csv.Error):
         return False
     strangers = set(rows)
     for item in items:
         if (row := rows.get(item.path)) is None:
             continue
-        now = result_row(item)
+        now = result_row(item, file="")
         if row[0] == "succeeded" and row != tuple(now[name] for name in _FINGERPRINT):
             return False
         strangers.discard(item.path)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from shared.portable import attachment_names
 from shared.store.object_store import (
     ObjectInfo,
     ObjectStore,
@@ -125,7 +126,7 @@ class S3Store(ObjectStore):
                     "Bucket": self._bucket,
                     "Key": name,
                     "ResponseContentType": content_type,
-                    "ResponseContentDisposition": f'attachment; filename="{filename}"',
+                    "ResponseContentDisposition": _attachment(filename),
                 },
                 ExpiresIn=seconds,
             )
@@ -200,3 +201,9 @@ class S3Store(ObjectStore):
             yield
         except (ClientError, BotoCoreError) as error:
             raise translated(error, Request(action, key, self._bucket, self._endpoint)) from error
+
+
+def _attachment(filename: str) -> str:
+    names = attachment_names(filename)
+    extended = f"; filename*={names['filename*']}" if "filename*" in names else ""
+    return f'attachment; filename="{names["filename"]}"{extended}'

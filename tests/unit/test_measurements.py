@@ -40,8 +40,8 @@ def test_a_result_without_one_is_none(name: str) -> None:
 
 def test_files_have_them_in_the_order_of_their_declaration() -> None:
     assert RESULT_COLUMNS == (
-        "path", "state", "error_code", "error", "width", "height", "finding", "foreground", "confidence", "trust",
-        "quality", "quality_low", "familiarity", "dice", "iou", "unfamiliar", "reason", "explanation", "model",
+        "path", "file", "state", "error_code", "error", "width", "height", "finding", "foreground", "confidence",
+        "trust", "quality", "quality_low", "familiarity", "dice", "iou", "unfamiliar", "reason", "explanation", "model",
         "seconds", "note",
     )  # fmt: skip
 

@@ -3,13 +3,13 @@
 from itertools import chain
 
 from flask import Response
-from werkzeug.utils import secure_filename
 
 from admin.web.delivery.zip_stream import zip_stream
 from shared.flows.exports.export import Export
 from shared.flows.exports.job_results import JobResults
 from shared.flows.exports.registry import DEFAULT
 from shared.jobs.records import Job
+from shared.portable import attachment_names, portable_name
 from shared.services import Services
 
 
@@ -20,7 +20,7 @@ def results_zip(services: Services, job: Job, export: Export) -> Response:
     # Begun now, so that what can go wrong becomes a page and not half an answer.
     answer = Response(chain([next(stream)], stream), mimetype="application/zip")
     answer.call_on_close(stream.close)
-    name = secure_filename(job.name)[:60] or "results"
     format_name = "" if export is DEFAULT else f"-{export.name}"
-    answer.headers.set("Content-Disposition", "attachment", filename=f"{name}-{job.id[:8]}{format_name}.zip")
+    filename = portable_name(job.name or "results", ending=f"-{job.id[:8]}{format_name}.zip")
+    answer.headers.set("Content-Disposition", "attachment", **attachment_names(filename))
     return answer

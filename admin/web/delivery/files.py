@@ -9,11 +9,11 @@ from pathlib import PurePosixPath
 
 from flask import Response, redirect
 from flask.typing import ResponseReturnValue
-from werkzeug.utils import secure_filename
 
 from shared.errors import ObjectMissing
 from shared.jobs.records import Item
 from shared.jobs.state import JobKind
+from shared.portable import attachment_names, portable_name
 from shared.services import Services
 
 LINK_SECONDS = 300
@@ -44,9 +44,9 @@ def send(services: Services, item: Item, name: str, key: str, media: str) -> Res
     Raises:
         ObjectMissing: the store has lost it.
     """
-    stem = secure_filename(PurePosixPath(item.path).stem)[:60] or "image"
-    ending = PurePosixPath(key).suffix
-    filename = f"{stem}{ending}" if name == "source" else f"{stem}-{name}{ending}"
+    suffix = PurePosixPath(key).suffix
+    ending = suffix if name == "source" else f"-{name}{suffix}"
+    filename = portable_name(PurePosixPath(item.path).stem, ending=ending)
     link = services.store.link(key, seconds=LINK_SECONDS, filename=filename, content_type=media)
     if link is not None:
         if not services.store.exists(key):
@@ -55,5 +55,5 @@ def send(services: Services, item: Item, name: str, key: str, media: str) -> Res
     with _READING:
         data = services.store.get(key)
     answer = Response(data, mimetype=media)
-    answer.headers.set("Content-Disposition", "attachment", filename=filename)
+    answer.headers.set("Content-Disposition", "attachment", **attachment_names(filename))
     return answer

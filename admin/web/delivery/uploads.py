@@ -1,6 +1,5 @@
 """Uploaded files as sources of a job. Their names are shown and given back, but never become paths of this machine."""
 
-import unicodedata
 from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 
@@ -8,6 +7,7 @@ from werkzeug.datastructures import FileStorage
 
 from shared.errors import ItemError, ItemErrorCode
 from shared.flows.submission import Source
+from shared.portable import is_usable
 
 _MAX_PART_BYTES = 200  # under the 255 of file systems, with room for `.png` and a number
 _MAX_PARTS = 8
@@ -27,29 +27,14 @@ def relative_path(name: str) -> str:
     r"""Return the name that a browser sent as a relative path, with `/`, that leads nowhere else.
 
     `../../x`, `/x` and `C:\x` all become `x`; characters that cannot be seen or that turn others round go; parts that
-    are too long for a file system are cut before their extension; what names a device on Windows is marked by `_`.
-    docs/adr/0015 says why no library does this.
+    are too long for a file system are cut before their extension. All else stays as its owner named it: what some file
+    system does not take is changed in the names of results alone (`shared.portable`). docs/adr/0015 says why no library
+    does this.
     """
-    visible = "".join(character for character in name if _is_usable(character))
+    visible = "".join(character for character in name if is_usable(character))
     parts = (part.strip() for part in visible.replace("\\", "/").split("/"))
-    kept = [_shortened(_no_device(part)) for part in parts if part.strip(". ") and not _is_drive(part)]
+    kept = [_shortened(part) for part in parts if part.strip(". ") and not _is_drive(part)]
     return "/".join(kept[-_MAX_PARTS:]) or _UNNAMED
-
-
-# Control characters, halves of surrogate pairs, line and paragraph separators.
-_UNUSABLE = frozenset({"Cc", "Cs", "Zl", "Zp"})
-# Marks, embeddings, overrides and isolates of the bidirectional algorithm (UAX 9): they show `gnp.exe` as `exe.png`.
-_TURNING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-_DEVICES = frozenset({"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in "123456789¹²³")})
-
-
-def _is_usable(character: str) -> bool:
-    return unicodedata.category(character) not in _UNUSABLE and character not in _TURNING
-
-
-def _no_device(part: str) -> str:
-    """Downloads may be unpacked on Windows, where a device's name stays one with any extension."""
-    return f"_{part}" if part.partition(".")[0].rstrip().lower() in _DEVICES else part
 
 
 def _is_drive(part: str) -> bool:

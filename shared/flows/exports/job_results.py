@@ -30,7 +30,12 @@ class JobResults:
 
     def succeeded(self) -> Iterator[tuple[Item, str]]:
         """Yield each item that has a result, with its output name: its path with the extension `.png`."""
-        for item in self.items(states=[ItemStatus.SUCCEEDED]):
-            # An item that came after the names were read belongs to a job that still runs: it waits for the next time.
-            if item.path in self._names:
-                yield item, self._names[item.path]
+        return ((item, name) for item, name in self.named(states=[ItemStatus.SUCCEEDED]) if name)
+
+    def named(self, *, states: Sequence[ItemStatus] = ()) -> Iterator[tuple[Item, str]]:
+        """Yield each item (that is in one of `states`) with its output name, which is empty where it has no result.
+
+        An item that came after the names were read belongs to a job that still runs: it waits for the next time.
+        """
+        for item in self.items(states=states):
+            yield item, self._names.get(item.path, "") if item.state is ItemStatus.SUCCEEDED else ""

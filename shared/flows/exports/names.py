@@ -1,53 +1,60 @@
 """What the files of a result are called: as their inputs, with the extension replaced, in the same folders.
 
-Where that would make two things fall together, `output_names` says what happens.
+All names are portable (`shared.portable`), so that what is downloaded here opens anywhere, and no two of a job fall
+together on any file system. Where they would, `output_names` says what happens. A folder, a zip and results.csv have
+the same names.
 """
 
 import hashlib
 import posixpath
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 from shared.errors import UsageError
 from shared.flows.items import all_paths
 from shared.jobs.repository import Repository
+from shared.portable import folded, portable_name
 
-# What Linux and macOS take as one file's name.
-_MAX_NAME_BYTES = 255
+_ENDING = ".png"
+_DIGEST_LENGTH = 8
 
 
 def output_names(paths: Iterable[str]) -> dict[str, str]:
-    """Return the output name of each path: unique, relative, the same whatever the order of `paths`.
+    """Return the output name of each path: unique, relative, portable, the same whatever the order of `paths`.
 
+    Two that some file system would take for one are together: by case, by the form of accents, by what was replaced.
     Inputs that would fall together keep their whole names: `a.jpg` and `a.tif` become `a.jpg.png` and `a.tif.png`.
     So does, in turn, an input `a.jpg.png` beside them (`a.jpg.png.png`), and one whose output would be called as a
-    folder of the inputs. A name that gets too long for a file system is cut and ends in a digest.
+    folder of the inputs. Where whole names fall together too, as those of `A.png` and `a.png`, each gets a digest of
+    its path: `A~1c2ad66d.png`.
 
     Raises:
         UsageError: a path that is empty, absolute or holds a `..` or a NUL, so that it could lead out of a folder.
     """
-    # An output's level says how it is called: 0 with the extension replaced, n with `.png` appended n times.
+    # An output's level says how it is called: 0 with the extension replaced, 1 with `.png` appended, then by a digest.
     levels = {_checked(path): 0 for path in paths}
-    folders = {folder for path in levels for folder in _folders_above(path)}
+    folders = {folded(_folder(folder)) for folder in {f for path in levels for f in _folders_above(path)}}
     claims: dict[str, list[str]] = defaultdict(list)
     moving: Iterable[str] = levels
     # Each round only looks at the names that the round before gave out; a level only goes up, so this ends.
     while moving:
         touched = set()
         for path in moving:
-            name = _name(path, levels[path])
-            claims[name].append(path)
-            touched.add(name)
+            key = folded(_name(path, levels[path]))
+            claims[key].append(path)
+            touched.add(key)
         moving = []
-        for name in touched:
-            claimants = claims[name]
-            if len(claimants) == 1 and name not in folders:
+        for key in touched:
+            claimants = claims[key]
+            if len(claimants) == 1 and key not in folders:
                 continue
+            # A whole name goes before a shortened one, a digest before both; equals all go on.
             highest = max(levels[path] for path in claimants)
-            # A whole name goes before a shortened one. Two of one level above 0 have different names.
-            stays = highest > 0 and name not in folders
-            leaving = [path for path in claimants if not (stays and levels[path] == highest)]
-            claims[name] = [path for path in claimants if stays and levels[path] == highest]
+            first = [path for path in claimants if levels[path] == highest]
+            stays = first if len(first) == 1 and highest > 0 and key not in folders else []
+            leaving = [path for path in claimants if path not in stays]
+            claims[key] = stays
             for path in leaving:
                 levels[path] += 1
             moving.extend(leaving)
@@ -72,10 +79,16 @@ def _folders_above(path: str) -> Iterator[str]:
 
 
 def _name(path: str, level: int) -> str:
-    stem = posixpath.splitext(path)[0] if level == 0 else path
-    folder, _, name = (stem + ".png" * max(level, 1)).rpartition("/")
-    encoded = name.encode()
-    if len(encoded) > _MAX_NAME_BYTES:
-        ending = f"~{hashlib.sha256(f'{level} {path}'.encode()).hexdigest()[:16]}.png"
-        name = encoded[: _MAX_NAME_BYTES - len(ending)].decode(errors="ignore") + ending
-    return f"{folder}/{name}" if folder else name
+    folder, _, whole = path.rpartition("/")
+    stem = whole if level == 1 else posixpath.splitext(whole)[0]
+    if level > 1:
+        digest = hashlib.sha256(f"{level} {path}".encode()).hexdigest()[:_DIGEST_LENGTH]
+        name = portable_name(stem, ending=f"~{digest}{_ENDING}")
+    else:
+        name = portable_name(stem, ending=_ENDING)
+    return f"{_folder(folder)}/{name}" if folder else name
+
+
+@lru_cache(maxsize=1024)
+def _folder(path: str) -> str:
+    return "/".join(map(portable_name, path.split("/")))

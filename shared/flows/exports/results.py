@@ -37,7 +37,7 @@ def result_files(item: Item, output_name: str, kind: JobKind) -> Iterator[Stored
 def _files(results: JobResults) -> Iterator[ExportFile]:
     for item, output_name in results.succeeded():
         yield from result_files(item, output_name, results.job.kind)
-    yield WrittenFile(RESULTS_CSV, lambda: results_csv(results.items()))
+    yield WrittenFile(RESULTS_CSV, lambda: results_csv(results.named()))
 
 
 def _count(job: Job) -> int:

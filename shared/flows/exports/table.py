@@ -1,25 +1,36 @@
-"""results.csv: one row for each input, in the order of submission."""
+"""results.csv: one row for each input, in the order of submission.
+
+`file` is what the input's files are called in each folder of the export. Text that comes from outside is guarded from
+spreadsheets, see `shared.formulas`; names of files are portable, and so never begin like a formula.
+"""
 
 import csv
 from collections.abc import Iterable, Iterator
 
 from shared.db.measurements import MEASUREMENTS
 from shared.db.reasons import sentence_of
+from shared.formulas import guarded
 from shared.jobs.records import Item, Mark
 
 RESULT_COLUMNS = (
-    "path", "state", "error_code", "error", "width", "height", "finding", *MEASUREMENTS, "unfamiliar", "reason",
+    "path", "file", "state", "error_code", "error", "width", "height", "finding", *MEASUREMENTS, "unfamiliar", "reason",
     "explanation", "model", "seconds", "note",
 )  # fmt: skip
 
 
-def result_row(item: Item) -> dict[str, str]:
-    """Return the item's row of results.csv, keyed by RESULT_COLUMNS; empty where there is no value."""
+def result_row(item: Item, file: str) -> dict[str, str]:
+    """Return the item's row of results.csv, keyed by RESULT_COLUMNS; empty where there is no value.
+
+    Args:
+        item: as it stands.
+        file: its output name; empty where it has no result.
+    """
     return {
-        "path": item.path,
+        "path": guarded(item.path),
+        "file": file,
         "state": item.state.value,
         "error_code": item.error_code or "",
-        "error": item.error or "",
+        "error": guarded(item.error or ""),
         "width": _whole(item.width),
         "height": _whole(item.height),
         "finding": "" if item.finding is None else item.finding.value,
@@ -29,19 +40,19 @@ def result_row(item: Item) -> dict[str, str]:
         "explanation": sentence_of(item.reason, item.reason_place),
         "model": item.model or "",
         "seconds": _decimal(item.seconds, 3),
-        "note": item.note or "",
+        "note": guarded(item.note or ""),
     }
 
 
-def results_csv(items: Iterable[Item]) -> Iterator[bytes]:
-    """Yield results.csv, a row at a time, in UTF-8.
+def results_csv(items: Iterable[tuple[Item, str]]) -> Iterator[bytes]:
+    """Yield results.csv, a row at a time, in UTF-8, of items with their output names.
 
     Lines end in CRLF as RFC 4180 has it: with LF alone Python's writer does not quote a name with a carriage return.
     """
     writer = csv.DictWriter(_Returning(), RESULT_COLUMNS)
     yield writer.writeheader()
-    for item in items:
-        yield writer.writerow(result_row(item))
+    for item, file in items:
+        yield writer.writerow(result_row(item, file))
 
 
 class _Returning:

@@ -57,7 +57,10 @@ def test_submit_wait_and_download(worker: None, producer: Producer, folder: Path
     result = producer("submit", folder, "--recursive", "--to", out)
     assert result.exit_code == 0, result.stderr
     assert "succeeded" in result.stdout
-    names = {str(Path(name).with_suffix(".png")) for name in ODD_NAMES}
+    names = {row["file"] for row in rows(out)}
+    assert names == {
+        "plain.png", "sub/plain.png", "two words.png", "quo_te'.png", "line_break_.png", "ünïcödé \U0001f600.png"
+    }  # fmt: skip
     assert files(out) == {"results.csv", *(f"{kind}/{name}" for kind in ("masks", "probabilities") for name in names)}
     assert {row["path"] for row in rows(out)} == set(ODD_NAMES)
     mask = pixels(out / "masks" / "sub" / "plain.png")

@@ -2,6 +2,7 @@ import csv
 import io
 import posixpath
 import random
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -20,15 +21,21 @@ from shared.flows.exports.registry import EXPORTS
 from shared.flows.exports.results import result_files
 from shared.flows.exports.table import RESULT_COLUMNS, result_row, results_csv
 from shared.flows.items import all_items
+from shared.formulas import original
 from shared.jobs.claims import Claims
 from shared.jobs.records import Failure, Item, NewItem
 from shared.jobs.repository import Repository
 from shared.jobs.state import ItemStatus, JobKind
+from shared.portable import folded, portable_name
 from shared.store.memory import MemoryStore
 from tests.outcomes import success
 
 # Few names, so that they fall together often.
-_name = st.lists(st.sampled_from(["a", "b", ".png", ".jpg", ".tif", " "]), min_size=1, max_size=6).map("".join)
+_name = st.lists(
+    st.sampled_from(["a", "A", ".png", ".jpg", ".PNG", " ", ":", "?", "\u00e9", "e\u0301", "E\u0301", "ß", "con"]),
+    min_size=1,
+    max_size=5,
+).map("".join)
 _paths = st.lists(_name, min_size=1, max_size=3).map("/".join)
 
 
@@ -46,10 +53,13 @@ def _folders(path: str) -> Iterator[str]:
 def test_outputs_are_unique_and_the_same_in_any_order(paths: set[str], shuffling: random.Random) -> None:
     names = output_names(sorted(paths))
     assert names.keys() == paths
-    assert len(set(names.values())) == len(paths)
-    assert _is_file_system(set(names.values()))
-    assert all(name.endswith(".png") for name in names.values())
-    assert all(posixpath.dirname(name) == posixpath.dirname(path) for path, name in names.items())
+    on_any_system = {folded(name) for name in names.values()}
+    assert len(on_any_system) == len(paths)
+    assert _is_file_system(on_any_system)
+    for path, name in names.items():
+        assert name.endswith(".png")
+        assert [portable_name(part) for part in name.split("/")] == name.split("/")
+        assert posixpath.dirname(name) == "/".join(portable_name(part) for part in path.split("/")[:-1])
     shuffled = list(paths)
     shuffling.shuffle(shuffled)
     assert output_names(shuffled) == names
@@ -63,7 +73,10 @@ def test_outputs_are_unique_and_the_same_in_any_order(paths: set[str], shuffling
         ("scan.final.TIFF", "scan.final.png"),
         ("no extension", "no extension.png"),
         ("x/y/z.bmp", "x/y/z.png"),
-        ('line\nbreak "quoted" \u00e9\U0001f600.webp', 'line\nbreak "quoted" \u00e9\U0001f600.png'),
+        ('line\nbreak "quoted" \u00e9\U0001f600.webp', "line_break _quoted_ \u00e9\U0001f600.png"),
+        ("aux.d/con.tif", "_aux.d/_con.png"),
+        ("e\u0301.jpg", "\u00e9.png"),
+        ("2024-01-01T12:30:00.png", "2024-01-01T12_30_00.png"),
         ("..a.jpg", "..a.png"),
         ("folder.d/name", "folder.d/name.png"),
     ],
@@ -91,7 +104,36 @@ def test_an_input_called_as_anothers_whole_name_gives_way() -> None:
 
 
 def test_an_output_gives_way_to_a_folder_of_its_name() -> None:
-    assert output_names(["a.jpg", "a.png/b.jpg", "a.jpg.png/c.jpg"])["a.jpg"] == "a.jpg.png.png"
+    assert output_names(["a.jpg", "a.png/b.jpg"])["a.jpg"] == "a.jpg.png"
+    assert output_names(["a.jpg", "A.PNG/b.jpg"])["a.jpg"] == "a.jpg.png"
+    assert re.fullmatch(r"a~[0-9a-f]{8}\.png", output_names(["a.jpg", "a.png/b.jpg", "a.jpg.png/c.jpg"])["a.jpg"])
+
+
+@pytest.mark.parametrize(
+    "together",
+    [
+        ("A.png", "a.png"),
+        ("A.png", "a.jpg"),
+        ("\u00e9.png", "e\u0301.png", "E\u0301.png"),
+        ("a:b.png", "a?b.png", "a_b.png"),
+        ("X/a.png", "x/a.png"),
+        ("x:/a.png", "x?/a.png"),
+        ("STRASSE.png", "stra\u00dfe.png"),
+        ("con.png", "_con.png", "CON.jpg"),
+        ("-a.png", "_-a.png"),
+    ],
+)
+def test_what_falls_together_elsewhere_is_kept_apart(together: tuple[str, ...]) -> None:
+    names = output_names([*together, "beside.png"])
+    assert len({folded(name) for name in names.values()}) == len(together) + 1
+    assert names["beside.png"] == "beside.png"
+
+
+def test_names_of_a_pair_do_not_depend_on_the_others() -> None:
+    pair = {"A.png", "a.png"}
+    alone = output_names(pair)
+    among = output_names([*pair, "b.png", "B.tif", "c/a.png"])
+    assert {path: among[path] for path in pair} == alone
 
 
 def test_names_stay_within_what_a_file_system_takes() -> None:
@@ -136,10 +178,12 @@ def job(tmp_path: Path) -> tuple[Repository, str]:
 
 def test_rows_carry_what_is_known(job: tuple[Repository, str]) -> None:
     repository, job_id = job
-    rows = [result_row(item) for item in all_items(repository, job_id)]
+    record = repository.job(job_id)
+    rows = [result_row(*named) for named in JobResults(repository, MemoryStore("results"), record).named()]
     assert all(tuple(row) == RESULT_COLUMNS for row in rows)
     assert rows[0] == {
-        "path": "a.jpg", "state": "succeeded", "error_code": "", "error": "", "width": "640", "height": "480",
+        "path": "a.jpg", "file": "a.png", "state": "succeeded", "error_code": "", "error": "",
+        "width": "640", "height": "480",
         "finding": "found", "foreground": "0.123457", "confidence": "0.9877", "trust": "0.8765", "quality": "",
         "quality_low": "", "familiarity": "", "dice": "", "iou": "", "unfamiliar": "", "reason": "", "explanation": "",
         "model": "f" * 64, "seconds": "1.235", "note": "first of 3 pages",
@@ -150,27 +194,38 @@ def test_rows_carry_what_is_known(job: tuple[Repository, str]) -> None:
         ("pending", ""),
     ]
     assert rows[1]["error"] == "ends early"
-    assert rows[1]["width"] == ""
+    assert (rows[1]["width"], rows[1]["file"]) == ("", "")
 
 
 def test_a_row_says_what_stands_out(job: tuple[Repository, str]) -> None:
     repository, job_id = job
     [found, *_] = all_items(repository, job_id)
-    empty = result_row(replace(found, foreground=0.0, reason="nothing_found"))
+    empty = result_row(replace(found, foreground=0.0, reason="nothing_found"), "a.png")
     assert (empty["finding"], empty["unfamiliar"], empty["explanation"]) == (
         "nothing", "", "No shape was found in this picture.",
     )  # fmt: skip
     for familiarity, word in ((0.5, "no"), (0.001, "yes")):
-        row = result_row(replace(found, familiarity=familiarity, quality=0.75))
+        row = result_row(replace(found, familiarity=familiarity, quality=0.75), "a.png")
         assert (row["finding"], row["unfamiliar"], row["quality"]) == ("found", word, "0.7500")
 
 
 def test_csv_gives_every_name_back(job: tuple[Repository, str]) -> None:
     repository, job_id = job
-    written = b"".join(results_csv(all_items(repository, job_id)))
+    written = b"".join(results_csv((item, "") for item in all_items(repository, job_id)))
     reader = csv.DictReader(io.StringIO(written.decode(), newline=""))
     assert [row["path"] for row in reader] == ["a.jpg", 'q"uote\n\r.png', "link.png", "later.png"]
     assert tuple(reader.fieldnames or ()) == RESULT_COLUMNS
+
+
+@pytest.mark.parametrize("column", ["path", "error", "note"])
+@pytest.mark.parametrize("text", ['=HYPERLINK("http://x","y").png', "+1.png", "-1.png", "@SUM(A1).png", "\t=1", "'=1"])
+def test_no_text_of_a_table_is_a_formula(job: tuple[Repository, str], column: str, text: str) -> None:
+    repository, job_id = job
+    [item, *_] = all_items(repository, job_id)
+    written = b"".join(results_csv([(replace(item, **{column: text}), "")]))
+    [row] = csv.DictReader(io.StringIO(written.decode(), newline=""))
+    assert row[column] == f"'{text}"
+    assert original(row[column]) == text
 
 
 def test_pages_are_invisible(job: tuple[Repository, str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,7 +235,7 @@ def test_pages_are_invisible(job: tuple[Repository, str], monkeypatch: pytest.Mo
     assert [item.number for item in all_items(repository, job_id)] == [0, 1, 2, 3]
     assert job_output_names(repository, job_id) == {
         "a.jpg": "a.png",
-        'q"uote\n\r.png': 'q"uote\n\r.png',
+        'q"uote\n\r.png': "q_uote__.png",
         "link.png": "link.png",
         "later.png": "later.png",
     }
