@@ -77,6 +77,11 @@ class Settings(BaseSettings):
     # the worker
     model_path: Path = _setting(DEFAULT_MODEL, "Folder of the checkpoint that the worker loads.")
     worker_device: str = _setting("auto", "`auto`, `cpu`, `cuda` or `cuda:N`. `cuda` without a GPU is an error.")
+    worker_precision: str = _setting(
+        "auto",
+        "Arithmetic of the network: `auto`, `fp32`, `bf16` or `fp16`. `auto` is bf16 where the hardware has it (GPUs "
+        "from compute capability 8.0, CPUs with AVX-512 BF16), else fp16 on a GPU and fp32 on a CPU.",
+    )
     worker_concurrency: int = _setting(2, "Shards in work at once in one worker process.", unit="shards", ge=1, le=16)
     batch_size: int = _setting(
         0,

@@ -9,7 +9,8 @@ DelineateError                  one line that says what to do next; a traceback 
 │   │   └── DatabaseFull        … or has no room for more
 │   ├── DecoderUnavailable      no process for decoding images can be started
 │   ├── ImageOutOfMemory        an image did not fit in the worker's memory: try it alone
-│   └── DeviceOutOfMemory       the batch was too large for the device: use a smaller one
+│   ├── DeviceOutOfMemory       the batch was too large for the device: use a smaller one
+│   └── DeviceFailed            the device is lost to this process: start a new one
 └── Permanent                   trying again gives the same answer
     ├── UsageError              a wrong argument, folder, job id or setting
     ├── ConfigurationError      a setting that cannot work (address, credentials, bucket, device)
@@ -90,6 +91,12 @@ class ImageOutOfMemory(Retryable):
 
 class DeviceOutOfMemory(Retryable):
     """The batch did not fit in the device's memory."""
+
+
+class DeviceFailed(Retryable):
+    """The device answers no more calls of this process; only a new process can use it again, if any can."""
+
+    part = "a worker's device"
 
 
 class Permanent(DelineateError):

@@ -14,10 +14,11 @@ from celery import Celery, signals
 from celery.platforms import SecurityWarning
 
 from shared.config import Settings, load_settings
-from shared.errors import CheckpointError, ConfigurationError
+from shared.errors import CheckpointError, ConfigurationError, Retryable
 from shared.logs import json_line, log_uncaught, setup_logging
 from worker.process import Load, WorkerProcess
 from worker.tasks import register_tasks
+from worker.watchdog import EXIT_STUCK
 
 EXIT_UNUSABLE = 2  # a setting or the checkpoint cannot work: starting again changes nothing
 
@@ -40,6 +41,9 @@ def create_app(settings: Settings, load: Load | None = None) -> Celery:
             print(f"worker: {error}", file=sys.stderr)
             # Celery logs what a signal's receiver raises and goes on; this alone it lets through.
             raise SystemExit(EXIT_UNUSABLE) from error
+        except Retryable as error:  # the device: it is full, or failed; both may be over by the next start
+            print(f"worker: {error}", file=sys.stderr)
+            raise SystemExit(EXIT_STUCK) from error
 
     # Celery warns of running as root, since pickled messages could then do anything. Here they are JSON of ids.
     warnings.simplefilter("ignore", SecurityWarning)

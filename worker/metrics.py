@@ -3,6 +3,7 @@
 What other processes count as well is in `shared.jobs.metrics`.
 """
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +19,8 @@ from shared.jobs.metrics import FAILURES, IMAGES
 from shared.jobs.records import Failure, Mark, Outcome, Performance, Success, marks_of
 from shared.jobs.state import ItemStatus
 from shared.net.backends.contract import DeviceMemory
+
+log = logging.getLogger(__name__)
 
 WORKER = Info("delineate_worker", "What this worker is.")
 
@@ -119,7 +122,10 @@ def show(performance: Performance) -> None:
 
 
 class DeviceMemoryCollector(Collector):
-    """The memory of the worker's device, asked for when somebody reads the metrics; no samples for a CPU."""
+    """The memory of the worker's device, asked for when somebody reads the metrics.
+
+    There are no samples for a CPU, nor where the device does not answer: all other metrics then tell what is wrong.
+    """
 
     def __init__(self, memory: Callable[[], DeviceMemory | None]) -> None:
         self._memory = memory
@@ -131,7 +137,11 @@ class DeviceMemoryCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield what the network has in use, what its backend keeps, what is free for all, and what there is."""
         family = self._family()
-        memory = self._memory()
+        try:
+            memory = self._memory()
+        except Exception as error:
+            log.warning("the device's memory is not known: %s", error, extra={"action": "device_memory_unknown"})
+            memory = None
         if memory is not None:
             for kind, size in asdict(memory).items():
                 family.add_metric([kind], size)

@@ -5,7 +5,7 @@ import logging
 import shutil
 import tempfile
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +24,7 @@ from shared.net.checkpoint import FAMILIARITY_NAME, METADATA_NAME, WEIGHTS_NAME,
 from shared.net.familiarity import FittedScores
 from shared.net.predictor import Predictor
 from shared.store import ObjectStore, keys
-from worker.batcher import Batcher
+from worker.batcher import Batcher, Tiles
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +39,21 @@ class ServedModel:
     threshold: float  # foreground is probability >= threshold
     batcher: Batcher[Answer]
     scores: FittedScores | None = None  # None: not fitted for this model
+
+
+def answers_or_errors(
+    sha256: str, answer_tiles: Callable[[Tiles], Sequence[Answer]]
+) -> Callable[[Tiles], list[Answer | Exception]]:
+    """Return the network of these weights, with an error in place of each answer that is made of no numbers."""
+
+    def predict(tiles: Tiles) -> list[Answer | Exception]:
+        return [each if each.is_finite else _no_numbers(sha256) for each in answer_tiles(tiles)]
+
+    return predict
+
+
+def _no_numbers(sha256: str) -> ItemError:
+    return _unavailable(sha256, "gives probabilities that are no numbers: publish other weights, then retry")
 
 
 @dataclass(eq=False)
@@ -144,8 +159,8 @@ class RegistryCheckpoints:
             raise _unavailable(sha256, "is no longer in the object store: publish it again, then retry") from error
         except CheckpointError as error:
             raise _unavailable(sha256, f"cannot be used: {error}") from error
-        except DeviceOutOfMemory as error:
-            raise DeviceOutOfMemory(f"model {sha256[:12]} does not fit beside what the device holds") from error
+        except DeviceOutOfMemory:
+            raise DeviceOutOfMemory(f"model {sha256[:12]} does not fit beside what the device holds") from None
 
     def _fetch(self, sha256: str, copy: Path) -> None:
         weights = self._store.get(keys.model_weights(sha256))

@@ -22,6 +22,7 @@ from shared.errors import (
     ConfigurationError,
     DatabaseUnavailable,
     DelineateError,
+    DeviceFailed,
     ImageOutOfMemory,
     ItemError,
     Retryable,
@@ -211,6 +212,7 @@ class Pipeline:
             log.error("all of a claim fails: %s", error, extra={"action": "model_unavailable"})  # noqa: TRY400
             return Processed([Failure(item.id, error.code, str(error), seconds=0.0) for item in claim.items])
         except (Retryable, ConfigurationError) as error:
+            self._note_loss(error)
             return Processed([], unavailable=error)
 
     def _process_with(self, model: ServedModel, held: HeldClaim) -> Processed:
@@ -231,9 +233,16 @@ class Pipeline:
             except (Retryable, ConfigurationError) as error:
                 if isinstance(error, ImageOutOfMemory):
                     oversized.add(futures[future])
+                self._note_loss(error)
                 unavailable = unavailable or error
                 held.end(str(error))
         return Processed(outcomes, unavailable, frozenset(oversized))
+
+    def _note_loss(self, error: DelineateError) -> None:
+        """Take nothing more where the device is lost; the process ends when its claims are released."""
+        if isinstance(error, DeviceFailed):
+            self.stop_claiming()
+            self._watchdog.device_lost(error)
 
     def _release_rest(self, claim: Claim, processed: Processed) -> None:
         """Release what has no outcome, where something was unavailable."""

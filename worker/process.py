@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from prometheus_client import REGISTRY, CollectorRegistry
@@ -14,7 +15,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, stop_before_d
 
 from shared.config import Settings
 from shared.db.database import Database
-from shared.errors import ConfigurationError, Retryable
+from shared.errors import ConfigurationError, DeviceOutOfMemory, Retryable
 from shared.health import Readiness
 from shared.images.decoded import DecodeLimits
 from shared.images.isolated import Decoders
@@ -28,10 +29,11 @@ from shared.services import Services, connect
 from shared.version import code_version
 from worker import metrics
 from worker.batcher import Batcher
+from worker.gate import Gate
 from worker.items import ItemProcessor
 from worker.leases import Leases, WorkerIdentity
 from worker.memory import PixelBudget, use_one_heap
-from worker.model_cache import ModelCache, RegistryCheckpoints, ServedModel
+from worker.model_cache import ModelCache, RegistryCheckpoints, ServedModel, answers_or_errors
 from worker.pipeline import Pipeline
 from worker.throughput import ThroughputMeter, baseline_throughput, batch_size_for, stage_pools
 from worker.watchdog import Watchdog
@@ -85,7 +87,7 @@ class WorkerProcess:
             ConfigurationError: a setting that cannot be one.
         """
         self.settings = settings
-        self._load: Load = load or Predictor.load
+        self._load: Load = load or partial(Predictor.load, precision=settings.worker_precision)
         self.name = f"{socket.gethostname()}-{os.getpid()}"
         # A connection for each thread that takes shards, and for the priority lane.
         self.services = connect(settings, connections=settings.worker_concurrency + 1)
@@ -146,12 +148,18 @@ class WorkerProcess:
         """Tell the log and the metrics what this worker is."""
         own = network.predictor
         log.info(
-            "worker %s: model %s on %s, batches of %d, %.1f images/s by itself", self.name, own.sha256[:12],
-            own.device_name, network.batch_size, network.baseline, extra={"action": "worker_starts"},
+            "worker %s: model %s on %s in %s, batches of %d, %.1f images/s by itself", self.name, own.sha256[:12],
+            own.device_name, own.precision, network.batch_size, network.baseline, extra={"action": "worker_starts"},
         )  # fmt: skip
         registry.register(metrics.DeviceMemoryCollector(own.device_memory))
         metrics.WORKER.info(
-            {"worker": self.name, "device": own.device_name, "model": own.sha256, "code_version": code_version()}
+            {
+                "worker": self.name,
+                "device": own.device_name,
+                "precision": own.precision,
+                "model": own.sha256,
+                "code_version": code_version(),
+            }
         )
         metrics.BASELINE_IMAGES_PER_SECOND.set(network.baseline)
 
@@ -203,13 +211,17 @@ class WorkerProcess:
 
     def _build_models(self, network: Network, watchdog: Watchdog) -> ModelCache:
         """The worker's own model, and those of the registry; all run as the own one is best run."""
+        gate = Gate()
 
         def served(predictor: Predictor) -> ServedModel:
             batcher = Batcher(
-                predictor.answer_tiles,
+                answers_or_errors(predictor.sha256, predictor.answer_tiles),
                 batch_size=network.batch_size,
                 threads=network.threads,
                 on_batch=watchdog.progress,
+                is_lost=partial(is_lost, network.predictor),
+                powers_of_two=network.predictor.device_name != "cpu",
+                gate=gate,
             )
             return ServedModel(predictor.sha256, predictor.threshold, batcher, predictor.scores)
 
@@ -249,6 +261,21 @@ class WorkerProcess:
     def _parts(self) -> dict[str, bool]:
         """What it needs in order to work on shards."""
         return {"model": self._pipeline is not None, "takes_work": not self._stopping, **self._readiness.answers()}
+
+
+def is_lost(own: Predictor) -> bool:
+    """Whether not even the worker's own network, which answered at the start, answers a picture of nothing.
+
+    A model of the registry, or a picture, may be to blame for an error; then this process can go on.
+    """
+    try:
+        own.warm_up(1)
+    except (DeviceOutOfMemory, MemoryError):
+        return False
+    except Exception:
+        log.exception("the device answers no more", extra={"action": "device_probed"})
+        return True
+    return False
 
 
 def wait_for(services: Services, patience: float, *, sleep: Callable[[float], None] = time.sleep) -> None:

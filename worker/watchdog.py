@@ -3,6 +3,9 @@
 Threads cannot be terminated. A call that hangs (a driver, a device, a socket without a time-out) would hold its
 shard for ever, since its lease goes on being renewed. So the process ends itself; the supervisor starts it again,
 the leases run out, and the items are tried again, one at a time.
+
+Neither can a device be had back that is lost to the process, such as a GPU after an illegal access. There the claims
+in work are released first, and no attempt is used up.
 """
 
 import logging
@@ -12,6 +15,8 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+
+from shared.errors import DeviceFailed
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +32,8 @@ def _end_process() -> None:
 class Watchdog:
     """Calls `on_stuck` once when claims are in work and nothing has progressed for `limit` seconds.
 
+    Likewise when the device was lost, as soon as no claim is in work, or after as many looks.
+
     Time is counted in looks of the watchdog's own thread, not on a clock: a machine that was asleep, or a process
     that was stopped, is not stuck.
     """
@@ -37,6 +44,7 @@ class Watchdog:
         self._lock = threading.Lock()
         self._in_work = 0
         self._looks_without_progress = 0
+        self._device_lost = False
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
 
@@ -66,11 +74,24 @@ class Watchdog:
             with self._lock:
                 self._in_work -= 1
                 self._looks_without_progress = 0
+                at_once = self._device_lost and not self._in_work
+            if at_once:
+                self._on_stuck()
+
+    def device_lost(self, error: DeviceFailed) -> None:
+        """End the process once the claims in work, the caller's among them, are released."""
+        with self._lock:
+            if self._device_lost:
+                return
+            self._device_lost = True
+            self._looks_without_progress = 0
+        log.critical("%s: this process ends", error, extra={"action": "device_lost"})
 
     def progress(self) -> None:
         """Note that something moved: a tile, an item, or a failure that was noticed."""
         with self._lock:
-            self._looks_without_progress = 0
+            if not self._device_lost:
+                self._looks_without_progress = 0
 
     def _watch(self) -> None:
         while not self._stop.wait(self._limit / _LOOKS_WITHIN_LIMIT):

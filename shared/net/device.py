@@ -6,6 +6,7 @@ import torch
 
 from shared.errors import ConfigurationError
 
+_FIRST_WITH_BF16 = (8, 0)  # compute capability; before it cuDNN has no convolutions in bfloat16, torch emulates them
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -38,20 +39,31 @@ def resolve_device(name: str) -> torch.device:
 def resolve_precision(name: str, device: torch.device) -> torch.dtype:
     """Return the arithmetic of the convolutions: "fp32", "bf16", "fp16", or "auto" for the fastest that is accurate.
 
-    Automatic is bfloat16 where the hardware has it, else float16 on a GPU and float32 on a CPU.
+    Automatic is bfloat16 where the hardware has it (a GPU from compute capability 8.0 on), else float16 on a GPU and
+    float32 on a CPU.
 
     Raises:
         ConfigurationError: there is no such name, or it is float16 on a CPU.
     """
     if name == "auto":
         if device.type == "cuda":
-            return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+            return torch.bfloat16 if torch.cuda.get_device_capability(device) >= _FIRST_WITH_BF16 else torch.float16
         return torch.bfloat16 if _cpu_has_bf16() else torch.float32
     if name not in PRECISIONS:
         raise ConfigurationError(f"there is no precision {name!r}: use auto, {', '.join(PRECISIONS)}")
     if name == "fp16" and device.type == "cpu":
         raise ConfigurationError("fp16 is slow on a CPU: use auto, fp32 or bf16")
     return PRECISIONS[name]
+
+
+def use_exact_float32() -> None:
+    """Let float32 mean float32 on GPUs from now on, in the whole process.
+
+    Else cuDNN's convolutions and cuBLAS's products may round their inputs to TensorFloat-32, which has the ten bits of
+    float16: as little as the reduced precision that layers in float32 are kept from.
+    """
+    torch.backends.cudnn.conv.fp32_precision = "ieee"  # type: ignore[attr-defined]
+    torch.backends.cuda.matmul.fp32_precision = "ieee"
 
 
 def usable_cores() -> int:

@@ -31,6 +31,7 @@ class Answer:
     # Pooled features of each depth, float32 (2C, rows, columns), see `shared.net.network.Trunk`; none where a backend
     # gives none, whose results then have no familiarity.
     features: tuple[NDArray[np.float32], ...] = ()
+    is_finite: bool = True  # whether all of its probabilities were numbers; else the levels mean nothing
 
 
 class Backend(ABC):
@@ -53,6 +54,7 @@ class Backend(ABC):
         Raises:
             ConfigurationError: there is no such device or precision.
             DeviceOutOfMemory: the model does not fit beside what the device holds.
+            DeviceFailed: the device is lost to this process.
         """
 
     @property
@@ -71,6 +73,7 @@ class Backend(ABC):
 
         Raises:
             DeviceOutOfMemory: a smaller batch may fit.
+            DeviceFailed: the device is lost to this process.
         """
 
     def levels(self, tiles: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -84,10 +87,16 @@ class Backend(ABC):
     def answers(self, tiles: NDArray[np.float32]) -> list[Answer]:
         """Return the levels of each tile, and the pooled features where the backend has them from the same pass.
 
+        One that has `levels` of its own has this as well.
+
         Raises:
             DeviceOutOfMemory: a smaller batch may fit.
+            DeviceFailed: the device is lost to this process.
         """
-        return [Answer(levels) for levels in self.levels(tiles)]
+        probabilities = self.probabilities(tiles)
+        finite = np.isfinite(probabilities.sum(axis=(1, 2)))
+        levels = np.rint(np.nan_to_num(probabilities) * PROBABILITY_LEVELS).astype(np.uint8)
+        return [Answer(each, is_finite=bool(is_finite)) for each, is_finite in zip(levels, finite, strict=True)]
 
     def memory(self) -> DeviceMemory | None:
         """Return how full the device's own memory is; None where it has none."""

@@ -1,9 +1,7 @@
 """The network run by torch, on a CPU or a GPU."""
 
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Self, cast
+from collections.abc import Callable
+from typing import Self, TypeVar, cast
 
 import numpy as np
 import torch
@@ -12,14 +10,18 @@ from torch import Tensor, nn
 
 from shared.errors import DeviceOutOfMemory
 from shared.net.backends.contract import PROBABILITY_LEVELS, Answer, Backend, DeviceMemory
+from shared.net.backends.lanes import lanes_of
 from shared.net.checkpoint import LoadedModel
-from shared.net.device import resolve_device, resolve_precision
+from shared.net.device import resolve_device, resolve_precision, use_exact_float32
+from shared.net.device_errors import let_go_of_frames, translated
 from shared.net.inference import ByImage, as_graph, for_inference
 from shared.net.network import Network, Trunk
 
+T = TypeVar("T")
+
 
 class TorchBackend(Backend):
-    """Threads may call it at once. On a GPU each has a stream and page-locked buffers of its own.
+    """Threads may call it at once. On a GPU each call has a stream and page-locked buffers to itself.
 
     So two threads are enough for the copies of one batch to overlap with the network's work on another.
     """
@@ -32,15 +34,19 @@ class TorchBackend(Backend):
             self._trunk = as_graph(self._trunk, dtype, ready.stem_channels)
         self._device = device
         self._dtype = dtype
-        self._of_thread = threading.local()
+        if device.type == "cuda":
+            # The weights were copied, folded and cast in this thread's stream, for which a lane's does not wait.
+            torch.cuda.synchronize(device)
 
     @classmethod
     def open(cls, model: LoadedModel, *, device: str, precision: str) -> Self:
         """Put a model on "auto", "cpu", "cuda" or "cuda:N", see `Backend` and `shared.net.device`."""
         where = resolve_device(device)
         dtype = resolve_precision(precision, where)
-        with _memory_errors(f"the model does not fit in the memory of {where}: free some of it"):
-            return cls(model.net.to(where), where, dtype)
+        if where.type == "cuda":
+            use_exact_float32()
+        too_large = f"the model does not fit in the memory of {where}: free some of it"
+        return _with_our_errors(lambda: cls(model.net.to(where), where, dtype), too_large)
 
     @property
     def device_name(self) -> str:
@@ -56,18 +62,24 @@ class TorchBackend(Backend):
 
     def probabilities(self, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the foreground probabilities of tiles (N, H, W), see `Backend`."""
-        with self._running(len(tiles)):
+
+        def run() -> NDArray[np.float32]:
             result: NDArray[np.float32] = self._run(torch.from_numpy(tiles).to(self._device))[0].cpu().numpy()
             return result
 
+        return self._running(run, len(tiles))
+
     def levels(self, tiles: NDArray[np.float32]) -> NDArray[np.uint8]:
         """Return the same in 255ths, quantised on the device."""
-        return self._levels_and_features(tiles)[0]
+        return self._quantised(tiles)[0]
 
     def answers(self, tiles: NDArray[np.float32]) -> list[Answer]:
         """Return the levels of each tile with its pooled features, from one pass."""
-        levels, features = self._levels_and_features(tiles)
-        return [Answer(each, tuple(depth[index] for depth in features)) for index, each in enumerate(levels)]
+        levels, finite, *features = self._quantised(tiles)
+        return [
+            Answer(each, tuple(depth[index] for depth in features), bool(finite[index]))
+            for index, each in enumerate(levels)
+        ]
 
     def memory(self) -> DeviceMemory | None:
         """Return how full the GPU's memory is; None on a CPU."""
@@ -85,12 +97,17 @@ class TorchBackend(Backend):
         """Switch torch's own threads off, for the whole process."""
         torch.set_num_threads(1)
 
-    def _levels_and_features(self, tiles: NDArray[np.float32]) -> tuple[NDArray[np.uint8], list[NDArray[np.float32]]]:
-        with self._running(len(tiles)):
-            if self._device.type == "cuda":
-                return self._stream().answers(tiles, self._run_quantised)
-            levels, *features = self._run_quantised(torch.from_numpy(tiles))
-            return levels.numpy(), [each.numpy() for each in features]
+    def _quantised(self, tiles: NDArray[np.float32]) -> tuple[NDArray[np.uint8], ...]:
+        """Levels (N, H, W), whether each tile's probabilities are numbers (N,), and pooled features by depth."""
+
+        def on_cpu() -> tuple[NDArray[np.uint8], ...]:
+            return tuple(each.numpy() for each in self._run_quantised(torch.from_numpy(tiles)))
+
+        def on_gpu() -> tuple[NDArray[np.uint8], ...]:
+            with lanes_of(self._device).lane() as lane:
+                return lane.answers(tiles, self._run_quantised)
+
+        return self._running(on_cpu if self._device.type == "cpu" else on_gpu, len(tiles))
 
     def _run(self, tiles: Tensor) -> tuple[Tensor, ...]:
         """(N, H, W) on the device → probabilities (N, H, W) and pooled features there, float32."""
@@ -100,56 +117,20 @@ class TorchBackend(Backend):
 
     def _run_quantised(self, tiles: Tensor) -> tuple[Tensor, ...]:
         probabilities, *features = self._run(tiles)
-        return _quantise(probabilities), *features
+        # A sum is no number where one of its terms is none. It takes some microseconds a tile.
+        finite = probabilities.sum((1, 2)).isfinite()
+        return _quantise(probabilities), finite, *features
 
-    @contextmanager
-    def _running(self, batch_size: int) -> Iterator[None]:
+    def _running(self, run: Callable[[], T], batch_size: int) -> T:
         # A CPU's graphs have their casts in themselves.
         reduced = self._dtype != torch.float32 and self._device.type != "cpu"
-        autocast = torch.autocast(self._device.type, self._dtype, enabled=reduced)
         too_large = f"a batch of {batch_size} tiles does not fit in the memory of {self._device}: use a smaller batch"
-        with torch.inference_mode(), autocast, _memory_errors(too_large):
-            yield
 
-    def _stream(self) -> "Stream":
-        """The stream and buffers of the calling thread."""
-        stream: Stream | None = getattr(self._of_thread, "stream", None)
-        if stream is None:
-            stream = self._of_thread.stream = Stream(self._device)
-        return stream
+        def in_context() -> T:
+            with torch.inference_mode(), torch.autocast(self._device.type, self._dtype, enabled=reduced):
+                return run()
 
-
-class Stream:
-    """A CUDA stream with the page-locked host memory that its copies need to run beside other streams' kernels."""
-
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
-        # torch's classes of CUDA have no types.
-        self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
-        # Waited for without spinning: the core is wanted by decoders and encoders.
-        self._done = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
-        self._sent = self._received = torch.empty(0)
-
-    def answers(
-        self, tiles: NDArray[np.float32], run: Callable[[Tensor], tuple[Tensor, ...]]
-    ) -> tuple[NDArray[np.uint8], list[NDArray[np.float32]]]:
-        """Copy the tiles to the device, `run` them there, and return what came back: levels, and pooled features."""
-        size = tiles.size
-        if len(self._sent) < size:
-            self._sent = torch.empty(size, dtype=torch.float32, pin_memory=True)
-            self._received = torch.empty(size, dtype=torch.uint8, pin_memory=True)
-        sent, received = self._sent[:size].view(tiles.shape), self._received[:size].view(tiles.shape)
-        sent.copy_(torch.from_numpy(tiles))
-        with torch.cuda.stream(self._stream):
-            batch = sent.to(self._device, non_blocking=True)
-            levels, *features = run(batch)
-            received.copy_(levels, non_blocking=True)
-            # Some kilobytes, which are not worth page-locked memory.
-            pooled = [each.to("cpu", non_blocking=True) for each in features]
-            self._done.record(self._stream)
-        # Before the buffers are read, or written by the next batch.
-        self._done.synchronize()
-        return received.numpy().copy(), [each.numpy() for each in pooled]
+        return _with_our_errors(in_context, too_large)
 
 
 def _quantise(probabilities: Tensor) -> Tensor:
@@ -157,14 +138,21 @@ def _quantise(probabilities: Tensor) -> Tensor:
     return probabilities.mul_(PROBABILITY_LEVELS).round_().to(torch.uint8)
 
 
-@contextmanager
-def _memory_errors(reason: str) -> Iterator[None]:
-    """Turn the device's out-of-memory error into ours, and leave its cache empty for something smaller."""
+def _with_our_errors(run: Callable[[], T], too_large: str) -> T:
+    """Run something; a full or a lost device becomes our error, and what was half done is let go of before that.
+
+    Raises:
+        DeviceOutOfMemory: with `too_large` for its line; the device's cache is empty, for something smaller.
+        DeviceFailed: the device is lost to this process.
+    """
     try:
-        yield
+        return run()
     except RuntimeError as error:
-        # On the CPU running out of memory is a plain RuntimeError.
-        if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
+        found = translated(error, too_large)
+        if found is None:
             raise
+        let_go_of_frames(error)
+    # Out here nothing refers to torch's error any more, whose frames hold the tensors that filled the memory.
+    if isinstance(found, DeviceOutOfMemory):
         torch.cuda.empty_cache()
-        raise DeviceOutOfMemory(reason) from error
+    raise found

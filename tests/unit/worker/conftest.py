@@ -25,7 +25,7 @@ from worker.batcher import Batcher, Tiles
 from worker.items import ItemProcessor
 from worker.leases import Leases, WorkerIdentity
 from worker.memory import PixelBudget
-from worker.model_cache import ModelCache, ServedModel
+from worker.model_cache import ModelCache, ServedModel, answers_or_errors
 from worker.pipeline import Pipeline
 from worker.throughput import ThroughputMeter, stage_pools
 from worker.watchdog import Watchdog
@@ -106,11 +106,14 @@ def make_pipeline(services: Services, model: BrightIsForeground) -> Iterator[Cal
         decode: Callable[[bytes], DecodedImage] = decode_here,
         load_model: Callable[[str], BrightIsForeground] = none_published,
         sleep: Callable[[float], None] = time.sleep,
+        is_lost: Callable[[], bool] = lambda: False,
+        on_stuck: Callable[[], None] = lambda: None,
     ) -> Pipeline:
-        watchdog = Watchdog(60)
+        watchdog = Watchdog(60, on_stuck)
 
         def served(model: BrightIsForeground) -> ServedModel:
-            batcher = Batcher(model.predict, batch_size=4, on_batch=watchdog.progress)
+            network = answers_or_errors(model.sha256, model.predict)
+            batcher = Batcher(network, batch_size=4, on_batch=watchdog.progress, is_lost=is_lost)
             return ServedModel(model.sha256, model.threshold, batcher, model.scores)
 
         models = ModelCache(served(model), lambda sha256: served(load_model(sha256)))

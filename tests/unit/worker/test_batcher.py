@@ -1,4 +1,8 @@
+import gc
+import itertools
 import threading
+import time
+import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -6,8 +10,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from shared.errors import DeviceOutOfMemory
+from shared.errors import DeviceFailed, DeviceOutOfMemory
 from worker.batcher import Batcher, Tiles
+from worker.gate import Gate
 
 PATIENCE = 60
 
@@ -233,3 +238,145 @@ def test_a_batch_has_tiles_of_one_size_and_large_ones_count_by_their_area() -> N
         assert answer.result(PATIENCE)[0, 0] == (side + 1) % 256
     batcher.close()
     assert shapes[1:] == [(3, 512, 512), (1, 1024, 1024), (2, 768, 768), (1, 1024, 1024), (1, 768, 768)]
+
+
+class Keeps:
+    """Keeps an array of its own in a frame of the error that it raises for more than one tile."""
+
+    def __init__(self) -> None:
+        self.kept: list[weakref.ref[np.ndarray]] = []
+        self.alive_at_retry: list[bool] = []
+
+    def __call__(self, tiles: Tiles) -> NDArray[np.uint8]:
+        self.alive_at_retry += [reference() is not None for reference in self.kept]
+        if len(tiles) > 1:
+            activations = np.zeros(10, np.float32)
+            self.kept.append(weakref.ref(activations))
+            raise MemoryError("too much")
+        return (tiles + 1).astype(np.uint8)
+
+
+def test_what_did_not_fit_is_gone_when_half_of_it_is_tried(monkeypatch):
+    monkeypatch.setattr("worker.batcher._MAX_WAIT_SECONDS", PATIENCE)
+    network = Keeps()
+    batcher = Batcher(network, batch_size=2)
+    gc.disable()
+    try:
+        with batcher.expecting():
+            for answer in [batcher.submit(tile(value)) for value in range(2)]:
+                answer.result(PATIENCE)
+    finally:
+        gc.enable()
+    batcher.close()
+    assert network.alive_at_retry == [False, False]
+
+
+def test_no_other_batch_is_in_the_network_while_half_of_one_is_tried():
+    """Of two batchers on one device, as of two models."""
+    at_once: list[int] = []
+    inside = 0
+    lock = threading.Lock()
+    both_in, failed = threading.Barrier(2, timeout=PATIENCE), threading.Event()
+
+    def network(tiles: Tiles) -> NDArray[np.uint8]:
+        nonlocal inside
+        with lock:
+            inside += 1
+            now = inside
+        try:
+            if len(tiles) == 2:
+                both_in.wait()
+                failed.set()
+                raise DeviceOutOfMemory("too much")
+            if tiles[0, 0, 0] == 9:  # the other lane's
+                both_in.wait()
+                assert failed.wait(PATIENCE)
+                time.sleep(0.05)  # long enough for a retry that does not wait
+            else:
+                at_once.append(now)
+            return (tiles + 1).astype(np.uint8)
+        finally:
+            with lock:
+                inside -= 1
+
+    gate = Gate()
+    one, two = Batcher(network, batch_size=2, gate=gate), Batcher(network, batch_size=2, gate=gate)
+    with one._changed:
+        answers = [one.submit(tile(value)) for value in range(2)]
+    other = two.submit(tile(9))
+    for answer in [*answers, other]:
+        answer.result(PATIENCE)
+    one.close()
+    two.close()
+    assert at_once == [1, 1]
+
+
+def test_a_batch_that_grew_too_far_waits_twice_as_long(monkeypatch):
+    monkeypatch.setattr("worker.batcher._MAX_WAIT_SECONDS", PATIENCE)
+    monkeypatch.setattr("worker.batcher._BATCHES_BEFORE_GROWING", 2)
+    device = SmallDevice(1, DeviceOutOfMemory)
+    batcher = Batcher(device, batch_size=2)
+    with batcher.expecting():
+        for _ in range(20):
+            for answer in [batcher.submit(tile(value)) for value in range(2)]:
+                answer.result(PATIENCE)
+    batcher.close()
+    tries = [place for place, size in enumerate(device.sizes) if size == 2]
+    pauses = [later - earlier for earlier, later in itertools.pairwise(tries)]
+    assert pauses == [3, 5, 9, 17][: len(pauses)]
+    assert len(pauses) >= 3
+
+
+def test_a_gpu_s_batches_have_few_sizes(network):
+    batcher = Batcher(network, batch_size=8, powers_of_two=True)
+    for count in range(1, 14):
+        fill_while_busy(batcher, network, list(range(count)))
+    batcher.close()
+    assert {len(batch) for batch in network.batches} == {1, 2, 4, 8}
+
+
+def test_a_lost_device_answers_nobody_and_is_not_tried_again():
+    calls: list[int] = []
+
+    def network(tiles: Tiles) -> NDArray[np.uint8]:
+        calls.append(len(tiles))
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    batcher = Batcher(network, batch_size=4, is_lost=lambda: True)
+    with batcher._changed:
+        answers = [batcher.submit(tile(value)) for value in range(12)]
+    for answer in answers:
+        with pytest.raises(DeviceFailed, match="illegal memory access"):
+            answer.result(PATIENCE)
+    assert len(calls) == 1
+    with pytest.raises(DeviceFailed):
+        batcher.submit(tile(0))
+    batcher.close()
+
+
+def test_a_device_error_that_only_one_tile_meets_is_that_tile_s(monkeypatch):
+    """Else it would be released, and tried again, for ever."""
+    monkeypatch.setattr("worker.batcher._MAX_WAIT_SECONDS", PATIENCE)
+
+    def picky(tiles: Tiles) -> NDArray[np.uint8]:
+        if (tiles == 2).any():
+            raise DeviceFailed("cuDNN error: CUDNN_STATUS_NOT_SUPPORTED")
+        return (tiles + 1).astype(np.uint8)
+
+    batcher = Batcher(picky, batch_size=4, is_lost=lambda: False)
+    with batcher.expecting():
+        answers = [batcher.submit(tile(value)) for value in range(4)]
+        assert [float(answers[value].result(PATIENCE)[0, 0]) for value in (0, 1, 3)] == [1, 2, 4]
+        with pytest.raises(RuntimeError, match="NOT_SUPPORTED"):
+            answers[2].result(PATIENCE)
+    batcher.close()
+
+
+def test_an_error_in_place_of_an_answer_is_that_tile_s():
+    batcher = Batcher(lambda tiles: [ValueError("no number") if t[0, 0] == 2 else t for t in tiles], batch_size=4)
+    with batcher._changed:
+        answers = [batcher.submit(tile(value)) for value in range(4)]
+    assert [float(answers[value].result(PATIENCE)[0, 0]) for value in (0, 1, 3)] == [0, 1, 3]
+    with pytest.raises(ValueError, match="no number"):
+        answers[2].result(PATIENCE)
+    batcher.close()
