@@ -33,9 +33,7 @@ def claim(target: TargetFolder, repository: Repository, job: Job, export: Export
         UsageError: it is not free for them, or cannot be written to.
     """
     check_free(target.root, repository, job, export)
-    if read_marker(target.root) != (marker := ResultsMarker(job.id, job.name)):
-        with target.writing(MARKER) as path:
-            path.write_bytes(marker.to_bytes())
+    target.mark(MARKER, ResultsMarker(job.id, job.name).to_bytes())
 
 
 def check_free(folder: Path, repository: Repository, job: Job | None, export: Export) -> None:

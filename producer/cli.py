@@ -6,12 +6,14 @@ What needs numpy or Pillow is imported by the commands that use it: others start
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 
 from producer import report
 from producer.collect import Destination, collect, destination_of
 from producer.display import Display, plural
+from producer.download import Download
 from producer.exits import EXIT_CODES_HELP, exit_code_of
 from producer.options import (
     FOLDER,
@@ -218,7 +220,7 @@ def download(reference: str, folder: Path, export: Export, sheet: bool) -> None:
         job = find_job(services, reference)
         if not job.state.is_final:
             display.line(f"note: the job is {job.state}, {plural(job.counts.finished, 'image')} of it done so far")
-        if not _download(services, job, to, display):
+        if not _download(services, job, to, display).is_complete:
             raise click.exceptions.Exit(ExitCode.SOME_FAILED)
 
 
@@ -265,27 +267,25 @@ def _conclude(
                 display.line(f"`producer watch {job_id}` follows it")
             return
         job = watch_job(services, job_id, display)
-    complete = to is None or _download(services, job, to, display)
-    _show(services, job, as_json=as_json, folder=to.folder if to else None)
+    done = _download(services, job, to, display) if to else None
+    _show(services, job, as_json=as_json, downloaded=report.download_json(to.folder, done) if to and done else None)
     code = exit_code_of(job.state)
-    if code is ExitCode.SUCCEEDED and not complete:
+    if code is ExitCode.SUCCEEDED and done and not done.is_complete:
         code = ExitCode.SOME_FAILED
     raise click.exceptions.Exit(code)
 
 
-def _download(services: Services, job: Job, to: Destination, display: Display) -> bool:
+def _download(services: Services, job: Job, to: Destination, display: Display) -> Download:
     with on_interrupt(f"interrupted; `{to.command(job.id)}` gets the rest"):
         return collect(services, job, to, display)
 
 
-def _show(services: Services, job: Job, *, as_json: bool, folder: Path | None = None) -> None:
+def _show(services: Services, job: Job, *, as_json: bool, downloaded: dict[str, Any] | None = None) -> None:
     summary = summarise(services.repository, job) if job.state.is_final else Summary()
     if not as_json:
         report.print_job(job, summary)
         return
-    value = report.job_json(job)
+    value = report.job_json(job) | (downloaded or {})
     if job.state.is_final:
         value["summary"] = summary.to_json()
-    if folder is not None:
-        value["folder"] = str(folder)
     report.print_json(value)

@@ -55,18 +55,24 @@ def destination_of(folder: Path | None, export: Export, *, sheet: bool = False) 
     return None
 
 
-def collect(services: Services, job: Job, to: Destination, display: Display) -> bool:
-    """Download and say so; return whether every result was there."""
+def collect(services: Services, job: Job, to: Destination, display: Display) -> Download:
+    """Download and say so."""
     done = download(services, job, to.export, to.folder, display)
     display.line(f"results are in {to.folder}: {_files(done)}")
     if done.missing:
         display.line(f"error: the object store has lost {plural(done.missing, 'result')} of this job")
+    if done.refused:
+        display.line(f"error: {plural(done.refused, 'file')} could not be written, all others are there:")
+        for refusal in done.refusals:
+            display.line(f"  {refusal.name}: {refusal.reason}")
+        if done.refused > len(done.refusals):
+            display.line(f"  … and {done.refused - len(done.refusals):,} more")
     if to.sheet:
         from producer.sheet import write_contact_sheet
 
         if path := write_contact_sheet(services.repository, job, to.folder):
             display.line(f"contact sheet: {path}")
-    return not done.missing
+    return done
 
 
 def _files(done: Download) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from producer.claim import claim
 from producer.display import Display
-from producer.target import TargetFolder
+from producer.target import FileRefused, TargetFolder
 from shared.bounded_map import bounded_map
 from shared.flows.exports.export import Export, ExportFile, StoredFile, WrittenFile
 from shared.flows.exports.job_results import JobResults
@@ -26,6 +26,18 @@ from shared.store import ObjectStore
 _AHEAD_A_THREAD = 8
 
 
+# So many refused files are named.
+_NAMED = 10
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A file that the folder does not take."""
+
+    name: str
+    reason: str
+
+
 @dataclass(frozen=True)
 class Download:
     """What a download did, in files made of stored objects; and the names of those that were made while written."""
@@ -34,6 +46,13 @@ class Download:
     kept: int  # were there already
     missing: int  # the object store does not have them any more
     made: tuple[str, ...]
+    refused: int = 0  # the folder does not take them
+    refusals: tuple[Refusal, ...] = ()  # the first few of these
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every file of the export is there."""
+        return not (self.missing or self.refused)
 
 
 class _Done(Enum):
@@ -53,11 +72,13 @@ def download(services: Services, job: Job, export: Export, folder: Path, display
     claim(target, services.repository, job, export)
     files = export.files(JobResults(services.repository, services.store, job))
 
-    def fetch(file: ExportFile) -> _Done | WrittenFile:
+    def fetch(file: ExportFile) -> _Done | Refusal | WrittenFile:
         return file if isinstance(file, WrittenFile) else _fetch(services.store, target, file)
 
     counts: Counter[_Done] = Counter()
     made: list[str] = []
+    refused = 0
+    refusals: list[Refusal] = []
     threads = services.settings.upload_threads
     with (
         display.progress("downloading", export.count(job)) as bar,
@@ -65,26 +86,38 @@ def download(services: Services, job: Job, export: Export, folder: Path, display
         closing(bounded_map(fetch, files, pool, ahead=threads * _AHEAD_A_THREAD)) as done,
     ):
         for one in done:
-            if isinstance(one, WrittenFile):
-                _make(target, one)
-                made.append(one.name)
+            outcome = _make(target, one) if isinstance(one, WrittenFile) else one
+            if isinstance(outcome, Refusal):
+                refused += 1
+                refusals = [*refusals, outcome][:_NAMED]
+            elif isinstance(outcome, str):
+                made.append(outcome)
             else:
-                counts[one] += 1
-            bar(counts.total() + len(made))
-    return Download(counts[_Done.FETCHED], counts[_Done.KEPT], counts[_Done.MISSING], tuple(made))
+                counts[outcome] += 1
+            bar(counts.total() + len(made) + refused)
+    return Download(
+        counts[_Done.FETCHED], counts[_Done.KEPT], counts[_Done.MISSING], tuple(made), refused, tuple(refusals)
+    )
 
 
-def _fetch(store: ObjectStore, target: TargetFolder, file: StoredFile) -> _Done:
+def _fetch(store: ObjectStore, target: TargetFolder, file: StoredFile) -> _Done | Refusal:
     if target.has(file.name, file.modified):
         return _Done.KEPT
     data = file.read(store)
     if data is None:
         return _Done.MISSING
-    with target.writing(file.name, file.modified) as path:
-        path.write_bytes(data)
+    try:
+        with target.writing(file.name, file.modified) as path:
+            path.write_bytes(data)
+    except FileRefused as error:
+        return Refusal(file.name, error.reason)
     return _Done.FETCHED
 
 
-def _make(target: TargetFolder, file: WrittenFile) -> None:
-    with target.writing(file.name) as path, path.open("wb") as written:
-        written.writelines(file.blocks())
+def _make(target: TargetFolder, file: WrittenFile) -> str | Refusal:
+    try:
+        with target.writing(file.name) as path, path.open("wb") as written:
+            written.writelines(file.blocks())
+    except FileRefused as error:
+        return Refusal(file.name, error.reason)
+    return file.name

@@ -2,6 +2,7 @@
 
 import json
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import click
@@ -9,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from producer.download import Download
 from producer.summary import Scores, Summary, band_end
 from shared.commandline import printable
 from shared.db.reasons import label_of
@@ -39,6 +41,20 @@ def job_json(job: Job) -> dict[str, Any]:
             "cancelled": counts.cancelled,
         },
         "seconds": None if (seconds := _seconds(job)) is None else round(seconds, 3),
+    }
+
+
+def download_json(folder: Path, done: Download) -> dict[str, Any]:
+    """Return what a download did as plain JSON types."""
+    return {
+        "folder": str(folder),
+        "files": {
+            "fetched": done.fetched,
+            "kept": done.kept,
+            "missing": done.missing,
+            "refused": done.refused,
+            "refusals": [{"file": refusal.name, "reason": refusal.reason} for refusal in done.refusals],
+        },
     }
 
 

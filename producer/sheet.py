@@ -1,6 +1,7 @@
 """The contact sheet of a synthetic job: a dozen of its images, from clean to noisy, drawn from a download."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from typing import TypeVar
@@ -25,7 +26,7 @@ _MAX_ROWS = 12
 
 
 def write_contact_sheet(repository: Repository, job: Job, folder: Path) -> Path | None:
-    """Draw the sheet from the files that `download` wrote into `folder`; None where nothing succeeded.
+    """Draw the sheet from the files that `download` wrote into `folder`; None where nothing is there.
 
     Raises:
         UsageError: the job is not synthetic: without truths there is nothing to compare with.
@@ -44,7 +45,10 @@ def write_contact_sheet(repository: Repository, job: Job, folder: Path) -> Path 
     rows = []
     for _, number in _spread(by_severity, _MAX_ROWS):
         [item] = repository.items(job.id, limit=1, after=number - 1)
-        rows.append(_row(item, folder, names[item.path]))
+        with suppress(OSError):  # a file that the store has lost, or that the folder did not take
+            rows.append(_row(item, folder, names[item.path]))
+    if not rows:
+        return None
     with TargetFolder(folder).writing(CONTACT_SHEET) as path:
         contact_sheet(rows).save(path, "PNG")
     return folder / CONTACT_SHEET
