@@ -2,6 +2,7 @@
 
 from devservers.chromium import chromium_executable
 from devservers.installed import SERVERS, missing_servers
+from devservers.pgbouncer import pgbouncer
 from devservers.postgres import PostgresCluster, make_cluster, postgres_server
 from devservers.process import ServerMissing, free_ports
 from devservers.redis import redis_command, redis_server
@@ -17,6 +18,7 @@ __all__ = [
     "free_ports",
     "make_cluster",
     "missing_servers",
+    "pgbouncer",
     "postgres_server",
     "redis_command",
     "redis_server",

@@ -5,26 +5,24 @@ With nothing configured, every part talks to the embedded stack that lives under
 docs/settings.md and .env.example are checked against this table by a test.
 """
 
-import hashlib
 import os
-import tempfile
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from shared import home_paths
+from shared.addresses import with_password
 from shared.errors import ConfigurationError
+from shared.setting_sources import SecretsWithTheirOwners
 
 _PACKAGE_ROOT = Path(__file__).resolve().parent.parent
 # Installed into site-packages there is no checkout: then the current folder takes its place.
 CHECKOUT = _PACKAGE_ROOT if (_PACKAGE_ROOT / "pyproject.toml").exists() else Path.cwd()
 DEFAULT_MODEL = Path(__file__).resolve().parent / "weights" / "default"
-
-# The kernel's limit for the path of a Unix socket is 108 bytes, the closing NUL included.
-_MAX_SOCKET_PATH_LENGTH = 100
 
 
 def _setting(default: Any, help_text: str, *, unit: str = "", **limits: Any) -> Any:
@@ -39,12 +37,25 @@ class Settings(BaseSettings):
     # where things are
     delineate_home: Path = _setting(CHECKOUT / ".delineate", "Folder of the embedded stack: database, objects, broker.")
     database_url: str = _setting("", "SQLAlchemy URL of the database. Empty: SQLite under DELINEATE_HOME.")
+    database_password: SecretStr | None = _setting(
+        None, "Password of a DATABASE_URL that has none, as it is: nothing in it is percent-encoded."
+    )
     broker_url: str = _setting("", "Redis URL of the queue. Empty: the embedded stack's socket.")
+    broker_password: SecretStr | None = _setting(None, "Password of a BROKER_URL that has none, as it is.")
     store_url: str = _setting("", "Object store, `s3://bucket` or `file:///folder`. Empty: a folder of DELINEATE_HOME.")
     s3_endpoint_url: str | None = _setting(None, "Address of the S3 server. Empty: Amazon's own.")
     aws_access_key_id: SecretStr | None = _setting(None, "S3 access key.")
     aws_secret_access_key: SecretStr | None = _setting(None, "S3 secret key.")
-    aws_region: str = _setting("us-east-1", "S3 region.")
+    aws_session_token: SecretStr | None = _setting(
+        None, "Token of temporary S3 keys; counts where the access key is set too."
+    )
+    aws_profile: str | None = _setting(
+        None,
+        "Profile of AWS's configuration files with keys or region. Neither keys nor profile: the default profile, or "
+        "the role of the container or machine.",
+    )
+    aws_region: str | None = _setting(None, "S3 region. Empty: AWS_DEFAULT_REGION, the profile's, or `us-east-1`.")
+    aws_default_region: str | None = _setting(None, "S3 region where AWS_REGION is empty.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = _setting("INFO", "Least severe log line that is written.")
 
     # the queue (docs/operations.md says how they play together)
@@ -138,6 +149,18 @@ class Settings(BaseSettings):
     # the producer
     upload_threads: int = _setting(8, "Files uploaded or downloaded at once.", unit="threads", ge=1, le=64)
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the signature is pydantic's
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Return the sources, the first of which wins."""
+        return init_settings, SecretsWithTheirOwners(env_settings), SecretsWithTheirOwners(dotenv_settings)
+
     @field_validator("delineate_home", "model_path")
     @classmethod
     def _absolute(cls, path: Path) -> Path:
@@ -156,12 +179,16 @@ class Settings(BaseSettings):
     @cached_property
     def database(self) -> str:
         """SQLAlchemy URL of the database in use."""
-        return self.database_url or f"sqlite:///{self.delineate_home / 'delineate.sqlite3'}"
+        if not self.database_url:
+            return home_paths.database_url(self.delineate_home)
+        return _with_password("DATABASE_URL", self.database_url, self.database_password)
 
     @cached_property
     def broker(self) -> str:
         """Celery URL of the broker in use."""
-        return self.broker_url or f"redis+socket://{self.broker_socket}"
+        if not self.broker_url:
+            return home_paths.broker_url(self.broker_socket)
+        return _with_password("BROKER_URL", self.broker_url, self.broker_password)
 
     @cached_property
     def store(self) -> str:
@@ -170,17 +197,17 @@ class Settings(BaseSettings):
 
     @cached_property
     def broker_socket(self) -> Path:
-        """Unix socket of the embedded broker: under DELINEATE_HOME, or in the temporary folder if that is too long."""
-        socket = self.delineate_home / "broker.sock"
-        if len(os.fsencode(socket)) <= _MAX_SOCKET_PATH_LENGTH:
-            return socket
-        digest = hashlib.sha256(os.fsencode(self.delineate_home)).hexdigest()[:16]
-        return Path(tempfile.gettempdir()) / f"delineate-{os.getuid()}-{digest}.sock"
+        """Unix socket of the embedded broker."""
+        return home_paths.broker_socket(self.delineate_home)
 
     @property
     def is_embedded(self) -> bool:
         """Whether broker, database and store are all those of the embedded stack."""
         return not (self.broker_url or self.database_url or self.store_url)
+
+
+def _with_password(setting: str, url: str, password: SecretStr | None) -> str:
+    return with_password(setting, url, password.get_secret_value() if password else None)
 
 
 def load_settings(**overrides: Any) -> Settings:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from pydantic import SecretStr
+
 from shared.config import Settings
 from shared.db.database import Database
 from shared.errors import BrokerUnavailable, ConfigurationError, DatabaseUnavailable, StoreUnavailable
@@ -84,7 +86,6 @@ def connect(settings: Settings, *, connections: int = FEW_CONNECTIONS) -> Servic
     """
     database = Database(settings.database, pool_size=connections)
     queue = ShardQueue(settings.broker)
-    access_key, secret_key = settings.aws_access_key_id, settings.aws_secret_access_key
     return Services(
         settings=settings,
         database=database,
@@ -93,17 +94,24 @@ def connect(settings: Settings, *, connections: int = FEW_CONNECTIONS) -> Servic
         workers=Workers(database),
         queue=queue,
         dispatcher=Dispatcher(database, queue, window=settings.publish_window, resend_after=settings.resend_after),
-        store=open_store(
-            settings.store,
-            S3Options(
-                endpoint_url=settings.s3_endpoint_url,
-                public_url=settings.s3_public_url,
-                region=settings.aws_region,
-                access_key=access_key.get_secret_value() if access_key else None,
-                secret_key=secret_key.get_secret_value() if secret_key else None,
-            ),
-        ),
+        store=open_store(settings.store, _s3_options(settings)),
     )
+
+
+def _s3_options(settings: Settings) -> S3Options:
+    return S3Options(
+        endpoint_url=settings.s3_endpoint_url,
+        public_url=settings.s3_public_url,
+        region=settings.aws_region or settings.aws_default_region,
+        profile=settings.aws_profile,
+        access_key=_secret(settings.aws_access_key_id),
+        secret_key=_secret(settings.aws_secret_access_key),
+        session_token=_secret(settings.aws_session_token),
+    )
+
+
+def _secret(setting: SecretStr | None) -> str | None:
+    return setting.get_secret_value() if setting else None
 
 
 def _seconds(days: float | None) -> float | None:

@@ -23,6 +23,7 @@ from devservers import (
     S3Endpoint,
     ServerMissing,
     chromium_executable,
+    pgbouncer,
     postgres_server,
     redis_server,
     s3_server,
@@ -104,6 +105,13 @@ def postgres_database_url(postgres_url: str) -> Iterator[str]:
         connection.execute(f"CREATE DATABASE {name}")
         yield f"{postgres_url.rpartition('/')[0]}/{name}"
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def pooled_database_url(postgres_database_url: str) -> Iterator[str]:
+    """The same database through a pool of two sessions, which change with each transaction."""
+    with _installed(), pgbouncer(postgres_database_url, sessions=2) as url:
+        yield url
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.integration)])

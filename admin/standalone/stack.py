@@ -26,6 +26,7 @@ from admin.standalone.state import State, end_leftovers, recorded_now
 from admin.standalone.supervisor import Death, Supervisor
 from shared.config import Settings, load_settings
 from shared.errors import ConfigurationError, UsageError
+from shared.home_paths import make_socket_folder
 from shared.services import Services, connect
 
 _PREPARE_SECONDS = 60.0
@@ -145,6 +146,7 @@ class _Stack:
             if settings.broker_url:
                 services.queue.check()
             else:
+                make_socket_folder(settings.broker_socket)
                 self._supervisor.start(broker_part(settings, self._home, self._environment))
             prepare(services, wait=_PREPARE_SECONDS, pause=self._pause)
             password_file = self._home.password_file

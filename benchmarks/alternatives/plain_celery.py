@@ -39,7 +39,7 @@ def prepare(**_: object) -> None:
         raise RuntimeError("no keys for S3")
     _process["predictor"] = shipped()
     _process["s3"] = boto3.client(
-        "s3", endpoint_url=settings.s3_endpoint_url, region_name=settings.aws_region,
+        "s3", endpoint_url=settings.s3_endpoint_url, region_name=settings.aws_region or "us-east-1",
         aws_access_key_id=key.get_secret_value(), aws_secret_access_key=secret.get_secret_value(),
     )  # fmt: skip
     _process["sql"] = psycopg.connect(settings.database.replace("+psycopg", ""), autocommit=True)

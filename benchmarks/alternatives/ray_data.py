@@ -47,7 +47,7 @@ class Store:
             secret_key=secret.get_secret_value(),
             scheme="http",
             endpoint_override=urlsplit(settings.s3_endpoint_url or "").netloc,
-            region=settings.aws_region,
+            region=settings.aws_region or "us-east-1",
         )
         self._threads = ThreadPoolExecutor(_THREADS)
         self._sql = psycopg.connect(settings.database.replace("+psycopg", ""), autocommit=True)

@@ -4,35 +4,26 @@ SQLite (the embedded stack) and PostgreSQL run the same statements. The two diff
 writing transaction takes its lock, and how the clock is read.
 """
 
-import math
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import psycopg
 from sqlalchemy import Connection, Engine, create_engine, event, exc, inspect, make_url, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.sql.expression import FunctionElement
 from sqlalchemy.types import Double
 
-from shared.errors import ConfigurationError, DatabaseFull, DatabaseUnavailable
+from shared.addresses import checked_address
+from shared.db.failures import mapped_errors
+from shared.db.postgresql import postgresql_engine
+from shared.errors import ConfigurationError, DatabaseUnavailable
 
 SCHEMA_VERSION = max(path.name[1:5] for path in (Path(__file__).parent / "migrations" / "versions").glob("v*.py"))
 """Of the tables that this code works with: the newest of `shared.db.migrations`."""
 
 _BUSY_SECONDS = 30  # how long SQLite waits for another writer
-_CONNECT_SECONDS = 5
-# A server that vanishes without a word (a host that loses power, a firewall that forgets) is noticed within half a
-# minute. By default the kernel takes a quarter of an hour, two hours for one that owes an answer, and whoever waits,
-# a reconciler say, hangs as long.
-_LIVENESS = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 30_000}
-# A connection that was used a moment ago is taken to live; an older one is asked, since the server may have restarted.
-_PING_AFTER_IDLE_SECONDS = 1.0
-_POSTGRES_DISK_FULL = "53100"
 
 
 class db_now(FunctionElement[float]):  # noqa: N801 - reads as the SQL function that it is
@@ -72,7 +63,7 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """Yield a connection in a transaction that may write: committed on leaving, rolled back by an exception."""
-        with _mapped_errors(), self.engine.begin() as connection:
+        with mapped_errors(), self.engine.begin() as connection:
             yield connection
 
     @contextmanager
@@ -82,13 +73,13 @@ class Database:
         On SQLite all is read as it was at one moment, and waits for no writer. On PostgreSQL each statement reads for
         itself, as it does in a transaction at the level of READ COMMITTED, which would cost two round trips more.
         """
-        with _mapped_errors(), self.engine.connect().execution_options(**self._reading) as connection:
+        with mapped_errors(), self.engine.connect().execution_options(**self._reading) as connection:
             yield connection
 
     @contextmanager
     def connect(self) -> Iterator[Connection]:
         """Yield a connection in no transaction: it begins and commits its own."""
-        with _mapped_errors(), self.engine.connect() as connection:
+        with mapped_errors(), self.engine.connect() as connection:
             yield connection
 
     def check(self) -> None:
@@ -105,6 +96,7 @@ class Database:
             )
         with self.read() as connection:
             # Alembic's own table, read without Alembic: that is as large as all else a producer loads for the database.
+            self._check_writable(connection)
             migrated = inspect(connection).has_table("alembic_version")
             current = connection.scalar(text("SELECT version_num FROM alembic_version")) if migrated else None
         if current != SCHEMA_VERSION:
@@ -113,6 +105,12 @@ class Database:
                 f"the database's schema is {found}, this version needs {SCHEMA_VERSION}: run `admin migrate`"
             )
 
+    def _check_writable(self, connection: Connection) -> None:
+        # A server that became a replica under an open connection answers all but writes.
+        if self.engine.dialect.name == "postgresql" and connection.scalar(text("SHOW transaction_read_only")) == "on":
+            connection.invalidate()
+            raise DatabaseUnavailable("the database takes no writes: it is read-only just now")
+
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()
@@ -120,8 +118,8 @@ class Database:
 
 def _engine(url: str, pool_size: int) -> Engine:
     try:
-        parsed = make_url(url)
-    except exc.ArgumentError as error:
+        parsed = make_url(url if url.startswith("sqlite") else checked_address("DATABASE_URL", url))
+    except (exc.ArgumentError, ValueError) as error:  # ValueError: a port that is no number
         raise ConfigurationError(
             "DATABASE_URL is no database address, such as postgresql+psycopg://user@host/name"
         ) from error
@@ -136,33 +134,9 @@ def _engine(url: str, pool_size: int) -> Engine:
             event.listen(engine, "begin", _begin_sqlite)
             return engine
         case "postgresql":
-            engine = create_engine(
-                parsed,
-                pool_size=pool_size,
-                max_overflow=pool_size,
-                pool_use_lifo=True,  # the connection that was used last needs no question whether it lives
-                connect_args={"connect_timeout": _CONNECT_SECONDS} | _LIVENESS,
-            )
-            event.listen(engine, "checkin", _note_use)
-            event.listen(engine, "checkout", _ping_if_idle)
-            return engine
+            return postgresql_engine(parsed, pool_size)
         case other:
             raise ConfigurationError(f"DATABASE_URL: {other} is not supported, use postgresql or sqlite")
-
-
-def _note_use(_connection: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:
-    record.info["used"] = time.monotonic()
-
-
-def _ping_if_idle(connection: DBAPIConnection, record: ConnectionPoolEntry, _fairy: object) -> None:
-    # The pool's own ping asks before every transaction, which costs as much as a statement.
-    if time.monotonic() - record.info.get("used", math.inf) < _PING_AFTER_IDLE_SECONDS:
-        return
-    try:
-        connection.cursor().execute("")
-        connection.rollback()
-    except psycopg.Error as error:
-        raise exc.DisconnectionError from error  # the pool opens another one
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _record: object) -> None:
@@ -180,29 +154,3 @@ def _begin_sqlite(connection: Connection) -> None:
     # Taking the write lock at BEGIN makes it wait its turn instead.
     read_only = connection.get_execution_options().get("delineate_read_only", False)
     connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
-
-
-@contextmanager
-def _mapped_errors() -> Iterator[None]:
-    try:
-        yield
-    except exc.SQLAlchemyError as error:
-        mapped = _mapped(error)
-        if mapped is None:
-            raise
-        raise mapped from error
-
-
-def _mapped(error: exc.SQLAlchemyError) -> ConfigurationError | DatabaseUnavailable | None:
-    """Return the error of the tree that stands for the driver's, or None for a defect of ours."""
-    # Only the first line, and only the driver's own words: SQLAlchemy's text holds the statement with its values.
-    reason = str(getattr(error, "orig", error)).strip().partition("\n")[0]
-    if "no such table" in reason or ("relation" in reason and "does not exist" in reason):
-        return ConfigurationError("the database has no tables yet: run `admin migrate`")
-    if any(sign in reason for sign in ("password authentication failed", "does not exist", "not a database")):
-        return ConfigurationError(f"the database cannot be used, check DATABASE_URL: {reason}")
-    if "disk is full" in reason or getattr(getattr(error, "orig", None), "sqlstate", None) == _POSTGRES_DISK_FULL:
-        return DatabaseFull(f"the database has no room: {reason}; free some, and work goes on by itself")
-    if isinstance(error, exc.OperationalError | exc.InterfaceError | exc.TimeoutError):
-        return DatabaseUnavailable(f"the database does not answer: {reason}")
-    return None

@@ -16,7 +16,8 @@ def migrate(database: Database, revision: str = SCHEMA_VERSION) -> None:
         ConfigurationError: it cannot be used.
     """
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    # A % in an option of Alembic begins the name of another option.
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
     url = database.engine.url
     if url.get_backend_name() == "sqlite":
         if url.database:

@@ -15,6 +15,7 @@ import kombu.exceptions
 import redis
 from celery import Celery
 
+from shared.addresses import checked_address
 from shared.errors import BrokerUnavailable, ConfigurationError
 from shared.queue.messages import ShardMessage
 
@@ -82,7 +83,7 @@ class ShardQueue:
     """The sending side of the queue."""
 
     def __init__(self, broker_url: str) -> None:
-        self.celery = make_celery(broker_url)
+        self.celery = make_celery(checked_address("BROKER_URL", broker_url))
         self._lock = threading.Lock()
         self._connection: Any = None  # kombu's
 
@@ -178,7 +179,7 @@ class ShardQueue:
         except redis.AuthenticationError as error:
             raise ConfigurationError(f"Redis refused the password, check BROKER_URL: {_first_line(error)}") from error
         except (ValueError, KeyError, ImportError) as error:
-            raise ConfigurationError(f"BROKER_URL is no Redis address, such as redis://host:6379/0: {error}") from error
+            raise ConfigurationError("BROKER_URL is no Redis address, such as redis://host:6379/0") from error
         except _BROKER_ERRORS as error:
             raise BrokerUnavailable(f"Redis does not answer: {_first_line(error)}") from error
 

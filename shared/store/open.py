@@ -27,8 +27,11 @@ def open_store(url: str, s3: S3Options = _AWS) -> ObjectStore:
     # A backend is imported where it is opened: boto3 costs a quarter of a second, and most parts need one backend.
     parts = urlsplit(url)
     path = unquote(parts.path)
-    if parts.query or parts.fragment or "@" in parts.netloc:
+    if parts.query or parts.fragment or "@" in (parts.netloc if parts.scheme == "file" else url):
         raise ConfigurationError("STORE_URL takes no user, query or fragment; credentials have their own settings")
+    for setting, address in {"S3_ENDPOINT_URL": s3.endpoint_url, "S3_PUBLIC_URL": s3.public_url}.items():
+        if "@" in (address or ""):
+            raise ConfigurationError(f"{setting} takes no user and password; credentials have their own settings")
     if parts.scheme == "s3" and parts.netloc:
         from shared.store.s3 import S3Store
 

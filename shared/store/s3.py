@@ -3,13 +3,16 @@
 PUT and GET, of which every image needs some, go the faster way of `shared.store.s3_clients`; the SDK does the rest.
 """
 
-from collections.abc import Iterable, Iterator
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from shared.bounded_map import bounded_map
 from shared.portable import attachment_names
 from shared.store.object_store import (
     ObjectInfo,
@@ -20,18 +23,21 @@ from shared.store.object_store import (
     checked_prefix,
     is_key,
 )
-from shared.store.s3_clients import Clients
-from shared.store.s3_errors import MISSING_BUCKET_CODES, Request, code_of, translated
+from shared.store.s3_clients import DEFAULT_REGION, Clients
+from shared.store.s3_errors import MISSING_BUCKET_CODES, Request, code_of, is_overload, translated
 from shared.store.s3_options import S3Options
+from shared.store.s3_proxies import proxy_variable
 from shared.store.s3_transfer import MAX_PUT_BYTES
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
     from types_boto3_s3.type_defs import ObjectIdentifierTypeDef
 
+log = logging.getLogger(__name__)
+
 PAGE_SIZE = 1000  # objects; the most that S3 lists or deletes in one request
 
-_DEFAULT_REGION = "us-east-1"  # the one region whose name S3 does not accept at a bucket's creation
+_SINGLE_DELETES = 8  # at a time
 
 
 class S3Store(ObjectStore):
@@ -40,10 +46,12 @@ class S3Store(ObjectStore):
     def __init__(self, bucket: str, prefix: str, options: S3Options) -> None:
         self._bucket = bucket
         self._prefix = f"{prefix}/" if prefix else ""
-        self._region = options.region
         self._endpoint = options.endpoint_url or "AWS"
         self._clients = Clients(bucket, options)
         self._client = self._clients.sdk
+        self._region = self._client.meta.region_name
+        self._proxy = proxy_variable(self._client.meta.endpoint_url)
+        self._deletes_in_bulk = True
 
     @property
     def url(self) -> str:
@@ -81,6 +89,7 @@ class S3Store(ObjectStore):
             except ClientError as error:
                 if code_of(error) == "404":  # an answer to HEAD has no body that could say more
                     return None
+                self._bucket_is_listed(error)  # raises with the reason, if that is of the bucket or the keys
                 raise
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
@@ -93,15 +102,15 @@ class S3Store(ObjectStore):
         return self._common_prefixes(checked_folder(prefix))
 
     def delete(self, keys: Iterable[str]) -> None:
-        """Delete up to 1,000 objects a request."""
+        """Delete up to 1,000 objects a request, or one by one where the server cannot do that."""
         remaining = iter(keys)
         while page := list(islice(remaining, PAGE_SIZE)):
-            doomed: list[ObjectIdentifierTypeDef] = [{"Key": self._name(key)} for key in page]
+            names = [self._name(key) for key in page]
             with self._failures("delete", page[0]):
-                answer = self._client.delete_objects(Bucket=self._bucket, Delete={"Objects": doomed, "Quiet": True})
-                for failure in answer.get("Errors", []):
-                    if failure.get("Code") != "NoSuchKey":
-                        raise ClientError({"Error": {"Code": failure.get("Code", "")}}, "DeleteObjects")
+                if self._deletes_in_bulk:
+                    self._delete_in_bulk(names)
+                else:
+                    self._delete_singly(names)
 
     def delete_prefix(self, prefix: str) -> int:
         """List and delete a page at a time, so that memory stays flat."""
@@ -142,7 +151,7 @@ class S3Store(ObjectStore):
             if self._bucket_exists():
                 return
             try:
-                if self._region and self._region != _DEFAULT_REGION:
+                if self._region != DEFAULT_REGION:  # the one whose name S3 does not accept here
                     self._client.create_bucket(
                         Bucket=self._bucket,
                         CreateBucketConfiguration={"LocationConstraint": self._region},  # type: ignore[typeddict-item]
@@ -156,6 +165,34 @@ class S3Store(ObjectStore):
     def close(self) -> None:
         """Close the pooled connections."""
         self._clients.close()
+
+    def _delete_in_bulk(self, names: Sequence[str]) -> None:
+        doomed: list[ObjectIdentifierTypeDef] = [{"Key": name} for name in names]
+        try:
+            answer = self._client.delete_objects(Bucket=self._bucket, Delete={"Objects": doomed, "Quiet": True})
+        except ClientError as error:
+            if is_overload(error):
+                raise
+            # Some servers want a checksum of another kind with this request alone, others do not know it at all.
+            self._delete_singly(names)
+            self._deletes_in_bulk = False
+            log.warning(
+                "the S3 server refuses to delete many objects at once (%s): they are deleted one by one",
+                code_of(error),
+                extra={"action": "store_deletes_singly"},
+            )
+            return
+        for failure in answer.get("Errors", []):
+            if failure.get("Code") != "NoSuchKey":
+                raise ClientError({"Error": {"Code": failure.get("Code", "")}}, "DeleteObjects")
+
+    def _delete_singly(self, names: Sequence[str]) -> None:
+        def delete(name: str) -> None:
+            self._client.delete_object(Bucket=self._bucket, Key=name)
+
+        with ThreadPoolExecutor(_SINGLE_DELETES) as threads:
+            for _ in bounded_map(delete, names, threads, ahead=2 * _SINGLE_DELETES):
+                pass
 
     def _name(self, key: str) -> str:
         return self._prefix + checked_key(key)
@@ -189,6 +226,16 @@ class S3Store(ObjectStore):
         try:
             self._client.head_bucket(Bucket=self._bucket)
         except ClientError as error:
+            return self._bucket_is_listed(error)
+        return True
+
+    def _bucket_is_listed(self, head: ClientError) -> bool:
+        """Ask again what HEAD was refused, in a way whose answer has a body with the reason."""
+        if code_of(head) in MISSING_BUCKET_CODES:
+            return False
+        try:
+            self._client.list_objects_v2(Bucket=self._bucket, MaxKeys=1)
+        except ClientError as error:
             if code_of(error) in MISSING_BUCKET_CODES:
                 return False
             raise
@@ -200,7 +247,7 @@ class S3Store(ObjectStore):
         try:
             yield
         except (ClientError, BotoCoreError) as error:
-            raise translated(error, Request(action, key, self._bucket, self._endpoint)) from error
+            raise translated(error, Request(action, key, self._bucket, self._endpoint, self._proxy)) from error
 
 
 def _attachment(filename: str) -> str:

@@ -21,6 +21,7 @@ from obstore.exceptions import BaseError
 
 from shared.errors import ConfigurationError
 from shared.store.s3_options import S3Options
+from shared.store.s3_proxies import proxies_of, proxy_of
 from shared.store.s3_transfer import Transfer, TransferFailed
 
 if TYPE_CHECKING:
@@ -35,21 +36,22 @@ READ_TIMEOUT_S = 30  # without a single byte, not for the whole object
 MAX_ATTEMPTS = 3  # per request, the first one included, with the SDK's jittered back-off between them
 MAX_FIRST_PAUSE_S = 1.0  # before the second attempt, as the SDK's
 
+DEFAULT_REGION = "us-east-1"
+
 
 class Clients:
     """The clients of one store, shared by all its threads.
 
     Raises:
-        ConfigurationError: half a pair of keys, or an address that is none.
+        ConfigurationError: half a pair of keys, an address that is none, or a profile that is not there.
     """
 
     def __init__(self, bucket: str, options: S3Options) -> None:
-        access_key, secret_key, region = options.access_key, options.secret_key, options.region
+        access_key, secret_key = options.access_key, options.secret_key
         if bool(access_key) != bool(secret_key):
             raise ConfigurationError("set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY together, or neither")
-        # A session of its own: boto3's default session is not safe to create from several threads.
-        core = botocore.session.Session()
-        session = boto3.session.Session(botocore_session=core)
+        core, session, region = _session(options)
+        keys = _credentials(core, options)
 
         def client(setting: str, address: str | None, attempts: int = MAX_ATTEMPTS) -> "S3Client":
             try:
@@ -59,7 +61,8 @@ class Clients:
                     region_name=region,
                     aws_access_key_id=access_key or None,
                     aws_secret_access_key=secret_key or None,
-                    config=_config(attempts, options.max_connections),
+                    aws_session_token=(options.session_token or None) if access_key else None,
+                    config=_config(attempts, options.max_connections, address),
                 )
             except (BotoCoreError, ValueError) as error:  # ValueError: an endpoint that is no URL
                 raise ConfigurationError(
@@ -76,7 +79,6 @@ class Clients:
         self._second: S3Client | None = None
         self._lock = threading.Lock()
         self._thread = threading.local()
-        keys = Credentials(access_key, secret_key) if access_key and secret_key else core.get_credentials()
         # Without any keys the SDK says so at the first request.
         self._transfer = None if keys is None else self._open_transfer(core, bucket, keys, options.max_connections)
 
@@ -124,13 +126,15 @@ class Clients:
     def _open_transfer(
         self, core: botocore.session.Session, bucket: str, credentials: Credentials, max_connections: int
     ) -> Transfer | None:
+        endpoint_url = self.sdk.meta.endpoint_url
         try:
             return Transfer(
                 bucket=bucket,
-                endpoint_url=self.sdk.meta.endpoint_url,
+                endpoint_url=endpoint_url,
                 region=self.sdk.meta.region_name,
                 credentials=credentials,
                 ca_bundle=core.get_config_variable("ca_bundle"),
+                proxy=proxy_of(endpoint_url),
                 max_connections=max_connections,
                 connect_timeout=CONNECT_TIMEOUT_S,
                 read_timeout=READ_TIMEOUT_S,
@@ -140,8 +144,31 @@ class Clients:
             return None
 
 
-def _config(attempts: int, max_connections: int) -> Config:
+def _session(options: S3Options) -> tuple[botocore.session.Session, boto3.session.Session, str]:
+    """Return the SDK's session, boto3's face of it, and the region: the settings', the environment's, the profile's."""
+    # A session of its own: boto3's default session is not safe to create from several threads.
+    core = botocore.session.Session(profile=options.profile or None)
+    try:
+        region = options.region or core.get_config_variable("region") or DEFAULT_REGION
+        return core, boto3.session.Session(botocore_session=core), region
+    except BotoCoreError as error:  # a profile that is not there, a file that cannot be read
+        raise ConfigurationError(f"cannot use AWS's configuration: {error}; check AWS_PROFILE") from error
+
+
+def _credentials(core: botocore.session.Session, options: S3Options) -> Credentials | None:
+    if options.access_key and options.secret_key:
+        return Credentials(options.access_key, options.secret_key, options.session_token or None)
+    try:
+        return core.get_credentials()
+    except BotoCoreError as error:  # half a profile, a role that is not granted
+        raise ConfigurationError(
+            f"no credentials for S3: {error}; check AWS_PROFILE, or set AWS_ACCESS_KEY_ID"
+        ) from error
+
+
+def _config(attempts: int, max_connections: int, address: str | None) -> Config:
     return Config(
+        proxies=None if address is None else proxies_of(address),  # None: those of the environment
         signature_version="s3v4",
         # bucket.host needs a DNS name for every bucket, which self-hosted endpoints rarely have
         s3={"addressing_style": "path"},

@@ -3,8 +3,8 @@
 One attempt each. Whatever goes wrong is raised as `TransferFailed` and asked again by `shared.store.s3` through the
 SDK, whose errors, retries and advice are those of every other request. So obstore decides nothing but the speed.
 
-What the SDK takes from its surroundings holds here too: address, region, credentials (its chain: profile, container,
-instance, with their renewal) and the certificates that it trusts. obstore reads AWS_… variables of its own accord;
+What the SDK takes from its surroundings holds here too: address, proxy, region, credentials (its chain: profile,
+container, instance, with their renewal) and the certificates that it trusts. obstore reads variables of its own accord;
 each one that would change where requests go or how they are signed is set here.
 
 Safe to use from many threads. obstore runs threads of its own, which a fork does not carry over: open a store after
@@ -18,6 +18,7 @@ from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import urlsplit
 
 import obstore
 from botocore.credentials import Credentials, RefreshableCredentials
@@ -60,6 +61,7 @@ class Transfer:
     Args:
         endpoint_url, region, credentials: as the SDK has resolved them.
         ca_bundle: file of the certificates to trust; None: those that come with the SDK.
+        proxy: address of the proxy to go through; None: none, whatever the environment says.
         max_connections: idle connections that are kept open.
         connect_timeout, read_timeout: seconds; the latter without a single byte.
     """
@@ -72,6 +74,7 @@ class Transfer:
         region: str,
         credentials: Credentials,
         ca_bundle: str | None,
+        proxy: str | None,
         max_connections: int,
         connect_timeout: float,
         read_timeout: float,
@@ -84,6 +87,7 @@ class Transfer:
             "timeout": _NO_LIMIT,
             "pool_max_idle_per_host": str(max_connections),
             "pool_idle_timeout": _IDLE_CONNECTION,
+            **_proxy_options(endpoint_url, proxy),
         }
         if encrypted:
             options["root_certificate"] = Path(ca_bundle or get_cert_path(True) or "").read_bytes()
@@ -145,6 +149,13 @@ class Transfer:
         for piece in answer.stream(min_chunk_size=2**20):
             whole.write(piece)
         return whole.getvalue()
+
+
+def _proxy_options(endpoint_url: str, proxy: str | None) -> "ClientConfig":
+    if proxy:
+        return {"proxy_url": proxy}
+    # Without a word obstore would take a proxy from the environment. One that its only server is exempt from is none.
+    return {"proxy_url": "http://127.0.0.1:9", "proxy_excludes": urlsplit(endpoint_url).hostname or "*"}
 
 
 def _frozen(credentials: Credentials) -> "S3Credential":

@@ -179,7 +179,7 @@ def test_connections_from_before_a_restart_are_replaced(
 ) -> None:
     if database.engine.dialect.name != "postgresql":
         pytest.skip("SQLite has no server")
-    monkeypatch.setattr("shared.db.database._PING_AFTER_IDLE_SECONDS", 0.0)
+    monkeypatch.setattr("shared.db.postgresql._PING_AFTER_IDLE_SECONDS", 0.0)
     with database.read() as connection:
         before = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
     with psycopg.connect(database_url.replace("+psycopg", ""), autocommit=True) as other:

@@ -1,7 +1,7 @@
 """A few lines of HTTP that stand in for an S3 server which fails, stalls or is odd."""
 
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,13 +18,15 @@ class FakeS3:
     headers: dict[str, str] = field(default_factory=dict)
     promised_length: int | None = None  # Content-Length, where it is to differ from the body's
     stalls: bool = False  # answers nothing before the server ends
+    refuses: Callable[[str, str], tuple[int, str] | None] = lambda _method, _target: None  # → status and code
     requests: list[str] = field(default_factory=list)
     seen_headers: list[dict[str, str]] = field(default_factory=list)  # of the requests, names in lower case
+    targets: list[str] = field(default_factory=list)  # of the requests, whole addresses where it is asked as a proxy
     url: str = ""
 
     def refuse(self, status: int, code: str) -> None:
         self.status = status
-        self.body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>no</Message></Error>".encode()
+        self.body = error_body(code)
 
     def serve(self, body: bytes) -> None:
         """Answer as a real server does, with all the headers of an object."""
@@ -34,6 +36,10 @@ class FakeS3:
     def clients(self) -> list[str]:
         """Whose each request was: `sdk` or `obstore`."""
         return ["sdk" if "Boto3" in seen["user-agent"] else "obstore" for seen in self.seen_headers]
+
+
+def error_body(code: str) -> bytes:
+    return f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>no</Message></Error>".encode()
 
 
 @contextmanager
@@ -48,21 +54,25 @@ def fake_s3(certificate: Path | None = None, key: Path | None = None) -> Iterato
         def answer(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length", 0)))
             fake.requests.append(self.command)
+            fake.targets.append(self.path)
             fake.seen_headers.append({name.lower(): value for name, value in self.headers.items()})
             if fake.stalls:
                 ended.wait()
                 self.close_connection = True
                 return
-            self.send_response(fake.status)
+            status, body = fake.status, fake.body
+            if refusal := fake.refuses(self.command, self.path):
+                status, body = refusal[0], error_body(refusal[1])
+            self.send_response(status)
             for name, value in fake.headers.items():
                 self.send_header(name, value)
-            self.send_header("Content-Length", str(fake.promised_length or len(fake.body)))
+            self.send_header("Content-Length", str(fake.promised_length or len(body)))
             self.end_headers()
             if self.command != "HEAD":
-                self.wfile.write(fake.body)
+                self.wfile.write(body)
             self.close_connection = fake.promised_length is not None
 
-        do_GET = do_PUT = do_HEAD = do_POST = answer  # noqa: N815  # the names are the base class's
+        do_GET = do_PUT = do_HEAD = do_POST = do_DELETE = answer  # noqa: N815  # the names are the base class's
 
         def log_message(self, *_: object) -> None:
             pass
