@@ -166,7 +166,9 @@ class WatchConfig(_Section):
 
     every_images: PositiveInt = 1000
     grace_images: NonNegativeInt = 2000  # before the first look
-    min_foreground: Share = 0.005  # share of the training batches' pixels that the network takes for foreground
+    # Of the training batches' pixels: the share that the network takes for foreground, in that which is foreground; and
+    # likewise of the background, of which it has to leave 1 - max_foreground.
+    min_foreground: Share = 0.05
     max_foreground: Share = 0.95
     min_clean_dice: Share = 0.2
     max_fall: Share = 0.5  # of the clean Dice, as a share of the best so far

@@ -10,28 +10,38 @@ names it; jobs that exist keep theirs. `admin models` lists, activates and rolls
 import argparse
 import hashlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
 
 from shared.commandline import ExitCode, opened_services
 from shared.db.model_registry import Model, ModelRegistry
 from shared.errors import CheckpointError, DelineateError
 from shared.identity import user_at_host
+from shared.images.preparation import prepare
 from shared.net.checkpoint import FAMILIARITY_NAME, METADATA_NAME, LoadedModel, load_checkpoint, locate_weights
+from shared.synth import synthesise
+
+_SIDE = 256  # px, of the pictures that a network is tried on
+_LEAST_RANGE = 1e-3  # of the probabilities on all of them together
 
 
 def publish(registry: ModelRegistry, checkpoint: Path, *, name: str | None, by: str) -> Model:
     """Enter a checkpoint folder that loads whole; `name` is the folder's unless given.
 
     Raises:
-        CheckpointError: it is no usable checkpoint, or another one is being written to the folder.
+        CheckpointError: it is no usable checkpoint, answers nothing, or another one is being written to the folder.
         UsageError: its weights are published with another threshold, say.
         Retryable: the database or the store does not answer.
     """
     weights_path = locate_weights(checkpoint)
     folder = weights_path.parent
     loaded = load_checkpoint(weights_path)
+    check_answers(loaded, folder)
     try:
         weights, metadata = weights_path.read_bytes(), (folder / METADATA_NAME).read_bytes()
         scores = (folder / FAMILIARITY_NAME).read_bytes() if loaded.scores is not None else None
@@ -42,6 +52,34 @@ def publish(registry: ModelRegistry, checkpoint: Path, *, name: str | None, by: 
         raise CheckpointError(f"{folder} is being written to: publish it when its training has ended")
     name = name or folder.resolve().name
     return registry.publish(weights, metadata, scores=scores, name=name, summary=_summary(loaded), by=by)
+
+
+def check_answers(loaded: LoadedModel, folder: Path) -> None:
+    """Check that a network answers numbers, and not the same whatever it is shown.
+
+    Raises:
+        CheckpointError: it does; its jobs would succeed with blank or full masks.
+    """
+    pictures = np.stack([prepare(picture).image for picture in _pictures()])
+    with torch.inference_mode():
+        logits = loaded.net(torch.from_numpy(pictures)[:, None])
+    if not bool(logits.isfinite().all()):
+        raise CheckpointError(f"{folder} answers a picture with no numbers: train it anew, with a lower optimiser.lr")
+    lowest, highest = torch.sigmoid(torch.stack(logits.aminmax())).tolist()
+    if highest - lowest < _LEAST_RANGE:
+        raise CheckpointError(
+            f"{folder} answers {lowest:.3g} to {highest:.3g} whatever it is shown, so that all masks would be "
+            f"{'blank' if highest < loaded.threshold else 'full'}: train it for longer"
+        )
+
+
+def _pictures() -> Iterator[NDArray[np.float32]]:
+    """Pictures on which no network that has learnt something can answer alike: a scene, a disc, speckles."""
+    yield synthesise(0, size=_SIDE, severity=0.0).image.astype(np.float32)
+    row, column = np.indices((_SIDE, _SIDE)) - _SIDE // 2
+    yield np.where(np.hypot(row, column) < _SIDE / 4, np.float32(1), np.float32(0))
+    speckles = np.random.default_rng(0).random((_SIDE, _SIDE), dtype=np.float32)
+    yield np.where(speckles > 0.99, np.float32(1), speckles / 4)
 
 
 def _summary(loaded: LoadedModel) -> dict[str, Any]:

@@ -35,7 +35,8 @@ from training.recipe.schedule import loss_weights, lr_factor, progress, warmup_s
 if TYPE_CHECKING:
     from torch.distributed.checkpoint.stateful import Stateful
 
-METRICS = (*LossTerms._fields, "foreground")  # of the steps: the loss, its terms, the share taken for foreground
+# Of the steps: the loss, its terms, the share of the pixels taken for foreground, and the share that is foreground.
+METRICS = (*LossTerms._fields, "foreground", "truth")
 StopAsked = Callable[[], bool]
 
 
@@ -229,13 +230,8 @@ class TrainingRun:
                     logits = self._forward(images)
                 terms = segmentation_loss(logits.float(), masks, weights)
                 self.scaler.scale(terms.total / len(parts)).backward()  # type: ignore[no-untyped-call]
-            self._count(terms, logits)
-        for optimiser in self.optimisers.each:
-            self.scaler.unscale_(optimiser)
-        nn.utils.clip_grad_norm_(self.net.parameters(), config.optimiser.clip_norm)
-        for optimiser in self.optimisers.each:
-            self.scaler.step(optimiser)
-        self.scaler.update()
+            self._count(terms, logits, masks)
+        self.optimisers.step(self.scaler, config.optimiser.clip_norm)
         self.average.update()
 
     def _averaging_gradients(self, is_last_part: bool) -> AbstractContextManager[Any]:
@@ -245,8 +241,8 @@ class TrainingRun:
         return nullcontext()
 
     @torch.no_grad()
-    def _count(self, terms: LossTerms, logits: Tensor) -> None:
-        values = torch.stack([*terms, (logits > 0).float().mean()])
+    def _count(self, terms: LossTerms, logits: Tensor, masks: Tensor) -> None:
+        values = torch.stack([*terms, (logits > 0).float().mean(), masks.mean()])
         self.metrics.update(values)
         self.watch_metrics.update(values)
 

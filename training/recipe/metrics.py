@@ -43,8 +43,8 @@ class RunningMeans:
         return {"sums": self._sums}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on where `state_dict` was taken; in processes other than the first, from nothing."""
-        if self.context.is_first:
+        """Go on where `state_dict` was taken; from nothing in processes other than the first, or of other names."""
+        if self.context.is_first and state_dict["sums"].shape == self._sums.shape:
             self._sums.copy_(state_dict["sums"])
         else:
             self._sums.zero_()

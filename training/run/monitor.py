@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from shared.net.device import resolve_precision
 from training.data.source import Batch, DataSource
 from training.recipe.distributed import DistributedContext
+from training.run.watch import TrainingCollapsed
 
 OVERLAPS = ("dice", "iou", "precision", "recall")
 
@@ -55,13 +56,20 @@ class Monitor:
 
     @torch.inference_mode()
     def means(self, net: nn.Module, batches: Iterable[Batch]) -> dict[str, float]:
-        """Return mean Dice, IoU, precision and recall over the batches; each process brings its own, all call this."""
+        """Return mean Dice, IoU, precision and recall over the batches; each process brings its own, all call this.
+
+        Raises:
+            TrainingCollapsed: the network answers no numbers.
+        """
         device = self.context.device
-        sums = torch.zeros(len(OVERLAPS) + 1, dtype=torch.float64, device=device)
+        sums = torch.zeros(len(OVERLAPS) + 2, dtype=torch.float64, device=device)
         for images, masks in batches:
             with torch.autocast(device.type, self._dtype, enabled=self._dtype != torch.float32):
                 logits = net(images)
-            sums[:-1] += overlap_scores(logits > 0, masks > 0.5).sum(1)
+            sums[:-2] += overlap_scores(logits > 0, masks > 0.5).sum(1)
+            sums[-2] += (~logits.isfinite()).sum()
             sums[-1] += len(images)
-        *totals, count = self.context.sum(sums).tolist()
+        *totals, no_numbers, count = self.context.sum(sums).tolist()
+        if no_numbers:
+            raise TrainingCollapsed("the network answers no finite numbers for held-out samples: lower optimiser.lr")
         return {name: total / max(count, 1) for name, total in zip(OVERLAPS, totals, strict=True)}

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
+from shared.errors import CheckpointError, UsageError
 from shared.net.architectures import count_parameters
 from shared.net.checkpoint import LoadedModel, Metadata, load_checkpoint, save_checkpoint
 from shared.net.device import resolve_precision
@@ -26,7 +28,7 @@ from training.run.journal import Journal, read_records
 from training.run.monitor import Monitor
 from training.run.report import write_report
 from training.run.state import STATE_NAME, TrainingState, changed_versions, restore, save_state
-from training.run.watch import CollapseWatch, EarlyStopping
+from training.run.watch import CollapseWatch, EarlyStopping, TrainingCollapsed, check_numbers
 
 _CALIBRATION = "calibration"  # what model.json calls it
 
@@ -89,6 +91,7 @@ class Trainer:
 
         Raises:
             TrainingCollapsed: training on would only waste time.
+            UsageError: the budget allows not a single step.
         """
         run, out = self.run, self.out
         out.mkdir(parents=True, exist_ok=True)
@@ -113,13 +116,20 @@ class Trainer:
                         self.display.say(f"no better Dice in {self.stopping.waited} validations: training ends here")
                         break
             if run.stopped:
+                check_numbers(run.position.images, 0.0, run.net)
                 self._save_state()
                 self.display.say(
                     f"stopped by {interruption.signal_name or 'another process'} after {run.position.images:,} images; "
                     f"go on with: python -m training.train --resume {out}"
                 )
                 return False
-            if run.position.images > validated:
+            if not run.position.images:
+                raise UsageError(
+                    f"the budget of {self.config.budget.max_minutes:g} minutes was spent before the first step, after "
+                    f"{run.position.seconds / 60:.1f} minutes: raise budget.max_minutes"
+                )
+            # Also where a run that was stopped before its first validation goes on with no budget left.
+            if run.position.images > validated or self.stopping.best is None:
                 self._validate(journal)
         if self.context.is_first:
             self._calibrate()
@@ -138,7 +148,7 @@ class Trainer:
     def _look(self) -> None:
         means = self.run.watch_metrics.take()
         clean_dice = self.monitor.clean_dice(self.run.average.net, self.config.watch.batches)
-        self.watch.look(self.run.position.images, means["total"], means["foreground"], clean_dice)
+        self.watch.look(self.run.position.images, means["total"], means["foreground"], means["truth"], clean_dice)
 
     def _validate(self, journal: "Journal | _NoJournal") -> None:
         """Score the averaged weights, write the record, and save what is to be kept."""
@@ -146,7 +156,9 @@ class Trainer:
         speed = self._images_per_second()
         weights = loss_weights(self.config.loss, run.done, run.position.epoch)
         means = run.metrics.take()
+        check_numbers(run.position.images, means["total"], run.net)
         net = run.finished_net()
+        check_numbers(run.position.images, means["total"], net)
         record: dict[str, Any] = {
             "epoch": run.position.epoch,
             "phase": phase_name(self.config.curriculum, run.position.epoch),
@@ -163,11 +175,17 @@ class Trainer:
         }
         is_best = self.stopping.is_best(record["val_dice"])
         if self.context.is_first and (is_best or self.config.validation.keep == "last"):
-            save_checkpoint(self.out, net, self._describe(record), half=True)
+            self._save(net, self._describe(record))
         journal.write(record)
         self.display.validated(record)
         self._save_state()
         self._begin_stretch()
+
+    def _save(self, net: nn.Module, metadata: Metadata) -> None:
+        try:
+            save_checkpoint(self.out, net, metadata, half=True)
+        except CheckpointError as error:  # a weight that float16 has no room for
+            raise TrainingCollapsed(str(error)) from error
 
     def _save_state(self) -> None:
         self.run.pool_metrics()

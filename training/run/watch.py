@@ -1,15 +1,39 @@
-"""Notice early that a run is lost or over: the collapse watch and early stopping. Pure."""
+"""Notice early that a run is lost or over: the collapse watch and early stopping."""
 
 import math
 from dataclasses import dataclass
 from typing import Any
 
+from torch import nn
+
 from shared.errors import Permanent
+from shared.net.checkpoint import tensors_not_finite
 from training.config import ValidationConfig, WatchConfig
 
 
 class TrainingCollapsed(Permanent):
     """The end of a run that would only waste time from here on; it says why."""
+
+
+def check_numbers(images: int, loss: float, net: nn.Module) -> None:
+    """Check that a run's loss and weights are numbers, before anything of them is kept.
+
+    Args:
+        images: seen since the start of the run.
+        loss: its mean over the last stretch.
+        net: the weights that would be kept, or trained on.
+
+    Raises:
+        TrainingCollapsed: they are not.
+    """
+    if not math.isfinite(loss):
+        raise TrainingCollapsed(f"the loss is {loss} after {images:,} images: lower optimiser.lr")
+    names = tensors_not_finite(net.state_dict())
+    if names:
+        raise TrainingCollapsed(
+            f"{len(names)} tensors of the weights are no finite numbers after {images:,} images ({names[0]}…): "
+            "lower optimiser.lr"
+        )
 
 
 @dataclass
@@ -28,13 +52,14 @@ class CollapseWatch:
         """Whether to look after this many images of training."""
         return images >= self.next_look
 
-    def look(self, images: int, loss: float, foreground: float, clean_dice: float | None) -> None:
+    def look(self, images: int, loss: float, foreground: float, truth: float, clean_dice: float | None) -> None:
         """Judge the stretch of training since the last look.
 
         Args:
             images: seen since the start of the run.
             loss: its mean over the stretch.
             foreground: mean share of the pixels that the network took for foreground, in [0, 1].
+            truth: mean share that is foreground.
             clean_dice: the present Dice without noise; None where it is unknown.
 
         Raises:
@@ -43,7 +68,7 @@ class CollapseWatch:
         self.next_look = images + self.config.every_images
         if not math.isfinite(loss):
             raise TrainingCollapsed(f"the loss is {loss} after {images:,} images: lower optimiser.lr")
-        reason = self._fault(foreground, clean_dice)
+        reason = self._fault(foreground, truth, clean_dice)
         self.bad_looks = self.bad_looks + 1 if reason else 0
         self.best_clean_dice = max(self.best_clean_dice, clean_dice or 0.0)
         if reason and self.bad_looks >= self.config.looks:
@@ -65,12 +90,13 @@ class CollapseWatch:
         self.bad_looks = state_dict["bad_looks"]
         self.best_clean_dice = state_dict["best_clean_dice"]
 
-    def _fault(self, foreground: float, clean_dice: float | None) -> str:
+    def _fault(self, foreground: float, truth: float, clean_dice: float | None) -> str:
         config = self.config
-        if foreground < config.min_foreground:
-            return f"the masks are blank (foreground {foreground:.2%} of the pixels)"
-        if foreground > config.max_foreground:
-            return f"the masks are full (foreground {foreground:.2%} of the pixels)"
+        shares = f"foreground {foreground:.2%} of the pixels, {truth:.2%} in the truth"
+        if foreground < config.min_foreground * truth:
+            return f"the masks are blank ({shares})"
+        if 1 - foreground < (1 - config.max_foreground) * (1 - truth):
+            return f"the masks are full ({shares})"
         if clean_dice is None:
             return ""
         if clean_dice < config.min_clean_dice:

@@ -88,3 +88,41 @@ def test_adamw_alone_is_torch_s_adamw():
         theirs(x).square().sum().backward()
         reference.step()
     assert torch.equal(ours.weight, theirs.weight)
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan")])
+@pytest.mark.parametrize("of_muon", [True, False])
+def test_a_gradient_that_overflowed_lets_no_optimiser_step(net, value, of_muon):
+    optimisers = Optimisers(net, MUON)
+    scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+    optimisers.set_rates(1.0)
+    optimisers.zero_grad()
+    scaler.scale(net(torch.randn(2, 1, 64, 64)).square().mean()).backward()
+    (net.bottleneck[3].weight if of_muon else net.head.weight).grad[0, 0, 0, 0] = value
+    before = copy.deepcopy(net.state_dict())
+    optimisers.step(scaler, clip_norm=1.0)
+    for name, tensor in net.named_parameters():
+        assert torch.equal(tensor, before[name]), name
+    assert scaler.get_scale() == 512.0
+    # The next one is as if nothing had been.
+    optimisers.zero_grad()
+    scaler.scale(net(torch.randn(2, 1, 64, 64)).square().mean()).backward()
+    optimisers.step(scaler, clip_norm=1.0)
+    assert not torch.equal(net.head.weight, before["head.weight"])
+    assert not torch.equal(net.bottleneck[3].weight, before["bottleneck.3.weight"])
+    assert all(tensor.isfinite().all() for tensor in net.state_dict().values())
+
+
+def test_one_kernel_for_all_parameters_steps_as_many_do():
+    torch.manual_seed(0)
+    ours, theirs = nn.Linear(30, 30), nn.Linear(30, 30)
+    theirs.load_state_dict(ours.state_dict())
+    pair = [(ours, True), (theirs, False)]
+    steppers = [torch.optim.AdamW(each.parameters(), lr=1e-2, weight_decay=0.1, fused=fused) for each, fused in pair]
+    for seed in range(20):
+        x = torch.randn(4, 30, generator=torch.Generator().manual_seed(seed))
+        for (net, _), optimiser in zip(pair, steppers, strict=True):
+            optimiser.zero_grad()
+            net(x).square().sum().backward()
+            optimiser.step()
+    torch.testing.assert_close(ours.weight, theirs.weight, rtol=1e-5, atol=1e-6)

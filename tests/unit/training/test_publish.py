@@ -3,12 +3,15 @@
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 
 from shared.config import load_settings
 from shared.db.migrate import migrate
 from shared.db.model_registry import ModelRegistry
 from shared.net.architectures import build
 from shared.net.checkpoint import FAMILIARITY_NAME, METADATA_NAME, WEIGHTS_NAME, Metadata, save_checkpoint, save_scores
+from shared.net.weights_file import file_sha256
 from shared.services import Services, connect
 from shared.store import keys
 from tests.unit.net.fitted import SCORES
@@ -109,3 +112,50 @@ def test_services_that_cannot_be_used_are_one_line(checkpoint, monkeypatch, caps
     assert publish.main(["--checkpoint", str(checkpoint)]) == code
     [line] = capsys.readouterr().err.splitlines()
     assert reason in line
+
+
+class TestAnswers:
+    """What a network says of some pictures decides whether anybody may use it."""
+
+    @pytest.fixture
+    def saved(self, tmp_path: Path):
+        def save(change) -> Path:
+            torch.manual_seed(0)
+            net = build("attention_unet", TINY)
+            with torch.no_grad():
+                change(net)
+            save_checkpoint(tmp_path / "tiny", net, Metadata("attention_unet", TINY))
+            return tmp_path / "tiny"
+
+        return save
+
+    @pytest.mark.parametrize(("bias", "word"), [(-20.0, "blank"), (20.0, "full")])
+    def test_the_same_answer_to_everything_is_refused(self, saved, registry, capsys, bias, word):
+        def deaf(net) -> None:
+            net.head.weight.zero_()
+            net.head.bias.fill_(bias)
+
+        assert publish.main(["--checkpoint", str(saved(deaf)), "--activate"]) == 2
+        [line] = capsys.readouterr().err.splitlines()
+        assert f"all masks would be {word}" in line
+        assert registry.models() == []
+
+    def test_finite_weights_whose_answers_are_no_numbers_are_refused(self, saved, registry, capsys):
+        def overflowing(net) -> None:
+            for parameter in net.parameters():
+                parameter.fill_(1e30)
+
+        assert publish.main(["--checkpoint", str(saved(overflowing))]) == 2
+        assert "with no numbers" in capsys.readouterr().err
+        assert registry.models() == []
+
+    def test_weights_of_nan_are_refused(self, checkpoint, registry, capsys):
+        weights = checkpoint / WEIGHTS_NAME
+        before = file_sha256(weights)
+        tensors = {name: tensor for name, tensor in load_file(weights).items() if tensor.is_floating_point()}
+        save_file(load_file(weights) | {name: tensor * float("nan") for name, tensor in tensors.items()}, weights)
+        described = (checkpoint / METADATA_NAME).read_text()
+        (checkpoint / METADATA_NAME).write_text(described.replace(before, file_sha256(weights)))
+        assert publish.main(["--checkpoint", str(checkpoint), "--activate"]) == 2
+        assert "NaN or infinity" in capsys.readouterr().err
+        assert registry.models() == []

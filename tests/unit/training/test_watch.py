@@ -7,7 +7,7 @@ from training.config import ValidationConfig, WatchConfig
 from training.run.watch import CollapseWatch, EarlyStopping, TrainingCollapsed
 
 CONFIG = WatchConfig(every_images=100, grace_images=250, looks=2)
-HEALTHY = {"loss": 0.5, "foreground": 0.2, "clean_dice": 0.9}
+HEALTHY = {"loss": 0.5, "foreground": 0.2, "truth": 0.2, "clean_dice": 0.9}
 
 
 def test_it_looks_after_a_grace_and_then_regularly():
@@ -21,8 +21,10 @@ def test_it_looks_after_a_grace_and_then_regularly():
 @pytest.mark.parametrize(
     ("sign", "reason"),
     [
-        ({"foreground": 0.001}, "the masks are blank .foreground 0.10%"),
+        ({"foreground": 0.001}, "the masks are blank .foreground 0.10% of the pixels, 20.00% in the truth"),
         ({"foreground": 0.99}, "the masks are full"),
+        ({"foreground": 0.00002, "truth": 0.001}, "the masks are blank"),
+        ({"foreground": 0.9995, "truth": 0.97}, "the masks are full"),
         ({"clean_dice": 0.1}, "Dice without noise is 0.100"),
         ({"clean_dice": 0.44}, "fell from 0.900 to 0.440"),
     ],
@@ -48,7 +50,15 @@ def test_a_loss_that_is_no_number_stops_at_once(loss):
 def test_without_clean_images_the_foreground_alone_is_watched():
     watch = CollapseWatch(CONFIG)
     for images in range(100, 1000, 100):
-        watch.look(images, loss=0.5, foreground=0.2, clean_dice=None)
+        watch.look(images, loss=0.5, foreground=0.2, truth=0.2, clean_dice=None)
+
+
+@pytest.mark.parametrize(
+    ("foreground", "truth"), [(0.0021, 0.0011), (0.0003, 0.0011), (0.956, 0.97), (0.99, 0.97), (0.0, 0.0), (1.0, 1.0)]
+)
+def test_sparse_and_dense_truths_are_no_collapse(foreground, truth):
+    watch = CollapseWatch(WatchConfig(looks=1))
+    watch.look(4000, loss=0.5, foreground=foreground, truth=truth, clean_dice=None)
 
 
 def test_the_default_finds_a_collapse_within_the_seed_s_epoch():
