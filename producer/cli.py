@@ -57,6 +57,11 @@ def main() -> None:
     "paths", metavar="FOLDER_OR_FILES...", nargs=-1, required=True, type=click.Path(path_type=Path, resolve_path=False)
 )
 @click.option("--recursive/--no-recursive", "-r", default=False, help="Take the images of subfolders too.")
+@click.option(
+    "--follow-links/--no-follow-links",
+    default=False,
+    help="Follow links out of the folder, and with --recursive those to folders; else they fail or are left out.",
+)
 @click.option("--name", help="Name of the job. Without it: the folder's name.")
 @click.option(
     "--scale",
@@ -80,6 +85,7 @@ def main() -> None:
 def submit(
     paths: tuple[Path, ...],
     recursive: bool,
+    follow_links: bool,
     name: str | None,
     scale: float,
     unfamiliar: Unfamiliar,
@@ -91,8 +97,9 @@ def submit(
 ) -> None:
     """Submit images as one job.
 
-    Of a folder, all files with an image's extension are taken; files that you name are always taken. The job's id is
-    printed. When a submission is interrupted, the same command goes on where it was.
+    Of a folder, all files are taken that are images by extension or content, but for the results of earlier jobs; files
+    that you name are always taken. The job's id is printed. When a submission is interrupted, the same command goes on
+    where it was.
     """
     to = destination_of(folder, export)
     display = Display()
@@ -102,6 +109,7 @@ def submit(
                 services,
                 paths,
                 recursive=recursive,
+                follow_links=follow_links,
                 name=name,
                 priority=priority,
                 scale=scale,

@@ -1,5 +1,8 @@
 """Reading one file to submit: regular files alone, within the submitted folder, within the size accepted.
 
+What lies in a folder is opened from that folder on, one name after the other, none of which may be a link: what was
+listed as a folder and has become a link since leads nowhere.
+
 Each function is the `read` of a `shared.flows.submission.Source`: it gives the bytes, or raises the ItemError that
 becomes the item's failure.
 """
@@ -10,7 +13,11 @@ import stat
 from typing import NoReturn
 
 from shared.errors import ItemError, ItemErrorCode
+from shared.flows.submission import FileVersion
+from shared.images.formats import HEAD_BYTES, is_readable
 
+# Neither waits for a pipe's other end, nor takes a terminal.
+_AS_FILE = os.O_NONBLOCK | os.O_NOCTTY
 _KINDS = {
     stat.S_IFIFO: "a pipe",
     stat.S_IFSOCK: "a socket",
@@ -23,23 +30,53 @@ _KINDS = {
 def read_file(path: str, *, root: str | None, max_bytes: int) -> bytes:
     """Return the bytes of the file at `path`; a link is followed as long as it stays inside `root`.
 
-    `root` is None for a file that the user has named: its links are followed wherever they lead.
+    `root` is None for a file whose links are followed wherever they lead: one that the user has named, or all of them.
     Only a regular file is opened, and in a way that does not wait even if it is swapped for a pipe just then.
 
     Raises:
         ItemError: `unreadable`, `symlink_outside`, `not_a_file` or `too_many_bytes`.
     """
     try:
-        if root is None or os.path.islink(path):
-            path = _resolved(path, root)
+        if root is None:
+            path = os.path.realpath(path, strict=True)
+        elif os.path.islink(path):
+            root, path = os.path.realpath(root), os.path.realpath(path, strict=True)
+            if not _lies_in(path, root):
+                raise ItemError(ItemErrorCode.SYMLINK_OUTSIDE, "a symbolic link that leads out of the submitted folder")
         _check(os.stat(path, follow_symlinks=False), max_bytes)
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_NOCTTY)
+        descriptor = _open(path, _AS_FILE) if root is None else _open_beneath(root, os.path.relpath(path, root))
         with open(descriptor, "rb") as file:
             status = os.fstat(descriptor)
             _check(status, max_bytes)
             return file.read(status.st_size)
     except OSError as error:
         raise ItemError(ItemErrorCode.UNREADABLE, _reason(error)) from error
+
+
+def file_version(path: str) -> FileVersion | None:
+    """Return what tells the file at `path` from what it was before or will be; None where there is none."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return FileVersion(status.st_size, status.st_mtime_ns)
+
+
+def leads_outside(path: str, root: str) -> bool:
+    """Whether a link leads to something outside of the folder `root`."""
+    return os.path.lexists(target := os.path.realpath(path)) and not _lies_in(target, os.path.realpath(root))
+
+
+def looks_like_an_image(path: str) -> bool:
+    """Whether the file at `path`, which is a regular one, begins as an image that can be read does."""
+    try:
+        descriptor = _open(path, _AS_FILE)
+        try:
+            return stat.S_ISREG(os.fstat(descriptor).st_mode) and is_readable(os.read(descriptor, HEAD_BYTES))
+        finally:
+            os.close(descriptor)
+    except OSError:
+        return False
 
 
 def bad_name() -> NoReturn:
@@ -52,13 +89,26 @@ def unreadable_folder() -> NoReturn:
     raise ItemError(ItemErrorCode.UNREADABLE, "the folder cannot be read: check its permissions")
 
 
-def _resolved(path: str, root: str | None) -> str:
-    target = os.path.realpath(path, strict=True)
-    if root is not None:
-        real_root = os.path.realpath(root)
-        if os.path.commonpath([target, real_root]) != real_root:
-            raise ItemError(ItemErrorCode.SYMLINK_OUTSIDE, "a symbolic link that leads out of the submitted folder")
-    return target
+def _lies_in(path: str, root: str) -> bool:
+    return os.path.commonpath([path, root]) == root
+
+
+def _open(path: str, flags: int, folder: int | None = None) -> int:
+    return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | flags, dir_fd=folder)
+
+
+def _open_beneath(root: str, relative: str) -> int:
+    """Open a file beneath a folder, through no link but `root` itself."""
+    *folders, name = relative.split("/")
+    here = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        for folder in folders:
+            below = _open(folder, os.O_DIRECTORY, here)
+            os.close(here)
+            here = below
+        return _open(name, _AS_FILE, here)
+    finally:
+        os.close(here)
 
 
 def _check(status: os.stat_result, max_bytes: int) -> None:
@@ -76,7 +126,7 @@ def _reason(error: OSError) -> str:
         case errno.ENOENT | errno.ENOTDIR:
             return "the file is gone, or a link that leads nowhere"
         case errno.ELOOP:
-            return "a symbolic link that leads in a circle"
+            return "a symbolic link that leads in a circle, or has come since the folder was listed"
         case errno.EACCES | errno.EPERM:
             return "no permission to read the file"
         case _:

@@ -1,46 +1,37 @@
 """Finding the files to submit: sorted, each exactly once, and nothing opened that could hang or lead elsewhere.
 
-A folder gives its files with an image's extension; hidden files, other files and linked folders are left out and
-counted. A file that is named explicitly is always taken. What cannot be used becomes a source whose `read` raises
-ItemError, so that it fails alone with its reason while its neighbours go on.
+A folder gives its files that are images by their extension or their first bytes; hidden files, other files, linked
+folders and the results of earlier jobs are left out and counted. A file that is named explicitly is always taken. What
+cannot be used becomes a source whose `read` raises ItemError, so that it fails alone with its reason while its
+neighbours go on.
 """
 
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from producer.reading import bad_name, read_file, unreadable_folder
+from producer.display import plural
+from producer.reading import (
+    bad_name,
+    file_version,
+    leads_outside,
+    looks_like_an_image,
+    read_file,
+    unreadable_folder,
+)
+from producer.survey import Survey
 from shared.errors import UsageError
+from shared.flows.exports.marker import is_results_folder
+from shared.flows.exports.registry import EXPORTS
 from shared.flows.submission import Source
-from shared.images.formats import IMAGE_EXTENSIONS
+from shared.images.formats import IMAGE_EXTENSIONS, may_be_an_image
 
 # A longer path does not fit into PostgreSQL's index of paths.
 _MAX_PATH_BYTES = 2000
-
-
-@dataclass
-class Survey:
-    """How many files there are to submit, and what was left out."""
-
-    images: int = 0
-    other_files: int = 0
-    hidden: int = 0
-    subfolders: int = 0  # left out, unless recursive
-    linked_folders: int = 0
-
-    def notes(self) -> list[str]:
-        """Return a line for each kind of thing that was left out."""
-        left_out = [
-            (self.subfolders, "subfolder{s} left out (--recursive takes them)"),
-            (self.other_files, "file{s} without an image's extension left out"),
-            (self.hidden, "hidden file{s} or folder{s} left out"),
-            (self.linked_folders, "link{s} to folders not followed"),
-        ]
-        return [f"{count} {text.format(s='' if count == 1 else 's')}" for count, text in left_out if count]
+_RESULTS = frozenset(name for export in EXPORTS.values() for name in export.top)
 
 
 class _Found(NamedTuple):
@@ -58,13 +49,18 @@ class Sources:
     arguments have in common. Memory holds the names of one folder at a time.
     """
 
-    def __init__(self, arguments: Sequence[Path], *, recursive: bool, max_bytes: int) -> None:
+    def __init__(
+        self, arguments: Sequence[Path], *, recursive: bool, max_bytes: int, follow_links: bool = False
+    ) -> None:
         """Look at the arguments themselves, not into them.
+
+        With `follow_links` links are followed wherever they lead, those to folders too, each folder once.
 
         Raises:
             UsageError: an argument does not exist.
         """
         self.recursive = recursive
+        self.follow_links = follow_links
         self.max_bytes = max_bytes
         # A dict keeps the order and drops what is given twice.
         self.arguments = tuple(dict.fromkeys(_absolute(argument) for argument in arguments))
@@ -91,8 +87,16 @@ class Sources:
             survey.images += 1
         if not survey.images:
             notes = "".join(f"; {note}" for note in survey.notes())
-            raise UsageError(f"there is no image in {_printable(', '.join(self.arguments))}{notes}")
+            raise UsageError(f"there is no image in {self._spelt}{notes}")
+        if survey.links_outside == survey.images:
+            only = "the only image" if survey.images == 1 else f"all {plural(survey.images, 'image')}"
+            are = "is a link" if survey.images == 1 else "are links"
+            raise UsageError(f"{only} in {self._spelt} {are} that lead out of it: --follow-links takes what is there")
         return survey
+
+    @property
+    def _spelt(self) -> str:
+        return _printable(", ".join(self.arguments))
 
     def __iter__(self) -> Iterator[Source]:
         for found in self._walk(Survey()):
@@ -107,10 +111,13 @@ class Sources:
 
     def _walk_folder(self, root: str, survey: Survey) -> Iterator[_Found]:
         folders = [root]  # a stack, as folders may be nested deeper than Python's calls
+        entered: set[tuple[int, int]] = set()
         while folders:
             folder = folders.pop()
             try:
-                files, subfolders = self._list(folder, survey)
+                if self.follow_links and _is_entered(folder, entered):
+                    continue
+                files, subfolders = self._list(folder, root, survey)
             except OSError as error:
                 if folder == root:
                     raise UsageError(f"cannot read the folder {_printable(root)}: {error.strerror}") from error
@@ -119,29 +126,51 @@ class Sources:
             yield from (_Found(os.path.join(folder, name), root) for name in files)
             folders.extend(os.path.join(folder, name) for name in reversed(subfolders))
 
-    def _list(self, folder: str, survey: Survey) -> tuple[list[str], list[str]]:
+    def _list(self, folder: str, root: str, survey: Survey) -> tuple[list[str], list[str]]:
         """Return the names of the files to take and of the folders to go into, each sorted."""
         files: list[str] = []
         subfolders: list[str] = []
+        results = _RESULTS if is_results_folder(Path(folder)) else frozenset[str]()
         with os.scandir(folder) as entries:
             for entry in entries:
                 if entry.path in self._folders or entry.path in self._files:
                     continue  # an argument of its own, and taken as such
                 if entry.name.startswith("."):
                     survey.hidden += 1
-                elif entry.is_dir(follow_symlinks=False):
-                    if self.recursive:
+                elif _is_folder(entry):
+                    if self._enters(entry, survey, results):
                         subfolders.append(entry.name)
-                    else:
-                        survey.subfolders += 1
-                elif entry.is_symlink() and os.path.isdir(entry.path):
-                    survey.linked_folders += 1
-                elif os.path.splitext(entry.name)[1].lower() in IMAGE_EXTENSIONS:
+                elif entry.name in results:
+                    continue  # the table beside the folders that are counted
+                elif self._is_image(entry):
                     files.append(entry.name)
+                    survey.links_outside += self._leads_outside(entry, root)
                 else:
-                    survey.other_files += 1
+                    survey.leave_out(_printable(os.path.splitext(entry.name)[1]))
         files.sort()
         return files, sorted(subfolders)
+
+    def _enters(self, entry: os.DirEntry[str], survey: Survey, results: frozenset[str]) -> bool:
+        """Whether a folder in a folder is gone into; counts it otherwise."""
+        if entry.name in results:
+            survey.results += 1
+        elif entry.is_symlink() and not self.follow_links:
+            survey.linked_folders += 1
+        elif not self.recursive:
+            survey.subfolders += 1
+        else:
+            return True
+        return False
+
+    def _is_image(self, entry: os.DirEntry[str]) -> bool:
+        extension = os.path.splitext(entry.name)[1]
+        if extension.lower() in IMAGE_EXTENSIONS:
+            return True
+        can_look = entry.is_file(follow_symlinks=False) and may_be_an_image(extension)
+        return can_look and looks_like_an_image(entry.path)
+
+    def _leads_outside(self, entry: os.DirEntry[str], root: str) -> bool:
+        return entry.is_symlink() and not self.follow_links and leads_outside(entry.path, root)
 
     def _source(self, found: _Found) -> Source:
         path = found.path.removeprefix(self.base).lstrip("/")
@@ -150,7 +179,9 @@ class Sources:
             return Source(shown, bad_name)
         if found.is_folder:
             return Source(path, unreadable_folder)
-        return Source(path, partial(read_file, found.path, root=found.root, max_bytes=self.max_bytes))
+        root = None if self.follow_links else found.root
+        read = partial(read_file, found.path, root=root, max_bytes=self.max_bytes)
+        return Source(path, read, partial(file_version, found.path))
 
     def _shown(self, path: str) -> str:
         """Return the path as the database takes it: itself, or a stand-in of a failed item that no other path has."""
@@ -166,6 +197,19 @@ class Sources:
             while os.path.lexists(os.path.join(self.base, shown)):
                 shown += " (not UTF-8)"
             return shown
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    return entry.is_dir(follow_symlinks=False) or (entry.is_symlink() and os.path.isdir(entry.path))
+
+
+def _is_entered(folder: str, entered: set[tuple[int, int]]) -> bool:
+    """Whether the folder was there before, under this or another name; notes that it was."""
+    status = os.stat(folder)
+    identity = (status.st_dev, status.st_ino)
+    known = identity in entered
+    entered.add(identity)
+    return known
 
 
 def _absolute(argument: Path) -> str:

@@ -39,6 +39,7 @@ def submit_paths(
     arguments: Sequence[Path],
     *,
     recursive: bool,
+    follow_links: bool = False,
     name: str | None,
     priority: Priority,
     scale: float = 1.0,
@@ -55,7 +56,8 @@ def submit_paths(
         ConfigurationError: the services cannot be used as the settings say. No job is made.
         Retryable: a service went away on the way; the same call goes on where this one was.
     """
-    sources = Sources(arguments, recursive=recursive, max_bytes=services.settings.max_source_bytes)
+    max_bytes = services.settings.max_source_bytes
+    sources = Sources(arguments, recursive=recursive, follow_links=follow_links, max_bytes=max_bytes)
     services.check()
     survey = sources.survey()
     for note in survey.notes():
@@ -95,5 +97,5 @@ def submit_paths(
 def _submission_key(name: str, sources: Sources, scale: float, unfamiliar: Unfamiliar) -> str:
     """Return the key under which an interrupted submission is found again: the same command on the same machine."""
     paths = [os.fsencode(path).hex() for path in sources.arguments]
-    identity = [user_at_host(), name, paths, sources.recursive, scale, unfamiliar]
+    identity = [user_at_host(), name, paths, sources.recursive, sources.follow_links, scale, unfamiliar]
     return hashlib.sha256(json.dumps(identity).encode()).hexdigest()

@@ -14,7 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import PurePosixPath
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
@@ -37,15 +37,24 @@ _PAUSE_AFTER_OUTAGE_SECONDS = 10.0
 _SEAL_ATTEMPTS, _FIRST_SEAL_PAUSE_SECONDS = 6, 0.5
 
 
+class FileVersion(NamedTuple):
+    """What tells a file from what it was before or will be."""
+
+    size: int  # bytes
+    modified: int  # nanoseconds since 1970
+
+
 @dataclass(frozen=True)
 class Source:
     """An image to submit: its relative path with `/`, and how to read its bytes.
 
-    `read` runs in an upload thread. An ItemError says that the file cannot be used; only that item fails.
+    `read` runs in an upload thread. An ItemError says that the file cannot be used; only that item fails. `version`
+    looks at what would be read now, None where that is nothing; without it the bytes are always the same.
     """
 
     path: str
     read: Callable[[], bytes]
+    version: Callable[[], FileVersion | None] | None = None
 
 
 @dataclass(frozen=True)

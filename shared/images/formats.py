@@ -9,14 +9,30 @@ IMAGE_EXTENSIONS = frozenset(
     {
         *(".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".tif", ".tiff", ".bmp", ".dib", ".webp"),
         *(".gif", ".jp2", ".j2k", ".jpx", ".jxl", ".avif", ".heic", ".heif", ".ico", ".psd", ".tga"),
-        *(".pbm", ".pgm", ".ppm", ".pnm", ".pfm", ".pcx", ".exr", ".hdr", ".dcm", ".fits", ".qoi"),
+        *(".pbm", ".pgm", ".ppm", ".pnm", ".pfm", ".pcx", ".exr", ".hdr", ".dcm", ".fits", ".fit", ".fts", ".qoi"),
+        *(".jpf", ".jpm", ".j2c", ".jpc", ".jph", ".jls", ".jxr", ".wdp", ".hdp", ".mpo", ".jps", ".dds", ".sgi"),
+        # microscopes and slide scanners, many of them a TIFF by another name
+        *(".lsm", ".stk", ".btf", ".tf2", ".tf8", ".tif8", ".ome", ".flex", ".qptiff", ".svs", ".ndpi", ".ndpis"),
+        *(".scn", ".bif", ".vms", ".vmu", ".svslide", ".mrxs", ".afi", ".sis", ".czi", ".zvi", ".nd2", ".lif", ".lof"),
+        *(".xlef", ".oib", ".oif", ".oir", ".vsi", ".ets", ".ims", ".sld", ".sldy", ".ipl", ".ids", ".ics", ".dm3"),
+        *(".dm4", ".mrc", ".ser", ".emd", ".nrrd", ".nhdr", ".mha", ".nii", ".im3", ".gel", ".spe", ".dv", ".r3d"),
+        # cameras
+        *(".dng", ".nef", ".nrw", ".cr2", ".cr3", ".crw", ".arw", ".srf", ".sr2", ".raf", ".orf", ".rw2", ".pef"),
+        *(".srw", ".x3f", ".3fr", ".fff", ".iiq", ".dcr", ".kdc", ".mrw", ".erf", ".mef", ".mos", ".rwl"),
     }
 )
 """Extensions, in lower case, of the files that a submitted folder is searched for.
 
 Wider than READABLE: a picture in a format that is not read becomes a failed item with its reason, where a
-shorter list would pass it over in silence.
+shorter list would pass it over in silence. A file by another name is known by its first bytes (`is_readable`).
 """
+
+# What is still being written, and what an editor has put aside, is not the picture that its first bytes promise.
+_UNFINISHED = frozenset(
+    {".part", ".partial", ".filepart", ".crdownload", ".download", ".aria2", ".tmp", ".temp", ".bak", ".swp", ".lock"}
+)
+HEAD_BYTES = 32
+"""How many bytes of a file `is_readable` wants."""
 
 # Offset, bytes, name. The first match counts.
 _SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
@@ -47,6 +63,9 @@ _SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
     (0, b"\x89HDF\r\n\x1a\n", "HDF5"),
     (0, b"DDS ", "DDS"),
     (0, b"qoif", "QOI"),
+    (0, b"ZISRAWFILE", "Zeiss CZI"),
+    (0, b"\xda\xce\xbe\x0a", "Nikon ND2"),
+    (0, b"\x70\x00\x00\x00", "Leica LIF"),
     (0, b"\x0a\x05\x01", "PCX"),
     (0, b"\x01\xda", "SGI"),
     (0, b"\x59\xa6\x6a\x95", "Sun raster"),
@@ -57,6 +76,16 @@ _SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
 _NETPBM = re.compile(rb"P[1-7Ff]\s+[#\dW]")
 # "BM" alone begins many a text; the size of the header that follows is one of these.
 _BMP_HEADER_SIZES = frozenset({12, 16, 40, 52, 56, 64, 108, 124})
+
+
+def may_be_an_image(extension: str) -> bool:
+    """Whether a file of an extension that is none of IMAGE_EXTENSIONS may be a whole image all the same."""
+    return extension.lower() not in _UNFINISHED and not extension.endswith("~")
+
+
+def is_readable(head: bytes) -> bool:
+    """Whether a file that begins with these HEAD_BYTES is in one of the formats that are read."""
+    return identify(head) in READABLE
 
 
 def identify(data: bytes) -> str | None:

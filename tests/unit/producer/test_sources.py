@@ -8,6 +8,7 @@ import pytest
 
 from producer.sources import Sources
 from shared.errors import ItemError, UsageError
+from shared.flows.exports.marker import MARKER, ResultsMarker
 
 Find = Callable[..., Sources]
 
@@ -19,8 +20,8 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
-def find(*arguments: Path, recursive: bool = True, max_bytes: int = 1000) -> Sources:
-    return Sources(arguments, recursive=recursive, max_bytes=max_bytes)
+def find(*arguments: Path, recursive: bool = True, max_bytes: int = 1000, follow_links: bool = False) -> Sources:
+    return Sources(arguments, recursive=recursive, max_bytes=max_bytes, follow_links=follow_links)
 
 
 def touch(path: Path, data: bytes = b"data") -> Path:
@@ -48,7 +49,7 @@ def test_images_of_a_folder_sorted_with_their_bytes(folder: Path) -> None:
     assert paths(sources) == ["a.jpg", "b.PNG", "c/a.webp", "c/d/e.tiff"]
     assert [source.read() for source in sources] == [source.path.encode() for source in sources]
     survey = sources.survey()
-    assert (survey.images, survey.other_files, survey.hidden, survey.subfolders) == (4, 1, 2, 0)
+    assert (survey.images, survey.other.total(), survey.hidden, survey.subfolders) == (4, 1, 2, 0)
     assert sources.name == "folder"
 
 
@@ -134,7 +135,106 @@ def test_links_to_folders_are_not_followed(folder: Path) -> None:
     (folder / "loop.png").symlink_to("..")
     sources = find(folder)
     assert paths(sources) == ["a.png"]
-    assert sources.survey().notes() == ["2 links to folders not followed"]
+    assert sources.survey().notes() == ["2 links to folders not followed (--follow-links goes into them)"]
+
+
+TIFF_HEAD = b"II\x2a\x00\x08\x00\x00\x00"
+
+
+def test_images_are_known_by_content_too(folder: Path) -> None:
+    for name in ("plate.tif.001", "noextension", "scan.whatever"):
+        touch(folder / name, TIFF_HEAD)
+    touch(folder / "slide.SVS", b"whatever it holds")
+    for name in ("half.part", "old.tif~", "notes.tmp"):
+        touch(folder / name, TIFF_HEAD)
+    sources = find(folder)
+    assert paths(sources) == ["noextension", "plate.tif.001", "scan.whatever", "slide.SVS"]
+    [note] = sources.survey().notes()
+    assert note.startswith("3 files left out, no image by name or content: ")
+    assert "1 .part" in note
+
+
+@pytest.mark.parametrize(
+    "extension", ["czi", "nd2", "lif", "lsm", "stk", "ndpi", "scn", "qptiff", "dng", "mpo", "tif8"]
+)
+def test_a_folder_of_a_microscope_alone_is_submitted(folder: Path, extension: str) -> None:
+    touch(folder / f"a.{extension}", b"unreadable")
+    assert find(folder).survey().images == 1
+
+
+def test_left_out_extensions_are_named(folder: Path) -> None:
+    for name in ("a.csv", "b.csv", "c.TXT", "README", "f.1", "g.2", "h.3", "i.4"):
+        touch(folder / name)
+    with pytest.raises(UsageError) as caught:
+        find(folder).survey()
+    assert "8 files left out, no image by name or content: 2 .csv, " in str(caught.value)
+    assert str(caught.value).endswith("2 others (name them to try them)")
+
+
+def test_nothing_but_links_out_of_the_folder_is_told_before_a_job(folder: Path) -> None:
+    outside = touch(folder.parent / "beside" / "a.png", b"there")
+    for name in ("a.png", "b.png"):
+        (folder / name).symlink_to(outside)
+    with pytest.raises(UsageError, match=r"all 2 images in .* are links that lead out of it: --follow-links"):
+        find(folder).survey()
+    touch(folder / "c.png")
+    assert find(folder).survey().notes() == [
+        "2 images of 3 will fail, links that lead out of the folder (--follow-links takes what they lead to)"
+    ]
+
+
+def test_links_are_followed_when_asked_each_folder_once(folder: Path) -> None:
+    beside = folder.parent / "beside"
+    outside = touch(beside / "deep" / "a.png", b"there")
+    (folder / "a.png").symlink_to(outside)
+    (folder / "linked").symlink_to(beside)
+    (folder / "linked again").symlink_to(beside)
+    (folder / "round").symlink_to("..")
+    (beside / "back").symlink_to(folder)
+    sources = find(folder, follow_links=True)
+    assert paths(sources) == ["a.png", "linked/deep/a.png"]
+    assert [source.read() for source in sources] == [b"there", b"there"]
+    assert find(folder, follow_links=True, recursive=False).survey().subfolders == 3
+
+
+@pytest.mark.parametrize("swapped", ["sub", "sub/deep"])
+def test_a_folder_swapped_for_a_link_leads_nowhere(folder: Path, swapped: str) -> None:
+    touch(folder / "sub" / "deep" / "a.png", b"mine")
+    for secret in ("a.png", "deep/a.png"):
+        touch(folder.parent / "secret" / secret, b"secret")
+    [source] = find(folder)
+    (folder / swapped).rename(folder.parent / "away")
+    (folder / swapped).symlink_to(folder.parent / "secret")
+    with pytest.raises(ItemError) as caught:
+        source.read()
+    assert caught.value.code == "unreadable"
+
+
+def test_results_of_earlier_jobs_are_left_out(folder: Path) -> None:
+    touch(folder / "a.png")
+    touch(folder / "b" / "own.png")
+    for where in ("out", "b"):
+        touch(folder / where / "masks" / "a.png")
+        touch(folder / where / "probabilities" / "sub" / "a.png")
+    touch(folder / "out" / "results.csv", b"path,state,error_code,error,width\r\n")
+    touch(folder / "b" / MARKER, ResultsMarker("id", "name").to_bytes())
+    touch(folder / "mine" / "masks" / "a.png")  # beside no results of ours
+    sources = find(folder)
+    assert paths(sources) == ["a.png", "b/own.png", "mine/masks/a.png"]
+    assert "4 folders of earlier results left out" in sources.survey().notes()
+    assert paths(find(folder / "out" / "masks")) == ["a.png"]  # named
+
+
+def test_a_file_is_told_from_what_it_was(folder: Path) -> None:
+    path = touch(folder / "a.png", b"one")
+    [source] = find(folder)
+    assert source.version is not None
+    first = source.version()
+    assert first == source.version()
+    os.utime(path, ns=(0, 1))
+    assert source.version() == (3, 1) != first
+    path.unlink()
+    assert source.version() is None
 
 
 def test_dangling_and_circular_links_fail(folder: Path) -> None:
