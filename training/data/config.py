@@ -26,7 +26,7 @@ class DataConfig(BaseModel):
     # Of synthetic scenes.
     mixture: dict[str, Share] = Field(default_factory=dict)  # shares of other definitions among the training samples
     held_out: tuple[str, ...] = ()  # families of these definitions that are not trained on, beside their own
-    tile_share: Share = 0.0  # of the training samples shown as a tile is, by the mean and deviation of a larger image
+    tile_share: Share = 0.0  # of the training samples that are cut from wide pictures, as a large image's tiles are
     clean_share: Share = 0.0  # of the samples that carry no noise at all
     inverted_share: Share = 0.0  # of the training samples shown as dark dots on light ground
     workers: int = Field(default=1, ge=0)  # processes that make them where training runs on a CPU; 0: itself

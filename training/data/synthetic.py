@@ -8,18 +8,17 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from shared.synth.field import FIELD_V1
 from training.data.config import DataConfig
 from training.data.seeds import MONITOR_SEEDS, training_seed
 from training.data.source import Batch, NoiseLevel
-from training.data.synthesis import training_pairs
+from training.data.synthesis import training_pairs, wide_tiles
 
 SAMPLES_PER_EPOCH = 5000
 _NICENESS = 5  # the processes that synthesise yield to the one that trains
-_VARIATION_STREAM, _MIXTURE_STREAM = 4, 8  # of a sample's seed; its scene and noise use others
-_TILE_GAIN, _TILE_OFFSET = (0.4, 1.6), 0.4  # of a tile, standardised by the mean and deviation of a larger image
+_VARIATION_STREAM, _MIXTURE_STREAM, _TILE_STREAM = 4, 8, 9  # of a sample's seed; its scene and noise use others
 _PREFETCH = 4  # batches that each of them is ahead
 _VALIDATED = NoiseLevel()  # the val set's: the definition's own mixtures, up to the strongest
 
@@ -32,7 +31,7 @@ class BatchSpec:
     noise: NoiseLevel
     clean_share: float = 0.0
     definition: str | None = None  # of all samples; None: drawn for each by the config's mixture
-    is_varied: bool = False  # shown inverted or as tiles by the config's shares
+    is_varied: bool = False  # shown inverted, or tiles of one wide picture in place of scenes, by the config's shares
 
 
 class SyntheticBatches(Dataset[Batch], Iterable[Batch]):
@@ -43,6 +42,7 @@ class SyntheticBatches(Dataset[Batch], Iterable[Batch]):
         self.config = config
         self.device = device
         self._definitions = config.definitions()
+        self._look_of_tiles = FIELD_V1.without(config.held_out) if config.tile_share else FIELD_V1
 
     def __len__(self) -> int:
         return len(self.specs)
@@ -61,15 +61,31 @@ class SyntheticBatches(Dataset[Batch], Iterable[Batch]):
                 mixed_prob=spec.noise.mixed_prob,
                 clean_share=spec.clean_share,
             )
+        tiles = self._tiles(spec)
+        if tiles:
+            seed = spec.seeds[tiles[0]]
+            cut = wide_tiles(seed, len(tiles), size, self._look_of_tiles, spec.noise.scale)
+            images[tiles], masks[tiles] = (each.to(self.device) for each in cut)
         if spec.is_varied:
             for image, seed in zip(images, spec.seeds, strict=True):
-                self._vary(image, np.random.default_rng((seed, _VARIATION_STREAM)))
+                if np.random.default_rng((seed, _VARIATION_STREAM)).random() < self.config.inverted_share:
+                    image.neg_()  # dark dots on light ground: what standardising the inverted image gives
         return Batch(images, masks)
 
+    def _tiles(self, spec: BatchSpec) -> list[int]:
+        """Return the places in the batch of samples that are tiles of one wide picture."""
+        if not spec.is_varied:
+            return []
+        draws = (np.random.default_rng((seed, _TILE_STREAM)).random() for seed in spec.seeds)
+        return [place for place, draw in enumerate(draws) if draw < self.config.tile_share]
+
     def _by_definition(self, spec: BatchSpec) -> dict[str, list[int]]:
-        """Return the places in the batch of each definition's samples."""
+        """Return the places in the batch of each definition's own samples."""
         places: dict[str, list[int]] = {}
+        tiles = self._tiles(spec)
         for place, seed in enumerate(spec.seeds):
+            if place in tiles:
+                continue
             name = spec.definition or self._drawn(np.random.default_rng((seed, _MIXTURE_STREAM)).random())
             places.setdefault(name, []).append(place)
         return places
@@ -80,15 +96,6 @@ class SyntheticBatches(Dataset[Batch], Iterable[Batch]):
                 return name
             draw -= share
         return self.config.definition
-
-    def _vary(self, image: Tensor, rng: np.random.Generator) -> None:
-        """Show a standardised image as training also shows it: dark dots on light ground; a tile of a larger one."""
-        inverted, tile, gain, offset = rng.random(4)
-        if inverted < self.config.inverted_share:
-            image.neg_()  # what standardising the inverted image gives
-        if tile < self.config.tile_share:
-            low, high = np.log(_TILE_GAIN)
-            image.mul_(float(np.exp(low + (high - low) * gain))).add_(float(_TILE_OFFSET * (2 * offset - 1)))
 
     def __iter__(self) -> Iterator[Batch]:
         """Yield all in order; on a CPU made by processes of low priority, while the one that trains computes."""

@@ -5,6 +5,7 @@ import numpy as np
 from shared.synth.field.draws import (
     Draw,
     Shape,
+    any_one_noise,
     empty,
     log_uniform,
     plain,
@@ -17,6 +18,12 @@ from shared.synth.field.looks import any_ground, paged, textured
 from shared.synth.field.outlines import Dots, dots_in, union_mask
 from shared.synth.field.scene import FieldScene
 from shared.synth.field.steps import Step
+
+
+def bare(rng: np.random.Generator, shape: Shape) -> FieldScene:
+    """Draw ground without a shape, half of it under one kind of noise, from faint to almost the strongest."""
+    ground = empty(rng, shape)
+    return ground.evolve(noise=any_one_noise(rng, most=0.85)) if rng.random() < 0.5 else ground
 
 
 def constant(rng: np.random.Generator, shape: Shape) -> FieldScene:

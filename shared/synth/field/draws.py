@@ -45,6 +45,12 @@ def base_noise(rng: np.random.Generator, *, most: float = 0.7) -> tuple[NoiseSte
     return tuple(NoiseStep(_MIXED[i], KINDS[_MIXED[i]].strength_at(severity * rng.random())) for i in chosen)
 
 
+def any_one_noise(rng: np.random.Generator, *, most: float) -> tuple[NoiseStep, ...]:
+    """Draw one kind of the benchmark's noise at a severity up to `most`."""
+    kind = str(rng.choice(_MIXED))
+    return (NoiseStep(kind, KINDS[kind].strength_at(uniform(rng, 0, most))),)
+
+
 def camera_noise(rng: np.random.Generator) -> tuple[NoiseStep, ...]:
     """Draw the noise of a camera: 10 to 100 photons at full intensity, and that of reading it out."""
     return NoiseStep("poisson", log_uniform(rng, 10, 100)), NoiseStep("gaussian", log_uniform(rng, 0.02, 0.15))

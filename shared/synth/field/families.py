@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from shared.errors import UsageError
 from shared.synth.field import clutter, looks, shapes
-from shared.synth.field.draws import Draw, empty
+from shared.synth.field.draws import Draw
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ GROUP_SHARES = {"nothing": 0.18, "clutter": 0.16, "ground": 0.17, "texture": 0.1
 FAMILIES: dict[str, Family] = {
     family.name: family
     for family in (
-        Family("empty", "nothing", "ground under any noise but the strongest", empty, 3.0),
+        Family("empty", "nothing", "ground under any noise but the strongest", clutter.bare, 3.5),
         Family("constant", "nothing", "one value everywhere", clutter.constant, 0.4),
         Family("stray-dots", "nothing", "one to three dots", clutter.stray_dots(1, 3), 1.5),
         Family("empty-uneven", "nothing", "uneven ground", clutter.empty_uneven, 1.5),
