@@ -5,12 +5,15 @@ strongest is theirs. It is their spacing, not their radius, that a scale is chos
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 SIGMAS = (1.0, 2.0, 4.0, 8.0, 16.0)  # px
+_STEPS = (1, 2, 4, 4, 4)  # px; nothing of a blurred picture is lost by looking at every so many pixels
+_SAMPLE = 2**16  # values, beyond which every fourth says enough
 _RATIO = 1.6  # of the two Gaussians
 _STRONGEST = 5e-4  # share of the pixels that tells how strong a size answers: those of a few dots
 _MIN_SHARE = 0.35  # of the strongest answer, that a dot has
@@ -28,13 +31,11 @@ class Dots:
 
 
 def measure_dots(pixels: NDArray[np.float32]) -> Dots:
-    """Find the dots of a picture H×W, light on dark. It takes some 20 ms at 512×512."""
+    """Find the dots of a picture H×W, light on dark. It takes some 7 ms at 512×512."""
     answers = _differences(pixels)
-    # Noise answers as strongly with dark spots as with light ones.
-    quantiles = [np.quantile(answer[::2, ::2], [_STRONGEST, 1 - _STRONGEST]) for answer in answers]
-    strengths = [dark + light for dark, light in quantiles]
-    best = int(np.argmax(strengths))
-    places = _peaks(answers[best], 2 * SIGMAS[best])
+    best = int(np.argmax([_strength(answer) for answer in answers]))
+    step = _STEPS[best]
+    places = _peaks(answers[best], 2 * SIGMAS[best] / step) * step
     if len(places) < 2:
         return Dots(SIGMAS[best], len(places), float("inf"))
     distances = np.hypot(*(places[:, None] - places[None]).transpose(2, 0, 1))
@@ -43,20 +44,46 @@ def measure_dots(pixels: NDArray[np.float32]) -> Dots:
 
 
 def _differences(pixels: NDArray[np.float32]) -> list[NDArray[Any]]:
-    """For each of SIGMAS the picture blurred by it, less that blurred by more."""
-    height, width = pixels.shape
-    down, right = np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None]
-    decay = (-2 * np.pi**2 * (down**2 + right**2)).astype(np.float32)
+    """For each of SIGMAS the picture blurred by it, less that blurred by more, at every `_STEPS`-th pixel."""
     spectrum = np.fft.rfft2(pixels)
-    return [
-        np.fft.irfft2(spectrum * (np.exp(decay * sigma**2) - np.exp(decay * (_RATIO * sigma) ** 2)), (height, width))
-        for sigma in SIGMAS
+    answers = []
+    for step, bands in zip(_STEPS, _filters(pixels.shape), strict=True):
+        height, width = (-(-side // step) for side in pixels.shape)
+        answers.append(np.fft.irfft2(_low(spectrum, height, width) * bands, (height, width)))
+    return answers
+
+
+@lru_cache(maxsize=2)
+def _filters(shape: tuple[int, int]) -> tuple[NDArray[np.float32], ...]:
+    """What each size lets through of the spectrum of a picture of this shape, as far as `_low` keeps it."""
+    down, right = np.fft.fftfreq(shape[0])[:, None], np.fft.rfftfreq(shape[1])[None]
+    decay = -2 * np.pi**2 * (down**2 + right**2)
+    passed = [np.exp(decay * sigma**2) - np.exp(decay * (_RATIO * sigma) ** 2) for sigma in SIGMAS]
+    kept = [
+        _low(each, *(-(-side // step) for side in shape)) / step**2 for step, each in zip(_STEPS, passed, strict=True)
     ]
+    return tuple(each.astype(np.float32) for each in kept)
+
+
+def _low(spectrum: NDArray[Any], height: int, width: int) -> NDArray[Any]:
+    """The lowest frequencies of a spectrum, as a picture of height × width px has."""
+    below = height // 2
+    rows = np.concatenate([spectrum[: height - below], spectrum[len(spectrum) - below :]])
+    low: NDArray[Any] = rows[:, : width // 2 + 1]
+    return low
+
+
+def _strength(answer: NDArray[Any]) -> float:
+    """How much more strongly light spots answer than dark ones: of noise, both do alike."""
+    sample = answer.ravel() if answer.size <= _SAMPLE else answer[::2, ::2].ravel()
+    beyond = max(round(_STRONGEST * sample.size), 1)
+    ordered = np.partition(sample, [beyond, sample.size - 1 - beyond])
+    return float(ordered[beyond] + ordered[sample.size - 1 - beyond])
 
 
 def _peaks(answer: NDArray[Any], apart: float) -> NDArray[np.float64]:
     """Places (N, 2) where an answer is highest within this distance, and stands out."""
-    sample = answer[::4, ::4]
+    sample = answer[::4, ::4] if answer.size > _SAMPLE else answer
     noise = 1.4826 * float(np.median(np.abs(sample - np.median(sample))))
     least = max(_MIN_SHARE * float(answer.max()), _MIN_NOISE * noise)
     inner = answer[1:-1, 1:-1]
