@@ -3,7 +3,8 @@
     python -m benchmarks.resampling
 
 The scenes are those of dotblob-v1 with everything in them enlarged, and the noise put on afterwards: it is of the
-camera's pixels. Dice is that of the images as they are, and with the scale that brings their dots back to size.
+camera's pixels. Dice is that of the images as they are, with the scale that brings their dots back to size, and with
+the one that the worker chooses by the dots' spacing.
 """
 
 import numpy as np
@@ -12,16 +13,18 @@ from numpy.typing import NDArray
 from benchmarks.measure import Effort, Row, command
 from shared.config import DEFAULT_MODEL
 from shared.images.metrics import dice
+from shared.images.preparation import InMemory
 from shared.images.resample import resample, scaled
 from shared.net.predictor import Predictor
 from shared.synth import apply_noise, synthesise
+from worker.spacing import own_scale
 
-_ENLARGED = (0.5, 2.0, 3.0)
+_ENLARGED = (0.25, 0.5, 2.0, 4.0)
 _SEVERITIES = (0.2, 0.5, 0.8)
 
 
 def rows(effort: Effort) -> list[Row]:
-    """Two rows for each size of dots."""
+    """Three rows for each size of dots."""
     predictor = Predictor.load(DEFAULT_MODEL, "cpu")
     found = []
     for factor in _ENLARGED:
@@ -29,6 +32,8 @@ def rows(effort: Effort) -> list[Row]:
         for name, scale in (("as they are", 1.0), (f"--scale {1 / factor:.3g}", 1 / factor)):
             scores = [dice(_mask(predictor, image, scale), truth) for image, truth in scenes]
             found.append(Row.of(f"dots {factor:g} times as large, {name}", "Dice", scores))
+        own = [dice(_mask(predictor, image, own_scale(InMemory(image))), truth) for image, truth in scenes]
+        found.append(Row.of(f"dots {factor:g} times as large, --scale auto", "Dice", own))
     return found
 
 

@@ -34,7 +34,7 @@ from shared.commandline import ExitCode, Program, on_interrupt, opened_services
 from shared.errors import Retryable
 from shared.flows.exports.export import Export
 from shared.flows.lookup import find_job
-from shared.images.scale import checked_scale
+from shared.images.scale import scale_of
 from shared.jobs.records import Job, Priority, Unfamiliar
 from shared.services import Services
 
@@ -65,12 +65,12 @@ def main() -> None:
 @click.option("--name", help="Name of the job. Without it: the folder's name.")
 @click.option(
     "--scale",
-    type=float,
-    default=1.0,
+    default="1",
     show_default=True,
-    metavar="S",
-    callback=lambda _context, _option, scale: checked_scale(scale),
-    help="Resample by S for the network, 0.1 to 4: 0.33 where dots are 3 times as large. Results keep their size.",
+    metavar="S|auto",
+    callback=lambda _context, _option, text: scale_of(text),
+    help="Resample by S for the network, 0.1 to 4: 0.25 where dots lie 4 times as far apart; auto: each image by the "
+    "spacing of its dots. Results keep their size.",
 )
 @click.option(
     "--unfamiliar",

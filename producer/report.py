@@ -14,6 +14,7 @@ from producer.download import Download
 from producer.summary import Scores, Summary, band_end
 from shared.commandline import printable
 from shared.db.reasons import label_of
+from shared.images.scale import AUTO_SCALE, AUTO_WORD
 from shared.jobs.records import Job
 
 # Where there is no terminal there is no width to fit into.
@@ -30,7 +31,7 @@ def job_json(job: Job) -> dict[str, Any]:
         "kind": job.kind.value,
         "state": job.state.value,
         "priority": job.priority,
-        "scale": job.scale,
+        "scale": AUTO_WORD if job.scale == AUTO_SCALE else job.scale,
         "unfamiliar": job.unfamiliar.value,
         "counts": {
             "total": counts.total,

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.db.reasons import Reason
-from worker.spacing import SIGMAS, measure_dots
+from worker.spacing import dots_of
 
 Pixels = NDArray[np.float32]
 
@@ -18,10 +18,6 @@ _STEP = 2  # px; every fourth pixel says enough of a block's median
 _ENDS = np.linspace(-1, 1, _BLOCKS)
 _MIN_SLOPE = 1.0  # of the ground from one end to the other, in standard deviations of the picture
 _MIN_EXPLAINED = 0.9  # of the blocks' differences, by a plane
-# Of the dots: those that the model knows are 12 to 32 px apart, and of 1 to 4 px.
-_MIN_SKEWNESS, _MIN_DOTS = 1.0, 4
-_MIN_COARSE_SIGMA, _MIN_COARSE_SPACING = 8.0, 52.0  # px
-_MIN_FINE_DOTS, _MIN_FINE_SPACING, _MAX_FINE_SPACING = 15, 3.0, 8.0  # px
 _MIN_WHITE = 0.25  # of the pixels, of exactly the highest value
 
 
@@ -52,13 +48,10 @@ def _uneven(pixels: Pixels) -> Reason | None:
 
 def _another_scale(pixels: Pixels) -> Reason | None:
     """Tell dots that are larger and further apart, or smaller and closer: a picture that was enlarged or shrunk."""
-    if float(np.vdot(pixels * pixels, pixels)) < _MIN_SKEWNESS * pixels.size:  # not a few light dots on dark ground
-        return None
-    dots = measure_dots(pixels)
-    if dots.count >= _MIN_DOTS and dots.sigma >= _MIN_COARSE_SIGMA and dots.spacing >= _MIN_COARSE_SPACING:
+    dots = dots_of(pixels)
+    if dots.are_coarse:
         return Reason.TOO_COARSE
-    is_fine = dots.sigma == SIGMAS[0] and _MIN_FINE_SPACING <= dots.spacing <= _MAX_FINE_SPACING
-    return Reason.TOO_FINE if is_fine and dots.count >= _MIN_FINE_DOTS else None
+    return Reason.TOO_FINE if dots.are_fine else None
 
 
 _RULES: tuple[Callable[[Pixels], Reason | None], ...] = (_saturated, _uneven, _another_scale)

@@ -27,10 +27,9 @@ from shared.errors import (
 )
 from shared.images.codec import encode_grey, encode_mask, encode_probability
 from shared.images.decoded import DecodedImage, Pixels
-from shared.images.preparation import Prepared, prepare
+from shared.images.preparation import InMemory, Prepared, prepare
 from shared.images.probabilities import foreground_from, histogram
 from shared.images.resample import resample, scaled
-from shared.images.scale import network_scale
 from shared.jobs.records import ClaimedItem, Failure, Outcome, Success, Unfamiliar
 from shared.logs import log_ids
 from shared.net.backends.contract import Answer
@@ -45,6 +44,7 @@ from worker.leases import ClaimOver, HeldClaim
 from worker.measuring import compare
 from worker.memory import PixelBudget
 from worker.model_cache import ServedModel
+from worker.spacing import used_scale
 from worker.windows import WHOLE_PIXELS, Windows
 from worker.work import Work
 
@@ -136,16 +136,17 @@ class ItemProcessor:
         return self._segment_in_windows(work)
 
     def _segment_whole(self, work: Work) -> Success:
-        scale = work.scale
         with ExitStack() as memory:
             with self._place(self._loading, work), work.model.batcher.expecting():
                 work.held.check()
-                source = self._load(work.item, scale)
+                source = self._load(work.item)
+                shape = source.pixels.shape
+                used = used_scale(InMemory(source.pixels), work.scale)
+                if source.generated is None and source.pixels.size * used**2 > WHOLE_PIXELS:
+                    raise _TooLarge
                 # Waited for while holding the place of a loader: no further image is decoded until there is room.
                 with metrics.WAIT.time():
                     memory.enter_context(self._budget.reserve(source.pixels.size))
-                shape = source.pixels.shape
-                used = network_scale(shape, scale)
                 prepared = prepare(source.pixels if used == 1.0 else resample(source.pixels, scaled(shape, used)))
             with metrics.INFER.time():
                 answered, witness = self._answer(prepared, work)
@@ -184,7 +185,7 @@ class ItemProcessor:
         """A place among those who load or store; an urgent image does not stand in line, and is one of few."""
         return nullcontext() if work.held.is_urgent else line
 
-    def _load(self, item: ClaimedItem, scale: float) -> _Source:
+    def _load(self, item: ClaimedItem) -> _Source:
         if item.synthesis is not None:
             with metrics.DECODE.time():
                 sample = synthesise(**item.synthesis)
@@ -199,8 +200,6 @@ class ItemProcessor:
                 if error.code is ItemErrorCode.TOO_LARGE:
                     raise _TooLarge from error
                 raise
-        if decoded.pixels.size * scale**2 > WHOLE_PIXELS:
-            raise _TooLarge
         return _Source(decoded.pixels, note=decoded.note)
 
     def _fetch(self, key: str) -> bytes:

@@ -25,7 +25,6 @@ from shared.images.png_stream import PngStream
 from shared.images.preparation import Preparation
 from shared.images.probabilities import LEVELS, foreground_from, histogram
 from shared.images.resample import resample_bands, scaled
-from shared.images.scale import network_scale
 from shared.net.backends.contract import Answer
 from shared.net.bands import BandStitcher
 from shared.net.tiling import TILE_SIZE, TilePlan, plan_tiles
@@ -34,6 +33,7 @@ from worker import metrics
 from worker.batcher import Submit
 from worker.judging import Judged, judge
 from worker.memory import PixelBudget
+from worker.spacing import used_scale
 
 WHOLE_PIXELS = 2048**2
 """Pixels of the largest image that is held as a whole instead, before or after scaling."""
@@ -89,7 +89,7 @@ class Windows:
 
         Args:
             fetch: gets the file's bytes, which are let go of as soon as they are in a file.
-            scale: resamples the image for the network.
+            scale: resamples the image for the network; `AUTO_SCALE`: as the spacing of its dots asks.
             submit: has the network answer a tile.
             witness: makes what watches the tiles of a plan.
             check: called between tiles; it raises once nobody wants the result any more.
@@ -106,7 +106,7 @@ class Windows:
                 pixels, note = decode_to_file(source, limits=self._limits, seconds=self._decode_seconds)
                 files.enter_context(pixels)
                 shape = pixels.height, pixels.width
-                used = network_scale(shape, scale)
+                used = used_scale(pixels, scale)
                 if used != 1.0:
                     bands = resample_bands(pixels.bands(), shape, scaled(shape, used))
                     pixels = files.enter_context(PixelFile.of(bands, scaled(shape, used)))

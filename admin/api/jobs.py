@@ -18,6 +18,7 @@ from shared.errors import UsageError
 from shared.flows.exports.registry import export_named
 from shared.flows.submission import submit_images
 from shared.flows.synthetic import SyntheticSpec, submit_synthetic
+from shared.images.scale import AUTO_SCALE
 from shared.jobs.records import Job
 
 _NO_JOB = {404: "There is no such job."}
@@ -107,7 +108,7 @@ def submit_uploaded(body: schemas.Upload) -> ResponseReturnValue:
         name=body.name,
         submitted_by=_submitter(),
         priority=body.priority,
-        scale=body.scale,
+        scale=AUTO_SCALE if isinstance(body.scale, str) else body.scale,
         unfamiliar=body.unfamiliar,
     )
     return _started(job_id)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
@@ -16,7 +16,7 @@ from shared.db.model_registry import Model as RegisteredModel
 from shared.db.reasons import sentence_of
 from shared.flows.exports.registry import DEFAULT, EXPORTS
 from shared.flows.synthetic import MAX_DOTS, MAX_JITTER, MAX_SEED
-from shared.images.scale import MAX_SCALE, MIN_SCALE
+from shared.images.scale import AUTO_SCALE, AUTO_WORD, MAX_SCALE, MIN_SCALE
 from shared.jobs.records import Finding, Mark, Priority, Unfamiliar
 from shared.jobs.records import Item as ItemRecord
 from shared.jobs.records import Worker as WorkerRecord
@@ -28,6 +28,7 @@ MAX_PAGE_SIZE = 500
 
 Time = Annotated[datetime, Field(description="In UTC, as RFC 3339 has it.")]
 # Without control characters: PostgreSQL takes no NUL.
+Scale = Annotated[float, Field(ge=MIN_SCALE, le=MAX_SCALE)]
 JobName = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\u0000-\u001f\u007f]*$")]
 
 
@@ -92,7 +93,9 @@ class Job(_Response):
     uploading: bool = Field(description="Whether images may still be added.")
     cancel_requested: bool
     model: str | None = Field(description="SHA-256 of the model of its images; null: each worker's own.")
-    scale: float = Field(description="By which its images are resampled for the network.")
+    scale: float | Literal["auto"] = Field(
+        description="By which its images are resampled for the network; auto: each by the spacing of its dots."
+    )
     unfamiliar: Unfamiliar = Field(description="What becomes of images unlike anything that the model knows.")
     counts: Counts
     images_per_second: float | None = Field(
@@ -107,8 +110,9 @@ class Job(_Response):
         return cls(
             **{
                 name: getattr(job, name)
-                for name in ("id", "kind", "name", "state", "priority", "submitted_by", "model", "scale", "unfamiliar")
+                for name in ("id", "kind", "name", "state", "priority", "submitted_by", "model", "unfamiliar")
             },
+            scale=AUTO_WORD if job.scale == AUTO_SCALE else job.scale,
             created_at=_time(job.created_at),
             started_at=time_or_none(job.started_at),
             finished_at=time_or_none(job.finished_at),
@@ -289,12 +293,10 @@ class Upload(_NewJob):
 
     name: JobName = "upload"
 
-    scale: float = Field(
+    scale: Scale | Literal["auto"] = Field(
         default=1.0,
-        ge=MIN_SCALE,
-        le=MAX_SCALE,
-        description="Resamples the images for the network: 0.33 where dots are 3 times as large as usual. "
-        "Results have the images' own size.",
+        description="Resamples the images for the network: 0.25 where dots lie 4 times as far apart as usual; `auto`: "
+        "each image by the spacing of its dots. Results have the images' own size.",
     )
     unfamiliar: Unfamiliar = Field(
         default=Unfamiliar.FLAG,

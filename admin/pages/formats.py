@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 from shared.db.measurements import MEASUREMENTS, NEED_SCORES, NEED_TRUTH, Measurement
 from shared.db.reasons import sentence_of
+from shared.images.scale import scale_text
 from shared.jobs.records import Item
 from shared.jobs.state import ItemStatus
 
@@ -111,5 +112,5 @@ def size(number: int | None) -> str:
 
 FILTERS = {
     "ago": ago, "count": count, "duration": duration, "explanation": explanation, "iso": iso, "measured": measured,
-    "missing": missing, "rate": rate, "share": share, "size": size, "utc": utc,
+    "missing": missing, "rate": rate, "scale_text": scale_text, "share": share, "size": size, "utc": utc,
 }  # fmt: skip

@@ -9,8 +9,9 @@ from wtforms import FloatField, IntegerField, SelectChoice, SelectField, StringF
 from wtforms.validators import InputRequired, Length, NumberRange, Optional, ValidationError
 
 from admin.web.delivery.limits import MAX_FILES, MAX_IMAGES
+from shared.errors import UsageError
 from shared.flows.synthetic import MAX_DOTS, MAX_JITTER, MAX_SEED, SyntheticSpec
-from shared.images.scale import MAX_SCALE, MIN_SCALE
+from shared.images.scale import scale_of
 from shared.jobs.records import Unfamiliar
 from shared.synth import DEFAULT_DEFINITION, DEFINITIONS, NOISE_LABELS
 
@@ -86,10 +87,12 @@ class UploadForm(FlaskForm):  # type: ignore[misc]
     """Some images of the user's own."""
 
     name = _name_field("upload")
-    scale = _number(
-        FloatField, "Scale", MIN_SCALE, MAX_SCALE, "Resamples the images for the network: 0.33 where dots are "
-        "three times as large as usual (2 to 6 px in radius). Masks keep the images’ size. Empty: 1.", step="any",
-    )  # fmt: skip
+    scale = StringField(
+        "Scale",
+        filters=[_stripped],
+        description="Resamples the images for the network: 0.25 where dots lie four times as far apart as usual (12 to "
+        "32 px); “auto”: each image by the spacing of its dots. Masks keep the images’ size. Empty: 1.",
+    )
     unfamiliar = SelectField(
         "Unfamiliar images",
         choices=[SelectChoice(Unfamiliar.FLAG, "Flag them"), SelectChoice(Unfamiliar.REFUSE, "Refuse them")],
@@ -97,6 +100,13 @@ class UploadForm(FlaskForm):  # type: ignore[misc]
         description="Images unlike anything that the model knows: marked in the results, or not segmented at all.",
     )
     images = MultipleFileField("Images")
+
+    def validate_scale(self, field: Any) -> None:
+        """A number in range, or the word."""
+        try:
+            scale_of(field.data or "1")
+        except UsageError as error:
+            raise ValidationError(f"{error}.".replace("scale", "Scale", 1)) from error
 
     def validate_images(self, field: Any) -> None:
         """At least one file, and not too many."""

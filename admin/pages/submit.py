@@ -11,6 +11,7 @@ from shared.errors import UsageError
 from shared.flows.submission import submit_images
 from shared.flows.synthetic import submit_synthetic
 from shared.images.formats import IMAGE_EXTENSIONS, READABLE
+from shared.images.scale import scale_of
 from shared.jobs.records import Priority, Unfamiliar
 
 # For so few a person waits before the browser, and they go before the batches. More would make others wait.
@@ -54,7 +55,7 @@ def upload() -> ResponseReturnValue:
             name=form.name.data or "upload",
             submitted_by=_submitter(),
             priority=_priority(len(files)),
-            scale=1.0 if form.scale.data is None else form.scale.data,
+            scale=scale_of(form.scale.data or "1"),
             unfamiliar=Unfamiliar(form.unfamiliar.data),
         )
         flash(f"{len(files)} image{'s' if len(files) > 1 else ''} uploaded.")

@@ -1,23 +1,50 @@
 """By what images may be resampled for the network (`shared.images.resample` does it)."""
 
+from typing import Final
+
 from shared.errors import UsageError
 
 MIN_SCALE, MAX_SCALE = 0.1, 4.0
+AUTO_SCALE = 0.0
+"""Stands for the scale that the spacing of an image's own dots asks for (`worker.spacing`)."""
+AUTO_WORD: Final = "auto"
 
+_GIVE = f"give {MIN_SCALE:g} to {MAX_SCALE:g}, 1 to leave images as they are, or {AUTO_WORD}"
 _WORKING_SIDE = 288  # px; shapes of a picture whose shortest side is this are as large as the network knows them
 _MAX_WORKING_SIDE = 1024  # px; the longest side of what was enlarged
 _STEPS = 4  # to a whole number
 
 
 def checked_scale(scale: float) -> float:
-    """Return `scale`, by which an image can be resampled.
+    """Return `scale`, by which an image can be resampled, or `AUTO_SCALE`.
 
     Raises:
         UsageError: it is out of range.
     """
-    if not MIN_SCALE <= scale <= MAX_SCALE:  # NaN neither
-        raise UsageError(f"scale is {scale:g}: give {MIN_SCALE:g} to {MAX_SCALE:g}, 1 to leave images as they are")
+    if scale != AUTO_SCALE and not MIN_SCALE <= scale <= MAX_SCALE:  # NaN neither
+        raise UsageError(f"scale is {scale:g}: {_GIVE}")
     return scale
+
+
+def scale_of(text: str) -> float:
+    """Return the scale that somebody wrote: a number, or "auto".
+
+    Raises:
+        UsageError: it is neither, or out of range.
+    """
+    word = text.strip().lower()
+    if word == AUTO_WORD:
+        return AUTO_SCALE
+    try:
+        scale = float(word)
+    except ValueError:
+        raise UsageError(f"scale is {text!r}: {_GIVE}") from None
+    return checked_scale(scale if scale != AUTO_SCALE else -1.0)
+
+
+def scale_text(scale: float) -> str:
+    """Return the inverse of `scale_of`."""
+    return AUTO_WORD if scale == AUTO_SCALE else f"{scale:g}"
 
 
 def network_scale(shape: tuple[int, int], asked: float) -> float:

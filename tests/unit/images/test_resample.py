@@ -4,7 +4,7 @@ from PIL import Image
 
 from shared.errors import UsageError
 from shared.images.resample import resample, resample_bands, scaled
-from shared.images.scale import checked_scale
+from shared.images.scale import AUTO_SCALE, checked_scale, scale_of, scale_text
 
 
 def bands(image, rows):
@@ -46,7 +46,19 @@ def test_an_image_keeps_a_pixel():
     assert scaled((3, 1000), 0.1) == (1, 100)
 
 
-@pytest.mark.parametrize("scale", [0.0, 0.09, 4.1, -1.0, float("nan"), float("inf")])
+@pytest.mark.parametrize("scale", [0.09, 4.1, -1.0, float("nan"), float("inf")])
 def test_a_scale_out_of_range_is_refused(scale):
     with pytest.raises(UsageError, match=r"give 0\.1 to 4"):
         checked_scale(scale)
+
+
+@pytest.mark.parametrize(("text", "scale"), [("0.25", 0.25), (" 2 ", 2.0), ("auto", AUTO_SCALE), ("Auto", AUTO_SCALE)])
+def test_a_scale_can_be_written(text: str, scale: float) -> None:
+    assert scale_of(text) == scale
+    assert scale_of(scale_text(scale)) == scale
+
+
+@pytest.mark.parametrize("text", ["", "0", "-1", "5", "nan", "automatic", "0,5", "1e-9"])
+def test_a_scale_that_makes_no_sense_is_refused_in_a_line_that_says_what_does(text: str) -> None:
+    with pytest.raises(UsageError, match="give 0.1 to 4, 1 to leave images as they are, or auto"):
+        scale_of(text)

@@ -49,6 +49,12 @@ def test_noise_and_nothing_have_no_dots() -> None:
     assert explain(noise) is Reason.UNLIKE_TRAINING
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (1, 512), (7, 300), (16, 16), (17, 511), (512, 33)])
+@pytest.mark.filterwarnings("error")
+def test_a_picture_of_any_shape_is_explained(shape: tuple[int, int]) -> None:
+    assert explain(np.random.default_rng(0).standard_normal(shape).astype(np.float32) ** 2)
+
+
 def test_every_reason_has_its_words() -> None:
     for each in Reason:
         assert each.label

@@ -10,11 +10,14 @@ from numpy.typing import NDArray
 
 from shared.db.tables import new_id
 from shared.images.codec import decode_mask, decode_probability, encode_grey
+from shared.images.resample import resample, scaled
+from shared.images.scale import AUTO_SCALE
 from shared.jobs.records import Item, NewItem
 from shared.jobs.state import ItemStatus, JobKind
 from shared.net.backends.contract import Answer
 from shared.services import Services
 from shared.store import keys
+from shared.synth import synthesise
 from tests.unit.worker.conftest import BrightIsForeground, Submit
 from worker import items
 from worker.batcher import Tiles
@@ -95,6 +98,26 @@ def test_a_scaled_image_gets_results_of_its_own_size(
     assert mask.shape == probability.shape == image.shape
     standardised = (image - image.mean()) / image.std()
     assert np.abs(probability - np.clip(128 + 40 * standardised, 0, 255) / 255).max() < 0.05
+
+
+@pytest.mark.parametrize("whole_pixels", [2048**2, 100])
+@pytest.mark.parametrize(("factor", "scale"), [(0.25, ", scale 4"), (1.0, ""), (4.0, ", scale 0.25")])
+def test_the_scale_of_an_image_can_be_chosen_by_the_spacing_of_its_dots(
+    make_pipeline: Make,
+    services: Services,
+    monkeypatch: pytest.MonkeyPatch,
+    factor: float,
+    scale: str,
+    whole_pixels: int,
+) -> None:
+    monkeypatch.setattr(items, "WHOLE_PIXELS", whole_pixels)
+    scene = synthesise(101, severity=0.0).image.astype(np.float32)
+    image = np.rint(resample(scene, scaled(scene.shape, factor))).astype(np.uint8)
+    job_id, shard_id = _scaled_job(services, encode_grey(image), AUTO_SCALE)
+    make_pipeline().process_shard(shard_id)
+    (item,) = services.repository.items(job_id, limit=2)
+    assert (item.height, item.width) == image.shape
+    assert item.preprocessing == f"standardise-v2{scale}"
 
 
 def test_thirty_megapixels_go_through(make_pipeline: Make, services: Services, submit: Submit) -> None:

@@ -208,6 +208,19 @@ def test_a_job_does_with_the_unfamiliar_what_it_is_told(
     assert job["unfamiliar"] == services.repository.job(job["id"]).unfamiliar == (policy or Unfamiliar.FLAG)
 
 
+@pytest.mark.parametrize(("asked", "kept"), [(None, 1.0), ("0.25", 0.25), ("auto", "auto")])
+def test_a_job_has_the_scale_it_is_told(operator: Api, asked: str | None, kept: float | str) -> None:
+    body = {"images": (io.BytesIO(PNG), "a.png")} | ({} if asked is None else {"scale": asked})
+    assert operator.post("/jobs/images", data=body).json["scale"] == kept
+
+
+@pytest.mark.parametrize("asked", ["0", "5", "small"])
+def test_another_scale_is_a_field_that_is_wrong(operator: Api, asked: str) -> None:
+    answer = operator.post("/jobs/images", data={"images": (io.BytesIO(PNG), "a.png"), "scale": asked})
+    assert answer.status_code == 422
+    assert {each["field"].split(".")[0] for each in answer.json["fields"]} == {"scale"}
+
+
 def test_an_item_and_its_files(operator: Api, services: Services, job: str) -> None:
     item = operator.get(f"/jobs/{job}/items?limit=1").json["items"][0]
     assert operator.get(f"/items/{item['id']}").json == item

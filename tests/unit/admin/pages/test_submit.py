@@ -10,6 +10,7 @@ from admin.pages import forms
 from admin.web.delivery.uploads import relative_path
 from shared.flows.exports.names import output_names
 from shared.images.codec import encode_grey
+from shared.images.scale import AUTO_SCALE
 from shared.jobs.records import Item, Priority
 from shared.jobs.state import JobKind
 from shared.services import Services
@@ -90,6 +91,20 @@ def test_every_definition_can_be_chosen(browser: Browser, services: Services) ->
     browser.submit("/new/synthetic", VALID | {"definition": "dotblob-v1"})
     items = services.repository.items(services.repository.jobs(limit=1)[0].id, limit=10)
     assert {(item.synthesis or {})["definition"] for item in items} == {"dotblob-v1"}
+
+
+@pytest.mark.parametrize(("written", "scale"), [("", 1.0), ("0.25", 0.25), ("Auto", AUTO_SCALE)])
+def test_the_scale_of_an_upload_is_a_number_or_auto(
+    browser: Browser, services: Services, png: bytes, written: str, scale: float
+) -> None:
+    browser.submit("/new/upload", {"scale": written, "images": [(io.BytesIO(png), "a.png")]})
+    assert services.repository.jobs(limit=1)[0].scale == scale
+
+
+def test_another_scale_is_said_to_be_wrong_beside_its_field(browser: Browser, png: bytes) -> None:
+    answer = browser.submit("/new/upload", {"scale": "9", "images": [(io.BytesIO(png), "a.png")]})
+    assert answer.status_code == 400
+    assert "Scale is 9: give 0.1 to 4, 1 to leave images as they are, or auto." in answer.text
 
 
 def upload(browser: Browser, *files: tuple[bytes, str], name: str = "") -> tuple[int, str]:
