@@ -60,5 +60,5 @@ def test_a_scale_can_be_written(text: str, scale: float) -> None:
 
 @pytest.mark.parametrize("text", ["", "0", "-1", "5", "nan", "automatic", "0,5", "1e-9"])
 def test_a_scale_that_makes_no_sense_is_refused_in_a_line_that_says_what_does(text: str) -> None:
-    with pytest.raises(UsageError, match="give 0.1 to 4, 1 to leave images as they are, or auto"):
+    with pytest.raises(UsageError, match=r"give 0\.1 to 4, 1 to leave images as they are, or auto"):
         scale_of(text)
