@@ -18,7 +18,7 @@ BENCH := .venv/.bench-stamp
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 .PHONY: help demo up test check test-unit test-integration test-acceptance faults faults-long fuzz test-servers compose-env \
-        bench format lock train-smoke weights-check audit-dependencies clean
+        bench format lock train-smoke weights-check audit-dependencies sbom clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -69,6 +69,11 @@ compose-env: ## write .env with fresh secrets, for docker compose
 
 audit-dependencies: $(DEV) ## look for known vulnerabilities in everything that is pinned
 	@$(BIN)/python scripts/audit-dependencies $(ARGS)
+
+sbom: $(DEV) ## write sbom.json, a bill of materials in CycloneDX, of what is pinned for running
+	@cat requirements/runtime.lock requirements/torch.txt | PYTHONWARNINGS=ignore $(BIN)/cyclonedx-py requirements - \
+	    --pyproject pyproject.toml --output-reproducible --output-file sbom.json
+	@echo "Wrote sbom.json"
 
 test-servers:
 	@scripts/test-servers

@@ -1,4 +1,4 @@
-"""What docs/operations.md says that the containers know."""
+"""What docs/operations.md says that the containers know, and what they may not do."""
 
 import os
 import re
@@ -18,8 +18,10 @@ from sqlalchemy import make_url
 
 from shared.config import CHECKOUT, Settings, load_settings
 
-SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((CHECKOUT / "docker-compose.yml").read_text())["services"]
+COMPOSE: dict[str, Any] = yaml.safe_load((CHECKOUT / "docker-compose.yml").read_text())
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = ("migrate", "admin", "reconciler", "worker", "worker-cpu")
+PINNED = ("docker-compose.yml", "Dockerfile.gpu", ".github/workflows/ci.yml")
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -45,7 +47,6 @@ def test_a_password_is_no_part_of_an_address() -> None:
         assert "PASSWORD" not in environment["DATABASE_URL"] + environment["BROKER_URL"]
         assert environment["DATABASE_PASSWORD"].startswith("${POSTGRES_PASSWORD:?")
         assert environment["BROKER_PASSWORD"].startswith("${REDIS_PASSWORD:?")
-    assert SERVICES["redis"]["command"][-2:] == ["--requirepass", "${REDIS_PASSWORD}"]
 
 
 def test_the_health_of_a_container_is_asked_past_any_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,3 +104,116 @@ def test_an_empty_setting_is_the_default(monkeypatch: pytest.MonkeyPatch) -> Non
     for name in ("ADMIN_TRUSTED_PROXIES", "ALLOWED_ORIGINS", "S3_PUBLIC_URL", "MAX_UPLOAD_BYTES", "RETENTION_DAYS"):
         monkeypatch.setenv(name, "")
         assert getattr(load_settings(_env_file=None), name.lower()) == Settings.model_fields[name.lower()].default
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_container_may_do_no_more_than_it_needs(name: str) -> None:
+    service = SERVICES[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert "cap_add" not in service
+    assert "privileged" not in service
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["pids_limit"] > 0
+    assert service["mem_limit"]
+    assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_nothing_runs_as_root_nor_under_a_name(name: str) -> None:
+    users = re.findall(r"^USER (.*)$", (CHECKOUT / "Dockerfile.gpu").read_text(), re.MULTILINE)
+    assert len(users) == 2
+    for user in users if name in OURS else [SERVICES[name]["user"]]:
+        assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", user)
+
+
+def test_only_the_admin_is_where_a_proxy_goes() -> None:
+    assert {name for name, service in SERVICES.items() if "front" in service["networks"]} == {"admin"}
+    assert all("back" in service["networks"] for service in SERVICES.values())
+
+
+def test_of_the_object_store_s3_alone_listens_outside_of_its_container() -> None:
+    words = SERVICES["s3"]["command"].split()
+    assert {word for word in words if ".bind=" in word} == {"-ip.bind=127.0.0.1", "-s3.ip.bind=0.0.0.0"}
+
+
+def test_no_secret_stands_on_a_command_line() -> None:
+    for name, service in SERVICES.items():
+        command = service.get("command", "")
+        words = command if isinstance(command, list) else [command]
+        # $$ is the container's own variable, which its environment has.
+        assert not re.search(r"(?<!\$)\$\{?\w+", " ".join(words)), name
+
+
+def test_every_service_that_others_wait_for_is_asked() -> None:
+    for name, service in SERVICES.items():
+        for other, wait in service.get("depends_on", {}).items():
+            done = SERVICES[other]["restart"] == "no"
+            assert wait["condition"] == ("service_completed_successfully" if done else "service_healthy"), (name, other)
+            assert done or "healthcheck" in SERVICES[other]
+        check = " ".join(service.get("healthcheck", {}).get("test", []))
+        if "wget" in check:
+            assert "-Y off" in check, name
+
+
+def test_the_application_is_no_superuser() -> None:
+    assert SERVICES["postgres"]["environment"]["POSTGRES_USER"] == "postgres"
+    assert "://delineate@" in SERVICES["admin"]["environment"]["DATABASE_URL"]
+    (statements,) = [word for word in SERVICES["database-role"]["command"] if "psql" in word]
+    assert "ALTER ROLE delineate LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE" in statements
+    assert "ALTER ROLE postgres PASSWORD NULL" in statements
+
+
+def test_images_do_not_float() -> None:
+    images = {service["image"] for name, service in SERVICES.items() if name not in OURS}
+    assert images
+    assert all(re.search(r":\d[\w.-]*(@sha256:[0-9a-f]{64})?$", image) for image in images)
+    workflow = (CHECKOUT / ".github/workflows/ci.yml").read_text()
+    assert all(re.fullmatch(r"[0-9a-f]{40}", ref) for ref in re.findall(r"uses: \S+@(\S+)", workflow))
+    assert yaml.safe_load(workflow)["permissions"] == {"contents": "read"}
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Copy what the scripts work on, beside a `docker` that answers with a digest for each image."""
+    for name in ("scripts/compose-env", "scripts/pin-images", *PINNED):
+        (tmp_path / "x" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(CHECKOUT / name, tmp_path / "x" / name)
+    docker = tmp_path / "bin" / "docker"
+    docker.parent.mkdir()
+    docker.write_text(
+        '#!/bin/sh\n[ "$1" = buildx ] || exit 1\n'
+        'echo "$4" >>"$0.asked"\nprintf "sha256:%s\\n" "$(printf %s "$4" | sha256sum | cut -c 1-64)"\n'
+    )
+    docker.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{docker.parent}:/usr/bin:/bin")
+    return tmp_path / "x"
+
+
+def test_images_are_pinned_to_what_their_tags_name(checkout: Path) -> None:
+    for _ in range(2):  # again, over what is pinned
+        subprocess.run([checkout / "scripts/pin-images"], check=True, capture_output=True)
+        compose = yaml.safe_load((checkout / "docker-compose.yml").read_text())["services"]
+        pinned = {name: compose[name]["image"] for name in SERVICES if name not in OURS}
+        assert all(re.fullmatch(r"[\w./-]+:[\w.-]+@sha256:[0-9a-f]{64}", image) for image in pinned.values())
+        assert pinned["postgres"] == pinned["database-role"]
+        assert [compose[name]["image"] for name in OURS] == [SERVICES[name]["image"] for name in OURS]
+        froms = re.findall(r"^FROM (\S+)(.*)$", (checkout / "Dockerfile.gpu").read_text(), re.MULTILINE)
+        assert [(image.partition("@sha256:")[1] != "", rest) for image, rest in froms] == [
+            (True, " AS base"), (False, " AS light"), (False, " AS worker"),
+        ]  # fmt: skip
+        assert "container: debian:12@sha256:" in (checkout / PINNED[2]).read_text()
+    asked = (checkout.parent / "bin/docker.asked").read_text().split()
+    assert len(asked) == 2 * len(set(asked)) == 2 * 5
+
+
+def test_the_addresses_of_this_machine_follow_the_ports(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    subprocess.run([checkout / "scripts/compose-env"], check=True, capture_output=True)
+    written = (checkout / ".env").read_text()
+    (checkout / ".env").write_text(written.replace("POSTGRES_PORT=15432", "POSTGRES_PORT=25432"))
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    settings = load_settings(_env_file=checkout / ".env")
+    assert settings.database_url.endswith("@127.0.0.1:25432/delineate")
+    assert settings.broker_url == "redis://127.0.0.1:16379/0"
+    assert settings.s3_endpoint_url == "http://127.0.0.1:18333"
