@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from admin.commands import processes as commands
-from admin.commands.access import asked_password, tokens_group, users_group
+from admin.commands.access import asked_password, tokens_group, users_group, wants_tokens_revoked
 from admin.commands.audit import audit_command
 from admin.commands.models import models_group
 from admin.commands.prune import prune_command
@@ -57,14 +57,19 @@ def reconcile_command() -> None:
 @main.command("set-password")
 @click.argument("name")
 @click.option("--stdin", "from_stdin", is_flag=True, help="Read the password from standard input instead of asking.")
-def set_password_command(name: str, from_stdin: bool) -> None:
-    """Set the password of the account NAME, making the account, as an operator, if there is none."""
+@click.option("--revoke-tokens", is_flag=True, help="Revoke the account's tokens as well.")
+def set_password_command(name: str, from_stdin: bool, revoke_tokens: bool) -> None:
+    """Set the password of the account NAME, making the account, as an operator, if there is none.
+
+    Its sessions end. Its tokens stay, unless they are revoked too; a terminal asks.
+    """
     from admin.domain.accounts import set_password
 
     password = asked_password(from_stdin)
     with opened_services() as services:
-        set_password(services.database, name, password)
-    click.echo(f"password of {name} set")
+        revoke = revoke_tokens or wants_tokens_revoked(services.database, name, ask=not from_stdin)
+        set_password(services.database, name, password, revoke_tokens=revoke)
+    click.echo(f"password of {name} set{', its tokens are revoked' if revoke else ''}")
 
 
 @main.command("settings")

@@ -20,7 +20,7 @@ from flask import Flask
 from pydantic import SecretStr
 from sqlalchemy import text
 
-from admin.domain import accounts, tokens
+from admin.domain import accounts, sessions, tokens
 from admin.domain.roles import Role
 from admin.serving.app import create_app
 from admin.web.metrics import backlog, running
@@ -162,12 +162,9 @@ class Visitor:
     def __init__(self, app: Flask, services: Services) -> None:
         database = services.database
         accounts.set_password(database, "visitor", "a password of many words")
-        visitor = accounts.find(database, "visitor")
-        if visitor is None:
-            raise RuntimeError("the account that was just made is gone")
         self._browser, self._script = app.test_client(), app.test_client()
         with self._browser.session_transaction() as session:
-            session["_user_id"] = visitor.session_id
+            session["_user_id"] = sessions.begin(database, "visitor")
         self._token = tokens.create(database, "visitor", "script", Role.VIEWER)
 
     def visit(self, address: str) -> None:

@@ -125,6 +125,18 @@ class Settings(BaseSettings):
     admin_trusted_proxies: int = _setting(
         0, "Reverse proxies before the admin whose X-Forwarded headers are believed.", unit="proxies", ge=0, le=8
     )
+    trusted_hosts: str = _setting(
+        "",
+        "Names under which the admin may be asked for, with commas between them; `*` for any. Empty: this machine's "
+        "own where ADMIN_HOST is 127.0.0.1 and there is no trusted proxy, else any.",
+    )
+    hsts_seconds: int = _setting(
+        0,
+        "How long browsers that came by https use nothing else for this host name, on any of its ports; 0: not said.",
+        unit="s",
+        ge=0,
+        le=63_072_000,
+    )
     allowed_origins: str = _setting(
         "",
         "Origins whose pages may use the API from a browser, such as `https://example.org`, with commas between them; "

@@ -8,6 +8,7 @@ DelineateError                  one line that says what to do next; a traceback 
 │   ├── DatabaseUnavailable     the SQL database does not answer
 │   │   └── DatabaseFull        … or has no room for more
 │   ├── DecoderUnavailable      no process for decoding images can be started
+│   ├── Busy                    the admin has as much of a slow kind in work as it takes at once
 │   ├── ImageOutOfMemory        an image did not fit in the worker's memory: try it alone
 │   ├── DeviceOutOfMemory       the batch was too large for the device: use a smaller one
 │   └── DeviceFailed            the device is lost to this process: start a new one
@@ -83,6 +84,13 @@ class DecoderUnavailable(Retryable):
     """No process for decoding images can be started."""
 
     part = "the image decoder"
+
+
+class Busy(Retryable):
+    """The admin has as much of a slow kind of request in work as it takes at once."""
+
+    part = "the admin"
+    condition = "has as much of this in work as it takes at once. Nothing is lost; try again in a moment."
 
 
 class ImageOutOfMemory(Retryable):

@@ -17,7 +17,9 @@ from types import TracebackType
 from typing import Any, TextIO
 
 IDS = ("worker", "job", "shard", "item")
-FIELDS = ("action", *IDS)
+WHO = ("account", "token", "address", "outcome", "unsaid")
+"""Of what somebody asked of the admin, see docs/monitoring.md."""
+FIELDS = ("action", *IDS, *WHO)
 """The extras that are written out."""
 
 log = logging.getLogger(__name__)
@@ -95,7 +97,7 @@ class _PlainFormatter(logging.Formatter):
         super().__init__("%(asctime)s %(levelname)-7s %(message)s", datefmt="%H:%M:%S")
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
-        ids = " ".join(f"{name}={value}" for name, value in _extras(record).items() if name != "action")
+        ids = " ".join(f"{name}={value}" for name, value in _extras(record).items() if name in IDS)
         line = super().formatMessage(record)
         return f"{line}  [{ids}]" if ids else line
 

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from admin.domain.roles import Role
 from shared.commandline import opened_services
+from shared.db.database import Database
 from shared.errors import UsageError
 
 _ROLES = [role.value for role in Role]
@@ -24,6 +25,20 @@ def asked_password(from_stdin: bool) -> str:
     if not password:
         raise UsageError("an empty password is not accepted")
     return str(password)
+
+
+def wants_tokens_revoked(database: Database, name: str, *, ask: bool) -> bool:
+    """Return whether an account's tokens shall go with its old password; says how many there are."""
+    from admin.domain.tokens import tokens
+
+    count = len(tokens(database, name))
+    if not count:
+        return False
+    some = f"{name} has {count} token{'s' if count > 1 else ''}"
+    if ask and sys.stdin.isatty():
+        return click.confirm(f"{some}. Revoke {'them' if count > 1 else 'it'} too?", default=False)
+    click.echo(f"{some}, still valid: --revoke-tokens revokes all, `admin tokens list` shows them", err=True)
+    return False
 
 
 @click.group("users")
@@ -90,13 +105,14 @@ def tokens_group() -> None:
 @click.argument("user")
 @click.argument("name")
 @click.option("--role", type=click.Choice(_ROLES), default="viewer", show_default=True, help="The most it may do.")
-@click.option("--days", type=int, help="Days until it expires. Without: when it is revoked.")
-def create_token_command(user: str, name: str, role: str, days: int | None) -> None:
+@click.option("--days", type=int, default=90, show_default=True, help="Days until it expires.")
+@click.option("--forever", is_flag=True, help="It holds until it is revoked.")
+def create_token_command(user: str, name: str, role: str, days: int, forever: bool) -> None:
     """Make a token of the account USER, called NAME, and print it: it cannot be shown again."""
     from admin.domain.tokens import create
 
     with opened_services() as services:
-        token = create(services.database, user, name, Role(role), days=days)
+        token = create(services.database, user, name, Role(role), days=None if forever else days)
     click.echo(token)
 
 

@@ -1,13 +1,11 @@
 """The accounts of the admin: argon2id hashes and roles in the users table.
 
-There is no default password. A password has 12 to 256 characters, differs from the account's name and is none that
-everybody tries first; there are no rules about digits or signs, which make passwords worse rather than better
-(NIST SP 800-63B). A new password ends every session that was opened with the old one; tokens stay, see
-`admin.domain.tokens`.
+There is no default password. A password has 12 to 256 characters, differs from the account's name and is none that a
+guesser with lists of common passwords, words, names, dates and keyboard rows comes to early; there are no rules about
+digits or signs, which make passwords worse rather than better (NIST SP 800-63B). A new password ends every session
+that was opened with the old one; tokens stay unless they are revoked with it, see `admin.domain.tokens`.
 """
 
-import hashlib
-import re
 import threading
 import unicodedata
 from dataclasses import dataclass, field
@@ -21,17 +19,18 @@ from sqlalchemy import Connection, delete, exc, insert, select, update
 from admin.domain.roles import Role
 from shared.config import Settings
 from shared.db.database import Database, db_now
-from shared.db.tables import UserRow
-from shared.errors import ConfigurationError, UsageError
+from shared.db.tables import SessionRow, TokenRow, UserRow
+from shared.errors import Busy, ConfigurationError, UsageError
 
 MIN_PASSWORD_LENGTH = 12  # characters
 MAX_PASSWORD_LENGTH = 256  # characters; hashing megabytes would be an attack
 MAX_NAME_LENGTH = 64  # characters
 
-_MIN_DISTINCT_CHARACTERS = 5  # different ones in a password
-_FIRST_GUESSES = re.compile(
-    r"(change.?me|pass.?word|delineate|admin(istrator)?|default|secret|[\W\d_])+", re.IGNORECASE
-)
+# zxcvbn's estimate of the guesses that somebody needs who knows lists of words and passwords. It knows the 30,000
+# commonest passwords; "Summer2026!!" takes 10^8.4, four random words 10^15 and more.
+_MIN_GUESSES = 1e9
+_ESTIMATED_CHARACTERS = 72  # the most that zxcvbn takes; its time grows with the square
+_OWN_WORDS = ("delineate", "admin", "administrator", "changeme", "secret", "default")
 
 # A hash takes 64 MiB: so many at once, whatever the number of people who try to log in.
 _HASHES_AT_ONCE = threading.BoundedSemaphore(2)
@@ -46,11 +45,6 @@ class Account:
     password_hash: str = field(repr=False)
     role: Role
     created_at: float
-
-    @property
-    def session_id(self) -> str:
-        """What a session remembers: the name, bound to the password by a digest of its hash."""
-        return f"{hashlib.sha256(self.password_hash.encode()).hexdigest()[:16]}:{self.name}"
 
 
 _COLUMNS = (UserRow.name, UserRow.password_hash, UserRow.role, UserRow.created_at)
@@ -67,12 +61,6 @@ def accounts(database: Database) -> list[Account]:
     """Return all accounts by name."""
     with database.read() as connection:
         return [_account(row) for row in connection.execute(select(*_COLUMNS).order_by(UserRow.name))]
-
-
-def find_by_session(database: Database, session_id: str) -> Account | None:
-    """Return the account whose session this is; None once the account is gone or its password another."""
-    account = find(database, session_id.partition(":")[2])
-    return account if account is not None and account.session_id == session_id else None
 
 
 def add(database: Database, name: str, password: str, role: Role) -> None:
@@ -92,8 +80,12 @@ def add(database: Database, name: str, password: str, role: Role) -> None:
         raise UsageError(_taken(name)) from error
 
 
-def set_password(database: Database, name: str, password: str) -> None:
+def set_password(
+    database: Database, name: str, password: str, *, keep_session: str | None = None, revoke_tokens: bool = False
+) -> None:
     """Give the account a new password; where there is no such account, make it, as an operator.
+
+    Its sessions end, but the one with the id `keep_session`; so do its tokens with `revoke_tokens`.
 
     Raises:
         UsageError: the name or the password does not follow the rules above.
@@ -102,6 +94,10 @@ def set_password(database: Database, name: str, password: str) -> None:
     hashed = _hash(password)
     with database.write() as connection:
         changed = connection.execute(update(UserRow).where(UserRow.name == name).values(password_hash=hashed))
+        ended = delete(SessionRow).where(SessionRow.user_name == name)
+        connection.execute(ended if keep_session is None else ended.where(SessionRow.id != keep_session))
+        if revoke_tokens:
+            connection.execute(delete(TokenRow).where(TokenRow.user_name == name))
     if not changed.rowcount:
         add(database, name, password, Role.OPERATOR)
 
@@ -132,15 +128,22 @@ def remove(database: Database, name: str) -> None:
 
 
 def verify(database: Database, name: str, password: str) -> Account | None:
-    """Return the account if the password is its own. An unknown name takes as long as a wrong password."""
+    """Return the account if the password is its own. An unknown name takes as long as a wrong password.
+
+    Raises:
+        Busy: as many hashes are being computed as may be at once.
+    """
     account = find(database, name)
     # Without an account the password is held against a hash that nothing fits: time tells nothing about names.
     expected = account.password_hash if account else _hash_of_nobody()
+    if not _HASHES_AT_ONCE.acquire(blocking=False):  # who waits would hold a thread of the server
+        raise Busy("as many passwords are being checked as may be at once")
     try:
-        with _HASHES_AT_ONCE:
-            _hasher.verify(expected, _normalised(password[: MAX_PASSWORD_LENGTH + 1]))
+        _hasher.verify(expected, _normalised(password[: MAX_PASSWORD_LENGTH + 1]))
     except (VerificationError, InvalidHashError):
         return None
+    finally:
+        _HASHES_AT_ONCE.release()
     return account
 
 
@@ -170,8 +173,15 @@ def _check(name: str, password: str) -> None:
         raise UsageError(f"a password has {MIN_PASSWORD_LENGTH} to {MAX_PASSWORD_LENGTH} characters")
     if password.casefold() == name.casefold():
         raise UsageError("the password must not be the account's name")
-    if len(set(password)) < _MIN_DISTINCT_CHARACTERS or _FIRST_GUESSES.fullmatch(password):
+    if _is_easily_guessed(name, password):
         raise UsageError("that password is one of the first that anybody would try: take some words of your own")
+
+
+def _is_easily_guessed(name: str, password: str) -> bool:
+    from zxcvbn import zxcvbn  # loads its lists of words
+
+    known = [name, *_OWN_WORDS]
+    return bool(zxcvbn(password[:_ESTIMATED_CHARACTERS], user_inputs=known)["guesses"] < _MIN_GUESSES)
 
 
 def _account(row: Any) -> Account:

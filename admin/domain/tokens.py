@@ -22,6 +22,7 @@ from shared.errors import DatabaseFull, UsageError
 MAX_NAME_LENGTH = 64  # characters
 MAX_TOKENS = 50  # of an account
 MAX_LIFE_DAYS = 3650
+DEFAULT_LIFE_DAYS = 90
 _DAY_SECONDS = 86400
 _USE_NOTED_EVERY_SECONDS = 60  # not a write for each request
 
@@ -62,8 +63,10 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-def create(database: Database, user_name: str, name: str, role: Role, *, days: int | None = None) -> str:
-    """Make a token of an account, valid for so many days or without end; return it, the only time that it can be seen.
+def create(database: Database, user_name: str, name: str, role: Role, *, days: int | None = DEFAULT_LIFE_DAYS) -> str:
+    """Make a token of an account and return it, the only time that it can be seen.
+
+    It is valid for so many days, or without end where `days` is None.
 
     Raises:
         UsageError: there is no such account, it has a token of this name or too many, or a value is out of its range.

@@ -42,6 +42,13 @@ def synthetic() -> ResponseReturnValue:
     return render_template("new_synthetic.html", form=form), 400 if form.errors else 200
 
 
+def sent_too_late() -> str:
+    """Return the form of `synthetic` as it was filled in, of a session that has ended meanwhile."""
+    form = SyntheticForm()
+    form.form_errors.append("You logged in again since this form was opened. It is as you filled it in: send it again.")
+    return render_template("new_synthetic.html", form=form)
+
+
 @blueprint.route("/upload", methods=["GET", "POST"])
 def upload() -> ResponseReturnValue:
     """A job of the user's own images."""

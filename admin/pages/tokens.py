@@ -2,15 +2,17 @@
 
 from uuid import UUID
 
-from flask import Blueprint, abort, current_app, flash, redirect, render_template, url_for
+from flask import Blueprint, abort, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_wtf import FlaskForm
-from wtforms import SelectChoice, SelectField, StringField
+from wtforms import PasswordField, SelectChoice, SelectField, StringField
 from wtforms.validators import InputRequired, Length
 
 from admin.domain import queries, tokens
 from admin.domain.roles import Role
 from admin.web.context import account, role, services
+from admin.web.guard.auth import password_error
+from admin.web.guard.security_log import note, shown
 from shared.errors import UsageError
 
 _DAYS = {"30": "30 days", "90": "90 days", "365": "A year", "": "Until it is revoked"}
@@ -29,6 +31,9 @@ class TokenForm(FlaskForm):  # type: ignore[misc]
     )
     role = SelectField("May", choices=[SelectChoice(Role.VIEWER, "look and download")])
     days = SelectField("Valid for", choices=[SelectChoice(days, text) for days, text in _DAYS.items()], default="90")
+    password = PasswordField(
+        "Your password", validators=[InputRequired("Give your password.")], description="A token outlives the session."
+    )
 
 
 @blueprint.get("")
@@ -43,13 +48,16 @@ def create() -> ResponseReturnValue:
     form = _form()
     if not form.validate_on_submit():
         return _page(form), 400
+    if wrong := password_error(form.password.data):
+        form.password.errors = [wrong]
+        return _page(form), 400
     days = int(form.days.data) if form.days.data else None
     try:
         made = tokens.create(services().database, _name(), form.name.data, Role(form.role.data), days=days)
     except UsageError as error:
         form.name.errors = [*form.name.errors, f"{str(error)[:1].upper()}{str(error)[1:]}."]
         return _page(form), 400
-    current_app.logger.info("token made by %s", _name(), extra={"action": "token_created"})
+    note("token_created", f"token {shown(form.name.data)} made, {form.role.data}")
     return _page(_form(fresh=True), made=made, made_name=form.name.data), 201
 
 
@@ -60,7 +68,7 @@ def revoke(token_id: UUID) -> ResponseReturnValue:
         tokens.revoke(services().database, str(token_id), user_name=_name())
     except UsageError:
         abort(404)
-    current_app.logger.info("token revoked by %s", _name(), extra={"action": "token_revoked"})
+    note("token_revoked", f"token {token_id} revoked")
     flash("Revoked: the token opens nothing any more.")
     return redirect(url_for("tokens.index"))
 

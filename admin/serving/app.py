@@ -10,13 +10,13 @@ from flask import Flask, current_app, url_for
 
 from admin import api
 from admin.domain.progress import ProgressMeter
-from admin.pages import formats, items, jobs, models, submit, tokens
+from admin.pages import account, formats, items, jobs, models, submit, tokens
 from admin.pages.pictures import SHOWN_PIXELS
 from admin.serving import errors
 from admin.web import health, metrics
 from admin.web.context import DECODERS, EXTENSION, METER
 from admin.web.delivery.limits import MAX_FILES
-from admin.web.guard import auth, cors, security
+from admin.web.guard import auth, cors, csrf, hosts, security
 from shared.config import Settings
 from shared.health import Readiness
 from shared.images.decoded import DecodeLimits
@@ -62,10 +62,11 @@ def create_app(settings: Settings, services: Services | None = None) -> Flask:
     app.extensions[METER] = ProgressMeter()
     metrics.init_app(app, services, readiness)
     errors.init_app(app)
+    hosts.init_app(app, settings)
     auth.init_app(app)
-    security.protect_forms(app, exempt=api.blueprint)
+    csrf.init_app(app, exempt=api.blueprint)
     cors.init_app(app, settings)
-    for module in (jobs, items, models, submit, tokens, health, api):
+    for module in (jobs, items, models, submit, tokens, account, health, api):
         app.register_blueprint(module.blueprint)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.filters.update(formats.FILTERS)

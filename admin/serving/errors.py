@@ -3,13 +3,17 @@
 The traceback goes to the log.
 """
 
-from flask import Flask, Response, current_app, render_template, request
+from flask import Flask, Response, current_app, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
 from admin.api.operations import InvalidRequest, problem
+from admin.pages import submit
+from admin.web.context import account
+from admin.web.guard import csrf
 from admin.web.guard.cors import API_PREFIX
+from admin.web.refusals import Refused
 from shared.errors import ConfigurationError, IllegalTransition, JobNotFound, Retryable, UsageError
 
 _TEXTS = {
@@ -54,6 +58,8 @@ def _http_error(error: HTTPException) -> ResponseReturnValue:
         return error
     if isinstance(error, InvalidRequest):
         return problem(code, "Values that do not fit", str(error.description), error.fields)
+    if isinstance(error, Refused):
+        return _page(code, str(error.description)), code, error.headers
     message = str(error.description) if code == 401 else ""
     if code == 413:
         limit = current_app.config["MAX_CONTENT_LENGTH"] // 2**20
@@ -62,8 +68,13 @@ def _http_error(error: HTTPException) -> ResponseReturnValue:
     return _page(code, message), code, headers
 
 
-def _stale_form(_error: CSRFError) -> ResponseReturnValue:
-    return _page(400, "The form is too old, or cookies are off. Go back, reload the page and try again."), 400
+def _stale_form(error: CSRFError) -> ResponseReturnValue:
+    if request.endpoint == "auth.log_in" and account() is not None:
+        return redirect(url_for("jobs.index"))  # a second tab: logged in already
+    advice = csrf.explanation(error)
+    if request.endpoint == "submit.synthetic" and account() is not None:
+        return submit.sent_too_late(), 400
+    return _page(400, advice), 400
 
 
 def _away(error: Retryable) -> ResponseReturnValue:

@@ -288,3 +288,30 @@ class LoginFailureRow(Base):
     subject: Mapped[str] = mapped_column(String(128), primary_key=True)
     attempts: Mapped[int]
     first_at: Mapped[float]  # the count begins anew a while after this
+
+
+class SessionRow(Base):
+    """A login of the web: its cookie opens nothing once the row is gone."""
+
+    __tablename__ = "sessions"
+
+    id: Mapped[str] = mapped_column(UUID_TEXT, primary_key=True)
+    user_name: Mapped[str] = mapped_column(String(64), ForeignKey("users.name", ondelete="CASCADE"), index=True)
+    key_hash: Mapped[str] = mapped_column(String(64))  # SHA-256 of 256 random bits that the cookie holds
+    created_at: Mapped[float]
+    expires_at: Mapped[float]
+    seen_at: Mapped[float]  # to the minute
+    address: Mapped[str] = mapped_column(String(64))  # of the login, for people
+    browser: Mapped[str] = mapped_column(String(200))  # as it calls itself, for people
+
+    __table_args__ = (UniqueConstraint("key_hash"),)
+
+
+class RequestKeyRow(Base):
+    """A submission that was asked for under a key: asked for again, it is the same job."""
+
+    __tablename__ = "request_keys"
+
+    key: Mapped[str] = mapped_column(String(64), primary_key=True)  # SHA-256 of who, what and the key
+    job_id: Mapped[str | None] = mapped_column(UUID_TEXT)  # none yet while the job is being made
+    created_at: Mapped[float]

@@ -1,9 +1,11 @@
 """Who asks: the session of a page, or the token of an API request. Everything asks, except what PUBLIC names.
 
 What changes something, or leads to a form that does, needs an operator; `_FOR_VIEWERS` names what a viewer may change.
+`admin.domain.sessions` and `admin.domain.tokens` say when a session and a token end.
 """
 
 import math
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 import flask_login
@@ -12,10 +14,12 @@ from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Unauthorized
 from werkzeug.wrappers import Response
 
-from admin.domain import accounts, tokens
-from admin.domain.accounts import Account
+from admin.domain import accounts, sessions, tokens
 from admin.web.context import EXTENSION, account, services
 from admin.web.guard.auth_limiter import LoginLimiter
+from admin.web.guard.cors import API_PREFIX
+from admin.web.guard.security_log import note, note_refusal
+from shared.errors import UsageError
 
 # These never ask who is there, so that they answer while the database is away.
 _WITHOUT_ACCOUNT = frozenset({"static", "health.live", "health.ready", "metrics.show"})
@@ -24,26 +28,31 @@ PUBLIC = _WITHOUT_ACCOUNT | {"auth.login", "auth.log_in", "api.document"}
 """The endpoints that answer strangers."""
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-_FOR_VIEWERS = frozenset({"auth.log_in", "auth.logout", "tokens.create", "tokens.revoke"})
+_FOR_VIEWERS = frozenset(
+    {
+        "auth.log_in", "auth.logout", "tokens.create", "tokens.revoke", "account.change_password",
+        "account.end_session", "account.end_others",
+    }
+)  # fmt: skip
 _FORMS_OF_OPERATORS = frozenset({"submit.upload", "submit.synthetic"})
-_API = "api"
 _LIMITER = "delineate-login-limiter"
 
 blueprint = Blueprint("auth", __name__)
 
 
 class _User:
-    """An account, as Flask-Login wants to see it."""
+    """Who shows a session's key, as Flask-Login wants to see it."""
 
     is_authenticated = True
     is_active = True
     is_anonymous = False
 
-    def __init__(self, account: Account) -> None:
-        self.account = account
+    def __init__(self, visitor: sessions.Visitor, key: str) -> None:
+        self.visitor = visitor
+        self._key = key
 
     def get_id(self) -> str:
-        return self.account.session_id
+        return self._key
 
 
 def init_app(app: Flask) -> None:
@@ -70,36 +79,79 @@ def login() -> str | Response:
 @blueprint.post("/login")
 def log_in() -> str | Response | tuple[str, int] | tuple[str, int, dict[str, str]]:
     """Check name and password."""
-    limiter: LoginLimiter = current_app.extensions[_LIMITER]
-    address = request.remote_addr or ""
     name = request.form.get("name", "")[: accounts.MAX_NAME_LENGTH + 1].strip()
-    if not name.isprintable():
-        name = ""  # nobody's, and PostgreSQL takes no text with a NUL
-    wait = limiter.admit(address, name)
+    wait = _limiter().admit(request.remote_addr or "", _askable(name))
     if wait > 0:
-        minutes = math.ceil(wait / 60)
-        message = f"Too many attempts. Try again in {minutes} minute{'s' if minutes > 1 else ''}."
-        page = render_template("login.html", name=name, error=message)
+        note_refusal("login_limited", "login", account=name, outcome="too many attempts")
+        page = render_template("login.html", name=name, error=_too_many(wait))
         return page, 429, {"Retry-After": str(math.ceil(wait))}
-    known = accounts.verify(services().database, name, request.form.get("password", ""))
+    known = accounts.verify(services().database, _askable(name), request.form.get("password", ""))
     if known is None:
-        current_app.logger.warning("login failed from %s", address, extra={"action": "login_failed"})
+        note_refusal("login_failed", "login", account=name, outcome="failed")
         return render_template("login.html", name=name, error="Name and password do not fit."), 401
-    limiter.succeeded(address, name)
-    current_app.logger.info("login of %s from %s", name, address, extra={"action": "login"})
+    _limiter().succeeded(request.remote_addr or "", name)
     session.clear()  # nothing that was known before the login lives on in the session after it
-    session.permanent = True  # ends after PERMANENT_SESSION_LIFETIME, not with the browser's window
-    flask_login.login_user(_User(known))
+    session.permanent = True  # not with the browser's window; the session's row says when it ends
+    key = sessions.begin(
+        services().database, name, address=request.remote_addr or "", browser=request.user_agent.string
+    )
+    session["_user_id"] = key  # Flask-Login's name for it
+    note("login", "login", account=name)
     return redirect(_target())
 
 
 @blueprint.post("/logout")
 def logout() -> Response:
-    """End the session."""
+    """End the session: a copy of its cookie opens nothing any more."""
+    if g.account is not None:
+        with suppress(UsageError):  # it ended meanwhile
+            sessions.end(services().database, g.session.id, user_name=g.account.name)
+        note("logout", "logout")
     flask_login.logout_user()
     session.clear()
     flash("You are logged out.")
-    return redirect(url_for("auth.login"))
+    answer = redirect(url_for("auth.login"))
+    if request.is_secure:  # browsers take it over https alone
+        answer.headers["Clear-Site-Data"] = '"cache"'  # thumbnails are kept for a day
+    return answer
+
+
+def password_error(password: str) -> str | None:
+    """Return why a password that was asked for again, of whoever is logged in, is not accepted; None: it is right.
+
+    Counted as a login is: whoever found an open session cannot try out passwords there.
+
+    Raises:
+        Busy: too many passwords are being checked.
+    """
+    known = account()
+    if known is None:
+        abort(403)
+    address = request.remote_addr or ""
+    wait = _limiter().admit(address, known.name)
+    if wait > 0:
+        note_refusal("password_limited", "password asked for again", outcome="too many attempts")
+        return _too_many(wait)
+    if accounts.verify(services().database, known.name, password) is None:
+        note_refusal("password_refused", "password asked for again", outcome="failed")
+        return "That is not your password."
+    _limiter().succeeded(address, known.name)
+    return None
+
+
+def _limiter() -> LoginLimiter:
+    limiter: LoginLimiter = current_app.extensions[_LIMITER]
+    return limiter
+
+
+def _askable(name: str) -> str:
+    """A name that the database can be asked for; others are nobody's, and PostgreSQL takes no text with a NUL."""
+    return name if name.isprintable() else ""
+
+
+def _too_many(wait: float) -> str:
+    minutes = math.ceil(wait / 60)
+    return f"Too many attempts. Try again in {minutes} minute{'s' if minutes > 1 else ''}."
 
 
 def local_target(target: str) -> str | None:
@@ -117,9 +169,9 @@ def _target() -> str:
     return local_target(request.args.get("next", "")) or url_for("jobs.index")
 
 
-def _load_user(session_id: str) -> _User | None:
-    known = accounts.find_by_session(services().database, session_id)
-    return None if known is None else _User(known)
+def _load_user(key: str) -> _User | None:
+    visitor = sessions.visitor(services().database, key)
+    return None if visitor is None else _User(visitor, key)
 
 
 def _require_account() -> Response | None:
@@ -127,11 +179,12 @@ def _require_account() -> Response | None:
         return None
     # A session opens no API, and a token no page: what a browser sends by itself is of no use against the API.
     refused = None
-    if request.blueprint == _API:
+    if request.path.startswith(API_PREFIX):
         _require_token()
     else:
         refused = _require_session()
     if refused is None and g.account is not None and not g.role.may_change and _needs_operator():
+        note_refusal("access_refused", f"{request.method} {request.path!r}", outcome="403")
         abort(403)
     return refused
 
@@ -144,18 +197,16 @@ def _needs_operator() -> bool:
 
 def _log_change(response: Response) -> Response:
     """Write down who asked for which change, those that were refused included."""
-    known = account()
-    if known is not None and request.method not in _SAFE_METHODS:
+    if account() is not None and request.method not in _SAFE_METHODS:
         asked = f"{request.method} {request.path!r}"  # quoted: a path may hold a newline
-        ids = {"job": str(of_job)} if (of_job := (request.view_args or {}).get("job_id")) else {}
-        extra = {"action": "change_asked", **ids}
-        current_app.logger.info("%s by %s: %d", asked, known.name, response.status_code, extra=extra)
+        note("change_asked", asked, outcome=str(response.status_code))
     return response
 
 
 def _require_session() -> Response | None:
     user = flask_login.current_user
-    g.account = user.account if user.is_authenticated else None
+    g.account = user.visitor.account if user.is_authenticated else None
+    g.session = user.visitor.session if user.is_authenticated else None
     g.role = g.account.role if g.account else None
     # No endpoint: a page that is not there, which strangers are told as well.
     if g.account is not None or request.endpoint is None or request.endpoint in PUBLIC:
@@ -163,7 +214,10 @@ def _require_session() -> Response | None:
     if request.headers.get("HX-Request"):
         # The page that polls is loaded afresh, and so leads to the login.
         return Response(status=401, headers={"HX-Refresh": "true"})
-    target = request.full_path.rstrip("?") if request.method == "GET" else None
+    target = request.script_root + request.full_path.rstrip("?") if request.method == "GET" else None
+    if session.get("_user_id"):
+        flash("Your session has ended. Log in again.")
+        session.pop("_user_id")
     return redirect(url_for("auth.login", next=target))
 
 
@@ -176,5 +230,6 @@ def _require_token() -> None:
     shown = given.token if given is not None and given.type == "bearer" else None
     bearer = tokens.bearer(services().database, shown) if shown else None
     if bearer is None:
+        note_refusal("token_refused", f"{request.method} {request.path!r}", outcome="401")
         raise Unauthorized("Send a valid token: `Authorization: Bearer …`.", www_authenticate=WWWAuthenticate("bearer"))
     g.account, g.role, g.token = bearer.account, bearer.role, bearer.token

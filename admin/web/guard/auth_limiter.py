@@ -1,9 +1,8 @@
 """Guessing passwords, slowed down. The counts are in SQL: they hold across processes and restarts."""
 
-import ipaddress
-
 from sqlalchemy import delete, select, text, update
 
+from admin.web.guard.network import client_network
 from shared.db.database import Database, db_now
 from shared.db.tables import LoginFailureRow
 
@@ -66,18 +65,6 @@ class LoginLimiter:
 
 def _subjects(address: str, name: str) -> tuple[tuple[str, int], tuple[str, int]]:
     return (
-        (f"address {_network(address)}"[:128], MAX_ATTEMPTS_BY_ADDRESS),
+        (f"address {client_network(address)}"[:128], MAX_ATTEMPTS_BY_ADDRESS),
         (f"name {name}"[:128], MAX_ATTEMPTS_BY_NAME),
     )
-
-
-def _network(address: str) -> str:
-    """An IPv6 client owns a whole /64; an IPv4 client is one address, also where a proxy writes it as `::ffff:…`."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    if parsed.version == 4:
-        return str(parsed)
-    mapped = parsed.ipv4_mapped
-    return str(mapped or ipaddress.ip_network((parsed, 64), strict=False))

@@ -1,28 +1,33 @@
 """What every answer carries against scripts of others, framing and caching; the session's cookie; limits on bodies."""
 
-import ipaddress
 import logging
 import re
+from collections.abc import Iterable
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
-from flask import Blueprint, Flask, current_app, request
+from flask import Flask, current_app, has_request_context, request
 from flask.sessions import SecureCookieSessionInterface
-from flask_wtf.csrf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.wrappers import Response
 
+from admin.domain.sessions import LASTS_SECONDS
+from admin.web.guard.network import is_loopback
 from shared.config import Settings
 from shared.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 MIN_SECRET_KEY_LENGTH = 32  # characters
 _MIN_DISTINCT_CHARACTERS = 8  # different ones; 32 random hexadecimal digits have fewer once in a million times
 _PLACEHOLDER = re.compile(r"change.?me|secret.?key|example|password|default|insecure", re.IGNORECASE)
-LOGIN_LASTS = timedelta(hours=12)
 FORM_BYTES = 2**20
 """The most that a form without files may have."""
 # These two take more, up to MAX_UPLOAD_BYTES.
 _UPLOADS = frozenset({"submit.upload", "api.submit_uploaded"})
 
+_HSTS = "DELINEATE_HSTS_SECONDS"
 _MAKE_ONE = "make one with `python -c 'import secrets; print(secrets.token_hex(32))'`"
 
 # No inline script or style, nothing from another host.
@@ -40,17 +45,29 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
-# Over https alone: over http browsers must ignore it. No includeSubDomains: those are not ours to decide about.
-TRANSPORT_SECURITY = "max-age=31536000"
+
+COOKIE_NAMES = ("delineate", "__Host-delineate", "__Secure-delineate")
+"""Of the session's cookie: over http, over https, over https below a path."""
+# Of a path below which a proxy serves us: nothing in it could lead to another host.
+_PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 
 log = logging.getLogger(__name__)
 
 
 class _SessionInterface(SecureCookieSessionInterface):
-    """Flask's signed cookie, Secure whenever the request came over https."""
+    """Flask's signed cookie, for our own path; over https Secure, and under a name that no http page can plant."""
 
     def get_cookie_secure(self, app: Flask) -> bool:
         return super().get_cookie_secure(app) or request.is_secure
+
+    def get_cookie_path(self, app: Flask) -> str:
+        return request.script_root or "/" if has_request_context() else super().get_cookie_path(app)
+
+    def get_cookie_name(self, app: Flask) -> str:  # noqa: ARG002 - Flask's signature
+        # Browsers take the prefix for the path / alone.
+        if has_request_context() and request.is_secure:
+            return COOKIE_NAMES[2] if request.script_root else COOKIE_NAMES[1]
+        return COOKIE_NAMES[0]
 
 
 def init_app(app: Flask, settings: Settings) -> None:
@@ -71,12 +88,12 @@ def init_app(app: Flask, settings: Settings) -> None:
         )  # fmt: skip
     app.config.update(
         SECRET_KEY=secret,
-        SESSION_COOKIE_NAME="delineate",
+        SESSION_COOKIE_NAME=COOKIE_NAMES[0],
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
         # A poll each second must not prolong a session that nobody looks at.
         SESSION_REFRESH_EACH_REQUEST=False,
-        PERMANENT_SESSION_LIFETIME=LOGIN_LASTS,
+        PERMANENT_SESSION_LIFETIME=timedelta(seconds=LASTS_SECONDS),
         # Flask-Login's notion of a fresh session is not used; a changed network must not log anybody out.
         SESSION_PROTECTION=None,
         # A form's token holds as long as the session that it belongs to.
@@ -85,22 +102,26 @@ def init_app(app: Flask, settings: Settings) -> None:
     app.session_interface = _SessionInterface()
     if settings.admin_trusted_proxies:
         count = settings.admin_trusted_proxies
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=count, x_proto=count, x_host=count)  # type: ignore[method-assign]
+        believing = ProxyFix(app.wsgi_app, x_for=count, x_proto=count, x_host=count, x_prefix=count)
+        app.wsgi_app = _PlainPrefix(believing)  # type: ignore[method-assign]
+    app.config[_HSTS] = settings.hsts_seconds
     app.before_request(_limit_body)
     app.after_request(_add_headers)
 
 
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach an address."""
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"
+class _PlainPrefix:
+    """Drops an X-Forwarded-Prefix that is no path, or one that leads to another host."""
 
+    def __init__(self, app: "WSGIApplication") -> None:
+        self._app = app
 
-def protect_forms(app: Flask, *, exempt: Blueprint) -> None:
-    """Refuse every changing request without this session's token, but for a blueprint that looks at no session."""
-    CSRFProtect(app).exempt(exempt)
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        prefix = environ.get("HTTP_X_FORWARDED_PREFIX", "").rstrip("/")
+        if not _PREFIX.fullmatch(prefix) or "/." in prefix:
+            environ.pop("HTTP_X_FORWARDED_PREFIX", None)
+        else:
+            environ["HTTP_X_FORWARDED_PREFIX"] = prefix
+        return self._app(environ, start_response)
 
 
 def _limit_body() -> None:
@@ -111,8 +132,10 @@ def _limit_body() -> None:
 def _add_headers(response: Response) -> Response:
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
-    if request.is_secure:
-        response.headers.setdefault("Strict-Transport-Security", TRANSPORT_SECURITY)
+    # Off unless asked for: it holds for the whole host, other ports and what runs there included. Browsers ignore it
+    # over http. No includeSubDomains: those are not ours to decide about.
+    if request.is_secure and (seconds := current_app.config[_HSTS]):
+        response.headers.setdefault("Strict-Transport-Security", f"max-age={seconds}")
     # Pages hold what only their reader may see; images and static files say themselves how long they keep.
     response.headers.setdefault("Cache-Control", "no-store")
     return response

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from admin.domain import accounts, tokens
+from admin.domain import accounts, sessions, tokens
 from admin.domain.roles import Role
 from admin.serving.app import create_app
 from admin.web.guard.auth_limiter import MAX_ATTEMPTS_BY_ADDRESS, LoginLimiter
@@ -92,7 +92,7 @@ def test_a_nul_is_refused_and_breaks_nothing(
     assert client.post("/api/v1/jobs/images", headers=headers, data=uploaded).status_code == 422
     assert client.get("/api/v1/jobs?before=a%00", headers=headers).status_code == 422
     with client.session_transaction() as session:
-        session["_user_id"] = known.session_id
+        session["_user_id"] = sessions.begin(database, "ana")
     spec = {"count": "1", "seed": "0", "severity_from": "0", "severity_to": "1", "noise": ""}
     assert post("/new/synthetic", "/tokens", name="a\0b", **spec) == 302
     assert services.repository.jobs(limit=1)[0].name == "ab"

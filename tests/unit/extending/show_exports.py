@@ -20,7 +20,7 @@ os.environ |= {
 import numpy as np  # noqa: E402
 from click.testing import CliRunner  # noqa: E402
 
-from admin.domain import accounts  # noqa: E402
+from admin.domain import accounts, sessions  # noqa: E402
 from admin.serving.app import create_app  # noqa: E402
 from producer.cli import main  # noqa: E402
 from shared.config import load_settings  # noqa: E402
@@ -72,9 +72,8 @@ with closing(connect(settings)) as services:
     run("download", job_id, str(folder), "--format", format_name)
     accounts.set_password(services.database, "ana", "a password of many words")
     client = create_app(settings, services).test_client()
-    ana = accounts.find(services.database, "ana")
     with client.session_transaction() as session:
-        session["_user_id"] = ana.session_id
+        session["_user_id"] = sessions.begin(services.database, "ana")
     answer = client.get(f"/jobs/{job_id}/results.zip?format={format_name}", buffered=True)
     archive = zipfile.ZipFile(io.BytesIO(answer.data))
     parameters = client.get("/api/v1/openapi.json").json["paths"]["/api/v1/jobs/{job_id}/results.zip"]["get"][

@@ -151,7 +151,7 @@ def test_a_viewer_changes_nothing(app: Flask, viewer: Api) -> None:
 
 
 def test_an_operators_token_can_be_a_viewer(app: Flask, services: Services, document: dict[str, Any]) -> None:
-    api = Api(app.test_client(), document, tokens.create(services.database, "ana", "reads", Role.VIEWER))
+    api = Api(app.test_client(), document, tokens.create(services.database, "ana", "reads", Role.VIEWER, days=None))
     assert api.get("/me").json == {"account": "ana", "role": "viewer", "token": "reads", "expires_at": None}
     assert api.post("/jobs/synthetic", json={"count": 1}).status_code == 403
 

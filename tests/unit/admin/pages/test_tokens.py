@@ -9,7 +9,9 @@ from admin.domain.roles import Role
 from shared.db.tables import TokenRow
 from shared.errors import DatabaseFull, UsageError
 from shared.services import Services
-from tests.unit.admin.conftest import Browser
+from tests.unit.admin.conftest import PASSWORD, Browser
+
+MADE = {"role": "viewer", "days": "30", "password": PASSWORD}
 
 
 def test_a_token_is_stored_as_a_hash_alone(services: Services) -> None:
@@ -92,7 +94,7 @@ def test_an_account_has_so_many_tokens(services: Services, monkeypatch: pytest.M
 
 
 def test_the_page_makes_a_token_shows_it_once_and_revokes_it(app: Flask, browser: Browser, services: Services) -> None:
-    made = browser.submit("/tokens", {"name": "<b>script</b>", "role": "operator", "days": "30"}, page="/tokens")
+    made = browser.submit("/tokens", MADE | {"name": "<b>script</b>", "role": "operator"}, page="/tokens")
     assert made.status_code == 201
     assert made.headers["Cache-Control"] == "no-store"
     token = re.search(r"dln_[\w-]{43}", made.text)[0]
@@ -109,8 +111,9 @@ def test_the_page_makes_a_token_shows_it_once_and_revokes_it(app: Flask, browser
 
 def test_the_page_says_what_is_wrong(browser: Browser, services: Services) -> None:
     tokens.create(services.database, "ana", "script", Role.VIEWER)
-    for data in ({"name": ""}, {"name": "script"}, {"name": "x", "role": "root"}, {"name": "x", "days": "7"}):
-        answer = browser.submit("/tokens", {"role": "viewer", "days": "30"} | data, page="/tokens")
+    for data in ({"name": ""}, {"name": "script"}, {"name": "x", "role": "root"}, {"name": "x", "days": "7"},
+                 {"name": "x", "password": "not that one"}, {"name": "x", "password": ""}):  # fmt: skip
+        answer = browser.submit("/tokens", MADE | data, page="/tokens")
         assert answer.status_code == 400
         assert 'class="wrong"' in answer.text
 
@@ -128,6 +131,6 @@ def test_a_viewer_makes_no_token_of_an_operator(browser: Browser, services: Serv
     accounts.add(services.database, "op", "words that op knows", Role.OPERATOR)
     accounts.set_role(services.database, "ana", Role.VIEWER)
     assert 'value="operator"' not in browser.get("/tokens").text
-    wanted = {"name": "x", "days": "30"}
+    wanted = MADE | {"name": "x"}
     assert browser.submit("/tokens", wanted | {"role": "operator"}, page="/tokens").status_code == 400
     assert browser.submit("/tokens", wanted | {"role": "viewer"}, page="/tokens").status_code == 201

@@ -5,7 +5,8 @@ from urllib.parse import unquote
 import pytest
 from flask import Flask
 
-from admin.web.guard.security import HEADERS, TRANSPORT_SECURITY
+from admin.serving.app import create_app
+from admin.web.guard.security import HEADERS
 from shared.config import Settings
 from shared.db.tables import new_id
 from shared.errors import DatabaseUnavailable, StoreFull, StoreUnavailable
@@ -28,10 +29,13 @@ def test_every_answer_carries_the_headers(browser: Browser, address: str) -> Non
         assert answer.headers[name] == value
 
 
-def test_https_is_kept_to_once_it_was_used(browser: Browser) -> None:
-    assert "Strict-Transport-Security" not in browser.get("/login").headers
-    encrypted = browser.client.get("/login", base_url="https://localhost")
-    assert encrypted.headers["Strict-Transport-Security"] == TRANSPORT_SECURITY
+@pytest.mark.parametrize(("seconds", "said"), [(0, None), (86400, "max-age=86400")])
+def test_https_is_kept_to_where_that_is_asked_for(
+    settings: Settings, services: Services, seconds: int, said: str | None
+) -> None:
+    client = create_app(settings.model_copy(update={"hsts_seconds": seconds}), services).test_client()
+    assert "Strict-Transport-Security" not in client.get("/login").headers
+    assert client.get("/login", base_url="https://localhost").headers.get("Strict-Transport-Security") == said
 
 
 def test_only_uploads_may_be_large(stranger: Browser) -> None:
@@ -71,6 +75,7 @@ def test_no_page_has_inline_script_or_style(browser: Browser, services: Services
         "/new/synthetic",
         "/models",
         "/tokens",
+        "/account",
     ):
         page = browser.get(address).text
         assert not re.search(r"\sstyle=|<style|\son\w+=|javascript:", page), address
