@@ -32,7 +32,7 @@ main.add_command(prune_command)
 @main.command("serve")
 def serve_command() -> None:
     """Serve the web admin on ADMIN_HOST:ADMIN_PORT."""
-    from admin.serving.server import THREADS
+    from admin.serving.lanes import THREADS
 
     with opened_services(check=False, connections=THREADS) as services:
         commands.serve(services)

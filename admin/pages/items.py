@@ -2,6 +2,7 @@
 
 import hashlib
 import threading
+from contextlib import nullcontext
 from uuid import UUID
 
 from flask import Blueprint, Response, abort, current_app, render_template, request
@@ -10,7 +11,7 @@ from flask.typing import ResponseReturnValue
 from admin.domain import queries
 from admin.pages.picture_cache import PictureCache
 from admin.pages.pictures import SIZES, Picture, draw, is_shown, keys_of, placeholder
-from admin.web.context import decoders, services
+from admin.web.context import decoders, services, who, whole_pictures
 from shared.errors import ImageError, ObjectMissing
 from shared.jobs.records import Item
 
@@ -85,10 +86,14 @@ def _item(item_id: UUID) -> Item:
 
 
 def _drawn(wanted: Picture, keys: tuple[str, ...], size: int | None, *, name: str) -> bytes:
-    """Return a picture as it was kept, or draw it; those of whole images are not kept."""
+    """Return a picture as it was kept, or draw it; those of whole images are not kept.
+
+    Raises:
+        Busy: as many whole images are being drawn as may be at once.
+    """
     if (kept := _kept.get(name)) is not None:
         return kept
-    with _drawing:
+    with whole_pictures().inside(who()) if size is None else nullcontext(), _drawing:
         # Somebody who asked for it first may have drawn it meanwhile.
         if (kept := _kept.get(name)) is not None:
             return kept

@@ -13,8 +13,9 @@ from admin.domain.progress import ProgressMeter
 from admin.pages import account, formats, items, jobs, models, submit, tokens
 from admin.pages.pictures import SHOWN_PIXELS
 from admin.serving import errors
-from admin.web import health, metrics
-from admin.web.context import DECODERS, EXTENSION, METER
+from admin.web import health, metrics, refusals
+from admin.web.context import DECODERS, EXTENSION, HELD, METER, WHOLE_PICTURES
+from admin.web.delivery.gates import Gate
 from admin.web.delivery.limits import MAX_FILES
 from admin.web.guard import auth, cors, csrf, hosts, security
 from shared.config import Settings
@@ -60,10 +61,13 @@ def create_app(settings: Settings, services: Services | None = None) -> Flask:
         processes=items.DRAWN_AT_ONCE,
     )
     app.extensions[METER] = ProgressMeter()
+    app.extensions[HELD] = Gate(of_each=2, in_all=3)  # of four threads, see admin.serving.lanes
+    app.extensions[WHOLE_PICTURES] = Gate(of_each=1, in_all=1)  # of two that are drawn at once
     metrics.init_app(app, services, readiness)
     errors.init_app(app)
     hosts.init_app(app, settings)
     auth.init_app(app)
+    refusals.init_app(app)
     csrf.init_app(app, exempt=api.blueprint)
     cors.init_app(app, settings)
     for module in (jobs, items, models, submit, tokens, account, health, api):

@@ -10,11 +10,13 @@ from werkzeug.exceptions import HTTPException
 
 from admin.api.operations import InvalidRequest, problem
 from admin.pages import submit
+from admin.web import refusals
 from admin.web.context import account
 from admin.web.guard import csrf
 from admin.web.guard.cors import API_PREFIX
+from admin.web.guard.security_log import note_refusal
 from admin.web.refusals import Refused
-from shared.errors import ConfigurationError, IllegalTransition, JobNotFound, Retryable, UsageError
+from shared.errors import Busy, ConfigurationError, IllegalTransition, JobNotFound, Retryable, UsageError
 
 _TEXTS = {
     400: ("That did not work", "The request could not be understood. Go back and try again."),
@@ -62,10 +64,17 @@ def _http_error(error: HTTPException) -> ResponseReturnValue:
         return _page(code, str(error.description)), code, error.headers
     message = str(error.description) if code == 401 else ""
     if code == 413:
-        limit = current_app.config["MAX_CONTENT_LENGTH"] // 2**20
-        message = f"An upload may have {limit:,} MiB. Choose fewer images, or use `producer submit`: it has no limit."
+        message = _too_much()
     headers = [pair for pair in error.get_headers() if pair[0] in ("Allow", "Retry-After", "WWW-Authenticate")]
     return _page(code, message), code, headers
+
+
+def _too_much() -> str:
+    limit = request.max_content_length
+    if limit is not None and (request.content_length is None or request.content_length > limit):
+        return refusals.too_large(limit).advice
+    parts, text = request.max_form_parts, request.max_form_memory_size
+    return f"A form may have {parts} parts, and those without a file {text:,} bytes in all: send less at once."
 
 
 def _stale_form(error: CSRFError) -> ResponseReturnValue:
@@ -78,7 +87,10 @@ def _stale_form(error: CSRFError) -> ResponseReturnValue:
 
 
 def _away(error: Retryable) -> ResponseReturnValue:
-    current_app.logger.warning("%s", error, extra={"action": "service_away"})
+    if isinstance(error, Busy):
+        note_refusal("busy", f"{request.method} {request.path!r}", outcome="503")
+    else:
+        current_app.logger.warning("%s", error, extra={"action": "service_away"})
     return _page(503, error.public_line()), 503, _RETRY_AFTER
 
 

@@ -1,115 +1,189 @@
-"""How much of a body the server takes in before the app knows who sends it.
+"""How much of a body the server takes in before the app is called.
 
 Waitress keeps a whole body, in a temporary file from half a megabyte on, before it calls the app: a stranger could fill
-the disk. So what lies over FORM_BYTES is kept only where the headers show
-
-- a session of somebody, whose signature is checked here; it takes no database,
-- or what looks like a token. Only the database knows whether it is one, so there are MAX_TOKEN_UPLOADS at a time.
-
-The rest of anybody else's body is read and dropped: the app answers as always, since it refuses without reading.
+the disk. So more than FORM_BYTES is taken in on the routes of uploads alone, and there once the database has said that
+its sender, by a session or a token that is alive, is an operator; meanwhile the connection is not read. Each account
+has MAX_OF_ACCOUNT uploads at a time, all together MAX_UPLOADS. All other large bodies are not read at all: the app is
+called without, and answers whoever may not ask as always, the rest with what became of the body.
 """
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
 from typing import Any
-from weakref import WeakSet
+from weakref import WeakKeyDictionary, ref
 
 from flask import Flask
 from flask.sessions import SecureCookieSessionInterface
 from itsdangerous import BadData
 from waitress.buffers import OverflowableBuffer
-from waitress.channel import HTTPChannel
-from waitress.parser import HTTPRequestParser
-from waitress.utilities import Error
+from waitress.parser import HTTPRequestParser, ParsingError
+from waitress.utilities import RequestEntityTooLarge
 from werkzeug.http import parse_cookie
 
-from admin.api.operations import PROBLEM_TYPE
-from admin.api.schemas import Problem
-from admin.domain import tokens
-from admin.web.guard.security import FORM_BYTES
+from admin.domain import sessions, tokens
+from admin.serving.connections import Channel
+from admin.web.context import EXTENSION
+from admin.web.guard.cors import API_PREFIX
+from admin.web.guard.security import COOKIE_NAMES, FORM_BYTES, UPLOADS
+from admin.web.refusals import Unread, too_large
+from shared.errors import DelineateError
 
-MAX_TOKEN_UPLOADS = 8
-_RETRY_SECONDS = 5
+MAX_UPLOADS, MAX_OF_ACCOUNT = 12, 4
+_RETRY = {"Retry-After": "5"}
+_CHECKED_AT_ONCE = 2
+
+_TOO_MANY = Unread(503, "Too many uploads go on at once. Nothing is lost; try again in a moment.", _RETRY)
+_UNKNOWN = Unread(503, "Whose upload this is could not be looked up. Nothing is lost; try again in a moment.", _RETRY)
+# The app says what is missing: a login, a token, a role. This is for who got it in the meantime.
+_NOT_YET = Unread(503, "The upload was not read, since its sender was not known. Try again.", _RETRY)
 
 
 class Intake:
-    """Decides, from a request's headers, how much of its body is kept."""
+    """Decides how much of each request's body is kept."""
 
     def __init__(self, app: Flask) -> None:
         self._app = app
+        self._database = app.extensions[EXTENSION].database
+        self._routes = {rule.rule for rule in app.url_map.iter_rules() if rule.endpoint in UPLOADS}
+        self.upload_bytes = app.config["MAX_CONTENT_LENGTH"]
         # Forgotten with the request that they belong to, however that ends.
-        self._with_token: WeakSet[OverflowableBuffer] = WeakSet()
+        self._uploads: WeakKeyDictionary[OverflowableBuffer, str] = WeakKeyDictionary()
+        self._lock = Lock()
+        self._checkers = ThreadPoolExecutor(_CHECKED_AT_ONCE, thread_name_prefix="intake")
 
-    def buffer_for(self, headers: Mapping[str, str], overflow: int) -> OverflowableBuffer | None:
-        """Return where a body over FORM_BYTES goes, `overflow` bytes of it into memory; None: not now."""
-        if self._has_session(headers.get("COOKIE", "")):
-            return OverflowableBuffer(overflow)
-        scheme, _, token = headers.get("AUTHORIZATION", "").partition(" ")
-        if scheme.lower() != "bearer" or not tokens.looks_like_one(token.strip()):
-            return _Start(overflow)
-        if len(self._with_token) >= MAX_TOKEN_UPLOADS:
-            return None
-        buffer = OverflowableBuffer(overflow)
-        self._with_token.add(buffer)
-        return buffer
+    def parser(self, channel: Channel, adjustments: Any) -> HTTPRequestParser:
+        """Return what reads the next request of a connection."""
+        return _Parser(adjustments, self, channel)
 
-    def channel(self) -> type[HTTPChannel]:
-        """Return the class for connections whose bodies are taken in like this."""
-        intake = self
+    def is_upload(self, method: str, path: str) -> bool:
+        """Whether a request may have more than FORM_BYTES."""
+        return method == "POST" and "/" + path.lstrip("/") in self._routes
 
-        class Channel(HTTPChannel):  # type: ignore[misc]
-            def parser_class(self, adjustments: Any) -> HTTPRequestParser:
-                return _Parser(adjustments, intake)
+    def look_up(self, channel: Channel, parser: "_Parser") -> None:
+        """Find out whose a large body is, and then go on with the connection, or not."""
+        channel.paused = True
+        self._checkers.submit(self._decide, channel, parser)
 
-        return Channel
+    def close(self) -> None:
+        """End the threads."""
+        self._checkers.shutdown(wait=False, cancel_futures=True)
 
-    def _has_session(self, cookies: str) -> bool:
+    def _decide(self, channel: Channel, parser: "_Parser") -> None:
+        try:
+            refused = self._refusal(parser)
+        except DelineateError:
+            refused = _UNKNOWN
+        with channel.requests_lock:
+            channel.paused = False
+            if channel.request is not parser:
+                return  # the connection has ended
+            if refused is None:
+                channel.takes_upload = True
+                parser.go_on(channel)
+            else:
+                parser.leave(refused)
+                channel.request = None
+                channel.requests.append(parser)
+                if len(channel.requests) == 1:
+                    channel.server.add_task(channel)
+        channel.server.pull_trigger()
+
+    def _refusal(self, parser: "_Parser") -> Unread | None:
+        account = self._operator(parser.path, parser.headers)
+        if account is None:
+            return _NOT_YET
+        buffer = parser.body_rcv.getbuf()
+        with self._lock:
+            going_on = list(self._uploads.values())
+            if len(going_on) >= MAX_UPLOADS or going_on.count(account) >= MAX_OF_ACCOUNT:
+                return _TOO_MANY
+            self._uploads[buffer] = account
+        return None
+
+    def _operator(self, path: str, headers: Mapping[str, str]) -> str | None:
+        """The account of whoever may upload; None for everybody else."""
+        if ("/" + path.lstrip("/")).startswith(API_PREFIX):
+            scheme, _, token = headers.get("AUTHORIZATION", "").partition(" ")
+            bearer = tokens.bearer(self._database, token.strip()) if scheme.lower() == "bearer" else None
+            return bearer.account.name if bearer and bearer.role.may_change else None
+        key = self._session_key(headers.get("COOKIE", ""))
+        visitor = sessions.visitor(self._database, key) if key else None
+        return visitor.account.name if visitor and visitor.account.role.may_change else None
+
+    def _session_key(self, cookies: str) -> str | None:
         interface = self._app.session_interface
         assert isinstance(interface, SecureCookieSessionInterface)  # noqa: S101 - set by admin.web.guard.security
         signer = interface.get_signing_serializer(self._app)
-        cookie = parse_cookie(cookies).get(interface.get_cookie_name(self._app))
-        if signer is None or cookie is None:
-            return False
-        try:
-            session = signer.loads(cookie, max_age=int(self._app.permanent_session_lifetime.total_seconds()))
-        except BadData:
-            return False
-        # The login form gives a session to strangers too; Flask-Login's name for who it belongs to is missing there.
-        return isinstance(session, dict) and "_user_id" in session
-
-
-class _Start(OverflowableBuffer):  # type: ignore[misc]
-    """Keeps the start of a body: a little over FORM_BYTES, by which the app sees that it was too large."""
-
-    def append(self, data: bytes) -> None:
-        if len(self) <= FORM_BYTES:
-            super().append(data)
+        sent = parse_cookie(cookies)
+        for cookie in (sent[name] for name in COOKIE_NAMES if name in sent):
+            try:
+                session = signer.loads(cookie) if signer else None
+            except BadData:
+                continue
+            if isinstance(session, dict) and isinstance(session.get("_user_id"), str):
+                return str(session["_user_id"])
+        return None
 
 
 class _Parser(HTTPRequestParser):  # type: ignore[misc]
-    def __init__(self, adjustments: Any, intake: Intake) -> None:
+    unread: Unread | None = None
+    _waits_for_continue = False
+
+    def __init__(self, adjustments: Any, intake: Intake, channel: Channel) -> None:
         super().__init__(adjustments)
         self._intake = intake
+        self._channel = ref(channel)  # it holds us: a circle would keep bodies until the collector comes by
+
+    def received(self, data: bytes) -> int:
+        consumed = int(super().received(data))
+        if isinstance(self.error, RequestEntityTooLarge) or (
+            self.chunked and not self.completed and self.body_bytes_received > self._limit
+        ):
+            self.leave(too_large(self._limit))
+        # What follows is the rest of the body, and no request.
+        return len(data) if self.unread else consumed
 
     def parse_header(self, header: bytes) -> None:
-        super().parse_header(header)
+        try:
+            super().parse_header(header)
+        except ValueError as error:  # more digits than Python reads
+            raise ParsingError("Content-Length is invalid") from error
+        if self.version == "1.1":
+            self._require_one_host()
+        if self.chunked and "CONTENT_LENGTH" in self.headers:
+            raise ParsingError("Content-Length and Transfer-Encoding exclude each other")
         if self.body_rcv is None or (not self.chunked and self.content_length <= FORM_BYTES):
             return
-        buffer = self._intake.buffer_for(self.headers, self.adj.inbuf_overflow)
-        if buffer is None:
-            self.error = _Busy("Nothing is lost; try again in a moment.")
-            self.completed = True
-            self.expect_continue = False  # else waitress would ask for the body all the same
-        else:
-            self.body_rcv.buf = buffer
+        if self.content_length > self._limit:
+            self.leave(too_large(self._limit))
+        elif self._is_upload and (channel := self._channel()) is not None:
+            self._waits_for_continue, self.expect_continue = self.expect_continue, False
+            self._intake.look_up(channel, self)
 
+    def go_on(self, channel: Channel) -> None:
+        """Take the body in."""
+        if self._waits_for_continue:
+            self.expect_continue = True
+            channel.send_continue()
 
-class _Busy(Error):  # type: ignore[misc]
-    """An answer in the form of the API: what has a token comes from a program."""
+    def leave(self, unread: Unread) -> None:
+        """Call the app without the body."""
+        self.unread = unread
+        self.error = None
+        self.expect_continue = False  # else waitress would ask for the body all the same
+        self.completed = True
+        self.connection_close = True
 
-    code = 503
-    reason = "Service Unavailable"
+    @property
+    def _is_upload(self) -> bool:
+        return self._intake.is_upload(self.command, self.path)
 
-    def to_response(self, _ident: str | None = None) -> tuple[str, list[tuple[str, str]], bytes]:
-        problem = Problem(title="Too many uploads at once", status=self.code, detail=self.body)
-        headers = [("Content-Type", PROBLEM_TYPE), ("Retry-After", str(_RETRY_SECONDS))]
-        return f"{self.code} {self.reason}", headers, problem.model_dump_json().encode()
+    @property
+    def _limit(self) -> int:
+        return self._intake.upload_bytes if self._is_upload else min(FORM_BYTES, self._intake.upload_bytes)
+
+    def _require_one_host(self) -> None:
+        host = self.headers.get("HOST")
+        if host is None or "," in host or " " in host:
+            raise ParsingError("send one Host header")

@@ -1,19 +1,22 @@
-"""Waitress, set up for the admin: one process, some threads."""
+"""Waitress, set up for the admin: one process, threads for each kind of request, bounds on connections and bodies."""
 
 import logging
+import time
 from typing import Any
 
 import waitress
 from flask import Flask
 from waitress.server import BaseWSGIServer
 
+from admin.serving import connections
 from admin.serving.intake import Intake
-from admin.web.guard.security import FORM_BYTES
+from admin.serving.lanes import Lanes
 from shared.config import Settings
 from shared.errors import ConfigurationError
 
-# Each poll takes milliseconds; a download or an upload holds its thread for as long as it takes.
-THREADS = 16
+_LOOKED_AFTER_EVERY_SECONDS = 5
+_IDLE_SECONDS = 60  # of a connection between two requests
+_UNBOUNDED = 2**62  # the intake bounds bodies by their route
 
 
 class WebServer:
@@ -27,27 +30,40 @@ class WebServer:
         """
         # It warns of each request that waits for a thread, which is no fault.
         logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+        self._lanes = Lanes()
         sockets: dict[int, Any] = {}
         try:
             self._server: Any = waitress.create_server(
                 app,
                 map=sockets,
+                _dispatcher=self._lanes.pages,
                 host=settings.admin_host,
                 port=settings.admin_port,
-                threads=THREADS,
-                # A little more than the app takes, which answers a larger upload with a page of its own.
-                max_request_body_size=settings.max_upload_bytes + FORM_BYTES,
+                threads=1,  # those of the lanes
+                connection_limit=2 * connections.MAX_CONNECTIONS,  # before it, one of them makes room
+                cleanup_interval=_LOOKED_AFTER_EVERY_SECONDS,
+                channel_timeout=_IDLE_SECONDS,
+                asyncore_use_poll=True,
+                max_request_body_size=_UNBOUNDED,
                 # Otherwise waitress removes the X-Forwarded headers, and the app cannot see what the proxy says.
                 clear_untrusted_proxy_headers=settings.admin_trusted_proxies == 0,
                 ident=None,
             )
         except (OSError, ValueError) as error:
+            self._lanes.close()
             address = f"{settings.admin_host}:{settings.admin_port}"
             raise ConfigurationError(f"cannot listen on {address}, set ADMIN_HOST and ADMIN_PORT: {error}") from error
-        channel = Intake(app).channel()
+        self._intake = intake = Intake(app)
+
+        class Channel(connections.Channel):
+            make_parser = intake.parser
+            limit_addresses = settings.admin_trusted_proxies == 0
+
         for listener in sockets.values():
             if isinstance(listener, BaseWSGIServer):  # a name may have several addresses
-                listener.channel_class = channel
+                listener.channel_class = Channel
+                listener.add_task = self._lanes.add
+                _look_after_connections(listener)
 
     @property
     def port(self) -> int:
@@ -57,4 +73,19 @@ class WebServer:
 
     def run(self) -> None:
         """Answer requests until SystemExit or KeyboardInterrupt is raised in this thread."""
-        self._server.run()
+        try:
+            self._server.run()
+        finally:
+            self._intake.close()
+            self._lanes.close()
+
+
+def _look_after_connections(listener: Any) -> None:
+    close_idle = listener.maintenance
+
+    def maintenance(now: float) -> None:
+        close_idle(now)
+        for channel in list(listener.active_channels.values()):
+            channel.look_after(time.monotonic())
+
+    listener.maintenance = maintenance

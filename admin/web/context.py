@@ -7,12 +7,15 @@ from flask import current_app, g
 from admin.domain.accounts import Account
 from admin.domain.progress import ProgressMeter
 from admin.domain.roles import Role
+from admin.web.delivery.gates import Gate
 from shared.images.isolated import Decoders
 from shared.services import Services
 
 EXTENSION = "delineate"
 DECODERS = "delineate-decoders"
 METER = "delineate-progress-meter"
+HELD = "delineate-held-answers"
+WHOLE_PICTURES = "delineate-whole-pictures"
 
 
 def services() -> Services:
@@ -30,9 +33,25 @@ def meter() -> ProgressMeter:
     return cast(ProgressMeter, current_app.extensions[METER])
 
 
+def held_answers() -> Gate:
+    """Return what bounds the answers that hold a thread for as long as their reader takes."""
+    return cast(Gate, current_app.extensions[HELD])
+
+
+def whole_pictures() -> Gate:
+    """Return what bounds the pictures that are drawn in full."""
+    return cast(Gate, current_app.extensions[WHOLE_PICTURES])
+
+
 def account() -> Account | None:
     """Return who is logged in; None for a stranger."""
     return cast("Account | None", g.get("account"))
+
+
+def who() -> str:
+    """Return the name of the account that asks; "" for a stranger."""
+    known = account()
+    return known.name if known else ""
 
 
 def role() -> Role:

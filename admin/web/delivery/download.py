@@ -4,6 +4,7 @@ from itertools import chain
 
 from flask import Response
 
+from admin.web.context import held_answers, who
 from admin.web.delivery.zip_stream import zip_stream
 from shared.flows.exports.export import Export
 from shared.flows.exports.job_results import JobResults
@@ -14,7 +15,22 @@ from shared.services import Services
 
 
 def results_zip(services: Services, job: Job, export: Export) -> Response:
-    """Answer with an export of the job, as far as it has come; `zip_stream` says what happens to what is lost."""
+    """Answer with an export of the job, as far as it has come; `zip_stream` says what happens to what is lost.
+
+    Raises:
+        Busy: the account has as many downloads going on as it may.
+    """
+    leave = held_answers().enter(who())
+    try:
+        answer = _begun(services, job, export)
+    except BaseException:
+        leave()
+        raise
+    answer.call_on_close(leave)
+    return answer
+
+
+def _begun(services: Services, job: Job, export: Export) -> Response:
     files = export.files(JobResults(services.repository, services.store, job))
     stream = zip_stream(files, services.store, modified=job.finished_at or job.created_at)
     # Begun now, so that what can go wrong becomes a page and not half an answer.

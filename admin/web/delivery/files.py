@@ -10,7 +10,8 @@ from pathlib import PurePosixPath
 from flask import Response, redirect
 from flask.typing import ResponseReturnValue
 
-from shared.errors import ObjectMissing
+from admin.web.context import held_answers, who
+from shared.errors import Busy, ObjectMissing
 from shared.jobs.records import Item
 from shared.jobs.state import JobKind
 from shared.portable import attachment_names, portable_name
@@ -19,8 +20,11 @@ from shared.services import Services
 LINK_SECONDS = 300
 _PNG = "image/png"
 _BYTES = "application/octet-stream"
-# A source may have hundreds of megabytes, all in memory while it is read: so many at once.
+# A source may have hundreds of megabytes, all in memory while it is read: so many at once. The server has as many
+# threads for downloads, see admin.serving.lanes.
 _READING = threading.BoundedSemaphore(4)
+# Up to here the server takes an answer in whole, however slowly it is read: waitress' outbuf_high_watermark.
+_HELD_FROM = 8 * 2**20
 
 
 def files_of(item: Item, kind: JobKind) -> Mapping[str, tuple[str, str]]:
@@ -43,6 +47,7 @@ def send(services: Services, item: Item, name: str, key: str, media: str) -> Res
 
     Raises:
         ObjectMissing: the store has lost it.
+        Busy: as many files are being read as may be, or the account has as many downloads going on as it may.
     """
     suffix = PurePosixPath(key).suffix
     ending = suffix if name == "source" else f"-{name}{suffix}"
@@ -52,8 +57,14 @@ def send(services: Services, item: Item, name: str, key: str, media: str) -> Res
         if not services.store.exists(key):
             raise ObjectMissing(f"{key} is gone")
         return redirect(link, 302)
-    with _READING:
+    if not _READING.acquire(blocking=False):
+        raise Busy("as many files are being read as may be at once")
+    try:
         data = services.store.get(key)
+    finally:
+        _READING.release()
     answer = Response(data, mimetype=media)
+    if len(data) >= _HELD_FROM:
+        answer.call_on_close(held_answers().enter(who()))
     answer.headers.set("Content-Disposition", "attachment", **attachment_names(filename))
     return answer

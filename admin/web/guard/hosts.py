@@ -38,6 +38,8 @@ def _names(settings: Settings) -> frozenset[str] | None:
 
 
 def _require(names: frozenset[str]) -> None:
+    if "Host" not in request.headers:  # no browser: HTTP/1.0, as old proxies and probes speak it
+        return
     host = request.host.lower()
     name = host if host.endswith("]") else host.rpartition(":")[0] if ":" in host else host
     if name not in names and request.endpoint not in _WITHOUT_NAME:

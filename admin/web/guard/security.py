@@ -24,8 +24,8 @@ _MIN_DISTINCT_CHARACTERS = 8  # different ones; 32 random hexadecimal digits hav
 _PLACEHOLDER = re.compile(r"change.?me|secret.?key|example|password|default|insecure", re.IGNORECASE)
 FORM_BYTES = 2**20
 """The most that a form without files may have."""
-# These two take more, up to MAX_UPLOAD_BYTES.
-_UPLOADS = frozenset({"submit.upload", "api.submit_uploaded"})
+UPLOADS = frozenset({"submit.upload", "api.submit_uploaded"})
+"""The endpoints that take more, up to MAX_UPLOAD_BYTES."""
 
 _HSTS = "DELINEATE_HSTS_SECONDS"
 _MAKE_ONE = "make one with `python -c 'import secrets; print(secrets.token_hex(32))'`"
@@ -125,7 +125,7 @@ class _PlainPrefix:
 
 
 def _limit_body() -> None:
-    if request.endpoint not in _UPLOADS:
+    if request.endpoint not in UPLOADS:
         request.max_content_length = min(FORM_BYTES, current_app.config["MAX_CONTENT_LENGTH"])
 
 

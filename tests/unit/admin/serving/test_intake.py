@@ -1,66 +1,45 @@
 """What the server takes in of a body before the app has looked who sends it."""
 
-import http.client
+import gc
 import io
 import json
-import threading
-from collections.abc import Iterator
-from contextlib import suppress
-from typing import Any
+import time
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from flask import Flask
-from waitress.adjustments import Adjustments
 
-from admin.domain import tokens
+from admin.domain import accounts, sessions, tokens
 from admin.domain.roles import Role
-from admin.serving.intake import MAX_TOKEN_UPLOADS, Intake
-from admin.serving.server import WebServer
+from admin.serving import connections, intake
 from admin.web.guard.security import FORM_BYTES
 from shared.config import Settings
+from shared.errors import DatabaseUnavailable
 from shared.services import Services
 from tests.unit.admin.conftest import Browser
+from tests.unit.admin.serving.wire import ask, connect, head, read_answer
 
+API, PAGE = "/api/v1/jobs/images", "/new/upload"
 LARGE = 3 * FORM_BYTES
-TOKEN = "Bearer dln_" + "x" * 43
+MADE_UP = "Authorization: Bearer dln_" + "A" * 43
+BOUNDARY = "of-the-test"
 
 
-class Server:
-    """The parsers of one server, without its sockets."""
-
-    def __init__(self, app: Flask) -> None:
-        self.channel = Intake(app).channel()
-        self.adjustments = Adjustments(max_request_body_size=2**22 + FORM_BYTES)
-        self.open: list[Any] = []
-
-    def receive(self, *headers: str, size: int = LARGE, chunked: bool = False):
-        """Give a whole request to a parser of a new connection."""
-        parser = self.channel.parser_class(None, self.adjustments)
-        self.open.append(parser)
-        length = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {size}"
-        head = "\r\n".join(["POST /api/v1/jobs/images HTTP/1.1", "Host: x", length, *headers]) + "\r\n\r\n"
-        parser.received(head.encode())
-        block = bytes(2**16)
-        sent = b"%x\r\n%s\r\n" % (len(block), block) if chunked else block
-        for _ in range(size // len(block)):
-            if not parser.completed:
-                parser.received(sent)
-        if chunked and not parser.completed:
-            parser.received(b"0\r\n\r\n")
-        assert parser.completed
-        return parser
-
-    def end(self) -> None:
-        """End the latest request."""
-        self.open.pop().close()
+def form(files: int, size: int) -> bytes:
+    body = io.BytesIO()
+    for number in range(files):
+        body.write(
+            b'--%b\r\nContent-Disposition: form-data; name="images"; filename="%d.png"\r\n\r\n%b\r\n'
+            % (BOUNDARY.encode(), number, bytes(size))
+        )
+    body.write(b"--%b--\r\n" % BOUNDARY.encode())
+    return body.getvalue()
 
 
-@pytest.fixture
-def server(app: Flask) -> Iterator[Server]:
-    server = Server(app)
-    yield server
-    while server.open:
-        server.end()
+def upload_head(path: str, *headers: str, size: int = LARGE, chunked: bool = False) -> bytes:
+    length = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {size}"
+    return head("POST", path, length, f"Content-Type: multipart/form-data; boundary={BOUNDARY}", *headers)
 
 
 def cookie_of(browser: Browser) -> str:
@@ -69,86 +48,172 @@ def cookie_of(browser: Browser) -> str:
     return f"Cookie: other=1; delineate={found.value}"
 
 
-@pytest.mark.parametrize("chunked", [False, True])
-def test_of_a_strangers_body_the_start_is_kept(server: Server, stranger: Browser, chunked: bool) -> None:
-    stranger.token("/login")  # it has a session, which is nobody's
-    of_nobody = cookie_of(stranger)
-    for headers in ([], [of_nobody], ["Cookie: delineate=eyJfdXNlcl9pZCI6ImFuYSJ9.aaaaaa.aaaa"],
-                    ["Authorization: Bearer x"], ["Authorization: Basic YW5hOng="]):  # fmt: skip
-        parser = server.receive(*headers, chunked=chunked)
-        assert parser.error is None
-        assert FORM_BYTES < len(parser.body_rcv) <= FORM_BYTES + 2**16
-        # The app is told of more than it takes, and so refuses without reading.
-        assert int(parser.headers["CONTENT_LENGTH"]) > FORM_BYTES
-
-
-@pytest.mark.parametrize("chunked", [False, True])
-def test_of_somebodys_body_all_is_kept(server: Server, browser: Browser, chunked: bool) -> None:
-    browser.token("/tokens")
-    for header in (cookie_of(browser), f"Authorization: {TOKEN}"):
-        assert len(server.receive(header, chunked=chunked).body_rcv) == LARGE
-
-
-def test_a_small_body_is_anybodys(server: Server) -> None:
-    assert len(server.receive(size=FORM_BYTES).body_rcv) == FORM_BYTES
-
-
-def test_only_so_many_tokens_are_believed_at_once(server: Server) -> None:
-    headers = f"Authorization: {TOKEN}", "Expect: 100-continue"
-    for _ in range(MAX_TOKEN_UPLOADS):
-        assert server.receive(*headers).error is None
-    refused = server.receive(*headers)
-    status, given, body = refused.error.to_response()
-    assert status.startswith("503")
-    assert json.loads(body)["status"] == 503
-    assert ("Retry-After", "5") in given
-    assert not refused.expect_continue
-    assert len(refused.body_rcv) == 0
-    assert server.receive(*headers, size=FORM_BYTES).error is None
-    del refused
-    for _ in range(3):  # that one, the small one, and one that was believed
-        server.end()
-    assert server.receive(*headers).error is None
-
-
 @pytest.fixture
-def address(app: Flask, settings: Settings) -> Iterator[tuple[str, int]]:
-    """A server on a real socket."""
-    server = WebServer(app, settings)
-    running = threading.Thread(target=server.run, daemon=True)
-    running.start()
-    yield "127.0.0.1", server.port
-    # Its loop ends when nothing is left to listen to. Woken by something else, it may have closed before this wakes it.
-    with suppress(OSError):
-        server._server.trigger.pull_trigger(server._server.close)
-    running.join(60)
-    assert not running.is_alive()
+def token(services: Services) -> str:
+    return f"Authorization: Bearer {tokens.create(services.database, 'ana', 'script', Role.OPERATOR)}"
 
 
-def test_the_server_answers_strangers_as_before_and_takes_an_upload(
-    address: tuple[str, int], services: Services, settings: Settings
+def eventually(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_of_a_strangers_body_nothing_is_read(port: int, stranger: Browser, chunked: bool) -> None:
+    stranger.token("/login")  # it has a session, which is nobody's
+    for path, headers, status in (
+        (API, [], 401), (API, [MADE_UP], 401), (API, ["Authorization: Basic YW5hOng="], 401),
+        (PAGE, [], 302), (PAGE, [cookie_of(stranger)], 302),
+        (PAGE, ["Cookie: delineate=eyJfdXNlcl9pZCI6ImFuYSJ9.aaaaaa.aaaa"], 302),
+    ):  # fmt: skip
+        # Not one byte of the body is sent: the answer does not wait for it.
+        assert ask(port, upload_head(path, *headers, chunked=chunked))[0] == status
+
+
+def test_a_body_on_another_route_is_refused_at_its_head(port: int, browser: Browser, token: str) -> None:
+    browser.get("/")
+    length = f"Content-Length: {LARGE}"
+    status, answer = ask(port, head("POST", "/api/v1/jobs/synthetic", token, length))
+    assert status == 413
+    assert b"application/problem+json" in answer
+    assert b"at most 1 MiB" in answer
+    assert ask(port, head("POST", "/api/v1/jobs/synthetic", MADE_UP, length))[0] == 401
+    assert ask(port, head("POST", "/login", length))[0] == 413
+    assert ask(port, head("POST", "/nothing", cookie_of(browser), length))[0] == 413
+    chunked = head("POST", "/login", "Transfer-Encoding: chunked")
+    assert ask(port, chunked, *[b"10000\r\n%b\r\n" % bytes(2**16)] * 20)[0] == 413
+
+
+def test_an_upload_over_the_limit_is_refused_at_its_head_in_the_form_of_its_route(
+    port: int, browser: Browser, token: str, settings: Settings
 ) -> None:
-    boundary = "of-the-test"
-    pad = bytes(settings.max_source_bytes)
-    part = b'--%b\r\nContent-Disposition: form-data; name="images"; filename="%d.png"\r\n\r\n%b\r\n'
-    body = io.BytesIO()
-    for number in range(8):
-        body.write(part % (boundary.encode(), number, pad))
-    body.write(b"--%b--\r\n" % boundary.encode())
-    assert len(body.getvalue()) > FORM_BYTES
+    browser.get("/")
+    size = settings.max_upload_bytes + 1
+    status, answer = ask(port, upload_head(API, token, size=size))
+    assert status == 413
+    problem = json.loads(answer.partition(b"\r\n\r\n")[2])
+    assert "at most 4 MiB" in problem["detail"]
+    status, answer = ask(port, upload_head(PAGE, cookie_of(browser), size=size))
+    assert status == 413
+    assert b"at most 4 MiB" in answer
+    assert b"<!doctype html>" in answer
+    for digits in (25, 4000):
+        assert ask(port, upload_head(API, token, size=10**digits))[0] == 413
 
-    def post(path: str, **headers: str) -> int:
-        connection = http.client.HTTPConnection(*address, timeout=60)
-        given = {"Content-Type": f"multipart/form-data; boundary={boundary}", "Connection": "close", **headers}
-        connection.request("POST", path, body.getvalue(), given)
-        answer = connection.getresponse()
-        answer.read()
+
+def test_who_may_not_upload_is_told_without_the_body(
+    app: Flask, port: int, browser: Browser, services: Services
+) -> None:
+    accounts.add(services.database, "vic", "words that vic knows", Role.VIEWER)
+    viewer = tokens.create(services.database, "vic", "script", Role.VIEWER)
+    assert ask(port, upload_head(API, f"Authorization: Bearer {viewer}"))[0] == 403
+    browser.get("/")
+    cookie = cookie_of(browser)
+    sessions.end_others(services.database, "ana")
+    assert ask(port, upload_head(PAGE, cookie))[0] == 302
+
+
+@pytest.mark.parametrize("expects", [[], ["Expect: 100-continue"]])
+def test_an_operators_upload_is_taken(
+    port: int, browser: Browser, services: Services, settings: Settings, token: str, expects: list[str]
+) -> None:
+    body = form(8, settings.max_source_bytes)
+    assert len(body) > FORM_BYTES
+    sent = upload_head(API, token, "Connection: close", *expects, size=len(body))
+    with connect(port) as connection:
+        connection.sendall(sent)
+        if expects:
+            assert connection.recv(100).startswith(b"HTTP/1.1 100")
+        connection.sendall(body)
+        status, answer = read_answer(connection)
+    assert status == 201
+    job = json.loads(answer.partition(b"\r\n\r\n")[2])
+    assert job["counts"]["total"] == 8
+    chunks = [b"%x\r\n%b\r\n" % (len(block), block) for block in (body[:1000], body[1000:])]
+    sent = upload_head(API, token, "Connection: close", chunked=True)
+    assert ask(port, sent, *chunks, b"0\r\n\r\n")[0] == 201
+
+
+def test_each_account_has_so_many_uploads_at_once(
+    port: int, services: Services, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "MAX_OF_ACCOUNT", 2)
+    accounts.add(services.database, "op", "words that op knows", Role.OPERATOR)
+    other = f"Authorization: Bearer {tokens.create(services.database, 'op', 'script', Role.OPERATOR)}"
+    # Strangers take no place, however many they are.
+    strangers = [connect(port) for _ in range(5)]
+    for stranger in strangers:
+        stranger.sendall(upload_head(API, MADE_UP))
+    going_on = [connect(port) for _ in range(2)]
+    for connection in going_on:
+        connection.sendall(upload_head(API, token, "Expect: 100-continue"))
+        assert connection.recv(100).startswith(b"HTTP/1.1 100")
+    status, answer = ask(port, upload_head(API, token))
+    assert status == 503
+    assert b"Retry-After: 5" in answer
+    assert b"application/problem+json" in answer
+    with connect(port) as connection:
+        connection.sendall(upload_head(API, other, "Expect: 100-continue"))
+        assert connection.recv(100).startswith(b"HTTP/1.1 100")
+    for connection in going_on + strangers:
         connection.close()
-        return answer.status
 
-    token = tokens.create(services.database, "ana", "script", Role.OPERATOR)
-    assert post("/api/v1/jobs/images") == 401
-    assert post("/api/v1/jobs/images", Authorization=TOKEN) == 401
-    assert post("/new/upload") == 302
-    assert post("/login") == 413
-    assert post("/api/v1/jobs/images", Authorization=f"Bearer {token}") == 201
+    def is_free() -> bool:
+        gc.collect()
+        with connect(port) as connection:
+            connection.sendall(upload_head(API, token, "Expect: 100-continue"))
+            return connection.recv(100).startswith(b"HTTP/1.1 100")
+
+    eventually(is_free)
+
+
+def test_a_database_that_is_away_takes_no_body(
+    port: int, token: str, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_arguments: object) -> None:
+        raise DatabaseUnavailable("no answer from db.internal:5432")
+
+    monkeypatch.setattr(type(services.database), "read", away)
+    assert ask(port, upload_head(API, token))[0] == 503
+
+
+@pytest.mark.parametrize(
+    ("request_head", "status"),
+    [
+        (head("POST", "/login", "Content-Length: " + "9" * 5000), 400),
+        (head("POST", "/login", "Content-Length: 3", "Transfer-Encoding: chunked"), 400),
+        (head("POST", "/login", "Content-Length: 3, 3"), 400),
+        (head("GET", "/login", host=None), 400),
+        (head("GET", "/login", "Host: other"), 400),
+        (head("GET", "/login", host="a b"), 400),
+        (b"GET /login HTTP/1.0\r\n\r\n", 200),
+        (b"nonsense\r\n\r\n", 400),
+        (head("GET", "/login", "X: " + "x" * 300_000), 431),
+        (head("POST", "/api/v1/jobs/synthetic", "Transfer-Encoding: gzip"), 501),
+    ],
+)  # fmt: skip
+def test_a_request_that_is_none_is_answered_and_its_connection_closed(
+    port: int, request_head: bytes, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert ask(port, request_head)[0] == status
+    assert "Traceback" not in caplog.text
+
+
+def test_what_follows_a_refused_head_is_no_request(port: int, caplog: pytest.LogCaptureFixture) -> None:
+    smuggled = head("GET", "/health/live", "Connection: close")
+    for first in (
+        head("POST", "/login", f"Content-Length: {LARGE}"),
+        head("POST", "/login", "Content-Length: 5", "Transfer-Encoding: chunked") + b"0\r\n\r\n",
+    ):
+        _status, answer = ask(port, first + smuggled)
+        assert answer.count(b"HTTP/1.1 ") == 1
+
+
+def test_what_is_still_sent_of_a_refused_body_is_thrown_away(port: int, tmp_path: Path) -> None:
+    # As a browser does: it sends all of its body, and then reads.
+    status, answer = ask(port, head("POST", "/login", f"Content-Length: {8 * LARGE}"), *[bytes(LARGE)] * 8)
+    assert status == 413
+    assert b"at most 1 MiB" in answer
+    assert connections.LINGER_SECONDS > 0
