@@ -8,14 +8,18 @@ from flask.typing import ResponseReturnValue
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
+from admin.api.once import KEY_HEADER, KEY_PATTERN
 from admin.api.operations import FORM, JSON, PROBLEM_TYPE, Operation, blueprint, declared
 from admin.api.schemas import Problem
+from admin.domain.request_keys import MAX_KEY_LENGTH
+from admin.web.delivery.limits import MAX_FILES
 from shared.version import code_version
 
 _CONVERTED = re.compile(r"<(?:(?P<kind>\w+)(?:\([^>]*\))?:)?(?P<name>\w+)>")
 _ANY_ERROR = {
     401: "No token, or one that is unknown, revoked or expired.",
-    503: "The database or the object store is away or full; `detail` says what to do. Try again after `Retry-After`.",
+    503: "A service is away or full, or too much is asked for at once; `detail` says what to do. Try again after "
+    "`Retry-After`.",
 }
 _REFERENCES = "#/components/schemas/{model}"
 
@@ -39,7 +43,7 @@ def openapi(app: Flask) -> dict[str, Any]:
             "operationId": rule.endpoint.rpartition(".")[2],
             "summary": found.summary,
             "description": _description(found),
-            "parameters": [*_path_parameters(rule.rule), *_query_parameters(found)],
+            "parameters": [*_path_parameters(rule.rule), *_query_parameters(found), *_header_parameters(found)],
             **_request(found, names),
             "responses": _responses(found, names),
         }
@@ -95,6 +99,17 @@ def _query_parameters(found: Operation) -> list[dict[str, Any]]:
     ]
 
 
+def _header_parameters(found: Operation) -> list[dict[str, Any]]:
+    if not found.repeatable:
+        return []
+    text = (
+        "Any text of the client's own, such as a UUID. Sent again with the same key within a day, the request makes no "
+        "second job: the answer is the first one's."
+    )
+    schema = {"type": "string", "minLength": 1, "maxLength": MAX_KEY_LENGTH, "pattern": KEY_PATTERN}
+    return [{"name": KEY_HEADER, "in": "header", "required": False, "schema": schema, "description": text}]
+
+
 def _inlined(value: Any, definitions: dict[str, Any]) -> Any:
     """Put definitions in place of references to them; those of a query are small."""
     if isinstance(value, list):
@@ -113,7 +128,12 @@ def _request(found: Operation, names: Any) -> dict[str, Any]:
         content: dict[str, Any] = {JSON: {"schema": names[found.body, "validation"]}}
     else:
         schema = found.body.model_json_schema()
-        files = {"type": "array", "minItems": 1, "items": {"type": "string", "contentMediaType": "image/*"}}
+        files = {
+            "type": "array",
+            "minItems": 1,
+            "maxItems": MAX_FILES,
+            "items": {"type": "string", "contentMediaType": "image/*"},
+        }
         schema["properties"][found.files] = files
         schema["required"] = [*schema.get("required", []), found.files]
         content = {FORM: {"schema": schema}}
@@ -130,7 +150,10 @@ def _responses(found: Operation, names: Any) -> dict[str, Any]:
     if found.query is not None or found.body is not None:
         problems[422] = "Values that do not fit; `fields` says which."
     if found.body is not None:
-        problems[413] = "The body is too large."
+        problems[413] = "The body is too large, or each of its files; `detail` has the limit."
+        problems[415] = "The body is of another type than the one below."
+    if found.repeatable:
+        problems[409] = "The job of this Idempotency-Key is still being made."
     for status, text in sorted(problems.items()):
         answers[str(status)] = {"description": text}
         if status >= 400:

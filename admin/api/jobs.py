@@ -1,12 +1,13 @@
 """Jobs: list, look, submit, cancel, retry, take the results home."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from uuid import UUID
 
 from flask import Response, current_app, g, request, url_for
 from flask.typing import ResponseReturnValue
 
 from admin.api import schemas
+from admin.api.once import idempotency_key
 from admin.api.operations import InvalidRequest, operation
 from admin.domain import queries
 from admin.web.context import account, meter, role, services
@@ -14,6 +15,7 @@ from admin.web.delivery import uploads
 from admin.web.delivery.download import results_zip
 from admin.web.delivery.files import files_of
 from admin.web.delivery.limits import MAX_FILES
+from admin.web.once import submitted_once
 from shared.errors import UsageError
 from shared.flows.exports.registry import export_named
 from shared.flows.submission import submit_images
@@ -79,18 +81,22 @@ def job_results(job_id: UUID, query: schemas.ResultsFormat) -> Response:
     return results_zip(services(), services().repository.job(str(job_id)), export_named(query.format))
 
 
-@operation("POST", "/jobs/synthetic", answer=schemas.Job, status=201, body=schemas.Synthetic)
+@operation("POST", "/jobs/synthetic", answer=schemas.Job, status=201, body=schemas.Synthetic, repeatable=True)
 def submit_generated(body: schemas.Synthetic) -> ResponseReturnValue:
     """Start a job of generated images."""
     try:
         spec = SyntheticSpec(**body.model_dump(exclude={"name", "priority"}))
     except UsageError as error:
         raise InvalidRequest([schemas.FieldProblem(field="", reason=str(error))]) from error
-    job_id = submit_synthetic(services(), spec, name=body.name, submitted_by=_submitter(), priority=body.priority)
+
+    def make(_tell: Callable[[str], None]) -> str:
+        return submit_synthetic(services(), spec, name=body.name, submitted_by=_submitter(), priority=body.priority)
+
+    job_id, _is_new = submitted_once("synthetic", idempotency_key(), make)
     return _started(job_id)
 
 
-@operation("POST", "/jobs/images", answer=schemas.Job, status=201, body=schemas.Upload, files=_FILES)
+@operation("POST", "/jobs/images", answer=schemas.Job, status=201, body=schemas.Upload, files=_FILES, repeatable=True)
 def submit_uploaded(body: schemas.Upload) -> ResponseReturnValue:
     """Start a job of uploaded images, each a part `images` of the form.
 
@@ -101,16 +107,22 @@ def submit_uploaded(body: schemas.Upload) -> ResponseReturnValue:
     if unknown or not 1 <= len(files) <= MAX_FILES:
         reason = f"send 1 to {MAX_FILES} files, each as a part named {_FILES}"
         raise InvalidRequest([schemas.FieldProblem(field=_FILES, reason=reason)])
-    sources = uploads.sources(files, max_bytes=services().settings.max_source_bytes)
-    job_id = submit_images(
-        services(),
-        sources,
-        name=body.name,
-        submitted_by=_submitter(),
-        priority=body.priority,
-        scale=AUTO_SCALE if isinstance(body.scale, str) else body.scale,
-        unfamiliar=body.unfamiliar,
-    )
+    max_bytes = services().settings.max_source_bytes
+    uploads.refuse_if_all_are_too_large(files, max_bytes=max_bytes)
+
+    def make(tell: Callable[[str], None]) -> str:
+        return submit_images(
+            services(),
+            uploads.sources(files, max_bytes=max_bytes),
+            name=body.name,
+            submitted_by=_submitter(),
+            priority=body.priority,
+            scale=AUTO_SCALE if isinstance(body.scale, str) else body.scale,
+            unfamiliar=body.unfamiliar,
+            on_start=lambda job_id, _resumed: tell(job_id),
+        )
+
+    job_id, _is_new = submitted_once("images", idempotency_key(), make)
     return _started(job_id)
 
 

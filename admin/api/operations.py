@@ -14,11 +14,16 @@ from pydantic import BaseModel, ValidationError
 from werkzeug.exceptions import BadRequest
 
 from admin.api.schemas import FieldProblem, Problem
+from admin.web.refusals import Refused
 
 blueprint = Blueprint("api", __name__, url_prefix="/api/v1")
 
 JSON, FORM = "application/json", "multipart/form-data"
 PROBLEM_TYPE = "application/problem+json"
+MAX_NAME_LENGTH = 200  # characters of a name that is given back
+MAX_FIELDS = 20
+"""Of the values that do not fit, so many are named."""
+_MAX_NAMES = 100  # of values in a request: more than any operation knows
 _DECLARED: dict[str, "Operation"] = {}
 
 
@@ -36,6 +41,7 @@ class Operation:
     body: type[BaseModel] | None
     files: str | None  # the name of a form's part for files
     problems: Mapping[int, str] = field(default_factory=dict)
+    repeatable: bool = False  # under an Idempotency-Key
 
 
 class InvalidRequest(BadRequest):
@@ -44,8 +50,9 @@ class InvalidRequest(BadRequest):
     code = 422
 
     def __init__(self, fields: list[FieldProblem]) -> None:
-        super().__init__("Some values do not fit: see `fields`.")
-        self.fields = fields
+        more = len(fields) - MAX_FIELDS
+        super().__init__("Some values do not fit: see `fields`" + (f", and {more:,} more." if more > 0 else "."))
+        self.fields = fields[:MAX_FIELDS]
 
 
 def operation(
@@ -59,6 +66,7 @@ def operation(
     body: type[BaseModel] | None = None,
     files: str | None = None,
     problems: Mapping[int, str] | None = None,
+    repeatable: bool = False,
 ) -> Callable[[Callable[..., Any]], Callable[..., ResponseReturnValue]]:
     """Add a view to the API. It gets `query` and `body` as keywords and returns `answer`, or a response of its own."""
 
@@ -75,6 +83,7 @@ def operation(
             body=body,
             files=files,
             problems=problems or {},
+            repeatable=repeatable,
         )
 
         @wraps(view)
@@ -82,7 +91,7 @@ def operation(
             if query is not None:
                 arguments["query"] = _checked(query, request.args.to_dict())
             if body is not None:
-                arguments["body"] = _checked(body, request.form.to_dict() if files else _json())
+                arguments["body"] = _checked(body, _form() if files else _json())
             result = view(**arguments)
             if not isinstance(result, BaseModel):
                 return result  # type: ignore[no-any-return]
@@ -109,20 +118,28 @@ def problem(status: int, title: str, detail: str, fields: list[FieldProblem] | N
 
 def _json() -> object:
     if not request.is_json:
-        raise InvalidRequest([FieldProblem(field="", reason=f"send a body of the type {JSON}")])
+        raise Refused(415, f"Send a body of the type {JSON}.")
     try:
         return request.get_json()
     except (BadRequest, RecursionError) as error:  # the latter: brackets within brackets within …
         raise InvalidRequest([FieldProblem(field="", reason="the body is no JSON")]) from error
 
 
+def _form() -> object:
+    if request.mimetype != FORM:
+        raise Refused(415, f"Send a form of the type {FORM}.")
+    return request.form.to_dict()
+
+
 def _checked(model: type[BaseModel], values: object) -> BaseModel:
+    if isinstance(values, dict) and len(values) > _MAX_NAMES:
+        raise InvalidRequest([FieldProblem(field="", reason=f"{len(values):,} values are more than there are names")])
     try:
         return model.model_validate(values)
     except ValidationError as error:
         raise InvalidRequest(
             [
-                FieldProblem(field=".".join(map(str, found["loc"])), reason=found["msg"])
+                FieldProblem(field=".".join(map(str, found["loc"]))[:MAX_NAME_LENGTH], reason=found["msg"])
                 for found in error.errors(include_url=False, include_input=False)
             ]
         ) from error

@@ -1,11 +1,11 @@
 """What the API takes and gives: the one definition of its JSON, checked at run time and drawn into the document."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Literal, Self
 from uuid import UUID
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from admin.api.export_name import ExportName
 from admin.api.measured import with_measurements
@@ -22,14 +22,39 @@ from shared.jobs.records import Item as ItemRecord
 from shared.jobs.records import Worker as WorkerRecord
 from shared.jobs.state import ItemStatus, JobKind, JobStatus
 from shared.ranges import Share
-from shared.synth import DEFAULT_DEFINITION
+from shared.synth import DEFAULT_DEFINITION, DEFINITIONS, NOISE_LABELS
 
 MAX_PAGE_SIZE = 500
 
 Time = Annotated[datetime, Field(description="In UTC, as RFC 3339 has it.")]
-# Without control characters: PostgreSQL takes no NUL.
 Scale = Annotated[float, Field(ge=MIN_SCALE, le=MAX_SCALE)]
-JobName = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\u0000-\u001f\u007f]*$")]
+# Neither control characters (PostgreSQL takes no NUL), line separators nor what turns text round; not blank.
+_UNUSABLE = r"\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
+JobName = Annotated[
+    str, Field(min_length=1, max_length=200, pattern=rf"^[^{_UNUSABLE}]*[^\s{_UNUSABLE}][^{_UNUSABLE}]*$")
+]
+
+
+def _number(value: object) -> object:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("this is no number")
+    return value
+
+
+# Pydantic would take `true` and "2" for numbers.
+_IsNumber = BeforeValidator(_number)
+
+
+def _named(names: Iterable[str]) -> tuple[AfterValidator, WithJsonSchema]:
+    """What lets these names pass alone, and says so in the document."""
+    known = list(names)
+
+    def check(name: str) -> str:
+        if name not in known:
+            raise ValueError(f"choose one of {', '.join(known)}")
+        return name
+
+    return AfterValidator(check), WithJsonSchema({"type": "string", "enum": known})
 
 
 PriorityWord = Annotated[
@@ -309,14 +334,22 @@ class Synthetic(_NewJob):
     """A job of generated images; what is null is drawn for each of them."""
 
     name: JobName = "synthetic"
-    count: int = Field(ge=1, le=MAX_IMAGES)
-    seed: int = Field(default=0, ge=0, le=MAX_SEED)
-    num_dots: int | None = Field(default=None, ge=1, le=MAX_DOTS)
-    jitter: float | None = Field(default=None, ge=0, le=MAX_JITTER)
-    severity_from: Share = 0.0
-    severity_to: Share = 1.0
-    noise: str | None = Field(default=None, max_length=20)
-    definition: str = Field(default=DEFAULT_DEFINITION, max_length=40, description="Of the task, by name.")
+    count: Annotated[int, Field(ge=1, le=MAX_IMAGES), _IsNumber]
+    seed: Annotated[int, Field(ge=0, le=MAX_SEED), _IsNumber] = 0
+    num_dots: Annotated[int, Field(ge=1, le=MAX_DOTS), _IsNumber] | None = None
+    jitter: Annotated[float, Field(ge=0, le=MAX_JITTER), _IsNumber] | None = None
+    severity_from: Annotated[Share, _IsNumber] = Field(default=0.0, description="Not larger than `severity_to`.")
+    severity_to: Annotated[Share, _IsNumber] = Field(default=1.0, description="Not smaller than `severity_from`.")
+    noise: Annotated[str, *_named(NOISE_LABELS)] | None = None
+    definition: Annotated[str, *_named(DEFINITIONS)] = Field(
+        default=DEFAULT_DEFINITION, description="Of the task, by name."
+    )
+
+    @model_validator(mode="after")
+    def _severity_rises(self) -> Self:
+        if self.severity_from > self.severity_to:
+            raise ValueError("severity_from is not larger than severity_to")
+        return self
 
 
 def time_or_none(timestamp: float | None) -> datetime | None:

@@ -1,14 +1,17 @@
 """The forms, their limits and what they say about a value that does not fit."""
 
+import secrets
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from flask_wtf import FlaskForm
 from flask_wtf.file import MultipleFileField
-from wtforms import FloatField, IntegerField, SelectChoice, SelectField, StringField
+from wtforms import FloatField, HiddenField, IntegerField, SelectChoice, SelectField, StringField
 from wtforms.validators import InputRequired, Length, NumberRange, Optional, ValidationError
 
+from admin.domain.request_keys import MAX_KEY_LENGTH
 from admin.web.delivery.limits import MAX_FILES, MAX_IMAGES
+from admin.web.delivery.uploads import visible
 from shared.errors import UsageError
 from shared.flows.synthetic import MAX_DOTS, MAX_JITTER, MAX_SEED, SyntheticSpec
 from shared.images.scale import scale_of
@@ -20,7 +23,22 @@ Filter = Callable[[Any], Any]
 
 
 def _stripped(text: str | None) -> str:
-    return (text or "").replace("\0", "").strip()  # a NUL comes from no keyboard, and PostgreSQL takes none
+    return visible(text or "").strip()
+
+
+class _InRange(NumberRange):  # type: ignore[misc]
+    """A range that a number of any length is held against: WTForms makes a float of it, which has 309 digits."""
+
+    def __call__(self, form: Any, field: Any) -> None:
+        try:
+            super().__call__(form, field)
+        except OverflowError as error:
+            raise ValidationError(self.message) from error
+
+
+def _key_field() -> HiddenField:
+    """What makes a form that is sent twice one submission, see admin.web.once."""
+    return HiddenField(default=lambda: secrets.token_urlsafe(16), validators=[Length(max=MAX_KEY_LENGTH)])
 
 
 def _name_field(default_name: str) -> StringField:
@@ -38,7 +56,7 @@ def _number(field: Any, label: str, low: float, high: float, description: str, *
         label,
         validators=[
             InputRequired("Give a number.") if required else Optional(),
-            NumberRange(low, high, message=f"Use a number from {low:,} to {high:,}."),
+            _InRange(low, high, message=f"Use a number from {low:,} to {high:,}."),
         ],
         description=description,
         render_kw={"min": low, "max": high, "step": options.pop("step", 1)},
@@ -49,6 +67,7 @@ def _number(field: Any, label: str, low: float, high: float, description: str, *
 class SyntheticForm(FlaskForm):  # type: ignore[misc]
     """A synthetic job; the fields are those of `SyntheticSpec`."""
 
+    request_key = _key_field()
     name = _name_field("synthetic")
     count = _number(IntegerField, "Images", 1, MAX_IMAGES, "`producer demo` makes more at once.", default=100)
     num_dots = _number(IntegerField, "Dots in a shape", 1, MAX_DOTS, "Empty: 15 to 80, drawn for each image.")
@@ -86,6 +105,7 @@ class SyntheticForm(FlaskForm):  # type: ignore[misc]
 class UploadForm(FlaskForm):  # type: ignore[misc]
     """Some images of the user's own."""
 
+    request_key = _key_field()
     name = _name_field("upload")
     scale = StringField(
         "Scale",

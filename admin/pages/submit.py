@@ -1,5 +1,7 @@
 """The two forms that start a job."""
 
+from collections.abc import Callable
+
 from flask import Blueprint, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 
@@ -7,9 +9,10 @@ from admin.pages.forms import SyntheticForm, UploadForm
 from admin.web.context import account, services
 from admin.web.delivery import uploads
 from admin.web.delivery.limits import MAX_FILES
+from admin.web.once import submitted_once
 from shared.errors import UsageError
 from shared.flows.submission import submit_images
-from shared.flows.synthetic import submit_synthetic
+from shared.flows.synthetic import SyntheticSpec, submit_synthetic
 from shared.images.formats import IMAGE_EXTENSIONS, READABLE
 from shared.images.scale import scale_of
 from shared.jobs.records import Priority, Unfamiliar
@@ -30,15 +33,8 @@ def synthetic() -> ResponseReturnValue:
         except UsageError as error:
             form.form_errors.append(str(error))
         else:
-            job_id = submit_synthetic(
-                services(),
-                spec,
-                name=form.name.data or "synthetic",
-                submitted_by=_submitter(),
-                priority=_priority(spec.count),
-            )
-            flash(f"Started with {spec.count:,} image{'s' if spec.count > 1 else ''}.")
-            return redirect(url_for("jobs.job", job_id=job_id))
+            job_id, is_new = submitted_once("synthetic", form.request_key.data, lambda _tell: _synthetic(form, spec))
+            return _to(job_id, f"Started with {spec.count:,} image{'s' if spec.count > 1 else ''}.", is_new)
     return render_template("new_synthetic.html", form=form), 400 if form.errors else 200
 
 
@@ -56,17 +52,9 @@ def upload() -> ResponseReturnValue:
     settings = services().settings
     if form.validate_on_submit():
         files = form.images.data
-        job_id = submit_images(
-            services(),
-            uploads.sources(files, max_bytes=settings.max_source_bytes),
-            name=form.name.data or "upload",
-            submitted_by=_submitter(),
-            priority=_priority(len(files)),
-            scale=scale_of(form.scale.data or "1"),
-            unfamiliar=Unfamiliar(form.unfamiliar.data),
-        )
-        flash(f"{len(files)} image{'s' if len(files) > 1 else ''} uploaded.")
-        return redirect(url_for("jobs.job", job_id=job_id))
+        uploads.refuse_if_all_are_too_large(files, max_bytes=settings.max_source_bytes)
+        job_id, is_new = submitted_once("images", form.request_key.data, lambda tell: _uploaded(form, tell))
+        return _to(job_id, f"{len(files)} image{'s' if len(files) > 1 else ''} uploaded.", is_new)
     page = render_template(
         "new_upload.html",
         form=form,
@@ -76,6 +64,35 @@ def upload() -> ResponseReturnValue:
         settings=settings,
     )
     return page, 400 if form.errors else 200
+
+
+def _synthetic(form: SyntheticForm, spec: SyntheticSpec) -> str:
+    return submit_synthetic(
+        services(),
+        spec,
+        name=form.name.data or "synthetic",
+        submitted_by=_submitter(),
+        priority=_priority(spec.count),
+    )
+
+
+def _uploaded(form: UploadForm, tell: Callable[[str], None]) -> str:
+    files = form.images.data
+    return submit_images(
+        services(),
+        uploads.sources(files, max_bytes=services().settings.max_source_bytes),
+        name=form.name.data or "upload",
+        submitted_by=_submitter(),
+        priority=_priority(len(files)),
+        scale=scale_of(form.scale.data or "1"),
+        unfamiliar=Unfamiliar(form.unfamiliar.data),
+        on_start=lambda job_id, _resumed: tell(job_id),
+    )
+
+
+def _to(job_id: str, done: str, is_new: bool) -> ResponseReturnValue:
+    flash(done if is_new else "This form was sent already: here is its job.")
+    return redirect(url_for("jobs.job", job_id=job_id))
 
 
 def _priority(images: int) -> Priority:

@@ -103,6 +103,13 @@ _ADVICE = {
 class Channel(HTTPChannel):  # type: ignore[misc]
     """A connection. `make_parser` and `limit_addresses` are set by the server that it belongs to."""
 
+    # Waitress' own, which has no types.
+    request: Any
+    requests: list[Any]
+    will_close: bool
+    close_when_flushed: bool
+    total_outbufs_len: int
+
     task_class = Task
     error_task_class = ErrorTask
     make_parser: Callable[["Channel", Any], HTTPRequestParser]
@@ -156,9 +163,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
             super().handle_write()
             return
         self._flush_exception(self._flush_some)
-        if self.will_close:
-            self.handle_close()
-        elif not self.total_outbufs_len:
+        if not self.total_outbufs_len:
             # Closed at once, what is on its way to us would make the client's system drop the answer.
             self.close_when_flushed = False
             self._drains_since = time.monotonic()

@@ -26,6 +26,7 @@ _TEXTS = {
     405: ("Not possible", "This address cannot be used in this way."),
     409: ("Not now", "Its state does not allow that."),
     413: ("Too much at once", ""),
+    415: ("Of another type", "Send a body of the type that the API's document names."),
     500: ("Something broke", "That is a fault of Delineate. The log of the admin says more."),
     503: ("Not at the moment", ""),
 }
@@ -49,6 +50,8 @@ def _for_program() -> bool:
 
 def _page(code: int, message: str = "") -> str | Response:
     title, text = _TEXTS.get(code, ("That did not work", "Go back and try again."))
+    if code == 404 and _for_program():
+        text = "There is no such address, job or image."
     if _for_program():
         return problem(code, title, message or text)
     return render_template("error.html", code=code, title=title, message=message or text)

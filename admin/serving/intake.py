@@ -46,7 +46,7 @@ class Intake:
         self._app = app
         self._database = app.extensions[EXTENSION].database
         self._routes = {rule.rule for rule in app.url_map.iter_rules() if rule.endpoint in UPLOADS}
-        self.upload_bytes = app.config["MAX_CONTENT_LENGTH"]
+        self.upload_bytes: int = app.config["MAX_CONTENT_LENGTH"]
         # Forgotten with the request that they belong to, however that ends.
         self._uploads: WeakKeyDictionary[OverflowableBuffer, str] = WeakKeyDictionary()
         self._lock = Lock()
@@ -56,9 +56,10 @@ class Intake:
         """Return what reads the next request of a connection."""
         return _Parser(adjustments, self, channel)
 
-    def is_upload(self, method: str, path: str) -> bool:
+    def is_upload(self, method: str, path: str, headers: Mapping[str, str]) -> bool:
         """Whether a request may have more than FORM_BYTES."""
-        return method == "POST" and "/" + path.lstrip("/") in self._routes
+        is_form = headers.get("CONTENT_TYPE", "").lower().startswith("multipart/form-data")
+        return method == "POST" and is_form and "/" + path.lstrip("/") in self._routes
 
     def look_up(self, channel: Channel, parser: "_Parser") -> None:
         """Find out whose a large body is, and then go on with the connection, or not."""
@@ -127,6 +128,13 @@ class Intake:
 
 
 class _Parser(HTTPRequestParser):  # type: ignore[misc]
+    # Waitress' own, which has no types.
+    error: Any
+    completed: bool
+    chunked: bool
+    content_length: int
+    expect_continue: bool
+
     unread: Unread | None = None
     _waits_for_continue = False
 
@@ -177,11 +185,12 @@ class _Parser(HTTPRequestParser):  # type: ignore[misc]
 
     @property
     def _is_upload(self) -> bool:
-        return self._intake.is_upload(self.command, self.path)
+        return self._intake.is_upload(self.command, self.path, self.headers)
 
     @property
     def _limit(self) -> int:
-        return self._intake.upload_bytes if self._is_upload else min(FORM_BYTES, self._intake.upload_bytes)
+        most = self._intake.upload_bytes
+        return most if self._is_upload else min(FORM_BYTES, most)
 
     def _require_one_host(self) -> None:
         host = self.headers.get("HOST")

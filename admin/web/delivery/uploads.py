@@ -1,10 +1,12 @@
 """Uploaded files as sources of a job. Their names are shown and given back, but never become paths of this machine."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from os import SEEK_END
 from pathlib import PurePosixPath
 
 from werkzeug.datastructures import FileStorage
 
+from admin.web.refusals import Refused
 from shared.errors import ItemError, ItemErrorCode
 from shared.flows.submission import Source
 from shared.portable import is_usable
@@ -23,6 +25,29 @@ def sources(files: Iterable[FileStorage], *, max_bytes: int) -> Iterator[Source]
         yield Source(path=path, read=_Reader(file, max_bytes))
 
 
+def refuse_if_all_are_too_large(files: Sequence[FileStorage], *, max_bytes: int) -> None:
+    """Refuse an upload of which nothing could be used; a file among others fails alone.
+
+    Raises:
+        Refused: each file has more than `max_bytes`.
+    """
+    if files and all(_size(file) > max_bytes for file in files):
+        limit = f"{max_bytes // 2**20:,} MiB" if max_bytes >= 2**20 else f"{max_bytes:,} bytes"
+        which = "This file is" if len(files) == 1 else "All of these files are"
+        raise Refused(413, f"{which} larger than {limit}, the most that an image may have: nothing was kept.")
+
+
+def _size(file: FileStorage) -> int:
+    end = file.stream.seek(0, SEEK_END)
+    file.stream.seek(0)
+    return end
+
+
+def visible(text: str) -> str:
+    """Return the text without characters that cannot be seen, end lines or turn their neighbours round."""
+    return "".join(character for character in text if is_usable(character))
+
+
 def relative_path(name: str) -> str:
     r"""Return the name that a browser sent as a relative path, with `/`, that leads nowhere else.
 
@@ -31,8 +56,7 @@ def relative_path(name: str) -> str:
     system does not take is changed in the names of results alone (`shared.portable`). docs/adr/0015 says why no library
     does this.
     """
-    visible = "".join(character for character in name if is_usable(character))
-    parts = (part.strip() for part in visible.replace("\\", "/").split("/"))
+    parts = (part.strip() for part in visible(name).replace("\\", "/").split("/"))
     kept = [_shortened(part) for part in parts if part.strip(". ") and not _is_drive(part)]
     return "/".join(kept[-_MAX_PARTS:]) or _UNNAMED
 

@@ -125,7 +125,8 @@ class _PlainPrefix:
 
 
 def _limit_body() -> None:
-    if request.endpoint not in UPLOADS:
+    # Files come as multipart/form-data alone; other forms are read into memory as a whole.
+    if request.endpoint not in UPLOADS or request.mimetype != "multipart/form-data":
         request.max_content_length = min(FORM_BYTES, current_app.config["MAX_CONTENT_LENGTH"])
 
 

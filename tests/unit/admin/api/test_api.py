@@ -6,6 +6,7 @@ import math
 import re
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from sqlalchemy import update
 from werkzeug.test import TestResponse
 
 from admin.domain import accounts, tokens
+from admin.domain.request_keys import RequestKey
 from admin.domain.roles import Role
 from shared.db.model_registry import ModelRegistry
 from shared.db.tables import ItemRow, new_id
@@ -304,7 +306,11 @@ def test_a_priority_is_normal_unless_it_is_given_and_nothing_else_than_a_known_w
     "body",
     [{}, {"count": 0}, {"count": 1, "more": 1}, {"count": 1, "noise": "pink"}, {"count": 1, "name": "a\0b"}, [],
      {"count": 1, "jitter": 1e999}, {"count": 1, "jitter": math.nan}, {"count": 1, "severity_to": math.nan},
-     {"count": 1, "severity_from": 0.5, "severity_to": 0.1}],
+     {"count": 1, "severity_from": 0.5, "severity_to": 0.1}, {"count": True}, {"count": "2"},
+     {"count": 1, "seed": False},
+     {"count": 1, "jitter": "0.1"}, {"count": 1, "severity_from": True}, {"count": 1, "definition": "dotblob-v0"},
+     {"count": 1, "name": "a\u202eb"}, {"count": 1, "name": "a\x9b"}, {"count": 1, "name": "a\u2028"},
+     {"count": 1, "name": " "}, {"count": 1, "seed": 10**310}, {"count": 1, "jitter": 10**310}],
 )  # fmt: skip
 def test_a_body_that_does_not_fit(operator: Api, body: object) -> None:
     answer = operator.post("/jobs/synthetic", data=json.dumps(body), content_type="application/json")
@@ -320,8 +326,102 @@ def test_a_page_after_what_is_no_id(operator: Api) -> None:
 def test_a_body_that_is_no_json(operator: Api) -> None:
     deep = "[" * 100_000
     sent_as_json = [{"data": data, "content_type": "application/json"} for data in ("{", deep, b"\xff", "1" * 5000)]
-    for sent in (*sent_as_json, {"data": {"count": "1"}}):
+    for sent in sent_as_json:
         assert operator.post("/jobs/synthetic", **sent).status_code == 422
+
+
+def test_a_body_of_another_type(operator: Api) -> None:
+    urlencoded = {"data": "count=1", "content_type": "application/x-www-form-urlencoded"}
+    for sent in (urlencoded, {"data": "{}", "content_type": "text/plain"}, {"data": {"count": "1"}}):
+        assert operator.post("/jobs/synthetic", **sent).status_code == 415
+    for sent in (urlencoded, {"data": "{}", "content_type": "application/json"}, {"data": "x"}):
+        assert operator.post("/jobs/images", **sent).status_code == 415
+
+
+def test_an_answer_does_not_grow_with_the_mistake(operator: Api) -> None:
+    for sent in (
+        operator.get("/jobs?" + "&".join(f"{n}=" for n in range(5000))),
+        operator.get("/jobs?" + "&".join(f"{n}=" for n in range(90))),
+        operator.post("/jobs/synthetic", json={str(n): 1 for n in range(5000)}),
+        operator.post("/jobs/synthetic", json={"count": 1, "x" * 100_000: 1}),
+    ):
+        assert sent.status_code == 422
+        assert 1 <= len(sent.json["fields"]) <= 20
+        assert len(sent.data) < 5000
+    assert "70 more" in operator.get("/jobs?" + "&".join(f"{n}=" for n in range(90))).json["detail"]
+
+
+def test_a_key_makes_one_job_of_however_many_requests(
+    operator: Api, app: Flask, services: Services, document: dict[str, Any]
+) -> None:
+    key = {"Idempotency-Key": "0190-1"}
+    made = [operator.post("/jobs/synthetic", json={"count": 1}, headers=key) for _ in range(3)]
+    assert {answer.status_code for answer in made} == {201}
+    assert len({answer.json["id"] for answer in made}) == 1
+    uploads = [operator.post("/jobs/images", data={"images": (io.BytesIO(PNG), "a.png")}, headers=key) for _ in (1, 2)]
+    assert uploads[0].json["id"] == uploads[1].json["id"] != made[0].json["id"]
+    assert len(services.repository.jobs(limit=10)) == 2
+    accounts.add(services.database, "op", "words that op knows", Role.OPERATOR)
+    other = Api(app.test_client(), document, tokens.create(services.database, "op", "script", Role.OPERATOR))
+    assert other.post("/jobs/synthetic", json={"count": 1}, headers=key).json["id"] != made[0].json["id"]
+    for wrong in ("", "x" * 256, "a b", "ü"):
+        assert (
+            operator.post("/jobs/synthetic", json={"count": 1}, headers={"Idempotency-Key": wrong}).status_code == 422
+        )
+
+
+def test_a_key_is_free_again_where_no_job_came_of_it(
+    operator: Api, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_arguments: object, **_more: object) -> None:
+        raise StoreFull("no room")
+
+    key = {"Idempotency-Key": "1"}
+    with monkeypatch.context() as patched:
+        patched.setattr(
+            type(services.repository), "create_job", lambda *_a, **_k: (_ for _ in ()).throw(StoreFull("x"))
+        )
+        assert operator.post("/jobs/synthetic", json={"count": 1}, headers=key).status_code == 503
+    assert operator.post("/jobs/synthetic", json={"count": 1}, headers=key).status_code == 201
+
+
+def test_requests_with_one_key_at_once_are_one_job(
+    operator: Api, app: Flask, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ask(_number: int) -> TestResponse:
+        headers = operator.headers | {"Idempotency-Key": "at-once"}
+        return app.test_client().post("/api/v1/jobs/synthetic", json={"count": 1}, headers=headers)
+
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(ask, range(8)))
+    assert {answer.status_code for answer in answers} == {201}
+    assert len(services.repository.jobs(limit=10)) == 1
+    monkeypatch.setattr("admin.web.once._WAITED_SECONDS", 0)
+    key = RequestKey(services.database, account="ana", kind="synthetic", key="in-work")
+    assert key.claim()
+    answer = operator.post("/jobs/synthetic", json={"count": 1}, headers={"Idempotency-Key": "in-work"})
+    assert answer.status_code == 409
+    assert answer.headers["Retry-After"]
+
+
+def test_an_upload_of_nothing_but_too_large_files_is_refused(operator: Api, services: Services) -> None:
+    large = bytes(services.settings.max_source_bytes + 1)
+    answer = operator.post("/jobs/images", data={"images": (io.BytesIO(large), "a.png")})
+    assert answer.status_code == 413
+    assert "larger than 262,144 bytes" in answer.json["detail"]
+    several = {"images": [(io.BytesIO(large), "a.png"), (io.BytesIO(PNG), "b.png")]}
+    assert operator.post("/jobs/images", data=several).status_code == 201
+
+
+def test_the_document_says_what_is_checked(document: dict[str, Any]) -> None:
+    properties = document["components"]["schemas"]["Synthetic"]["properties"]
+    assert "gaussian" in properties["noise"]["anyOf"][0]["enum"]
+    assert "dotblob-v1" in properties["definition"]["enum"]
+    form = document["paths"]["/api/v1/jobs/images"]["post"]["requestBody"]["content"]["multipart/form-data"]["schema"]
+    assert (form["properties"]["images"]["minItems"], form["properties"]["images"]["maxItems"]) == (1, 500)
+    for path in ("/api/v1/jobs/images", "/api/v1/jobs/synthetic"):
+        [key] = [found for found in document["paths"][path]["post"]["parameters"] if found["in"] == "header"]
+        assert key["name"] == "Idempotency-Key"
 
 
 def test_an_upload_whose_names_lead_nowhere(operator: Api, services: Services) -> None:

@@ -1,5 +1,6 @@
 import gc
 import io
+import re
 from pathlib import PurePosixPath
 
 import pytest
@@ -216,3 +217,61 @@ def test_more_parts_than_a_form_may_have(browser: Browser) -> None:
     gc.collect()
     assert status == 413
     assert "Too much at once" in page
+
+
+@pytest.mark.parametrize("field", ["seed", "count", "num_dots", "severity_from", "jitter"])
+def test_a_number_of_any_length_is_a_wrong_value(browser: Browser, services: Services, field: str) -> None:
+    for digits in (310, 4000):
+        answer = browser.submit("/new/synthetic", VALID | {field: "9" * digits})
+        assert answer.status_code == 400
+        assert 'class="wrong"' in answer.text
+    assert services.repository.jobs(limit=1) == []
+
+
+def hidden(page: str, name: str) -> str:
+    found = re.search(rf'name="{name}"[^>]*value="([^"]+)"', page)
+    assert found is not None
+    return found[1]
+
+
+def test_a_form_that_is_sent_twice_is_one_job(browser: Browser, services: Services, png: bytes) -> None:
+    for address, form in (("/new/synthetic", VALID), ("/new/upload", {"name": ""})):
+        page = browser.get(address).text
+        key = hidden(page, "request_key")
+        assert key != hidden(browser.get(address).text, "request_key")
+        before = len(services.repository.jobs(limit=10))
+        files = {"images": (io.BytesIO(png), "a.png")} if "upload" in address else {}
+        first = browser.submit(address, form | files | {"request_key": key})
+        files = {"images": (io.BytesIO(png), "a.png")} if "upload" in address else {}
+        second = browser.submit(address, form | files | {"request_key": key})
+        assert first.location == second.location
+        assert len(services.repository.jobs(limit=10)) == before + 1
+        assert "This form was sent already" in browser.get(second.location).text
+
+
+def test_a_form_that_was_wrong_keeps_its_key(browser: Browser, services: Services) -> None:
+    key = hidden(browser.get("/new/synthetic").text, "request_key")
+    answer = browser.submit("/new/synthetic", VALID | {"count": "0", "request_key": key})
+    assert hidden(answer.text, "request_key") == key
+    assert browser.submit("/new/synthetic", VALID | {"request_key": key}).status_code == 302
+
+
+def test_a_form_of_an_earlier_session_keeps_what_was_filled_in(browser: Browser, services: Services) -> None:
+    answer = browser.client.post("/new/synthetic", data=VALID | {"name": "my sweep", "csrf_token": "of another"})
+    assert answer.status_code == 400
+    assert 'value="my sweep"' in answer.text
+    assert "It is as you filled it in" in answer.text
+    assert services.repository.jobs(limit=1) == []
+
+
+def test_an_upload_of_nothing_but_too_large_files_is_refused(browser: Browser, services: Services) -> None:
+    large = bytes(services.settings.max_source_bytes + 1)
+    status, page = upload(browser, (large, "a.png"))
+    assert status == 413
+    assert "larger than 262,144 bytes" in page
+    assert services.repository.jobs(limit=1) == []
+
+
+def test_a_name_keeps_nothing_that_turns_text_round(browser: Browser, services: Services) -> None:
+    browser.submit("/new/synthetic", VALID | {"name": " a\u202eb\x9b\u2028c "})
+    assert services.repository.jobs(limit=1)[0].name == "abc"

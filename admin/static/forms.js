@@ -1,0 +1,95 @@
+// Forms: sent once, and not before the server would take them. Without this script they work as well.
+"use strict";
+
+(() => {
+  const say = (form, text) => {
+    let line = form.querySelector(".form-says");
+    if (!line) {
+      line = document.createElement("p");
+      line.className = "flash flash-error form-says";
+      line.setAttribute("role", "alert");
+      form.prepend(line);
+    }
+    line.textContent = text;
+    line.scrollIntoView({ block: "center" });
+  };
+
+  const setSending = (form, sending) => {
+    form.dataset.sending = sending ? "yes" : "";
+    for (const button of form.querySelectorAll("button[type=submit]")) {
+      button.disabled = sending;
+    }
+  };
+
+  const megabytes = (bytes) => `${Math.floor(bytes / 2 ** 20).toLocaleString("en")} MiB`;
+
+  // What the server would refuse after all of it has been sent.
+  const tooLarge = (form) => {
+    const files = [...form.querySelectorAll("input[type=file]")].flatMap((input) => [...input.files]);
+    const most = Number(form.dataset.mostFiles);
+    const file = files.find((each) => each.size > Number(form.dataset.maxFile));
+    if (files.length > most) {
+      return `Choose at most ${most} images; producer submit takes any number.`;
+    }
+    if (file) {
+      return `${file.name} is larger than ${megabytes(form.dataset.maxFile)}, the most that an image may have.`;
+    }
+    if (files.reduce((sum, each) => sum + each.size, 0) > Number(form.dataset.maxUpload)) {
+      return `These are more than ${megabytes(form.dataset.maxUpload)} in all: choose fewer at once.`;
+    }
+    return "";
+  };
+
+  // The form may be older than the session: another tab logged out and in again.
+  const renewToken = async (form) => {
+    const answer = await fetch(form.action || location.href, { credentials: "same-origin", cache: "no-store" });
+    if (answer.redirected || answer.status === 401) {
+      return "Your session has ended. Log in again in another tab, then send this form once more: nothing in it is lost.";
+    }
+    if (!answer.ok) {
+      return answer.status === 403 ? "This account may not do that." : "The server does not answer as it should: try again.";
+    }
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const fresh = page.querySelector("main input[name=csrf_token]");
+    if (fresh) {
+      form.querySelector("input[name=csrf_token]").value = fresh.value;
+    }
+    return "";
+  };
+
+  const checkAndSend = async (form) => {
+    let wrong = tooLarge(form);
+    if (!wrong) {
+      try {
+        wrong = await renewToken(form);
+      } catch {
+        wrong = "The server does not answer. Nothing was sent; try again.";
+      }
+    }
+    if (wrong) {
+      setSending(form, false);
+      say(form, wrong);
+    } else {
+      form.submit();
+    }
+  };
+
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (form.method !== "post") {
+      return;
+    }
+    if (form.dataset.sending === "yes") {
+      event.preventDefault(); // a double click
+      return;
+    }
+    setSending(form, true);
+    if ("checked" in form.dataset) {
+      event.preventDefault();
+      checkAndSend(form);
+    }
+  });
+
+  // Back in the browser's history the page comes as it was left.
+  window.addEventListener("pageshow", () => document.querySelectorAll("form").forEach((form) => setSending(form, false)));
+})();
