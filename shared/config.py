@@ -180,7 +180,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _watchdog_outlasts_decoding(self) -> Self:
-        # An image that hangs a decoder is tried in another one before it fails; nothing need move meanwhile.
+        # An image that crashes a decoder is tried in another one before it fails; nothing need move meanwhile.
         if self.watchdog_seconds <= 2 * self.decode_seconds:
             raise ValueError(
                 f"WATCHDOG_SECONDS ({self.watchdog_seconds:g}) has to be more than twice DECODE_SECONDS"

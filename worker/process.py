@@ -14,6 +14,7 @@ from prometheus_client import REGISTRY, CollectorRegistry
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_before_delay, wait_fixed
 
 from shared.config import Settings
+from shared.confinement import hide_from_neighbours, missing
 from shared.db.database import Database
 from shared.errors import ConfigurationError, DeviceOutOfMemory, Retryable
 from shared.health import Readiness
@@ -106,6 +107,7 @@ class WorkerProcess:
         """
         settings = self.settings
         use_one_heap()
+        hide_from_neighbours()
         log_process_ids(worker=self.name)
         self._closing.callback(self.services.close)
         registry = self._start_monitoring()
@@ -151,6 +153,13 @@ class WorkerProcess:
             "worker %s: model %s on %s in %s, batches of %d, %.1f images/s by itself", self.name, own.sha256[:12],
             own.device_name, own.precision, network.batch_size, network.baseline, extra={"action": "worker_starts"},
         )  # fmt: skip
+        unconfined_by = missing()
+        if unconfined_by:
+            log.warning(
+                "decoders run without %s, which this kernel or container does not offer: a hole in an image library "
+                "reaches further (docs/operations.md)", " and ".join(unconfined_by),
+                extra={"action": "decoders_less_confined"},
+            )  # fmt: skip
         registry.register(metrics.DeviceMemoryCollector(own.device_memory))
         metrics.WORKER.info(
             {
@@ -159,6 +168,7 @@ class WorkerProcess:
                 "precision": own.precision,
                 "model": own.sha256,
                 "code_version": code_version(),
+                "decoders_lack": ", ".join(unconfined_by),
             }
         )
         metrics.BASELINE_IMAGES_PER_SECOND.set(network.baseline)
@@ -235,7 +245,9 @@ class WorkerProcess:
 
     def _build_items(self, network: Network) -> ItemProcessor:
         settings = self.settings
-        limits = DecodeLimits(settings.min_image_side, settings.max_image_side, settings.max_image_pixels)
+        limits = DecodeLimits(
+            settings.min_image_side, settings.max_image_side, settings.max_image_pixels, settings.max_source_bytes
+        )
         decoders = Decoders(
             replace(limits, max_pixels=min(limits.max_pixels, WHOLE_PIXELS)),
             seconds=settings.decode_seconds,

@@ -12,6 +12,7 @@ from typing import NoReturn
 
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
+from shared.confinement import hide_from_neighbours
 from shared.errors import Retryable
 from shared.health import Readiness
 from shared.logs import log_uncaught
@@ -39,6 +40,7 @@ def serve(services: Services) -> None:
 
     signal.signal(signal.SIGTERM, _leave)
     log_uncaught()
+    hide_from_neighbours()
     settings = services.settings
     app = create_app(settings, services)
     server = WebServer(app, settings)
@@ -65,6 +67,7 @@ def reconcile(services: Services) -> None:
     signal.signal(signal.SIGTERM, request_stop)
     signal.signal(signal.SIGINT, request_stop)
     log_uncaught()
+    hide_from_neighbours()
     reconciler = services.reconciler()
     with _monitored(services, reconciler):
         log.info("reconciler started", extra={"action": "reconciler_started"})

@@ -56,7 +56,7 @@ def create_app(settings: Settings, services: Services | None = None) -> Flask:
     app.extensions[health.READINESS] = readiness = Readiness(services)
     # Nothing is started before the first picture is asked for.
     app.extensions[DECODERS] = Decoders(
-        DecodeLimits(1, settings.max_image_side, SHOWN_PIXELS),
+        DecodeLimits(1, settings.max_image_side, SHOWN_PIXELS, settings.max_source_bytes),
         seconds=settings.decode_seconds,
         processes=items.DRAWN_AT_ONCE,
     )

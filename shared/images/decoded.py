@@ -36,6 +36,7 @@ class DecodeLimits:
     min_side: int
     max_side: int
     max_pixels: int = sys.maxsize  # never more than the sides allow
+    max_bytes: int = 2**40  # of its file, which whoever takes it in looks at; decoders get memory for as many
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "max_pixels", min(self.max_side**2, self.max_pixels))

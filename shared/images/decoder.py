@@ -2,7 +2,8 @@
 
 It reads files from strangers with native libraries, so it holds nothing that they could take and is bounded in
 what it can use up: no secrets in its environment, no connection but the one to its parent, a bound on its memory
-that follows from the limits on pixels. Its parent bounds the time.
+that follows from the limits on pixels. Its parent bounds the time. Before the first file comes it gives up all that
+decoding does not need (`shared.confinement`): a hole in a library then leads to this process's memory and no further.
 
 For each image the parent writes the file's bytes into the memory they share, sends their number, and reads an
 answer: one JSON object, with the pixels (of the type that it names, row by row) in the same memory. No pickle goes
@@ -26,6 +27,7 @@ from typing import Any
 
 import numpy as np
 
+from shared.confinement import confine
 from shared.errors import ImageError, ItemErrorCode
 from shared.images import scratch
 from shared.images.codec import DecodeLimits, decode
@@ -41,7 +43,9 @@ An RGB image of 16 bits needs 22 (6 as stored, 4 for the result, 12 for a sum on
 BYTES_PER_SOURCE_BYTE = 4
 """… and for each byte of the file: itself, and what readers cut out of it and put together again."""
 SLACK_BYTES = 128 * 2**20
-"""… and for allocators, and for libraries that are loaded on first use."""
+"""… and for allocators."""
+MAX_SAMPLE_BYTES = 4
+"""Bytes of a pixel in the scratch file."""
 
 
 Answer = Callable[[int, int, DecodeLimits], dict[str, Any]]
@@ -55,13 +59,15 @@ def main() -> None:
 
 def serve(answer: Answer, bytes_per_pixel: int) -> None:
     """Answer until the parent hangs up. Arguments: descriptors of the connection and the memory, then the limits."""
-    connection_descriptor, memory, min_side, max_side, max_pixels = map(int, sys.argv[1:])
+    connection_descriptor, memory, *bounds = map(int, sys.argv[1:])
     _end_with_parent()
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    limits = DecodeLimits(min_side, max_side, max_pixels)
-    _load_libraries()
+    limits = DecodeLimits(*bounds)
+    load_libraries()
     logging.disable()  # what libraries say about odd files
     allowance = _address_space() + SLACK_BYTES + bytes_per_pixel * limits.max_pixels
+    bound_for_good(resource.RLIMIT_AS, allowance + BYTES_PER_SOURCE_BYTE * limits.max_bytes)
+    bound_for_good(resource.RLIMIT_FSIZE, limits.max_bytes + 4096 + MAX_SAMPLE_BYTES * limits.max_pixels)
+    confine()
     # The parent, killed or done with us, closes its ends.
     with Connection(connection_descriptor) as connection, suppress(EOFError, ConnectionError):
         connection.send_bytes(b"ready")
@@ -86,10 +92,20 @@ def _end_with_parent() -> None:
     fcntl.fcntl(standard_input, fcntl.F_SETFL, fcntl.fcntl(standard_input, fcntl.F_GETFL) | os.O_ASYNC)
 
 
-def _load_libraries() -> None:
-    """Import what readers import when they first need it, before memory is bounded."""
-    for name in ("imagecodecs", "shared.images.readers.tiff"):
+def load_libraries() -> None:
+    """Import what readers import when they first need it: later no file can be opened, and memory is bounded."""
+    for name in _LOADED_LATE:
         import_module(name)
+
+
+_LOADED_LATE = (
+    "shared.images.readers.tiff",
+    *(f"imagecodecs._{codec}" for codec in ("png", "imcd", "jpeg8", "deflate", "zlib", "zstd", "lzma")),
+    *(f"encodings.{encoding}" for encoding in ("ascii", "latin_1", "cp1252", "utf_16", "utf_16_le", "utf_16_be")),
+    "PIL.TiffImagePlugin",
+    "tifffile.geodb",
+    "xml.etree.ElementTree",
+)
 
 
 def _address_space() -> int:
@@ -102,8 +118,16 @@ def _address_space() -> int:
 
 def _bound_memory(size: int) -> None:
     """Let the process map `size` bytes, after which allocations fail."""
-    with suppress(ValueError, OSError):  # macOS accepts no such limit; a lower one may hold already
+    with suppress(ValueError, OSError):  # the one for good is lower
         resource.setrlimit(resource.RLIMIT_AS, (size, resource.getrlimit(resource.RLIMIT_AS)[1]))
+
+
+def bound_for_good(limit: int, size: int) -> None:
+    """Set a limit, or leave it where it is lower already."""
+    hard = resource.getrlimit(limit)[1]
+    size = size if hard == resource.RLIM_INFINITY else min(size, hard)
+    with suppress(ValueError, OSError):  # macOS accepts none on memory
+        resource.setrlimit(limit, (size, size))
 
 
 def refusals(answer: Answer) -> Answer:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from dataclasses import astuple
 from multiprocessing import Pipe
 from typing import Any, TypeVar
 
@@ -209,7 +210,7 @@ def _nonsense() -> DecoderDeath:
 def _start(module: str, connection: int, memory: int, limits: DecodeLimits) -> "subprocess.Popen[bytes]":
     # -P: a folder named like one of our packages, where the user happens to stand, is not imported.
     command = [sys.executable, "-P", "-W", "ignore", "-m", module]
-    arguments = map(str, (connection, memory, limits.min_side, limits.max_side, limits.max_pixels))
+    arguments = map(str, (connection, memory, *astuple(limits)))
     return subprocess.Popen(  # noqa: S603 - our own module
         [*command, *arguments],
         stdin=subprocess.PIPE,  # closes with us, by kill -9 too

@@ -6,8 +6,9 @@ The pixels and the reasons are those of `shared.images.codec.decode`.
 import logging
 from contextlib import suppress
 from threading import BoundedSemaphore, Lock
+from typing import NoReturn
 
-from shared.errors import DecoderUnavailable, ImageError, ImageOutOfMemory
+from shared.errors import DecoderUnavailable, ImageError, ImageOutOfMemory, ItemErrorCode
 from shared.images import decoder as child
 from shared.images.decoded import DecodedImage, DecodeLimits
 from shared.images.decoder_process import DecoderDeath, DecoderProcess
@@ -18,8 +19,8 @@ log = logging.getLogger(__name__)
 class Decoders:
     """Decodes in up to `processes` processes, started when first needed and used again. Safe in threads.
 
-    One that dies, or that is ended for taking too long, is replaced at once. Whether the image was to blame is
-    decided in a new process alone, for one that read other files before may have been harmed by them.
+    One that dies, or that is ended for taking too long, is replaced at once. Whether the image was to blame for a death
+    is decided in a new process alone, for one that read other files before may have been harmed by them.
 
     Args:
         limits: of all images.
@@ -51,17 +52,14 @@ class Decoders:
                 try:
                     return self._run(decoder, data)
                 except DecoderDeath as death:
+                    if death.code is ItemErrorCode.DECODE_TIMEOUT:
+                        self._fail(death)  # nothing that others left behind takes that long
                     _log(death, "tried again in a new one")
                 decoder = self._make()
             try:
                 return self._run(decoder, data)
             except DecoderDeath as death:
-                _log(death, "its image fails")
-                with suppress(DecoderUnavailable):
-                    self._keep(self._make())
-                if death.code is None:
-                    raise ImageOutOfMemory(str(death)) from death
-                raise ImageError(death.code, str(death)) from death
+                self._fail(death)
 
     def close(self) -> None:
         """End the processes; those in use end with their image."""
@@ -70,6 +68,14 @@ class Decoders:
             idle, self._idle = self._idle, []
         for decoder in idle:
             decoder.end()
+
+    def _fail(self, death: DecoderDeath) -> NoReturn:
+        _log(death, "its image fails")
+        with suppress(DecoderUnavailable):
+            self._keep(self._make())
+        if death.code is None:
+            raise ImageOutOfMemory(str(death)) from death
+        raise ImageError(death.code, str(death)) from death
 
     def _take(self) -> DecoderProcess:
         with self._lock:

@@ -17,7 +17,7 @@ from tifffile import PLANARCONFIG, TiffFile, TiffPage
 from shared.errors import ImageError, ItemErrorCode
 from shared.images import scratch
 from shared.images.codec import DecodeLimits, decode
-from shared.images.decoder import refusals, serve
+from shared.images.decoder import MAX_SAMPLE_BYTES, bound_for_good, refusals, serve
 from shared.images.formats import identify
 from shared.images.readers import tiff as reader
 
@@ -27,8 +27,6 @@ BYTES_PER_PIXEL = 24
 A progressive JPEG of three channels needs 14 (6 of coefficients, 4 as decoded, 4 as grey), a TIFF that is one strip of
 RGB of 32 bits 12. Of a TIFF of many strips or tiles one row of them is held.
 """
-MAX_SAMPLE_BYTES = 4
-"""Bytes of a pixel in the scratch file."""
 _BAND_ROWS = 256
 
 
@@ -45,8 +43,7 @@ def pixels_at(length: int) -> int:
 @refusals
 def _answer(memory: int, length: int, limits: DecodeLimits) -> dict[str, Any]:
     start = pixels_at(length)
-    largest = start + MAX_SAMPLE_BYTES * limits.max_pixels
-    resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
+    bound_for_good(resource.RLIMIT_FSIZE, start + MAX_SAMPLE_BYTES * limits.max_pixels)
     data = scratch.read(memory, length)
     if identify(data) != "TIFF":
         image = decode(data, limits=limits)

@@ -38,7 +38,7 @@ def registered() -> dict[str, tuple[str, set[str]]]:
 
 def labels_of(family) -> set[str]:
     declared = {
-        "delineate_worker": {"worker", "device", "precision", "model", "code_version"},
+        "delineate_worker": {"worker", "device", "precision", "model", "code_version", "decoders_lack"},
     }
     labels = set(declared.get(family.name, getattr(family, "_labelnames", ())))
     return labels | {name for sample in family.samples for name in sample.labels} - {"le"}

@@ -146,6 +146,16 @@ def test_what_hangs_is_ended(make: Make, processes: Processes) -> None:
     assert len(processes()) == 1  # replaced already
 
 
+def test_what_takes_too_long_is_not_tried_again(make: Make, caplog: pytest.LogCaptureFixture) -> None:
+    staged = make(seconds=1, module=misbehaving.__name__)
+    staged.decode(grey(40))  # so that the process is no new one
+    code, _ = refusal(staged, grey(misbehaving.HANG))
+    assert code == ItemErrorCode.DECODE_TIMEOUT
+    replaced = [record.getMessage() for record in caplog.records if "a decoder is replaced" in record.getMessage()]
+    assert len(replaced) == 1
+    assert "its image fails" in replaced[0]
+
+
 def test_a_real_file_that_takes_for_ever(make: Make) -> None:
     """Each scan of a progressive JPEG goes over the whole picture, and takes a few bytes of the file."""
     code, _ = refusal(make(seconds=1), jpeg_of_many_scans(side=2048, scans=20_000))
