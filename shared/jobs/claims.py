@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Connection, Double, Select, bindparam, select, update
+from sqlalchemy import ColumnElement, Connection, Double, Select, bindparam, literal, select, update
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from shared.db.database import Database, db_now
@@ -25,7 +25,7 @@ from shared.jobs.steps import NO_CLAIM, NOT_CANCELLED, move
 log = logging.getLogger(__name__)
 
 _FIRST_BACKOFF_SECONDS = 2.0
-_MAX_BACKOFF_SECONDS = 60.0
+MAX_BACKOFF_SECONDS = 60.0
 _EXPIRED_ITEMS_A_ROUND = 10_000
 
 
@@ -210,12 +210,18 @@ class Claims:
             move(ItemEvent.RELEASE, oversized, quarantined=True, worker=None, **NO_CLAIM)
         ).rowcount
 
-    def expire(self) -> int:
-        """Free every lease that has run out; return how many items were freed or failed."""
+    def expire(self, now: float | None = None) -> int:
+        """Free every lease that has run out; return how many items were freed or failed.
+
+        Args:
+            now: time of the database's clock as it was read; None: as it is. Whoever has seen that it did not jump
+                until `now` frees nothing by a jump after that.
+        """
+        clock: ColumnElement[float] = db_now() if now is None else literal(now, Double())
         query = (
             select(ItemRow.shard_id)
             # The clock as a subquery, see shared.upkeep.retention: only the leases that ran out are looked at.
-            .where(IS_RUNNING, ItemRow.lease_until < select(db_now()).scalar_subquery())
+            .where(IS_RUNNING, ItemRow.lease_until < select(clock).scalar_subquery())
             # In the order of the index of leases; asked for DISTINCT, SQLite goes through that of all shards.
             .order_by(ItemRow.lease_until)
             .limit(_EXPIRED_ITEMS_A_ROUND)
@@ -229,7 +235,7 @@ class Claims:
                 shard = shards.lock(connection, shard_id)
                 if shard is None:
                     continue
-                freed_here = self._free_overdue(connection, shard_id, shard.job_id)
+                freed_here = self._free_overdue(connection, shard_id, shard.job_id, clock)
                 if freed_here.total:
                     connection.execute(update(ShardRow).where(ShardRow.id == shard_id).values(published_at=None))
                     shards.recount(connection, shard_id)
@@ -237,8 +243,10 @@ class Claims:
             freed += freed_here.total
         return freed
 
-    def _free_overdue(self, connection: Connection, shard_id: str, job_id: str) -> _Overdue:
-        overdue = (ItemRow.shard_id == shard_id) & (ItemRow.lease_until < db_now())
+    def _free_overdue(
+        self, connection: Connection, shard_id: str, job_id: str, clock: ColumnElement[float]
+    ) -> _Overdue:
+        overdue = (ItemRow.shard_id == shard_id) & (ItemRow.lease_until < clock)
         exhausted = connection.execute(
             move(
                 ItemEvent.EXHAUST,
@@ -272,7 +280,7 @@ class Claims:
 def backoff_seconds(releases: int) -> float:
     """Return how long a shard rests that was released so many times in a row before: 2, 4, 8 … 60 seconds."""
     # The exponent is bounded too: a store that is away for weeks must not overflow a float.
-    return min(_FIRST_BACKOFF_SECONDS * 2.0 ** min(releases, 16), _MAX_BACKOFF_SECONDS)
+    return min(_FIRST_BACKOFF_SECONDS * 2.0 ** min(releases, 16), MAX_BACKOFF_SECONDS)
 
 
 def _taking(free: Select[str]) -> ReturningUpdate[Any]:

@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass
 
 from shared.errors import DatabaseUnavailable, DelineateError, Retryable
+from shared.jobs import clock
 from shared.jobs.claims import Claims
 from shared.jobs.metrics import LAST_ROUND
 from shared.jobs.repository import Repository
@@ -18,6 +19,8 @@ from shared.queue.dispatch import Dispatcher
 from shared.upkeep.retention import Retention
 
 log = logging.getLogger(__name__)
+
+_TOLERATED_JUMP_SECONDS = 1.0  # of the database's clock: one that is set right by a little
 
 # Every wait within a round has a time-out of its own, all of them together far below this.
 _MAX_ROUND_SECONDS = 120.0
@@ -56,6 +59,8 @@ class Reconciler:
         self._retention_rests_until = 0.0
         self._was_slow = False
         self._moved_at = self._expires_from = time.monotonic()
+        self._clock: clock.Reading | None = None
+        self._may_be_behind = True  # the clock, compared with what stands in the database: it may have been set back
 
     def round(self) -> Round:
         """Do one round; Retryable where database or broker is away."""
@@ -65,10 +70,28 @@ class Reconciler:
         if slow and not self._was_slow:  # one that is slow each time does not hang: it would never free a lease
             self._wait_for_renewals()  # a database that hung, or this process did
         self._was_slow = slow
-        freed = self.claims.expire() if time.monotonic() >= self._expires_from else 0
+        now = self._watch_clock()
+        freed = self._free(now) if time.monotonic() >= self._expires_from else 0
         published = self.dispatcher.fill()
         self._retain()
         return Round(freed=freed, closed=closed, published=published)
+
+    def _watch_clock(self) -> float:
+        """Return the time of the database's clock; where it has jumped nothing is freed for a while."""
+        reading = clock.read(self.claims.database)
+        jump = reading.jump_since(self._clock) if self._clock else 0.0
+        self._clock = reading
+        if abs(jump) > max(_TOLERATED_JUMP_SECONDS, self.claims.lease_seconds / 4):
+            log.warning("the database's clock jumped by %+.0f s", jump, extra={"action": "clock_jumped"})
+            self._wait_for_renewals()
+            self._may_be_behind = self._may_be_behind or jump < 0
+        return reading.wall
+
+    def _free(self, now: float) -> int:
+        if self._may_be_behind:
+            clock.pull_back(self.claims.database, lease_seconds=self.claims.lease_seconds)
+            self._may_be_behind = False
+        return self.claims.expire(now)
 
     def _wait_for_renewals(self) -> None:
         """Free nothing before those who live have renewed their leases, which they could not do for some time.
@@ -126,4 +149,10 @@ class Reconciler:
                         "freed %d leases, ended %d jobs, sent %d hints",
                         done.freed, done.closed, done.published, extra={"action": "reconciled"},
                     )  # fmt: skip
-            stop.wait(self.interval)
+            self._pause(stop)
+
+    def _pause(self, stop: threading.Event) -> None:
+        begun = time.monotonic()
+        stop.wait(self.interval)
+        if time.monotonic() - begun > self.interval + self.claims.lease_seconds / 4:
+            self._wait_for_renewals()  # this process was stopped, and maybe the whole machine with it

@@ -4,6 +4,7 @@ import pytest
 
 from shared.errors import DatabaseUnavailable, StoreUnavailable, UsageError
 from shared.jobs.claims import Claims
+from shared.jobs.clock import Reading
 from shared.jobs.repository import Repository
 from shared.queue.dispatch import Dispatcher
 from shared.upkeep import reconciler as module
@@ -65,6 +66,7 @@ class Clock:
 
     def __init__(self, until: float) -> None:
         self.now, self.until = 0.0, until
+        self.set_by = 1.7e9  # the database's clock, before this one
 
     def monotonic(self) -> float:
         return self.now
@@ -76,15 +78,20 @@ class Clock:
         self.now += seconds
 
 
+def set_clock(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "time", clock)
+    monkeypatch.setattr(module.clock, "read", lambda _database: Reading(clock.now + clock.set_by, clock.now, 0.0))
+
+
 @pytest.mark.parametrize("outage", ["the database is away", "the database hangs", "no outage"])
 def test_leases_may_be_renewed_before_any_is_freed(
     repository: Repository, claims: Claims, monkeypatch: pytest.MonkeyPatch, outage: str
 ) -> None:
     clock = Clock(until=200)
-    monkeypatch.setattr(module, "time", clock)
+    set_clock(clock, monkeypatch)
     freed_at: list[float] = []
 
-    def expire() -> int:
+    def expire(now: float) -> int:
         freed_at.append(clock.now)
         return 0
 
@@ -112,10 +119,10 @@ def test_a_database_that_is_always_slow_keeps_no_lease_from_being_freed(
     repository: Repository, claims: Claims, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = Clock(until=200)
-    monkeypatch.setattr(module, "time", clock)
+    set_clock(clock, monkeypatch)
     freed_at: list[float] = []
 
-    def expire() -> int:
+    def expire(now: float) -> int:
         freed_at.append(clock.now)
         return 0
 
