@@ -25,7 +25,7 @@ from admin.domain import sessions, tokens
 from admin.serving.connections import Channel
 from admin.web.context import EXTENSION
 from admin.web.guard.cors import API_PREFIX
-from admin.web.guard.security import COOKIE_NAMES, FORM_BYTES, UPLOADS
+from admin.web.guard.security import FORM_BYTES, UPLOADS, cookie_names
 from admin.web.refusals import Unread, too_large
 from shared.errors import DelineateError
 
@@ -117,7 +117,7 @@ class Intake:
         assert isinstance(interface, SecureCookieSessionInterface)  # noqa: S101 - set by admin.web.guard.security
         signer = interface.get_signing_serializer(self._app)
         sent = parse_cookie(cookies)
-        for cookie in (sent[name] for name in COOKIE_NAMES if name in sent):
+        for cookie in (sent[name] for name in cookie_names(self._app) if name in sent):
             try:
                 session = signer.loads(cookie) if signer else None
             except BadData:

@@ -12,15 +12,15 @@ from shared.errors import UsageError
 class Foreground:
     """A command with our standard streams, in our process group."""
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
-        """Start the command.
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str], *, umask: int = -1) -> None:
+        """Start the command; `umask` is what its files get, -1 for that of this process.
 
         Raises:
             UsageError: it cannot be started.
         """
         try:
             self._process = subprocess.Popen(  # noqa: S603 - the user's own command
-                command, env=environment, preexec_fn=die_with_parent(signal.SIGTERM)
+                command, env=environment, preexec_fn=die_with_parent(signal.SIGTERM), umask=umask
             )
         except OSError as error:
             raise UsageError(f"{command[0]} cannot be started: {error.strerror}") from error

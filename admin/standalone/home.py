@@ -10,11 +10,15 @@ import fcntl
 import os
 import secrets
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from admin.standalone.state import State
 from shared.errors import ConfigurationError, UsageError
 from shared.files import replacing
+
+PRIVATE = 0o077
+"""The umask under which the stack runs: all its files are for its user alone."""
 
 
 class Home:
@@ -47,6 +51,7 @@ class Home:
             raise UsageError(_running_line(path, State.load(self.state_file))) from error
         self.logs.mkdir(exist_ok=True)
         self.broker.mkdir(exist_ok=True)
+        _make_private(path)
 
     def secret_key(self) -> str:
         """Return the key that signs session cookies, made at the first start."""
@@ -64,6 +69,16 @@ class Home:
         """Let go of the folder and delete it with all that is in it."""
         self.close()
         shutil.rmtree(self.path, ignore_errors=True)
+
+
+def _make_private(folder: Path) -> None:
+    """Take the rights of others from what earlier versions wrote; what lies deeper is behind these folders."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            mode = entry.stat(follow_symlinks=False).st_mode & 0o777
+            if mode & PRIVATE and not entry.is_symlink() and not entry.name.endswith(".sock"):
+                with suppress(OSError):  # somebody else's, in a folder that is ours
+                    Path(entry.path).chmod(mode & ~PRIVATE)
 
 
 def read_secret(path: Path) -> str:

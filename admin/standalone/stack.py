@@ -19,7 +19,7 @@ from admin.standalone.broker import stop_strayed_broker
 from admin.standalone.child import Child
 from admin.standalone.first_account import prepare_first_account
 from admin.standalone.foreground import Foreground
-from admin.standalone.home import Home
+from admin.standalone.home import PRIVATE, Home
 from admin.standalone.parts import HOST, broker_part, choose_port, parts_environment, python_parts
 from admin.standalone.signals import SignalInbox
 from admin.standalone.state import State, end_leftovers, recorded_now
@@ -68,12 +68,21 @@ def run(options: Options) -> int:
     """
     if options.temporary and options.home:
         raise UsageError("--temporary makes a folder of its own: leave out --home")
+    # What the stack writes is for its user alone; what the command writes is the user's own business.
+    umask = os.umask(PRIVATE)
+    try:
+        return _run(options, umask)
+    finally:
+        os.umask(umask)
+
+
+def _run(options: Options, umask: int) -> int:
     with _opened_home(options) as (home, settings):
         environment = parts_environment(settings, only_embedded=options.temporary)
         if options.command and not shutil.which(options.command[0], path=environment["PATH"]):
             raise UsageError(f"there is no command {options.command[0]!r}")
         with SignalInbox() as inbox:
-            return _Stack(home, settings, options, environment, inbox).run()
+            return _Stack(home, settings, options, environment, inbox, umask).run()
 
 
 @contextmanager
@@ -96,8 +105,15 @@ def _opened_home(options: Options) -> Iterator[tuple[Home, Settings]]:
 
 class _Stack:
     def __init__(
-        self, home: Home, settings: Settings, options: Options, environment: dict[str, str], inbox: SignalInbox
+        self,
+        home: Home,
+        settings: Settings,
+        options: Options,
+        environment: dict[str, str],
+        inbox: SignalInbox,
+        umask: int,
     ) -> None:
+        self._umask = umask
         self._home = home
         self._settings = settings
         self._options = options
@@ -211,7 +227,7 @@ class _Stack:
         return 0
 
     def _attend_command(self) -> int:
-        command = Foreground(self._options.command, self._environment)
+        command = Foreground(self._options.command, self._environment, umask=self._umask)
         told = False
         while (code := command.exit_code()) is None:
             request = self._inbox.next_request()

@@ -21,7 +21,7 @@ def migrate(database: Database, revision: str = SCHEMA_VERSION) -> None:
     url = database.engine.url
     if url.get_backend_name() == "sqlite":
         if url.database:
-            Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+            Path(url.database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with database.write() as connection:
             config.attributes["connection"] = connection
             command.upgrade(config, revision)

@@ -1,5 +1,6 @@
 """What every answer carries against scripts of others, framing and caching; the session's cookie; limits on bodies."""
 
+import hmac
 import logging
 import re
 from collections.abc import Iterable
@@ -46,12 +47,16 @@ HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
 
-COOKIE_NAMES = ("delineate", "__Host-delineate", "__Secure-delineate")
-"""Of the session's cookie: over http, over https, over https below a path."""
 # Of a path below which a proxy serves us: nothing in it could lead to another host.
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 
 log = logging.getLogger(__name__)
+
+
+def cookie_names(app: Flask) -> tuple[str, str, str]:
+    """Return the names of the session's cookie: over http, over https, over https below a path."""
+    name = app.config["SESSION_COOKIE_NAME"]
+    return name, f"__Host-{name}", f"__Secure-{name}"
 
 
 class _SessionInterface(SecureCookieSessionInterface):
@@ -63,11 +68,11 @@ class _SessionInterface(SecureCookieSessionInterface):
     def get_cookie_path(self, app: Flask) -> str:
         return request.script_root or "/" if has_request_context() else super().get_cookie_path(app)
 
-    def get_cookie_name(self, app: Flask) -> str:  # noqa: ARG002 - Flask's signature
+    def get_cookie_name(self, app: Flask) -> str:
         # Browsers take the prefix for the path / alone.
         if has_request_context() and request.is_secure:
-            return COOKIE_NAMES[2] if request.script_root else COOKIE_NAMES[1]
-        return COOKIE_NAMES[0]
+            return cookie_names(app)[2 if request.script_root else 1]
+        return cookie_names(app)[0]
 
 
 def init_app(app: Flask, settings: Settings) -> None:
@@ -88,7 +93,7 @@ def init_app(app: Flask, settings: Settings) -> None:
         )  # fmt: skip
     app.config.update(
         SECRET_KEY=secret,
-        SESSION_COOKIE_NAME=COOKIE_NAMES[0],
+        SESSION_COOKIE_NAME=_cookie_name(settings, secret),
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
         # A poll each second must not prolong a session that nobody looks at.
@@ -107,6 +112,16 @@ def init_app(app: Flask, settings: Settings) -> None:
     app.config[_HSTS] = settings.hsts_seconds
     app.before_request(_limit_body)
     app.after_request(_add_headers)
+
+
+def _cookie_name(settings: Settings, secret: str) -> str:
+    """Return a name of this stack's own: browsers send a cookie to every port of a host.
+
+    It is the same for all replicas and after a restart, and tells nothing of the key.
+    """
+    # One .env, and so one key, may serve several embedded stacks; each has a folder of its own.
+    of_home = "" if settings.database_url else str(settings.delineate_home)
+    return f"delineate-{hmac.new(secret.encode(), f'cookie of {of_home}'.encode(), 'sha256').hexdigest()[:12]}"
 
 
 class _PlainPrefix:

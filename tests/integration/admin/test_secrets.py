@@ -101,7 +101,8 @@ def test_a_run_and_its_failures_show_no_credential(settings: Settings, tmp_path:
     session = app.session_interface.get_signing_serializer(app)
     assert session
     token = tokens.create(services.database, "ana", "script", accounts.Role.OPERATOR)
-    cookie = {"Cookie": "delineate=" + session.dumps({"_user_id": sessions.begin(services.database, "ana")})}
+    name = app.config["SESSION_COOKIE_NAME"]
+    cookie = {"Cookie": f"{name}=" + session.dumps({"_user_id": sessions.begin(services.database, "ana")})}
     bearer = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
     base = f"http://127.0.0.1:{settings.admin_port}"
     command = [sys.executable, "-P", "-m", "admin.cli", "serve"]

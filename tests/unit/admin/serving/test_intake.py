@@ -43,9 +43,10 @@ def upload_head(path: str, *headers: str, size: int = LARGE, chunked: bool = Fal
 
 
 def cookie_of(browser: Browser) -> str:
-    found = browser.client.get_cookie("delineate")
+    name = browser.client.application.config["SESSION_COOKIE_NAME"]
+    found = browser.client.get_cookie(name)
     assert found is not None
-    return f"Cookie: other=1; delineate={found.value}"
+    return f"Cookie: other=1; {name}={found.value}"
 
 
 @pytest.fixture

@@ -19,6 +19,15 @@ def test_the_folder_is_the_users_alone(tmp_path: Path):
     assert home.secret_key_file.stat().st_mode & 0o777 == 0o600
 
 
+def test_what_an_earlier_version_wrote_is_made_the_users_alone(tmp_path: Path):
+    (tmp_path / "home" / "objects" / "jobs").mkdir(parents=True, mode=0o755)
+    for name in ("delineate.sqlite3", "delineate.sqlite3-wal", "objects/jobs/1"):
+        (tmp_path / "home" / name).write_text("")
+    Home(tmp_path / "home").close()
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "home").iterdir()}
+    assert not [mode for mode in modes.values() if mode & 0o077], modes
+
+
 def test_a_second_owner_is_told_where_the_first_answers(tmp_path: Path):
     home = Home(tmp_path)
     State(pid=4711, address="http://127.0.0.1:8000").save(home.state_file)
