@@ -3,6 +3,7 @@
 DelineateError                  one line that says what to do next; a traceback never reaches a user
 ├── Retryable                   the world is away: try again later, no attempt is used up
 │   ├── BrokerUnavailable       Redis does not answer
+│   │   └── BrokerFull          … or has no room for more
 │   ├── StoreUnavailable        the object store does not answer, or answers with a server error
 │   │   └── StoreFull           … or has no room for more
 │   ├── DatabaseUnavailable     the SQL database does not answer
@@ -54,6 +55,12 @@ class BrokerUnavailable(Retryable):
     """Redis does not answer."""
 
     part = "the queue"
+
+
+class BrokerFull(BrokerUnavailable):
+    """Redis has no room. Work goes on once there is some."""
+
+    condition = _FULL
 
 
 class StoreUnavailable(Retryable):

@@ -6,7 +6,15 @@ from pydantic import SecretStr
 
 from shared.config import Settings
 from shared.db.database import Database
-from shared.errors import BrokerUnavailable, ConfigurationError, DatabaseUnavailable, StoreUnavailable
+from shared.errors import (
+    BrokerFull,
+    BrokerUnavailable,
+    ConfigurationError,
+    DatabaseFull,
+    DatabaseUnavailable,
+    StoreFull,
+    StoreUnavailable,
+)
 from shared.jobs.claims import Claims
 from shared.jobs.repository import Repository
 from shared.jobs.workers import Workers
@@ -42,6 +50,8 @@ class Services:
             self.database.check()
             self.queue.check()
             self.store.check()
+        except (BrokerFull, DatabaseFull, StoreFull) as error:
+            raise ConfigurationError(str(error)) from error  # which says what to do
         except (DatabaseUnavailable, BrokerUnavailable, StoreUnavailable) as error:
             advice = (
                 "is the stack running? Start it with `make up`"

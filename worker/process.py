@@ -16,7 +16,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, stop_before_d
 from shared.config import Settings
 from shared.confinement import hide_from_neighbours, missing
 from shared.db.database import Database
-from shared.errors import ConfigurationError, DeviceOutOfMemory, Retryable
+from shared.errors import BrokerFull, ConfigurationError, DatabaseFull, DeviceOutOfMemory, Retryable, StoreFull
 from shared.health import Readiness
 from shared.images.decoded import DecodeLimits
 from shared.images.isolated import Decoders
@@ -45,6 +45,7 @@ log = logging.getLogger(__name__)
 # Eight of the largest images that are held as a whole, at up to 30 bytes a pixel.
 PIXELS_IN_FLIGHT = 8 * WHOLE_PIXELS
 _PAUSE_SECONDS = 1.0
+_ATTEMPTS_A_WARNING = 60  # after the first minute
 
 # While one batch is in work, the other is copied to the GPU or back.
 _BATCHES_ON_GPU = 2
@@ -293,13 +294,16 @@ def is_lost(own: Predictor) -> bool:
 def wait_for(services: Services, patience: float, *, sleep: Callable[[float], None] = time.sleep) -> None:
     """Wait up to `patience` seconds for services that do not answer yet, as when a whole stack comes up.
 
+    One that has no room is waited for as long as it takes: starting again would change nothing.
+
     Raises:
         ConfigurationError: a setting is wrong, or a service stayed unavailable.
     """
+    impatient = stop_before_delay(patience)
     Retrying(
         retry=retry_if_exception(_is_outage),
         wait=wait_fixed(_PAUSE_SECONDS),
-        stop=stop_before_delay(patience),
+        stop=lambda state: _is_not_full(state) and impatient(state),
         before_sleep=_say_that_it_waits,
         sleep=sleep,
         reraise=True,
@@ -310,6 +314,12 @@ def _is_outage(error: BaseException) -> bool:
     return isinstance(error, ConfigurationError) and isinstance(error.__cause__, Retryable)
 
 
+def _is_not_full(state: RetryCallState) -> bool:
+    error = state.outcome.exception() if state.outcome else None
+    return error is None or not isinstance(error.__cause__, BrokerFull | DatabaseFull | StoreFull)
+
+
 def _say_that_it_waits(state: RetryCallState) -> None:
     error = state.outcome.exception() if state.outcome else None
-    log.warning("waiting: %s", error, extra={"action": "worker_waits"})
+    if state.attempt_number % _ATTEMPTS_A_WARNING == 1 or state.attempt_number < _ATTEMPTS_A_WARNING:
+        log.warning("waiting: %s", error, extra={"action": "worker_waits"})

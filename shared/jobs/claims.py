@@ -5,9 +5,7 @@ its token. A worker that was away longer than its lease finds nothing of its own
 discarded: the token fences it off.
 """
 
-import logging
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
@@ -18,39 +16,14 @@ from shared.db.database import Database, db_now
 from shared.db.tables import IS_RUNNING, ItemRow, JobRow, ShardRow
 from shared.errors import ItemErrorCode
 from shared.jobs import metrics, shards, steps
+from shared.jobs.claim_log import Overdue, Strangers
 from shared.jobs.records import Claim, ClaimedItem, Outcome, Unfamiliar
 from shared.jobs.state import JOB_STEPS, ItemEvent, ItemStatus, JobEvent
 from shared.jobs.steps import NO_CLAIM, NOT_CANCELLED, move
 
-log = logging.getLogger(__name__)
-
 _FIRST_BACKOFF_SECONDS = 2.0
 MAX_BACKOFF_SECONDS = 60.0
 _EXPIRED_ITEMS_A_ROUND = 10_000
-
-
-@dataclass(frozen=True)
-class _Overdue:
-    """Items of a shard whose lease had run out: those that may be tried again, and those without an attempt left."""
-
-    retried: int
-    failed: int
-
-    @property
-    def total(self) -> int:
-        return self.retried + self.failed
-
-    def report(self, job_id: str, shard_id: str) -> None:
-        """Log and count them, once the transaction is through."""
-        if not self.total:
-            return
-        ids = {"action": "leases_expired", "job": job_id, "shard": shard_id}
-        log.info("leases ran out: %d images are tried again, %d have failed", self.retried, self.failed, extra=ids)
-        metrics.LEASE_EXPIRIES.labels("retried").inc(self.retried)
-        if self.failed:
-            metrics.LEASE_EXPIRIES.labels("failed").inc(self.failed)
-            metrics.IMAGES.labels(ItemStatus.FAILED.value).inc(self.failed)
-            metrics.FAILURES.labels(ItemErrorCode.WORKER_CRASHED.value).inc(self.failed)
 
 
 class Claims:
@@ -66,6 +39,7 @@ class Claims:
         self.database = database
         self.lease_seconds = lease_seconds
         self.max_attempts = max_attempts
+        self._strangers = Strangers()
 
     def claim(self, shard_id: str, *, worker: str, quarantined: bool = False) -> Claim | None:
         """Take the pending items of a shard; None where there is nothing to take (now).
@@ -79,7 +53,10 @@ class Claims:
         token = str(uuid4())
         with self.database.write() as connection:
             shard = shards.lock(connection, shard_id)
-            if shard is None or not shard.pending:
+            if shard is None:
+                self._strangers.report()
+                return None
+            if not shard.pending:
                 return None
             taken: Sequence[Any] = ()
             if shard.not_before <= shard.now:
@@ -243,9 +220,7 @@ class Claims:
             freed += freed_here.total
         return freed
 
-    def _free_overdue(
-        self, connection: Connection, shard_id: str, job_id: str, clock: ColumnElement[float]
-    ) -> _Overdue:
+    def _free_overdue(self, connection: Connection, shard_id: str, job_id: str, clock: ColumnElement[float]) -> Overdue:
         overdue = (ItemRow.shard_id == shard_id) & (ItemRow.lease_until < clock)
         exhausted = connection.execute(
             move(
@@ -262,7 +237,7 @@ class Claims:
         expired = connection.execute(move(ItemEvent.EXPIRE, again, quarantined=True, worker=None, **NO_CLAIM))
         if steps.cancel_requested(connection, job_id):
             steps.cancel_pending(connection, shard_id)
-        return _Overdue(retried=expired.rowcount, failed=exhausted.rowcount)
+        return Overdue(retried=expired.rowcount, failed=exhausted.rowcount)
 
     def _take(
         self, connection: Connection, shard_id: str, job_id: str, token: str, worker: str, quarantined: bool

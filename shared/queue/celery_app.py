@@ -16,7 +16,7 @@ import redis
 from celery import Celery
 
 from shared.addresses import checked_address
-from shared.errors import BrokerUnavailable, ConfigurationError
+from shared.errors import BrokerFull, BrokerUnavailable, ConfigurationError
 from shared.queue.messages import ShardMessage
 
 QUEUE = "delineate.shards"
@@ -29,6 +29,11 @@ _URGENT = "delineate.urgent"
 _LOCK = f"{QUEUE}.filling"
 _LOCK_MILLISECONDS = 5_000
 _UNLOCK = "if redis.call('get', KEYS[1]) == ARGV[1] then redis.call('del', KEYS[1]) end"
+
+# What is written to see that it can be.
+_CHECK = f"{QUEUE}.check"
+_CHECK_MILLISECONDS = 1_000
+_OUT_OF_MEMORY = "command not allowed when used memory"
 
 # What kombu and redis-py raise when Redis does not answer.
 _BROKER_ERRORS = (kombu.exceptions.OperationalError, redis.RedisError, OSError)
@@ -58,6 +63,8 @@ def make_celery(broker_url: str) -> Celery:
         # Redis being away at the start or later never ends a worker.
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
+        # Nor does one that answers and takes no writes: it is full, or a replica since a failover.
+        broker_channel_error_retry=True,
         # Results live in SQL; a result backend halves the rate and grows Redis.
         task_ignore_result=True,
         result_backend=None,
@@ -96,7 +103,7 @@ class ShardQueue:
         try:
             self.celery.send_task(PROCESS_SHARD, args=[message.encode()], queue=QUEUE, retry=False, ignore_result=True)
         except _BROKER_ERRORS as error:
-            raise BrokerUnavailable(f"the queue took no message: {_first_line(error)}") from error
+            raise _unavailable("the queue took no message", error) from error
 
     @contextmanager
     def filling(self) -> Iterator[bool]:
@@ -138,13 +145,14 @@ class ShardQueue:
         return int(self._with_redis("llen", QUEUE))
 
     def check(self) -> None:
-        """Raise unless Redis answers.
+        """Raise unless Redis answers and takes what is written.
 
         Raises:
-            BrokerUnavailable: nothing answers at the address.
+            BrokerUnavailable: nothing answers at the address, or it has no room.
             ConfigurationError: the address or the password is wrong.
         """
-        self._with_redis("ping")
+        # Asked for a ping it would say that all is well when it is full, or a replica that takes no messages.
+        self._with_redis("set", _CHECK, "", px=_CHECK_MILLISECONDS)
 
     def close(self) -> None:
         """Close all connections."""
@@ -181,7 +189,7 @@ class ShardQueue:
         except (ValueError, KeyError, ImportError) as error:
             raise ConfigurationError("BROKER_URL is no Redis address, such as redis://host:6379/0") from error
         except _BROKER_ERRORS as error:
-            raise BrokerUnavailable(f"Redis does not answer: {_first_line(error)}") from error
+            raise _unavailable("Redis does not answer", error) from error
 
 
 class UrgentListener:
@@ -218,6 +226,15 @@ class UrgentListener:
         if channel is not None:
             with suppress(*_BROKER_ERRORS):
                 channel.close()
+
+
+def _unavailable(what: str, error: BaseException) -> BrokerUnavailable:
+    reason = _first_line(error)
+    if isinstance(error, redis.OutOfMemoryError) or _OUT_OF_MEMORY in reason:  # kombu hands on the words alone
+        return BrokerFull(f"Redis has no room: {reason}; free some, or raise its maxmemory, and work goes on by itself")
+    if isinstance(error, redis.ResponseError):
+        return BrokerUnavailable(f"Redis takes nothing: {reason}")
+    return BrokerUnavailable(f"{what}: {reason}")
 
 
 def _first_line(error: BaseException) -> str:
