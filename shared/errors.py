@@ -11,6 +11,7 @@ DelineateError                  one line that says what to do next; a traceback 
 │   ├── DecoderUnavailable      no process for decoding images can be started
 │   ├── Busy                    the admin has as much of a slow kind in work as it takes at once
 │   ├── ImageOutOfMemory        an image did not fit in the worker's memory: try it alone
+│   │   └── ImageOutOfDisk      … or in its folder for temporary files
 │   ├── DeviceOutOfMemory       the batch was too large for the device: use a smaller one
 │   └── DeviceFailed            the device is lost to this process: start a new one
 └── Permanent                   trying again gives the same answer
@@ -103,6 +104,21 @@ class Busy(Retryable):
 class ImageOutOfMemory(Retryable):
     """An image did not fit in the worker's memory, beside what else was in it."""
 
+    @property
+    def lasting(self) -> "ItemError":
+        """What the image fails with when it did not fit alone either, time and again."""
+        advice = "too little memory, time and again: give the worker more, or lower BATCH_SIZE"
+        return ItemError(ItemErrorCode.OUT_OF_MEMORY, advice)
+
+
+class ImageOutOfDisk(ImageOutOfMemory):
+    """A large image did not fit in the folder for temporary files."""
+
+    @property
+    def lasting(self) -> "ItemError":
+        """What the image fails with when it did not fit alone either, time and again."""
+        return ItemError(ItemErrorCode.OUT_OF_DISK, f"{self}, time and again: make room there")
+
 
 class DeviceOutOfMemory(Retryable):
     """The batch did not fit in the device's memory."""
@@ -173,6 +189,7 @@ class ItemErrorCode(StrEnum):
     RESULT_MISSING = "result_missing"  # objects of its result are gone, and its source too
     UNFAMILIAR = "unfamiliar"  # unlike anything that the model knows, and the job refuses such
     OUT_OF_MEMORY = "out_of_memory"  # the worker had too little memory for it, time and again
+    OUT_OF_DISK = "out_of_disk"  # the worker's folder for temporary files was too small for it, time and again
     WORKER_CRASHED = "worker_crashed"  # the process died three times while it worked on this item
     INTERNAL = "internal"  # a defect of ours; the worker's log has the traceback
 

@@ -57,7 +57,8 @@ class Processed:
 
     outcomes: list[Outcome]
     unavailable: DelineateError | None = None  # why some have none, the first of several errors
-    oversized: frozenset[str] = frozenset()  # ids of items that did not fit in memory
+    oversized: frozenset[str] = frozenset()  # ids of items that did not fit in memory, or on the disk
+    lasting: ItemError | None = None  # what these fail with, if they never fit
 
 
 class Pipeline:
@@ -219,6 +220,7 @@ class Pipeline:
         outcomes: list[Outcome] = []
         unavailable: DelineateError | None = None
         oversized: set[str] = set()
+        lasting: ItemError | None = None
         pool = self._urgent_pool if held.is_urgent else self._pool
         futures: dict[Future[Outcome], str] = {
             pool.submit(self._items.process, item, held, model): item.id for item in held.claim.items
@@ -233,10 +235,11 @@ class Pipeline:
             except (Retryable, ConfigurationError) as error:
                 if isinstance(error, ImageOutOfMemory):
                     oversized.add(futures[future])
+                    lasting = lasting or error.lasting
                 self._note_loss(error)
                 unavailable = unavailable or error
                 held.end(str(error))
-        return Processed(outcomes, unavailable, frozenset(oversized))
+        return Processed(outcomes, unavailable, frozenset(oversized), lasting)
 
     def _note_loss(self, error: DelineateError) -> None:
         """Take nothing more where the device is lost; the process ends when its claims are released."""
@@ -249,7 +252,10 @@ class Pipeline:
         unavailable, oversized = processed.unavailable, processed.oversized
         if unavailable is None:
             return
-        released = self._persist(lambda: self._services.claims.release(claim, oversized=oversized)) or 0
+        lasting = processed.lasting
+        released = (
+            self._persist(lambda: self._services.claims.release(claim, oversized=oversized, lasting=lasting)) or 0
+        )
         metrics.RELEASES.labels(type(unavailable).__name__).inc(released)
         log.warning("%d items released: %s", released, unavailable, extra={"action": "claim_released"})
 

@@ -27,6 +27,7 @@ from shared.monitoring import MonitoringServer
 from shared.net.device import usable_cores
 from shared.net.predictor import Predictor
 from shared.services import Services, connect
+from shared.temporary import check_temporary_folder
 from shared.version import code_version
 from worker import metrics
 from worker.batcher import Batcher
@@ -107,6 +108,7 @@ class WorkerProcess:
             CheckpointError: the model cannot be loaded.
         """
         settings = self.settings
+        check_temporary_folder()
         use_one_heap()
         hide_from_neighbours()
         log_process_ids(worker=self.name)

@@ -18,6 +18,7 @@ from shared.health import Readiness
 from shared.logs import log_uncaught
 from shared.monitoring import MonitoringServer
 from shared.services import Services
+from shared.temporary import check_temporary_folder
 from shared.upkeep.reconciler import Reconciler
 
 log = logging.getLogger(__name__)
@@ -41,6 +42,7 @@ def serve(services: Services) -> None:
     signal.signal(signal.SIGTERM, _leave)
     log_uncaught()
     hide_from_neighbours()
+    check_temporary_folder()
     settings = services.settings
     app = create_app(settings, services)
     server = WebServer(app, settings)

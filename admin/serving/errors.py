@@ -3,6 +3,8 @@
 The traceback goes to the log.
 """
 
+import errno
+
 from flask import Flask, Response, current_app, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
@@ -29,6 +31,7 @@ _TEXTS = {
     415: ("Of another type", "Send a body of the type that the API's document names."),
     500: ("Something broke", "That is a fault of Delineate. The log of the admin says more."),
     503: ("Not at the moment", ""),
+    507: ("No room", "The server has no room for temporary files just now. Nothing is lost; try again later."),
 }
 _RETRY_AFTER = {"Retry-After": "5"}
 
@@ -38,6 +41,7 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(CSRFError, _stale_form)
     app.register_error_handler(Retryable, _away)
+    app.register_error_handler(OSError, _no_room)
     app.register_error_handler(ConfigurationError, _misconfigured)
     app.register_error_handler(JobNotFound, _no_job)
     app.register_error_handler(UsageError, _wrong_use)
@@ -87,6 +91,14 @@ def _stale_form(error: CSRFError) -> ResponseReturnValue:
     if request.endpoint == "submit.synthetic" and account() is not None:
         return submit.sent_too_late(), 400
     return _page(400, advice), 400
+
+
+def _no_room(error: OSError) -> ResponseReturnValue:
+    """Tell of a disk without room for a form's files; any other error of the system's is a defect."""
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT) and "temporary directory" not in str(error):
+        raise error
+    current_app.logger.warning("no room for temporary files: %s", error.strerror, extra={"action": "no_room"})
+    return _page(507), 507, _RETRY_AFTER
 
 
 def _away(error: Retryable) -> ResponseReturnValue:

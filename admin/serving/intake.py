@@ -7,6 +7,7 @@ has MAX_OF_ACCOUNT uploads at a time, all together MAX_UPLOADS. All other large 
 called without, and answers whoever may not ask as always, the rest with what became of the body.
 """
 
+import logging
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
@@ -29,12 +30,15 @@ from admin.web.guard.security import FORM_BYTES, UPLOADS, cookie_names
 from admin.web.refusals import Unread, too_large
 from shared.errors import DelineateError
 
+log = logging.getLogger(__name__)
+
 MAX_UPLOADS, MAX_OF_ACCOUNT = 12, 4
 _RETRY = {"Retry-After": "5"}
 _CHECKED_AT_ONCE = 2
 
 _TOO_MANY = Unread(503, "Too many uploads go on at once. Nothing is lost; try again in a moment.", _RETRY)
 _UNKNOWN = Unread(503, "Whose upload this is could not be looked up. Nothing is lost; try again in a moment.", _RETRY)
+_NO_ROOM = Unread(507, "The server has no room for uploads just now. Nothing was submitted; try again later.", _RETRY)
 # The app says what is missing: a login, a token, a role. This is for who got it in the meantime.
 _NOT_YET = Unread(503, "The upload was not read, since its sender was not known. Try again.", _RETRY)
 
@@ -144,7 +148,12 @@ class _Parser(HTTPRequestParser):  # type: ignore[misc]
         self._channel = ref(channel)  # it holds us: a circle would keep bodies until the collector comes by
 
     def received(self, data: bytes) -> int:
-        consumed = int(super().received(data))
+        try:
+            consumed = int(super().received(data))
+        except OSError as error:  # of the temporary file that the body goes into
+            log.warning("no room for an upload: %s", error.strerror, extra={"action": "no_room_for_upload"})
+            self.leave(_NO_ROOM)
+            return len(data)
         if isinstance(self.error, RequestEntityTooLarge) or (
             self.chunked and not self.completed and self.body_bytes_received > self._limit
         ):

@@ -16,6 +16,7 @@ from shared.errors import ConfigurationError
 
 _LOOKED_AFTER_EVERY_SECONDS = 5
 _IDLE_SECONDS = 60  # of a connection between two requests
+_WAITING_BYTES = 2**20  # of one answer; whoever makes more of it waits
 _UNBOUNDED = 2**62  # the intake bounds bodies by their route
 
 
@@ -45,6 +46,9 @@ class WebServer:
                 channel_timeout=_IDLE_SECONDS,
                 asyncore_use_poll=True,
                 max_request_body_size=_UNBOUNDED,
+                # An answer waits in memory for a slow client, a little at a time, and never in a temporary file.
+                outbuf_high_watermark=_WAITING_BYTES,
+                outbuf_overflow=_UNBOUNDED,
                 # Otherwise waitress removes the X-Forwarded headers, and the app cannot see what the proxy says.
                 clear_untrusted_proxy_headers=settings.admin_trusted_proxies == 0,
                 ident=None,

@@ -28,6 +28,7 @@ from shared.config import Settings, load_settings
 from shared.errors import ConfigurationError, UsageError
 from shared.home_paths import make_socket_folder
 from shared.services import Services, connect
+from shared.temporary import check_temporary_folder
 
 _PREPARE_SECONDS = 60.0
 # Importing torch on a busy machine with a cold disk takes most of it.
@@ -81,6 +82,7 @@ def _run(options: Options, umask: int) -> int:
         environment = parts_environment(settings, only_embedded=options.temporary)
         if options.command and not shutil.which(options.command[0], path=environment["PATH"]):
             raise UsageError(f"there is no command {options.command[0]!r}")
+        check_temporary_folder()
         with SignalInbox() as inbox:
             return _Stack(home, settings, options, environment, inbox, umask).run()
 

@@ -93,8 +93,8 @@ class QueueCollector(Collector):
     def _read(self) -> list[Metric]:
         families = _families()
         up = self._readiness.answers()
-        for service, answers in up.items():
-            families["up"].add_metric([service], answers)
+        for service in ("database", "queue", "store"):
+            families["up"].add_metric([service], up[service])
         try:
             if up["database"]:
                 self._read_database(families)

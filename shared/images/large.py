@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.errors import DecoderUnavailable, ImageError, ImageOutOfMemory, ItemErrorCode
+from shared.errors import ImageError, ImageOutOfDisk, ImageOutOfMemory, ItemErrorCode
 from shared.images import large_decoder as child
 from shared.images import scratch
 from shared.images.decoded import PIXEL_TYPES, DecodeLimits
@@ -43,7 +43,7 @@ class PixelFile:
         """A new file of these bands of rows.
 
         Raises:
-            DecoderUnavailable: the disk is full.
+            ImageOutOfDisk: the disk is full.
         """
         descriptor = scratch.create_on_disk()
         try:
@@ -99,7 +99,7 @@ def decode_to_file(
     `source` writes the file's bytes at the beginning of an open file, by its descriptor, and returns their number.
 
     Raises:
-        ImageError, ImageOutOfMemory, DecoderUnavailable: as `shared.images.isolated.Decoders.decode`.
+        ImageError, ImageOutOfMemory, ImageOutOfDisk, DecoderUnavailable: as `shared.images.isolated.Decoders.decode`.
     """
     try:
         descriptor = scratch.create_on_disk()
@@ -128,5 +128,5 @@ def decode_to_file(
         process.end()
 
 
-def _no_room(error: OSError) -> DecoderUnavailable:
-    return DecoderUnavailable(f"no room for a large image in the folder for temporary files (TMPDIR): {error.strerror}")
+def _no_room(error: OSError) -> ImageOutOfDisk:
+    return ImageOutOfDisk(f"no room for a large image in the folder for temporary files (TMPDIR): {error.strerror}")

@@ -14,7 +14,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 
 from shared.db.database import Database, db_now
 from shared.db.tables import IS_RUNNING, ItemRow, JobRow, ShardRow
-from shared.errors import ItemErrorCode
+from shared.errors import ImageOutOfMemory, ItemError, ItemErrorCode
 from shared.jobs import metrics, shards, steps
 from shared.jobs.claim_log import Overdue, Strangers
 from shared.jobs.records import Claim, ClaimedItem, Outcome, Unfamiliar
@@ -129,7 +129,7 @@ class Claims:
                 shards.recount(connection, claim.shard_id, progress=True)
         return ended
 
-    def release(self, claim: Claim, *, oversized: Collection[str] = ()) -> int:
+    def release(self, claim: Claim, *, oversized: Collection[str] = (), lasting: ItemError | None = None) -> int:
         """Release what a claim still holds because something is unavailable; return how many items that were.
 
         No attempt is used up. The shard rests for a time that doubles with each release in a row. Items of a cancelled
@@ -138,19 +138,21 @@ class Claims:
         Args:
             claim: what is held under its token is released.
             oversized: ids of items that did not fit in memory. They are quarantined, so that they run alone, and their
-                attempt counts. One that had its last fails with `out_of_memory`: it would be released for ever.
+                attempt counts. One that had its last fails: it would be released for ever.
+            lasting: what it then fails with; None: with `out_of_memory`.
         """
         with self.database.write() as connection:
             shard = shards.lock(connection, claim.shard_id)
             if shard is None:
                 return 0
+            lasting = lasting or ImageOutOfMemory().lasting
             released = too_large = 0
             if steps.cancel_requested(connection, claim.job_id):
                 steps.cancel_held(connection, claim.token)
             else:
                 owned = ItemRow.token == claim.token
                 if oversized:
-                    too_large, released = self._quarantine(connection, owned & ItemRow.id.in_(oversized))
+                    too_large, released = self._quarantine(connection, owned & ItemRow.id.in_(oversized), lasting)
                 released += connection.execute(
                     move(ItemEvent.RELEASE, owned, attempts=ItemRow.attempts - 1, worker=None, **NO_CLAIM)
                 ).rowcount
@@ -168,17 +170,19 @@ class Claims:
             shards.recount(connection, claim.shard_id)
         if too_large:
             metrics.IMAGES.labels(ItemStatus.FAILED.value).inc(too_large)
-            metrics.FAILURES.labels(ItemErrorCode.OUT_OF_MEMORY.value).inc(too_large)
+            metrics.FAILURES.labels(lasting.code.value).inc(too_large)
         return released
 
-    def _quarantine(self, connection: Connection, oversized: ColumnElement[bool]) -> tuple[int, int]:
+    def _quarantine(
+        self, connection: Connection, oversized: ColumnElement[bool], lasting: ItemError
+    ) -> tuple[int, int]:
         """End the items that did not fit in memory with their last attempt, quarantine the others; count both."""
         failed = connection.execute(
             move(
                 ItemEvent.FAIL,
                 oversized & (ItemRow.attempts >= self.max_attempts),
-                error_code=ItemErrorCode.OUT_OF_MEMORY,
-                error=f"too little memory in {self.max_attempts} attempts: give the worker more, or lower BATCH_SIZE",
+                error_code=lasting.code,
+                error=str(lasting),
                 finished_at=db_now(),
                 **NO_CLAIM,
             )

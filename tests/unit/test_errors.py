@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from shared.errors import Busy, DatabaseFull, Retryable, StoreFull
+from shared.errors import BrokerFull, Busy, DatabaseFull, Retryable, StoreFull
 
 
 def kinds(parent: type[Retryable]) -> Iterator[type[Retryable]]:
@@ -19,5 +19,5 @@ def test_the_public_line_is_of_the_class_and_holds_nothing_of_the_reason(kind: t
     assert "db.internal" not in line
     assert line[0].isupper()
     assert line.endswith(".")
-    assert ("free some space" in line) is (kind in (StoreFull, DatabaseFull))
-    assert ("is away" in line) is (kind not in (StoreFull, DatabaseFull, Busy))
+    assert ("free some space" in line) is (kind in (BrokerFull, StoreFull, DatabaseFull))
+    assert ("is away" in line) is (kind not in (BrokerFull, StoreFull, DatabaseFull, Busy))

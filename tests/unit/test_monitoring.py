@@ -22,6 +22,8 @@ TOKEN = "a token of some length"
 
 Start = Callable[..., MonitoringServer]
 
+ALL_WELL = {"database": True, "queue": True, "store": True, "temporary_files": True}
+
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
@@ -130,7 +132,7 @@ def readiness(kept: float) -> tuple[Readiness, Service]:
 
 def test_however_many_ask_the_services_are_asked_once():
     asking, store = readiness(kept=3600)
-    assert asking.answers() == asking.answers() == {"database": True, "queue": True, "store": True}
+    assert asking.answers() == asking.answers() == ALL_WELL
     assert store.asked == 1
 
 
@@ -138,7 +140,7 @@ def test_an_outage_is_told_at_the_next_question_and_logged_once(caplog: pytest.L
     asking, store = readiness(kept=-1)
     assert asking.answers()["store"]
     store.away = True
-    assert asking.answers() == asking.answers() == {"database": True, "queue": True, "store": False}
+    assert asking.answers() == asking.answers() == {**ALL_WELL, "store": False}
     assert caplog.text.count("store: no answer from s3.internal") == 1
     store.away = False
     assert asking.answers()["store"]

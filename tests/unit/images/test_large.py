@@ -6,7 +6,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from shared.errors import DecoderUnavailable, ImageError, ItemErrorCode
+from shared.errors import ImageError, ImageOutOfDisk, ItemErrorCode
 from shared.images import scratch
 from shared.images.codec import DecodeLimits, decode
 from shared.images.large import PixelFile, decode_to_file
@@ -123,5 +123,11 @@ def test_a_full_disk_is_not_the_images_fault():
     def source(_descriptor):
         raise OSError(28, os.strerror(28))
 
-    with pytest.raises(DecoderUnavailable, match=r"TMPDIR.*No space left"):
+    with pytest.raises(ImageOutOfDisk, match=r"TMPDIR.*No space left"):
         decode_to_file(source, limits=LIMITS, seconds=PATIENCE)
+
+
+def test_an_image_that_never_fits_on_the_disk_fails_with_that():
+    lasting = ImageOutOfDisk("no room for a large image in TMPDIR").lasting
+    assert lasting.code is ItemErrorCode.OUT_OF_DISK
+    assert "TMPDIR" in str(lasting)

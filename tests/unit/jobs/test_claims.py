@@ -6,6 +6,7 @@ from sqlalchemy import update
 
 from shared.db.database import Database
 from shared.db.tables import JobRow, ShardRow
+from shared.errors import ImageOutOfDisk, ImageOutOfMemory
 from shared.jobs.claims import Claims
 from shared.jobs.records import Claim
 from shared.jobs.repository import Repository
@@ -184,15 +185,17 @@ def test_a_stale_hint_finds_nothing(claims: Claims, quarantined: bool) -> None:
     assert claims.claim("01890000-0000-7000-8000-000000000000", worker="w", quarantined=quarantined) is None
 
 
-def test_what_does_not_fit_in_memory_runs_alone_and_fails_in_the_end(
-    database: Database, claims: Claims, repository: Repository, make_job: MakeJob
+@pytest.mark.parametrize("lacking", [ImageOutOfMemory("no memory"), ImageOutOfDisk("no room in TMPDIR")])
+def test_what_does_not_fit_runs_alone_and_fails_in_the_end(
+    database: Database, claims: Claims, repository: Repository, make_job: MakeJob, lacking: ImageOutOfMemory
 ) -> None:
+    lasting = lacking.lasting
     job_id, (shard_id,) = make_job(3)
     ready = update(ShardRow).values(not_before=0.0)
     claim = claims.claim(shard_id, worker="w")
     assert claim is not None
     large = claim.items[1].id
-    assert claims.release(claim, oversized={large}) == 3
+    assert claims.release(claim, oversized={large}, lasting=lasting) == 3
     with database.write() as connection:
         connection.execute(ready)
     others = claims.claim(shard_id, worker="w")
@@ -203,10 +206,11 @@ def test_what_does_not_fit_in_memory_runs_alone_and_fails_in_the_end(
         alone = claims.claim(shard_id, worker="w", quarantined=True)
         assert alone is not None
         assert [(item.id, item.attempts) for item in alone.items] == [(large, attempt)]
-        assert claims.release(alone, oversized={large}) == (1 if attempt < 3 else 0)
+        assert claims.release(alone, oversized={large}, lasting=lasting) == (1 if attempt < 3 else 0)
         with database.write() as connection:
             connection.execute(ready)
     item = repository.item(large)
     assert item is not None
-    assert (item.state, item.error_code) == (ItemStatus.FAILED, "out_of_memory")
+    assert (item.state, item.error_code) == (ItemStatus.FAILED, lasting.code.value)
+    assert item.error == str(lasting)
     assert repository.close_if_finished(job_id) is JobStatus.PARTIAL

@@ -390,10 +390,10 @@ def test_an_image_that_memory_is_too_small_for_is_not_kept_in_it(services, pipel
     monkeypatch.setattr(ItemProcessor, "_predict", predict)
     release = Claims.release
 
-    def released(self, claim, *, oversized=()):
+    def released(self, claim, *, oversized=(), lasting=None):
         assert images
         assert not any(image() is not None for image in images)
-        return release(self, claim, oversized=oversized)
+        return release(self, claim, oversized=oversized, lasting=lasting)
 
     monkeypatch.setattr(Claims, "release", released)
     shard = submit({"a.png": png(64, 64)})

@@ -13,10 +13,10 @@ NEW = "quite another set of words"
 
 def copy_of(app: Flask, browser: Browser) -> FlaskClient:
     """Another browser with the same cookie."""
-    cookie = browser.client.get_cookie("delineate")
+    cookie = browser.client.get_cookie(browser.client.application.config["SESSION_COOKIE_NAME"])
     assert cookie is not None
     client = app.test_client()
-    client.set_cookie("delineate", cookie.value)
+    client.set_cookie(browser.client.application.config["SESSION_COOKIE_NAME"], cookie.value)
     return client
 
 

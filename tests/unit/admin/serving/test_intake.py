@@ -1,5 +1,6 @@
 """What the server takes in of a body before the app has looked who sends it."""
 
+import errno
 import gc
 import io
 import json
@@ -218,3 +219,29 @@ def test_what_is_still_sent_of_a_refused_body_is_thrown_away(port: int, tmp_path
     assert status == 413
     assert b"at most 1 MiB" in answer
     assert connections.LINGER_SECONDS > 0
+
+
+@pytest.mark.parametrize("path", [API, PAGE])
+def test_an_upload_that_finds_no_room_is_told(
+    port: int, browser: Browser, token: str, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    def full(*_arguments: object, **_more: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    browser.get("/")
+    monkeypatch.setattr("waitress.buffers.TempfileBasedBuffer.__init__", full)
+    sender = token if path == API else cookie_of(browser)
+    status, answer = ask(port, upload_head(path, sender), *[bytes(2**16)] * (LARGE // 2**16))
+    assert status == 507
+    assert b"no room" in answer
+
+
+def test_a_form_whose_files_find_no_room_is_told(browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_arguments: object, **_more: object) -> None:
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']")
+
+    token = browser.token("/new/upload")
+    monkeypatch.setattr("werkzeug.formparser.FormDataParser.parse", full)
+    answer = browser.client.post("/new/upload", data={"csrf_token": token, "images": (io.BytesIO(b"x"), "a.png")})
+    assert answer.status_code == 507
+    assert "no room" in answer.text

@@ -19,6 +19,8 @@ from tests.unit.admin.conftest import Browser
 NOTHING = "01890000-0000-7000-8000-000000000000"  # an id of nothing
 HOSTILE = "<img src=x onerror=alert(1)>\"'&{{7*7}}"
 
+ALL_WELL = {"database": True, "queue": True, "store": True, "temporary_files": True}
+
 
 @pytest.mark.parametrize(
     "address", ["/", "/login", "/static/admin.css", "/health/live", "/nope", "/new/upload", "/tokens", "/api/v1/jobs"]
@@ -183,10 +185,9 @@ def test_an_upload_over_the_limit_is_a_page(browser: Browser, settings: Settings
 
 def test_health(browser: Browser, stranger: Browser, services: Services) -> None:
     assert stranger.get("/health/live").json == {"live": True}
-    everything = {"database": True, "queue": True, "store": True}
-    assert stranger.get("/health/ready").json == {"ready": True, "workers": 0, **everything}
+    assert stranger.get("/health/ready").json == {"ready": True, "workers": 0, **ALL_WELL}
     services.workers.report(new_id(), name="w", device="cpu", model="0" * 64, images=0)
-    assert stranger.get("/health/ready").json == {"ready": True, "workers": 1, **everything}
+    assert stranger.get("/health/ready").json == {"ready": True, "workers": 1, **ALL_WELL}
 
 
 def test_not_ready_names_the_part_and_nothing_more(
@@ -198,4 +199,11 @@ def test_not_ready_names_the_part_and_nothing_more(
     monkeypatch.setattr(type(services.store), "check", away)
     answer = stranger.get("/health/ready")
     assert answer.status_code == 503
-    assert answer.json == {"ready": False, "workers": 0, "database": True, "queue": True, "store": False}
+    assert answer.json == {
+        "ready": False,
+        "workers": 0,
+        "database": True,
+        "queue": True,
+        "store": False,
+        "temporary_files": True,
+    }
