@@ -12,6 +12,7 @@ import click
 from shared.config import load_settings
 from shared.errors import DelineateError, Retryable
 from shared.logs import setup_logging
+from shared.output import replace_unknown_characters
 from shared.services import FEW_CONNECTIONS, Services, connect
 
 log = logging.getLogger(__name__)
@@ -74,6 +75,7 @@ class Program(click.Group):
 
     def main(self, *args: Any, **extra: Any) -> Any:
         """Run a command and exit."""
+        replace_unknown_characters()
         try:
             code = super().main(*args, **extra | {"standalone_mode": False})
         except click.exceptions.NoArgsIsHelpError as error:

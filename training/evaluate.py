@@ -24,6 +24,7 @@ from rich.markdown import Markdown
 from shared.errors import CheckpointError, DelineateError, UsageError
 from shared.net.checkpoint import METADATA_NAME, locate_weights, read_metadata, write_metadata
 from shared.net.predictor import Predictor
+from shared.output import replace_unknown_characters
 from shared.synth import DEFAULT_DEFINITION, DEFINITIONS, Definition, definition_hash, find_definition
 from training.cost import measure_cost
 from training.evaluation.examination import SCENES, Examination
@@ -189,6 +190,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code."""
+    replace_unknown_characters()
     parser = argparse.ArgumentParser(prog="python -m training.evaluate", description="Score checkpoints.")
     parser.add_argument("--checkpoint", type=Path, nargs="+", required=True, help="checkpoint folders")
     parser.add_argument("--definition", default=DEFAULT_DEFINITION, help=f"of the task (default: {DEFAULT_DEFINITION})")

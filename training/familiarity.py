@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from shared.commandline import ExitCode
 from shared.errors import DelineateError, UsageError
 from shared.net.checkpoint import METADATA_NAME, Metadata, locate_weights, read_metadata
+from shared.output import replace_unknown_characters
 from training.config import TrainingConfig
 from training.recipe.scores import MIN_SCENES, fit_checkpoint
 
@@ -26,6 +27,7 @@ SCENES = 5000
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code, see `shared.commandline.ExitCode`."""
+    replace_unknown_characters()
     parser = argparse.ArgumentParser(
         prog="python -m training.familiarity", description="Fit quality and familiarity of a model's results."
     )

@@ -26,6 +26,7 @@ from shared.errors import DelineateError, UsageError
 from shared.files import replacing
 from shared.images.codec import encode_grey, encode_mask
 from shared.net.device import resolve_device
+from shared.output import replace_unknown_characters
 from shared.synth import DEFAULT_DEFINITION, Definition, definition_hash, find_definition
 from shared.synth.scene import MAX_SIZE, MIN_SIZE
 from training.data.seeds import GENERATED_SEEDS_START, SEEDS_PER_RUN
@@ -157,6 +158,7 @@ def _share(text: str) -> float:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code."""
+    replace_unknown_characters()
     parser = argparse.ArgumentParser(prog="python -m training.generate", description="Write a data set.")
     parser.add_argument("--out", type=Path, required=True, help="folder; a new one, or one of this command")
     parser.add_argument("--count", type=int, required=True, help="samples that it holds in the end")

@@ -24,6 +24,7 @@ from shared.errors import CheckpointError, DelineateError
 from shared.identity import user_at_host
 from shared.images.preparation import prepare
 from shared.net.checkpoint import FAMILIARITY_NAME, METADATA_NAME, LoadedModel, load_checkpoint, locate_weights
+from shared.output import replace_unknown_characters
 from shared.synth import synthesise
 
 _SIDE = 256  # px, of the pictures that a network is tried on
@@ -98,6 +99,7 @@ def _summary(loaded: LoadedModel) -> dict[str, Any]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code, see `shared.commandline.ExitCode`."""
+    replace_unknown_characters()
     parser = argparse.ArgumentParser(
         prog="python -m training.publish", description="Put a checkpoint into the model registry."
     )

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from shared.errors import DelineateError, UsageError
 from shared.net.checkpoint import load_checkpoint
+from shared.output import replace_unknown_characters
 from training.config import TrainingConfig, load_config, override
 from training.recipe.distributed import distributed_context
 from training.run.state import TrainingState, check_free, check_same_run, load_state
@@ -31,6 +32,7 @@ _SHORT_FORMS = {"lr": "optimiser.lr", "batch_size": "optimiser.batch_size", "epo
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code."""
+    replace_unknown_characters()
     options = _parser().parse_args(arguments)
     command = shlex.join(["python", "-m", "training.train", *(sys.argv[1:] if arguments is None else arguments)])
     try:

@@ -1,6 +1,9 @@
 """One line and one code for every error, and the services of a command."""
 
 import logging
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -135,3 +138,25 @@ def test_opened_services_are_closed_after_an_error_too(home: Path, monkeypatch: 
     with pytest.raises(UsageError), opened_services(check=False) as services:
         raise UsageError("wrong")
     assert closed == [services]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "shown"), [("ascii", "caf? 3?4 ?"), ("latin-1", "caf\xe9 3\xd74 ?"), ("utf-8", "café 3×4 …")]
+)
+def test_output_that_lacks_characters_changes_no_exit_code(encoding: str, shown: str) -> None:
+    program = """
+import click, rich.console
+from shared.commandline import Program
+@click.group("x", cls=Program)
+def main(): ...
+@main.command()
+def tell():
+    print("caf\xe9 3\xd74 \u2026")
+    rich.console.Console(width=40).print("caf\xe9 3\xd74 \u2026")
+    raise click.exceptions.Exit(4)
+main()
+"""
+    environment = os.environ | {"PYTHONIOENCODING": encoding}
+    done = subprocess.run([sys.executable, "-c", program, "tell"], capture_output=True, env=environment)
+    assert (done.returncode, done.stderr) == (4, b"")
+    assert done.stdout.decode(encoding).splitlines() == [shown, shown]

@@ -1,6 +1,8 @@
 import csv
 import json
+import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ from PIL import Image
 
 from shared.flows.exports.marker import MARKER, ResultsMarker, read_marker
 from shared.services import Services
-from tests.integration.producer.conftest import Producer
+from tests.integration.producer.conftest import COMMAND, Producer
 
 ODD_NAMES = (
     "plain.jpg",
@@ -257,3 +259,18 @@ def test_lost_results_are_told(
     assert result.exit_code == 1
     assert "lost 1 result of this job" in result.stderr
     assert len(files(tmp_path / "out")) == 10
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_log_that_is_not_utf_8_changes_no_exit_code(worker: None, tmp_path: Path, encoding: str) -> None:
+    for number in range(12):
+        (tmp_path / f"\u6f22é {number}.png").write_bytes(b"bad")
+    environment = os.environ | {"PYTHONIOENCODING": encoding}
+    for arguments, code in (
+        (("submit", tmp_path, "--wait", "--to", tmp_path / "out"), 1),
+        (("demo", "--count", "2", "--wait"), 0),
+        (("status", "last"), 0),
+    ):
+        done = subprocess.run([*COMMAND, *arguments], capture_output=True, env=environment)
+        assert (done.returncode, b"defect" in done.stderr) == (code, False), done.stderr
+        assert done.stdout.decode(encoding)
