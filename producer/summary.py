@@ -1,12 +1,13 @@
 """How a finished job turned out: Dice by severity for synthetic jobs, failures by code with examples."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from shared.db.reasons import label_of
 from shared.flows.items import all_items
+from shared.images.notes import told as notes_told
 from shared.jobs.records import Item, Job, Mark, Marks
 from shared.jobs.repository import Repository
 from shared.jobs.state import ItemStatus, JobKind
@@ -66,6 +67,7 @@ class Summary:
     failures: dict[str, Failures] = field(default_factory=lambda: defaultdict(Failures))
     marks: Marks = field(default_factory=Marks)
     unfamiliar: list[Item] = field(default_factory=list)  # the first few
+    notes: Mapping[str, int] = field(default_factory=dict)  # by kind
 
     def lines(self, succeeded: int) -> Iterator[str]:
         """Yield what is to be said of results that stand out, of so many."""
@@ -76,6 +78,9 @@ class Summary:
             told = ", ".join(f"{count:,} {label_of(code)}" for code, count in reasons)
             look = "looks" if self.marks.unfamiliar == 1 else "look"
             yield f"{self.marks.unfamiliar:,} of {succeeded:,} {look} unlike anything the model knows: {told}"
+        if self.marks.noted:
+            have = "image has" if self.marks.noted == 1 else "images have"
+            yield f"{self.marks.noted:,} {have} a note: {notes_told(self.notes)}; see note in results.csv"
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON types."""
@@ -88,6 +93,7 @@ class Summary:
                 for code, failures in sorted(self.failures.items())
             },
             "nothing_found": self.marks.nothing_found,
+            "notes": {"count": self.marks.noted, "kinds": dict(sorted(self.notes.items()))},
             "unfamiliar": {"count": self.marks.unfamiliar, "reasons": dict(sorted(self.marks.reasons.items()))},
         }
         if self.scores.count:
@@ -111,6 +117,7 @@ def summarise(repository: Repository, job: Job) -> Summary:
             summary.scores.add(item.dice, item.iou)
             summary.bands[max(band for band in BANDS if band <= severity)].add(item.dice, item.iou)
     summary.marks = repository.marks(job.id)
+    summary.notes = repository.notes(job.id) if summary.marks.noted else {}
     summary.unfamiliar = repository.items(job.id, limit=_MAX_EXAMPLES, mark=Mark.UNFAMILIAR)
     return summary
 

@@ -27,7 +27,7 @@ class Judged:
     @property
     def is_unfamiliar(self) -> bool:
         """Whether the picture looks unlike anything that the model knows, as far as that is known."""
-        return Mark.UNFAMILIAR in marks_of(self.measured)
+        return Mark.UNFAMILIAR in marks_of(self.measured, None)
 
     @property
     def place_in_image(self) -> str | None:

@@ -110,7 +110,7 @@ def count_ended(outcomes: list[Outcome], ended: dict[str, ItemStatus]) -> None:
         if isinstance(outcome, Failure) and ended.get(outcome.item_id) is ItemStatus.FAILED:
             FAILURES.labels(ItemErrorCode(outcome.code).value).inc()
         elif isinstance(outcome, Success) and ended.get(outcome.item_id) is ItemStatus.SUCCEEDED:
-            for mark in marks_of(outcome):
+            for mark in marks_of(outcome, outcome.note):
                 MARKED.labels(mark.value).inc()
 
 

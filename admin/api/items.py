@@ -14,6 +14,11 @@ from shared.jobs.records import Item
 from shared.jobs.state import JobKind
 
 _NO_ITEM = {404: "There is no such image, or it has no such file (yet)."}
+_PARTS = {
+    206: "The part that the header `Range` asks for.",
+    304: "It is still the one that `If-None-Match` names.",
+    416: "The file has no such part.",
+}
 _LINK = {302: "A link to the file in the object store, which holds for some minutes; where S3_PUBLIC_URL is set."}
 
 
@@ -28,12 +33,13 @@ def item(item_id: UUID) -> schemas.Item:
     "GET",
     "/items/<uuid:item_id>/files/<any(source, mask, probability, truth):file>",
     media=("image/png", "application/octet-stream"),
-    problems=_NO_ITEM | _LINK,
+    problems=_NO_ITEM | _LINK | _PARTS,
 )
 def item_file(item_id: UUID, file: str) -> ResponseReturnValue:
     """Take home a file of an image: `source`, `mask`, `probability` or `truth`.
 
-    Uploaded sources come as bytes without a type; all others are PNG.
+    Uploaded sources come as bytes without a type; all others are PNG. A download that was cut goes on with `Range` and
+    `If-Range`.
     """
     found, kind = _item(item_id)
     stored = files_of(found, kind).get(file)

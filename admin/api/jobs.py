@@ -77,7 +77,11 @@ def job_items(job_id: UUID, query: schemas.ItemsPage) -> schemas.Items:
     problems=_NO_JOB,
 )
 def job_results(job_id: UUID, query: schemas.ResultsFormat) -> Response:
-    """Take home a job's results in one of the formats, as far as they are there."""
+    """Take home a job's results in one of the formats, as far as they are there.
+
+    The zip is made while it is sent, so its length is not known and it has no parts to ask for.
+    `producer download` goes on where it was cut.
+    """
     return results_zip(services(), services().repository.job(str(job_id)), export_named(query.format))
 
 

@@ -13,6 +13,7 @@ from admin.web.context import meter, services
 from admin.web.delivery.download import results_zip
 from shared.errors import IllegalTransition, UsageError
 from shared.flows.exports.registry import DEFAULT, EXPORTS, export_named
+from shared.images.notes import told
 from shared.jobs.records import Job, Mark
 from shared.jobs.state import ItemStatus
 from shared.jobs.workers import SHOWN_SECONDS
@@ -41,12 +42,14 @@ def job(job_id: UUID) -> ResponseReturnValue:
     reasons = []
     if progress.job.counts.failed and view["state"] in (None, ItemStatus.FAILED):
         reasons = queries.failure_reasons(services().database, progress.job)
+    marks = services().repository.marks(progress.job.id)
     return render_template(
         "job.html",
         progress=progress,
         released=_released(progress),
         reasons=reasons,
-        marks=services().repository.marks(progress.job.id),
+        marks=marks,
+        notes=told(services().repository.notes(progress.job.id)) if marks.noted else "",
         exports=EXPORTS.values(),
         **view,
     )

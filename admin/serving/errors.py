@@ -29,11 +29,13 @@ _TEXTS = {
     409: ("Not now", "Its state does not allow that."),
     413: ("Too much at once", ""),
     415: ("Of another type", "Send a body of the type that the API's document names."),
+    416: ("Not that much", "The file has no such part. Ask for it from its beginning."),
     500: ("Something broke", "That is a fault of Delineate. The log of the admin says more."),
     503: ("Not at the moment", ""),
     507: ("No room", "The server has no room for temporary files just now. Nothing is lost; try again later."),
 }
 _RETRY_AFTER = {"Retry-After": "5"}
+_KEPT_HEADERS = ("Allow", "Content-Range", "Retry-After", "WWW-Authenticate")
 
 
 def init_app(app: Flask) -> None:
@@ -72,7 +74,7 @@ def _http_error(error: HTTPException) -> ResponseReturnValue:
     message = str(error.description) if code == 401 else ""
     if code == 413:
         message = _too_much()
-    headers = [pair for pair in error.get_headers() if pair[0] in ("Allow", "Retry-After", "WWW-Authenticate")]
+    headers = [pair for pair in error.get_headers() if pair[0] in _KEPT_HEADERS]
     return _page(code, message), code, headers
 
 

@@ -193,6 +193,7 @@ class ItemRow(_MeasurementColumns, Base):
         _partial("ix_items_lease_until", "lease_until", where="state = 'running'"),
         _partial("ix_items_failures", "job_id", "error_code", "number", where="state = 'failed'"),
         _partial("ix_items_nothing_found", "job_id", "number", where="foreground = 0"),
+        _partial("ix_items_noted", "job_id", "number", where="note IS NOT NULL"),
         _partial("ix_items_unfamiliar", "job_id", "number", where=f"familiarity < {UNFAMILIAR_BELOW}"),
     )
 
@@ -205,6 +206,7 @@ STAYS: ColumnElement[bool] = JobRow.removal_started_at.is_(None)
 IS_RUNNING: ColumnElement[bool] = ItemRow.state == literal_column("'running'")
 HAS_FAILED: ColumnElement[bool] = ItemRow.state == literal_column("'failed'")
 NOTHING_FOUND: ColumnElement[bool] = ItemRow.__table__.c["foreground"] == literal_column("0")
+HAS_NOTE: ColumnElement[bool] = ItemRow.note.is_not(None)
 IS_UNFAMILIAR: ColumnElement[bool] = ItemRow.__table__.c["familiarity"] < literal_column(str(UNFAMILIAR_BELOW))
 
 

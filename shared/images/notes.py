@@ -3,7 +3,7 @@
 A note is a stable code word and a sentence, "pages: first of 50 pages". An item has one text of them, joined by "; ".
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -36,6 +36,17 @@ _LABELS = {
     NoteCode.PREVIEW: "preview beside the picture",
     NoteCode.CONSTANT: "nothing to be seen",
 }
+
+
+OTHER_NOTE = "other"
+"""Stands for a note of a kind that this version does not know."""
+
+
+def told(kinds: Mapping[str, int]) -> str:
+    """Return counts of notes by kind as words, the most frequent first: "2 × pages left out, 1 × other"."""
+    labels = {code.value: code.label for code in NoteCode}
+    ordered = sorted(kinds.items(), key=lambda each: (-each[1], each[0]))
+    return ", ".join(f"{count:,} × {labels.get(kind, kind)}" for kind, count in ordered)
 
 
 class Note(NamedTuple):

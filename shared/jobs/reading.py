@@ -1,5 +1,6 @@
 """Jobs and items as they stand, for status, download and the admin."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
@@ -7,8 +8,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, func, select
 
 from shared.db.database import Database
-from shared.db.tables import IS_UNFAMILIAR, NOTHING_FOUND, STAYS, ItemRow, JobRow, ShardRow
+from shared.db.tables import HAS_NOTE, IS_UNFAMILIAR, NOTHING_FOUND, STAYS, ItemRow, JobRow, ShardRow
 from shared.errors import JobNotFound
+from shared.images.notes import OTHER_NOTE, note_codes
 from shared.jobs.records import Item, Job, Mark, Marks, Unfamiliar
 from shared.jobs.state import ItemCounts, ItemStatus, JobKind, JobStatus
 
@@ -19,7 +21,11 @@ _JOB_COLUMNS = [getattr(JobRow, field.name) for field in fields(Job) if field.na
 _ITEM_COLUMNS = [getattr(ItemRow, field.name) for field in fields(Item)]
 
 
-MARKED: Mapping[Mark, ColumnElement[bool]] = {Mark.NOTHING_FOUND: NOTHING_FOUND, Mark.UNFAMILIAR: IS_UNFAMILIAR}
+MARKED: Mapping[Mark, ColumnElement[bool]] = {
+    Mark.NOTHING_FOUND: NOTHING_FOUND,
+    Mark.UNFAMILIAR: IS_UNFAMILIAR,
+    Mark.NOTED: HAS_NOTE,
+}
 """The conditions of rows with a mark. An item that is tried again keeps none: its measurements go."""
 
 
@@ -97,9 +103,25 @@ class JobReader:
         in_job = ItemRow.job_id == job_id
         nothing = select(func.count()).where(in_job, MARKED[Mark.NOTHING_FOUND])
         reasons = select(ItemRow.reason, func.count()).where(in_job, MARKED[Mark.UNFAMILIAR]).group_by(ItemRow.reason)
+        noted = select(func.count()).where(in_job, MARKED[Mark.NOTED])
         with self.database.read() as connection:
             counted = {str(reason): int(count) for reason, count in connection.execute(reasons)}
-            return Marks(int(connection.execute(nothing).scalar_one()), sum(counted.values()), counted)
+            return Marks(
+                nothing_found=int(connection.execute(nothing).scalar_one()),
+                unfamiliar=sum(counted.values()),
+                reasons=counted,
+                noted=int(connection.execute(noted).scalar_one()),
+            )
+
+    def notes(self, job_id: str) -> Mapping[str, int]:
+        """Count the notes of a job by their kind, a word of `NoteCode` or OTHER_NOTE; a result may have several."""
+        query = select(ItemRow.note, func.count()).where(ItemRow.job_id == job_id, HAS_NOTE).group_by(ItemRow.note)
+        kinds: Counter[str] = Counter()
+        with self.database.read() as connection:
+            for note, count in connection.execute(query):
+                for code in note_codes(note) or (OTHER_NOTE,):
+                    kinds[str(code)] += int(count)
+        return kinds
 
     def item(self, item_id: str) -> Item | None:
         """Return an item by its id."""

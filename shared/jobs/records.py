@@ -55,13 +55,20 @@ class Mark(StrEnum):
 
     NOTHING_FOUND = "nothing_found"
     UNFAMILIAR = "unfamiliar"
+    NOTED = "noted"  # something is to be said of how its file was read
+
+    @property
+    def label(self) -> str:
+        """Words for people."""
+        return "with a note" if self is Mark.NOTED else self.value.replace("_", " ")
 
 
-def marks_of(measured: Measurements[Any]) -> tuple[Mark, ...]:
-    """Return what stands out in a result. `shared.jobs.reading.MARKED` asks the same of rows."""
+def marks_of(measured: Measurements[Any], note: str | None) -> tuple[Mark, ...]:
+    """Return what stands out in a result and its note. `shared.jobs.reading.MARKED` asks the same of rows."""
     holds = {
         Mark.NOTHING_FOUND: measured.foreground == 0,
         Mark.UNFAMILIAR: measured.familiarity is not None and measured.familiarity < UNFAMILIAR_BELOW,
+        Mark.NOTED: note is not None,
     }
     return tuple(mark for mark, is_so in holds.items() if is_so)
 
@@ -73,6 +80,7 @@ class Marks:
     nothing_found: int = 0
     unfamiliar: int = 0
     reasons: Mapping[str, int] = field(default_factory=dict)
+    noted: int = 0
 
 
 @dataclass(frozen=True)
@@ -210,7 +218,7 @@ class Item(Measurements[float | None]):
     @property
     def marks(self) -> tuple[Mark, ...]:
         """What stands out in its result."""
-        return marks_of(self) if self.state is ItemStatus.SUCCEEDED else ()
+        return marks_of(self, self.note) if self.state is ItemStatus.SUCCEEDED else ()
 
 
 @dataclass(frozen=True)

@@ -39,4 +39,6 @@ def _begun(services: Services, job: Job, export: Export) -> Response:
     format_name = "" if export is DEFAULT else f"-{export.name}"
     filename = portable_name(job.name or "results", ending=f"-{job.id[:8]}{format_name}.zip")
     answer.headers.set("Content-Disposition", "attachment", **attachment_names(filename))
+    # It is made while it is sent: how long the masks of 8 bits will be is not known, nor where to go on.
+    answer.headers["Accept-Ranges"] = "none"
     return answer

@@ -3,11 +3,12 @@
 No key is taken from a request: it names an item and one of its files, and the item's row names the object.
 """
 
+import hashlib
 import threading
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 
-from flask import Response, redirect
+from flask import Response, redirect, request
 from flask.typing import ResponseReturnValue
 
 from admin.web.context import held_answers, who
@@ -45,9 +46,12 @@ def files_of(item: Item, kind: JobKind) -> Mapping[str, tuple[str, str]]:
 def send(services: Services, item: Item, name: str, key: str, media: str) -> ResponseReturnValue:
     """Answer with the object, or with a link to it that holds for LINK_SECONDS where S3_PUBLIC_URL is set.
 
+    A download that was cut goes on: a request may ask for a part, as long as the object is the same.
+
     Raises:
         ObjectMissing: the store has lost it.
         Busy: as many files are being read as may be, or the account has as many downloads going on as it may.
+        RequestedRangeNotSatisfiable: it asks for a part that is not there.
     """
     suffix = PurePosixPath(key).suffix
     ending = suffix if name == "source" else f"-{name}{suffix}"
@@ -64,7 +68,15 @@ def send(services: Services, item: Item, name: str, key: str, media: str) -> Res
     finally:
         _READING.release()
     answer = Response(data, mimetype=media)
+    answer.headers.set("Content-Disposition", "attachment", **attachment_names(filename))
+    answer.set_etag(_version(item, name))
+    answer.make_conditional(request, accept_ranges=True, complete_length=len(data))
     if len(data) >= _HELD_FROM:
         answer.call_on_close(held_answers().enter(who()))
-    answer.headers.set("Content-Disposition", "attachment", **attachment_names(filename))
     return answer
+
+
+def _version(item: Item, name: str) -> str:
+    """A word that changes with the object: a source stays as it was uploaded, all others are of a result."""
+    result = "" if name == "source" and item.synthesis is None else item.finished_at
+    return hashlib.sha256(f"{item.id} {name} {result}".encode()).hexdigest()[:32]

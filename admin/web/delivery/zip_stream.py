@@ -20,7 +20,9 @@ MISSING_TXT = "missing.txt"
 _FETCHES_AT_ONCE = 4
 _FETCHES_AHEAD = 8
 _BLOCK_BYTES = 2**18
-_FIRST_TIME = datetime(1980, 1, 1, tzinfo=UTC).timestamp()  # zip knows none before
+# What zip knows: none before and, of two bytes for a date, none after.
+_FIRST_TIME = datetime(1980, 1, 1, tzinfo=UTC).timestamp()
+_LAST_TIME = datetime(2107, 12, 31, 23, 59, 58, tzinfo=UTC).timestamp()
 
 
 def zip_stream(files: Iterable[ExportFile], store: ObjectStore, *, modified: float) -> Generator[bytes, None, None]:
@@ -74,7 +76,8 @@ def _written(
 
 
 def _info(name: str, modified: float) -> zipfile.ZipInfo:
-    return zipfile.ZipInfo(name, datetime.fromtimestamp(max(modified, _FIRST_TIME), UTC).timetuple()[:6])
+    told = min(max(modified, _FIRST_TIME), _LAST_TIME)
+    return zipfile.ZipInfo(name, datetime.fromtimestamp(told, UTC).timetuple()[:6])
 
 
 class _Sink(io.RawIOBase):

@@ -48,6 +48,15 @@ def test_the_end_of_a_job_counts_what_stands_out_with_its_reasons(capsys: pytest
     assert (said["nothing_found"], said["unfamiliar"]["count"]) == (12, 7)
 
 
+def test_the_end_of_a_job_counts_notes_by_kind(capsys: pytest.CaptureFixture[str]) -> None:
+    summary = Summary(marks=Marks(noted=3), notes={"colour": 1, "pages": 2})
+    report.print_job(JOB, summary)
+    *_, line = capsys.readouterr().out.splitlines()
+    assert line == "3 images have a note: 2 × pages left out, 1 × one colour taken; see note in results.csv"
+    assert summary.to_json()["notes"] == {"count": 3, "kinds": {"colour": 1, "pages": 2}}
+    assert next(Summary(marks=Marks(noted=1), notes={"other": 1}).lines(9)).startswith("1 image has a note: 1 × other;")
+
+
 def test_where_nothing_stands_out_nothing_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     report.print_job(JOB, Summary())
     assert "nothing found" not in capsys.readouterr().out

@@ -1,9 +1,12 @@
 """Results with quality and familiarity, and what becomes of the unfamiliar."""
 
 from dataclasses import replace
+from io import BytesIO
 
 import numpy as np
 import pytest
+import tifffile
+from PIL import Image
 
 from shared.db.measurements import NEED_SCORES
 from shared.images.codec import encode_grey
@@ -94,6 +97,20 @@ def test_a_job_that_refuses_the_unfamiliar_fails_them_with_their_reason(
     assert refused.mask_key is None
     assert not services.store.exists(keys.mask(shard.job_id, refused.id))
     assert services.repository.marks(shard.job_id) == Marks()
+
+
+def test_notes_are_counted_by_kind(services, pipeline, submit):
+    before = count(Mark.NOTED)
+    pages = BytesIO()
+    tifffile.imwrite(pages, np.stack([np.asarray(Image.open(BytesIO(png(64, 64))))] * 3), photometric="minisblack")
+    shard = submit({"a.tif": pages.getvalue(), "b.png": png(64, 64)})
+    pipeline.process_shard(shard.id)
+    assert Mark.NOTED in shard.items["a.tif"].marks
+    assert Mark.NOTED not in shard.items["b.png"].marks
+    assert services.repository.marks(shard.job_id).noted == 1
+    assert services.repository.notes(shard.job_id) == {"pages": 1}
+    assert [each.path for each in services.repository.items(shard.job_id, limit=9, mark=Mark.NOTED)] == ["a.tif"]
+    assert count(Mark.NOTED) == before + 1
 
 
 def test_a_constant_image_found_nothing_and_says_why(services, pipeline, submit):

@@ -196,7 +196,10 @@ def test_results_that_stand_out_are_marked_and_found(operator: Api, services: Se
     assert (empty["finding"], empty["marks"], empty["familiarity"]) == ("nothing", ["nothing_found"], None)
     assert (unfamiliar["finding"], unfamiliar["marks"]) == ("found", ["unfamiliar"])
     assert unfamiliar["explanation"].startswith("This picture looks unlike anything")
-    for mark, item in (("nothing_found", first), ("unfamiliar", second)):
+    with services.database.write() as connection:
+        connection.execute(update(ItemRow).where(ItemRow.id == second.id).values(note="pages: first of 3 pages"))
+    assert operator.get(f"/items/{second.id}").json["marks"] == ["unfamiliar", "noted"]
+    for mark, item in (("nothing_found", first), ("unfamiliar", second), ("noted", second)):
         found = operator.get(f"/jobs/{job}/items?mark={mark}").json
         assert [each["id"] for each in found["items"]] == [item.id]
 
@@ -239,7 +242,33 @@ def test_an_item_and_its_files(operator: Api, services: Services, job: str) -> N
     assert operator.get(f"/items/{NOTHING}").status_code == 404
 
 
+def test_a_file_that_was_cut_goes_on(operator: Api, services: Services, job: str) -> None:
+    item = services.repository.items(job, limit=1)[0]
+    address = f"/items/{item.id}/files/mask"
+    whole = operator.get(address)
+    etag, length = whole.headers["ETag"], len(whole.data)
+    assert (whole.headers["Accept-Ranges"], whole.headers["Content-Length"]) == ("bytes", str(length))
+
+    def part(of: str, **more: str) -> tuple[int, bytes, str | None]:
+        answer = operator.get(address, headers={"Range": of} | {n.replace("_", "-"): v for n, v in more.items()})
+        return answer.status_code, answer.data, answer.headers.get("Content-Range")
+
+    assert part("bytes=0-99") == (206, whole.data[:100], f"bytes 0-99/{length}")
+    assert part("bytes=100-") == (206, whole.data[100:], f"bytes 100-{length - 1}/{length}")
+    assert part("bytes=-10") == (206, whole.data[-10:], f"bytes {length - 10}-{length - 1}/{length}")
+    assert part("bytes=100-", If_Range=etag) == (206, whole.data[100:], f"bytes 100-{length - 1}/{length}")
+    assert part(f"bytes={length}-")[::2] == (416, f"bytes */{length}")
+    assert operator.get(address, headers={"If-None-Match": etag}).status_code == 304
+    # Segmented again: what is left of the old one fits no more.
+    with services.database.write() as connection:
+        connection.execute(update(ItemRow).where(ItemRow.id == item.id).values(finished_at=item.finished_at + 1))
+    assert part("bytes=100-", If_Range=etag) == (200, whole.data, None)
+    assert operator.get(address).headers["ETag"] != etag
+
+
 def test_results_as_a_zip(operator: Api, job: str) -> None:
+    assert operator.get(f"/jobs/{job}/results.zip", headers={"Range": "bytes=5-"}).status_code == 200
+    assert operator.get(f"/jobs/{job}/results.zip").headers["Accept-Ranges"] == "none"
     with zipfile.ZipFile(io.BytesIO(operator.get(f"/jobs/{job}/results.zip").data)) as archive:
         assert "results.csv" in archive.namelist()
 

@@ -332,6 +332,28 @@ def test_results_that_stand_out_have_badges_and_tabs_of_their_own(browser: Brows
     assert browser.get(f"/jobs/{job}?mark=odd").status_code == 404
 
 
+def test_notes_reach_whoever_looks_at_the_job(browser: Browser, services: Services) -> None:
+    job = synthetic(services, 4)
+    assert "tab-noted" not in browser.get(f"/jobs/{job}").text
+    first, second, third, _ = services.repository.items(job, limit=9)
+    noted = {first.id: "pages: first of 50 pages", second.id: "pages: first of 2 pages; colour: the red <one>"}
+    with services.database.write() as connection:
+        for item_id, note in noted.items():
+            connection.execute(update(ItemRow).where(ItemRow.id == item_id).values(note=note))
+    page = browser.get(f"/jobs/{job}").text
+    assert "2 × pages left out, 1 × one colour taken" in page
+    assert re.search(r'id="tab-noted"[^>]*>with a note <span class="tab-count">2<', page)
+    assert 'class="mark mark-noted" title="pages: first of 50 pages">note<' in page
+    assert "the red &lt;one&gt;" in page
+    filtered = browser.get(f"/jobs/{job}?mark=noted").text
+    assert [f"item-{item.id}" in filtered for item in (first, second, third)] == [True, True, False]
+
+
+def test_the_job_says_how_to_go_on_with_a_download(browser: Browser, services: Services) -> None:
+    job = synthetic(services, 1)
+    assert f"<code>producer download {job} DIR</code>" in browser.get(f"/jobs/{job}").text
+
+
 def test_the_page_of_a_result_that_stands_out_says_why_in_words(browser: Browser, services: Services) -> None:
     job = synthetic(services, 2)
     stand_out(services, job)

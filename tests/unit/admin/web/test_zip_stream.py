@@ -60,9 +60,21 @@ def test_names_and_times_come_back(store: MemoryStore) -> None:
     assert archive.getinfo("täble.csv").date_time == (2026, 3, 4, 5, 7, 8)
 
 
-def test_a_time_that_zip_does_not_know_is_its_first(store: MemoryStore) -> None:
-    [info] = zipped([StoredFile("a", "k", 0.0)], store).infolist()
-    assert info.date_time == (1980, 1, 1, 0, 0, 0)
+@pytest.mark.parametrize(
+    ("modified", "told"),
+    [
+        (-1e9, (1980, 1, 1, 0, 0, 0)),
+        (86_400.0, (1980, 1, 1, 0, 0, 0)),
+        (5e9, (2107, 12, 31, 23, 59, 58)),
+        (4_354_819_198.9, (2107, 12, 31, 23, 59, 58)),
+    ],
+)
+def test_a_time_that_zip_does_not_know_is_its_first_or_last(
+    store: MemoryStore, modified: float, told: tuple[int, ...]
+) -> None:
+    stream = zip_stream([StoredFile("a", "k", modified), WrittenFile("b", lambda: [b"x"])], store, modified=modified)
+    archive = zipfile.ZipFile(io.BytesIO(b"".join(stream)))
+    assert [info.date_time for info in archive.infolist()] == [told, told]
 
 
 def test_without_files_it_is_an_empty_zip(store: MemoryStore) -> None:
