@@ -64,7 +64,10 @@ def check_free(folder: Path, repository: Repository, job: Job | None, export: Ex
 
 
 def _has_more_than_hidden(folder: Path) -> bool:
-    return any(not path.name.startswith(".") for path in folder.iterdir())
+    try:
+        return any(not path.name.startswith(".") for path in folder.iterdir())
+    except OSError:  # nobody may list it: whatever there is stays
+        return True
 
 
 def _rows_are_of(table: Path, items: Iterable[Item]) -> bool:

@@ -51,10 +51,10 @@ def visible(text: str) -> str:
 def relative_path(name: str) -> str:
     r"""Return the name that a browser sent as a relative path, with `/`, that leads nowhere else.
 
-    `../../x`, `/x` and `C:\x` all become `x`; characters that cannot be seen or that turn others round go; parts that
-    are too long for a file system are cut before their extension. All else stays as its owner named it: what some file
-    system does not take is changed in the names of results alone (`shared.portable`). docs/adr/0015 says why no library
-    does this.
+    `../../x`, `/x` and `C:\x` all become `x`; where the quoting of a form took the backslash, `C:x` is a name like any
+    other. Characters that cannot be seen or that turn others round go; parts that are too long for a file system are
+    cut before their extension. All else stays as its owner named it: what some file system does not take is changed in
+    the names of results alone (`shared.portable`). docs/adr/0015 says why no library does this.
     """
     parts = (part.strip() for part in visible(name).replace("\\", "/").split("/"))
     kept = [_shortened(part) for part in parts if part.strip(". ") and not _is_drive(part)]

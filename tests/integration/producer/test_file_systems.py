@@ -60,6 +60,19 @@ def exfat(tmp_path: Path) -> Iterator[Path]:
     detach(device)
 
 
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 80 kB."""
+    volume = tmp_path / "small"
+    volume.mkdir()
+    try:
+        run("mount", "-t", "tmpfs", "-o", "size=80k", "tmpfs", volume)
+    except subprocess.CalledProcessError as error:
+        pytest.skip(f"this user may not mount: {error.stderr.strip()}")
+    yield volume
+    run("umount", volume)
+
+
 def detach(device: str) -> None:
     if device:
         run("losetup", "--detach", device)
@@ -169,3 +182,19 @@ def test_what_a_folder_refuses_is_told_and_the_rest_is_there(
     assert "Invalid argument" in done.stderr
     assert len(masks(tmp_path / "out")) == len(NAMES) - len(refused)
     monkeypatch.undo()
+
+
+def test_a_full_and_a_read_only_disk_end_it_with_one_line_and_it_goes_on(
+    services: Services, worker: None, producer: Producer, folder: Path, small: Path
+) -> None:
+    full = producer("submit", folder, "-r", "--to", small / "out")
+    assert (full.exit_code, full.stdout) == (2, "")
+    [line] = [line for line in full.stderr.splitlines() if line.startswith("error: ")]
+    assert "No space left on device; free some there, and a repeat gets the rest" in line
+    run("mount", "-o", "remount,ro", small)
+    sealed = producer("download", "last", small / "out")
+    assert (sealed.exit_code, sealed.stderr.count("\n")) == (2, 1)
+    assert "Read-only file system" in sealed.stderr
+    run("mount", "-o", "remount,rw,size=8m", small)
+    assert producer("download", "last", small / "out").exit_code == 0
+    assert len(masks(small / "out")) == len(NAMES)

@@ -242,6 +242,18 @@ def test_an_item_and_its_files(operator: Api, services: Services, job: str) -> N
     assert operator.get(f"/items/{NOTHING}").status_code == 404
 
 
+def test_a_file_is_saved_under_a_name_that_any_system_takes(operator: Api, services: Services, job: str) -> None:
+    item = services.repository.items(job, limit=1)[0]
+    for path, name in (
+        ("a/ünï: scan?.tif", "filename=\"_n__ scan_-mask.png\"; filename*=UTF-8''%C3%BCn%C3%AF_%20scan_-mask.png"),
+        ("con.x.png", "filename=_con.x-mask.png"),
+        ("x" * 300 + ".png", "~"),
+    ):
+        with services.database.write() as connection:
+            connection.execute(update(ItemRow).where(ItemRow.id == item.id).values(path=path))
+        assert name in operator.get(f"/items/{item.id}/files/mask").headers["Content-Disposition"]
+
+
 def test_a_file_that_was_cut_goes_on(operator: Api, services: Services, job: str) -> None:
     item = services.repository.items(job, limit=1)[0]
     address = f"/items/{item.id}/files/mask"

@@ -1,6 +1,8 @@
+import csv
 import gc
 import io
 import re
+import zipfile
 from pathlib import PurePosixPath
 
 import pytest
@@ -10,10 +12,12 @@ from hypothesis import strategies as st
 from admin.pages import forms
 from admin.web.delivery.uploads import relative_path
 from shared.flows.exports.names import output_names
+from shared.formulas import begins_formula, original
 from shared.images.codec import encode_grey
 from shared.images.scale import AUTO_SCALE
 from shared.jobs.records import Item, Priority
 from shared.jobs.state import JobKind
+from shared.portable import folded
 from shared.services import Services
 from shared.synth import DEFINITIONS, NOISE_LABELS, synthesise
 from tests import simulated_worker
@@ -193,6 +197,20 @@ def test_hostile_names_through_the_form(browser: Browser, services: Services, pn
     ]  # fmt: skip
     # Keys are made of ids alone.
     assert all(item.source_key == f"jobs/{item.job_id}/source/{item.id}.png" for item in items)
+
+
+def test_uploaded_names_leave_in_a_form_that_opens_anywhere(browser: Browser, services: Services, png: bytes) -> None:
+    names = ["A.png", "a.png", "e\u0301.png", "\u00e9.png", "t 12:30.png", "con.png", "=1+1.png", "-1.png", "x?/y*.png"]
+    _, address = upload(browser, *((png, name) for name in names))
+    simulated_worker.process(services, address.rpartition("/")[2])
+    with zipfile.ZipFile(io.BytesIO(browser.get(f"{address}/results.zip").data)) as archive:
+        rows = list(csv.DictReader(io.TextIOWrapper(archive.open("results.csv"), "utf-8", newline="")))
+        masks = [name.removeprefix("masks/") for name in archive.namelist() if name.startswith("masks/")]
+    assert [original(row["path"]) for row in rows] == names
+    assert [row["file"] for row in rows] == masks
+    assert masks[4:] == ["t 12_30.png", "_con.png", "_=1+1.png", "_-1.png", "x_/y_.png"]
+    assert len({folded(name) for name in masks}) == len(names)
+    assert not any(begins_formula(row[column]) and row[column][0] != "'" for row in rows for column in row)
 
 
 def test_nothing_chosen(browser: Browser, services: Services) -> None:
