@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from shared.config import Settings
+from shared.db.network_disk import warning_of
 
 _MAY_BE_ELSEWHERE = {"database": "DATABASE_URL", "broker": "BROKER_URL", "object store": "STORE_URL"}
 
@@ -15,6 +16,12 @@ def elsewhere(settings: Settings) -> list[str]:
         for service, name in _MAY_BE_ELSEWHERE.items()
         if getattr(settings, name.lower())
     ]
+
+
+def network_disk(settings: Settings) -> list[str]:
+    """Warn where the embedded database lies on a disk of another machine."""
+    warning = "" if settings.database_url else warning_of(settings.delineate_home)
+    return [f"warning: {warning}"] if warning else []
 
 
 def first_password(settings: Settings, password: str, file: Path) -> list[str]:

@@ -156,7 +156,7 @@ class _Stack:
 
     def _start(self) -> None:
         settings = self._settings
-        self._say(*announcements.elsewhere(settings))
+        self._say(*announcements.elsewhere(settings), *announcements.network_disk(settings))
         port = self._choose_port()
         self._address = f"http://{HOST}:{port}"
         services = connect(settings)

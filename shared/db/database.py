@@ -143,7 +143,12 @@ def _prepare_sqlite(connection: DBAPIConnection, _record: object) -> None:
     # The driver's own BEGIN would come too late and as a reader's: see _begin_sqlite.
     connection.isolation_level = None
     cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
+    [mode] = cursor.execute("PRAGMA journal_mode=WAL").fetchone()
+    if mode not in ("wal", "memory"):
+        # Its processes share memory through a file; without that they would hold one another up for ever.
+        raise ConfigurationError(
+            "the file system cannot share a SQLite database: put DELINEATE_HOME on a disk of this machine"
+        )
     cursor.execute("PRAGMA synchronous=NORMAL")
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()

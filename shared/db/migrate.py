@@ -1,11 +1,15 @@
 """Migrations of the schema. Apart from `Database`, since only `admin migrate` and the embedded stack need Alembic."""
 
+import logging
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 
 from shared.db.database import SCHEMA_VERSION, Database
+from shared.db.network_disk import warning_of
+
+log = logging.getLogger(__name__)
 
 
 def migrate(database: Database, revision: str = SCHEMA_VERSION) -> None:
@@ -21,7 +25,10 @@ def migrate(database: Database, revision: str = SCHEMA_VERSION) -> None:
     url = database.engine.url
     if url.get_backend_name() == "sqlite":
         if url.database:
-            Path(url.database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            folder = Path(url.database).parent
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if warning := warning_of(folder):
+                log.warning(warning, extra={"action": "network_disk"})
         with database.write() as connection:
             config.attributes["connection"] = connection
             command.upgrade(config, revision)
