@@ -1,6 +1,7 @@
 """Real servers for tests: each a context manager on a free port of 127.0.0.1, its data in a temporary folder."""
 
 from devservers.chromium import chromium_executable
+from devservers.clock import SettableClock, settable_clock
 from devservers.installed import SERVERS, missing_servers
 from devservers.pgbouncer import pgbouncer
 from devservers.postgres import PostgresCluster, make_cluster, postgres_server
@@ -14,6 +15,7 @@ __all__ = [
     "S3Endpoint",
     "S3Process",
     "ServerMissing",
+    "SettableClock",
     "chromium_executable",
     "free_ports",
     "make_cluster",
@@ -24,4 +26,5 @@ __all__ = [
     "redis_server",
     "s3_process",
     "s3_server",
+    "settable_clock",
 ]

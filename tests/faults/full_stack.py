@@ -10,7 +10,7 @@ import psycopg
 from redis import Redis
 
 from admin.commands.processes import prepare
-from devservers import S3Process, free_ports, make_cluster, redis_command, s3_process
+from devservers import S3Process, free_ports, make_cluster, redis_command, s3_process, settable_clock
 from tests.faults.plan import StackKind
 from tests.faults.points import Points
 from tests.faults.processes import Process, Supervisor
@@ -34,8 +34,11 @@ def full_world(folder: Path) -> Iterator[World]:
         [redis_port, admin_port] = free_ports(2)
         cluster = make_cluster(folder / "postgres", **_POSTGRES)
         store = s3_process(folder / "s3")
+        clock = settable_clock(folder)
         commands = {
-            "postgres": Process("postgres", cluster.command, folder / "postgres.log", account=cluster.account),
+            "postgres": Process(
+                "postgres", cluster.command, folder / "postgres.log", clock.environment, account=cluster.account
+            ),
             "redis": Process("redis", redis_command(folder / "redis", redis_port), folder / "redis.log"),
             "s3": Process("s3", store.command, folder / "s3.log", store.environment),
         }
@@ -68,6 +71,7 @@ def full_world(folder: Path) -> Iterator[World]:
             redis=redis,
             admin_address=f"http://127.0.0.1:{admin_port}",
             proxies=proxies,
+            clock=clock.file,
         )
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 
+import psycopg
 from redis import RedisError
 from sqlalchemy import select
 
@@ -47,6 +48,8 @@ def heal(world: World) -> list[Point]:
             _signal(pid, signal.SIGCONT)
     with suppress(RedisError):
         world.redis.config_set("maxmemory", 0)
+    if world.clock is not None:
+        world.clock.write_text("+0")
     return world.points.disarm()
 
 
@@ -133,6 +136,45 @@ def _messages(world: World, fault: Fault) -> bool:
     return True
 
 
+def _postgres_read_only(world: World, fault: Fault) -> bool:
+    """Take no writes for a while, in open sessions too, as a primary that became a replica."""
+    with _administrator(world) as postgres:
+        postgres.execute("ALTER SYSTEM SET default_transaction_read_only = on")
+        try:
+            postgres.execute("SELECT pg_reload_conf()")
+            time.sleep(fault.seconds)
+        finally:
+            postgres.execute("ALTER SYSTEM SET default_transaction_read_only = off")
+            postgres.execute("SELECT pg_reload_conf()")
+    return True
+
+
+def _postgres_ends_sessions(world: World, _fault: Fault) -> bool:
+    with _administrator(world) as postgres:
+        ended = postgres.execute(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+            " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+        ).fetchone()
+    return bool(ended and ended[0])
+
+
+def _postgres_clock(world: World, fault: Fault) -> bool:
+    """Set the server's clock by ten minutes, forward or back, and right again a while later."""
+    if world.clock is None:
+        return False
+    world.clock.write_text("+600" if fault.victim % 2 else "-600")
+    time.sleep(fault.seconds)
+    world.clock.write_text("+0")
+    return True
+
+
+def _administrator(world: World) -> psycopg.Connection:
+    url = world.past.database.engine.url.set(drivername="postgresql")
+    return psycopg.connect(
+        url.render_as_string(hide_password=False), autocommit=True, options="-c default_transaction_read_only=off"
+    )
+
+
 def _sqlite_locked(world: World, fault: Fault) -> bool:
     with _sqlite_writer(str(world.past.database.engine.url.database)):
         time.sleep(fault.seconds)
@@ -175,6 +217,9 @@ INJECTIONS: dict[str, Injection] = {
     "redis stopped": partial(_pause, "redis"),
     "redis maxmemory": _redis_full,
     "postgres kill -9": partial(_blow, "postgres", signal.SIGKILL),
+    "postgres read-only": _postgres_read_only,
+    "postgres ends all sessions": _postgres_ends_sessions,
+    "postgres clock jumps": _postgres_clock,
     "sqlite locked": _sqlite_locked,
     "s3 kill -9": partial(_blow, "s3", signal.SIGKILL),
     "standalone kill -9": partial(_blow, "standalone", signal.SIGKILL),

@@ -51,6 +51,7 @@ class World:
     redis: Redis
     admin_address: str
     proxies: dict[str, Proxy] = field(default_factory=dict)
+    clock: Path | None = None  # a file that sets the database's clock, such as "+600", where libfaketime is installed
     # Processes that the supervisor does not start itself: name → the way to its pid.
     others: dict[str, Callable[[], int | None]] = field(default_factory=dict)
 
