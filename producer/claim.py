@@ -45,9 +45,10 @@ def check_free(folder: Path, repository: Repository, job: Job | None, export: Ex
     marker = read_marker(folder)
     if marker is not None:
         if (job is None or marker.job != job.id) and _has_more_than_hidden(folder):
+            goes_on = f"producer download {marker.job} {shlex.quote(str(folder))}"
             raise UsageError(
-                f"{folder} holds the results of another job, {marker.job} ({marker.name}): give another folder; "
-                f"`producer download {marker.job} {shlex.quote(str(folder))}` gets the rest of that one"
+                f"{folder} holds the results of another job, {marker.job} ({marker.name}): give another folder, or "
+                f"delete this one; `{goes_on}` gets the rest of that job"
             )
         return
     if has_results_csv(folder):

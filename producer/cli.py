@@ -228,6 +228,8 @@ def download(reference: str, folder: Path, export: Export, sheet: bool) -> None:
         job = find_job(services, reference)
         if not job.state.is_final:
             display.line(f"note: the job is {job.state}, {plural(job.counts.finished, 'image')} of it done so far")
+        if job.sealed_at is None:
+            display.line("note: its upload is not complete; names that fall together with later ones will change")
         if not _download(services, job, to, display).is_complete:
             raise click.exceptions.Exit(ExitCode.SOME_FAILED)
 
