@@ -32,6 +32,7 @@ from shared.version import code_version
 from worker import metrics
 from worker.batcher import Batcher
 from worker.gate import Gate
+from worker.hint_watch import HintWatch
 from worker.items import ItemProcessor
 from worker.leases import Leases, WorkerIdentity
 from worker.memory import PixelBudget, use_one_heap
@@ -47,6 +48,8 @@ log = logging.getLogger(__name__)
 PIXELS_IN_FLIGHT = 8 * WHOLE_PIXELS
 _PAUSE_SECONDS = 1.0
 _ATTEMPTS_A_WARNING = 60  # after the first minute
+# In the time after which a hint without effect is sent again.
+_HINT_PATIENCE = 3
 
 # While one batch is in work, the other is copied to the GPU or back.
 _BATCHES_ON_GPU = 2
@@ -97,6 +100,7 @@ class WorkerProcess:
         self._pipeline: Pipeline | None = None
         self._watchdog: Watchdog | None = None
         self._readiness = Readiness(self.services)
+        self._hints = HintWatch(_HINT_PATIENCE * settings.resend_after, self._work_waits)
         self._stopping = False
         self._closing = ExitStack()
 
@@ -118,6 +122,8 @@ class WorkerProcess:
         network = Network.measure(self._load(settings.model_path, settings.worker_device), settings.batch_size)
         self._publish(network, registry)
         self._pipeline = self._build_pipeline(network)
+        self._hints.start()
+        self._closing.callback(self._hints.stop)
 
     def process_shard(self, shard_id: str) -> None:
         """Work on a shard until it has nothing more to claim.
@@ -127,7 +133,8 @@ class WorkerProcess:
         """
         if self._pipeline is None:
             raise RuntimeError("the worker was not started")
-        self._pipeline.process_shard(shard_id)
+        with self._hints.working():
+            self._pipeline.process_shard(shard_id)
 
     def stop_claiming(self) -> None:
         """Begin to stop: shards in work end after their present claim."""
@@ -275,7 +282,16 @@ class WorkerProcess:
 
     def _parts(self) -> dict[str, bool]:
         """What it needs in order to work on shards."""
-        return {"model": self._pipeline is not None, "takes_work": not self._stopping, **self._readiness.answers()}
+        return {
+            "model": self._pipeline is not None,
+            "takes_work": not self._stopping,
+            "hints": self._hints.gets_hints,
+            **self._readiness.answers(),
+        }
+
+    def _work_waits(self) -> bool:
+        """Whether there are hints in Redis, or shards without any in SQL."""
+        return self.services.queue.length() > 0 or bool(self.services.dispatcher.next_shards(1))
 
 
 def is_lost(own: Predictor) -> bool:

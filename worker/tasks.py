@@ -7,7 +7,7 @@ from celery import Celery
 
 from shared.errors import MessageError
 from shared.logs import log_ids
-from shared.queue.celery_app import PROCESS_SHARD
+from shared.queue.envelope import PROCESS_SHARD
 from shared.queue.messages import decode
 
 log = logging.getLogger(__name__)

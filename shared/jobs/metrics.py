@@ -16,6 +16,7 @@ LEASE_EXPIRIES = Counter(
     "delineate_lease_expiries", "Images whose lease ran out: their worker crashed, hung or was cut off.", ["outcome"]
 )
 HINTS = Counter("delineate_hints", "Messages sent to the queue, those sent again included.")
+DROPPED_HINTS = Counter("delineate_hints_dropped", "Messages of the queue that were no hints, and were dropped.")
 LAST_ROUND = Gauge(
     "delineate_reconciler_last_round_timestamp_seconds", "When this reconciler last ended a round that went well."
 )

@@ -17,10 +17,9 @@ from celery import Celery
 
 from shared.addresses import checked_address
 from shared.errors import BrokerFull, BrokerUnavailable, ConfigurationError
+from shared.queue.envelope import PROCESS_SHARD, QUEUE
 from shared.queue.messages import ShardMessage
-
-QUEUE = "delineate.shards"
-PROCESS_SHARD = "delineate.process_shard"
+from shared.queue.transport import use_hint_transport
 
 # Who has something urgent says so here, beside the hints, which stand in line.
 _URGENT = "delineate.urgent"
@@ -43,6 +42,7 @@ _FAIL_FAST = {"max_retries": 1, "interval_start": 0}
 
 def make_celery(broker_url: str) -> Celery:
     """Return the Celery application, for workers and for those who only send."""
+    use_hint_transport()
     app = Celery("delineate", broker=broker_url, set_as_current=False)
     app.conf.update(
         # Early acknowledgement, and no copy of unacknowledged messages kept in Redis: late acks make the broker
@@ -78,9 +78,11 @@ def make_celery(broker_url: str) -> Celery:
         task_default_queue=QUEUE,
         # One process a GPU: one model and one batcher, fed by a few threads.
         worker_pool="threads",
-        # Events, so that Celery's own monitors see the worker.
-        worker_send_task_events=True,
-        task_send_sent_event=True,
+        # Whoever can write to Redis could otherwise stop workers, throttle them, or have them take no more hints.
+        worker_enable_remote_control=False,
+        # Nobody listens: docs/monitoring.md has metrics in their place.
+        worker_send_task_events=False,
+        task_send_sent_event=False,
         worker_hijack_root_logger=False,
     )
     return app

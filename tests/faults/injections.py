@@ -19,7 +19,7 @@ from redis import RedisError
 from sqlalchemy import select
 
 from shared.db.tables import ShardRow
-from shared.queue.celery_app import PROCESS_SHARD, QUEUE
+from shared.queue.envelope import PROCESS_SHARD, QUEUE
 from shared.queue.messages import ShardMessage
 from tests.faults.plan import KINDS, Fault
 from tests.faults.points import Point, Strike

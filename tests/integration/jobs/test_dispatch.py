@@ -15,8 +15,9 @@ from shared.flows.synthetic import SyntheticSpec, submit_synthetic
 from shared.jobs.claims import Claims
 from shared.jobs.records import NewItem, Priority
 from shared.jobs.state import JobKind, JobStatus
-from shared.queue.celery_app import PROCESS_SHARD, QUEUE, ShardQueue
+from shared.queue.celery_app import ShardQueue
 from shared.queue.dispatch import Dispatcher
+from shared.queue.envelope import PROCESS_SHARD, QUEUE
 from shared.queue.messages import ShardMessage, decode
 from shared.services import Services
 

@@ -16,8 +16,8 @@ from shared.config import Settings
 from shared.db.tables import new_id
 from shared.jobs.records import NewItem, Priority
 from shared.jobs.state import JobKind
-from shared.queue.celery_app import QUEUE
 from shared.queue.dispatch import Dispatcher
+from shared.queue.envelope import QUEUE
 from shared.queue.messages import ShardMessage, decode
 from shared.services import Services, connect
 from tests.integration.jobs.test_dispatch import taken_messages

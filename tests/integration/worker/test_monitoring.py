@@ -1,23 +1,18 @@
 """A worker as a process, watched from outside: metrics, health, lines of the log, and Celery's events."""
 
 import json
-import threading
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
-from celery import Celery
 from prometheus_client.parser import text_string_to_metric_families
 from redis import Redis
 
 from devservers import S3Endpoint
 from devservers.process import free_ports
 from shared.db.tables import new_id
-from shared.queue.celery_app import PROCESS_SHARD, ShardQueue
+from shared.queue.celery_app import ShardQueue
 from shared.queue.messages import ShardMessage
 from tests.integration.worker.conftest import PATIENCE, Stack, StackFactory, full, held_png, png
 
@@ -71,7 +66,7 @@ def test_a_worker_tells_what_it_did_and_when_it_can_work(watched_stack: Stack, p
     stack = watched_stack
     worker = stack.start_worker(STAGED)
     stack.wait(lambda: get(port, "/health/ready")[0] == 200)
-    parts = {"model", "takes_work", "database", "queue", "store"}
+    parts = {"model", "takes_work", "hints", "database", "queue", "store"}
     assert json.loads(get(port, "/health/ready")[1]) == {"ready": True} | dict.fromkeys(parts, True)
     assert get(port, "/health/live") == (200, '{"live": true}')
     assert get(port, "/metrics", "another token of some length")[0] == 401
@@ -123,53 +118,7 @@ def test_every_line_is_json_with_the_ids_of_what_it_is_about(watched_stack: Stac
     assert "Warm shutdown" in "".join(line["message"] for line in lines)
 
 
-@contextmanager
-def received_events(broker_url: str) -> Iterator[list[dict[str, Any]]]:
-    """What Celery's own receiver, which Flower is built on, hears of the queue meanwhile."""
-    events: list[dict[str, Any]] = []
-    # An application that knows nothing but the address, as Flower's.
-    app = Celery(broker=broker_url)
-    listening = threading.Event()
-    stop = threading.Event()
-
-    def listen() -> None:
-        with app.connection_for_read() as connection:
-            receiver = app.events.Receiver(connection, handlers={"*": events.append})
-            # It consumes on a copy of the connection.
-            with receiver.consumer_context() as (consuming, _channel, _consumers):
-                listening.set()
-                while not stop.is_set():
-                    with suppress(TimeoutError):
-                        consuming.drain_events(timeout=0.2)
-
-    thread = threading.Thread(target=listen)
-    thread.start()
-    assert listening.wait(PATIENCE)
-    try:
-        yield events
-    finally:
-        stop.set()
-        thread.join()
-        app.close()
-
-
-def test_celerys_monitors_see_the_worker_and_its_tasks(embedded_stack: Stack, broker_url: str):
-    stack = embedded_stack
-    with received_events(broker_url) as events:
-        worker = stack.start_worker()
-        job_id = stack.submit({"a.png": png(64, 64)})
-        stack.wait_for_end(job_id)
-        stack.wait(lambda: {"worker-heartbeat", "task-succeeded", "task-sent"} <= {event["type"] for event in events})
-        assert worker.terminate() == 0
-        stack.wait(lambda: "worker-offline" in {event["type"] for event in events})
-    assert {"worker-online", "task-received", "task-started"} <= {event["type"] for event in events}
-    assert PROCESS_SHARD in {event.get("name") for event in events if event["type"] == "task-received"}
-    app = Celery(broker=broker_url)
-    assert app.control.ping(timeout=0.5) == []
-    app.close()
-
-
-def test_events_that_nobody_hears_leave_nothing_in_redis(broker_url: str):
+def test_nothing_but_hints_stands_in_redis(broker_url: str):
     queue = ShardQueue(broker_url)
     with Redis.from_url(broker_url, decode_responses=True) as redis:
         queue.publish(ShardMessage(job=new_id(), shard=new_id()))
