@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.db.reasons import sentence_of
+from shared.db.reasons import Reason, sentence_of
 from shared.errors import (
     ConfigurationError,
     ImageError,
@@ -27,6 +27,7 @@ from shared.errors import (
 )
 from shared.images.codec import encode_grey, encode_mask, encode_probability
 from shared.images.decoded import DecodedImage, Pixels
+from shared.images.notes import CONSTANT, joined
 from shared.images.preparation import InMemory, Prepared, prepare
 from shared.images.probabilities import foreground_from, histogram
 from shared.images.resample import resample, scaled
@@ -59,6 +60,7 @@ class _Source:
 
     pixels: Pixels
     note: str | None = None
+    has_holes: bool = False  # whether pixels without data are NaN
     generated: NDArray[np.uint8] | None = None  # the image itself, where it is synthetic
     truth: NDArray[np.bool_] | None = None
 
@@ -153,6 +155,8 @@ class ItemProcessor:
                 levels = resample(answered, shape)
             if levels.dtype != np.uint8:  # blended or resampled
                 levels = np.rint(levels).astype(np.uint8)
+            if source.has_holes:  # nothing is found where there is no data
+                levels = np.where(np.isnan(source.pixels), np.uint8(0), levels)
             judged = judge(
                 histogram(levels),
                 witness,
@@ -200,7 +204,7 @@ class ItemProcessor:
                 if error.code is ItemErrorCode.TOO_LARGE:
                     raise _TooLarge from error
                 raise
-        return _Source(decoded.pixels, note=decoded.note)
+        return _Source(decoded.pixels, decoded.note, decoded.has_holes)
 
     def _fetch(self, key: str) -> bytes:
         with metrics.FETCH.time():
@@ -291,7 +295,7 @@ def _success(work: Work, judged: Judged, shape: tuple[int, int], note: str | Non
         threshold=model.threshold,
         preprocessing=judged.preprocessing,
         code_version=code_version(),
-        note=note,
+        note=joined(note, notes=[CONSTANT] if judged.reason is Reason.CONSTANT else ()),
         seconds=work.seconds,
         **synthetic,
     )

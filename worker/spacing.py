@@ -95,7 +95,15 @@ def _windows(source: Source) -> Iterator[NDArray[Any]]:
     for row in rows:
         for column in columns:
             size = min(_WINDOW, source.height - row), min(_WINDOW, source.width - column)
-            yield source.window(int(row), int(column), *size)
+            yield _without_holes(source.window(int(row), int(column), *size))
+
+
+def _without_holes(window: NDArray[Any]) -> NDArray[Any]:
+    """Ground in place of pixels without data."""
+    if window.dtype.kind != "f" or not (missing := np.isnan(window)).any():
+        return window
+    known = window[~missing]
+    return np.where(missing, np.median(known) if known.size else np.float32(0), window)
 
 
 def measure_dots(pixels: NDArray[np.float32]) -> Dots:

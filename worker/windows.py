@@ -105,11 +105,12 @@ class Windows:
             with metrics.DECODE.time():
                 pixels, note = decode_to_file(source, limits=self._limits, seconds=self._decode_seconds)
                 files.enter_context(pixels)
-                shape = pixels.height, pixels.width
+                stored, shape = pixels, (pixels.height, pixels.width)
                 used = used_scale(pixels, scale)
                 if used != 1.0:
                     bands = resample_bands(pixels.bands(), shape, scaled(shape, used))
-                    pixels = files.enter_context(PixelFile.of(bands, scaled(shape, used)))
+                    pixels = PixelFile.of(bands, scaled(shape, used), has_holes=stored.has_holes)
+                    files.enter_context(pixels)
                 preparation = Preparation.of(pixels)
             plan = plan_tiles(pixels.height, pixels.width)
 
@@ -124,6 +125,8 @@ class Windows:
                 rows = self._segmented(pixels, plan, preparation, submit, watching, check)
                 if used != 1.0:
                     rows = resample_bands(rows, (pixels.height, pixels.width), shape)
+                if stored.has_holes:
+                    rows = _without_holes(rows, stored)
                 mask_png, probability_png, counts = _encoded(rows, shape, watching.threshold)
                 judged = judge(
                     counts,
@@ -179,6 +182,14 @@ def _cut(rows: NDArray[np.float32] | None) -> Iterator[NDArray[np.float32]]:
     if rows is not None:
         for row in range(0, len(rows), _BAND_ROWS):
             yield rows[row : row + _BAND_ROWS].copy()  # the canvas is used again
+
+
+def _without_holes(rows: Iterable[NDArray[np.float32]], stored: PixelFile) -> Iterator[NDArray[np.float32]]:
+    """Nothing is found where there is no data."""
+    row = 0
+    for band in rows:
+        yield np.where(np.isnan(stored.window(row, 0, *band.shape)), np.float32(0), band)
+        row += len(band)
 
 
 def _encoded(

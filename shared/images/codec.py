@@ -7,7 +7,8 @@
     encode_grey                             uint8 → PNG of 8 bits
 
 An image is taken as its file stores it: EXIF orientation is not applied, so that a mask lies pixel on pixel
-over its source. Colour becomes Rec. 601 luma, alpha is ignored, colour profiles and gamma too.
+over its source. Colour becomes Rec. 601 luma, unless one of its channels shows far more; transparent parts are seen on
+white. Colour profiles and gamma are ignored. What is left out is noted.
 """
 
 from io import BytesIO
@@ -59,18 +60,26 @@ def decode(data: bytes, *, limits: DecodeLimits) -> DecodedImage:
     if format_name not in READABLE:
         raise ImageError(
             ItemErrorCode.UNSUPPORTED_FORMAT,
-            f"{format_name} is not among the formats read: {', '.join(READABLE)}",
+            f"{format_name} is not among the formats read: convert it to one of {', '.join(READABLE)}",
         )
     try:
         image = _read(format_name, data, limits)
     except (ImageError, MemoryError):
         raise
+    except NotImplementedError as error:
+        raise not_read(format_name) from error
     except Exception as error:  # the libraries raise whatever damaged bytes lead them to
         raise ImageError(ItemErrorCode.TRUNCATED, f"the {format_name} ends early or is damaged") from error
-    # Whole numbers are finite.
-    if image.pixels.dtype.kind == "f" and not np.isfinite(image.pixels).all():
+    # Whole numbers are finite; where there are holes, its reader has looked at the rest.
+    if image.pixels.dtype.kind == "f" and not image.has_holes and not np.isfinite(image.pixels).all():
         raise ImageError(ItemErrorCode.NOT_FINITE, "some intensities are NaN or infinite")
     return image
+
+
+def not_read(format_name: str) -> ImageError:
+    """What is to be said of a sound file whose layout a library does not take."""
+    reason = f"a {format_name} of an unusual layout: convert it to plain grey or RGB"
+    return ImageError(ItemErrorCode.UNSUPPORTED_FORMAT, reason)
 
 
 def _read(format_name: str, data: bytes, limits: DecodeLimits) -> DecodedImage:

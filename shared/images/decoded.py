@@ -70,9 +70,11 @@ class DecodedImage:
 
     pixels: Pixels  # uint8 or uint16 where the file holds grey of that, float32 of colour and of anything else
     format: str  # one of shared.images.formats.READABLE
-    mode: str  # what the file holds: "grey", "RGB", "palette", "CMYK" …; "+alpha" where alpha was left out
+    mode: str  # what the file holds: "grey", "RGB", "palette", "CMYK" …; "+alpha" where some may be transparent
     bit_depth: int  # bits a sample
     note: str | None = None  # what the result's reader should know, see shared.images.notes
+    is_transparent: bool = False  # whether some of it was seen on a plain ground; known where it was decoded
+    has_holes: bool = False  # whether pixels that the file has no data of are NaN; all others are finite
 
     @property
     def height(self) -> int:

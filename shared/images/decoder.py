@@ -160,6 +160,7 @@ def _answer(memory: int, length: int, limits: DecodeLimits) -> dict[str, Any]:
         "mode": image.mode,
         "bit_depth": image.bit_depth,
         "note": image.note,
+        "has_holes": image.has_holes,
     }
 
 

@@ -178,6 +178,7 @@ class DecoderProcess:
             mode=line(fields["mode"]),
             bit_depth=_depth(fields["bit_depth"]),
             note=None if fields["note"] is None else line(fields["note"]),
+            has_holes=fields["has_holes"] is True,
         )
 
 

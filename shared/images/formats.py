@@ -42,10 +42,19 @@ _SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
     (0, b"MM\x00\x2a", "TIFF"),
     (0, b"II\x2b\x00", "TIFF"),  # BigTIFF
     (0, b"MM\x00\x2b", "TIFF"),
+    (0, b"IIRO", "a camera's raw format"),  # Olympus
+    (0, b"IIRS", "a camera's raw format"),
+    (0, b"MMOR", "a camera's raw format"),
+    (0, b"IIU\x00", "a camera's raw format"),  # Panasonic
+    (0, b"FUJIFILMCCD-RAW", "a camera's raw format"),
+    (0, b"\x00MRM", "a camera's raw format"),  # Minolta
+    (6, b"HEAPCCDR", "a camera's raw format"),  # Canon
+    (4, b"ftypcrx", "a camera's raw format"),
     (0, b"GIF87a", "GIF"),
     (0, b"GIF89a", "GIF"),
     (4, b"jP  \r\n\x87\n", "JPEG 2000"),
     (0, b"\xff\x4f\xff\x51", "JPEG 2000"),
+    (0, b"II\xbc", "JPEG XR"),
     (0, b"\xff\x0a", "JPEG XL"),
     (4, b"JXL \r\n\x87\n", "JPEG XL"),
     (4, b"ftypavi", "AVIF"),

@@ -27,9 +27,10 @@ def luma_of_cmyk(cmyk: NDArray[Any], full_ink: int) -> NDArray[np.float32]:
 
 
 _CLEARLY = 1.8  # times the luma's contrast, for a channel to be taken in its place
+_HIDDEN = 0.35  # of the channel's range, that the luma's then is less than: else it is a picture in one tint
 _CELL = 4  # px; pixels are averaged over such squares, so that noise counts less than what is drawn
 _MIN_NOISE = 0.02  # of the channels' range
-_MAX_CELLS = 2**16
+_MAX_CELLS = 2**12
 
 
 def channel_of_contrast(rgb: NDArray[Any]) -> str | None:
@@ -41,13 +42,11 @@ def channel_of_contrast(rgb: NDArray[Any]) -> str | None:
     Args:
         rgb: H×W×C with R, G, B first.
     """
-    height, width = (side // _CELL * _CELL for side in rgb.shape[:2])
-    if not height or not width:
+    some = rgb[::_CELL, ::_CELL]
+    if (some[..., 1] == some[..., 0]).all() and (some[..., 2] == some[..., 0]).all():  # grey
         return None
-    step = max(int((height * width / _CELL**2 / _MAX_CELLS) ** 0.5), 1)  # of a large image some squares will do
-    cells = rgb[:height, :width, :3].reshape(height // _CELL, _CELL, width // _CELL, _CELL, 3)[::step, :, ::step]
-    channels = cells.astype(np.float32).mean(axis=(1, 3)).reshape(-1, 3)
-    if (channels == channels[:, :1]).all():
+    channels = _cells(rgb)
+    if not len(channels) or np.count_nonzero(np.ptp(channels, axis=0)) < 2:  # one colour alone: luma is that, too
         return None
     grey = channels @ np.array(REC_601_LUMA, dtype=np.float32)
     values = np.column_stack([grey, channels])
@@ -55,4 +54,16 @@ def channel_of_contrast(rgb: NDArray[Any]) -> str | None:
     noise = 1.4826 * np.median(np.abs(values - median), axis=0)
     contrasts = np.maximum(high - median, median - low) / np.maximum(noise, _MIN_NOISE * np.ptp(channels) + 1e-30)
     best = int(contrasts[1:].argmax())
-    return ("red", "green", "blue")[best] if contrasts[1 + best] > _CLEARLY * contrasts[0] else None
+    ranges = high - low
+    is_hidden = contrasts[1 + best] > _CLEARLY * contrasts[0] and ranges[0] < _HIDDEN * ranges[1 + best]
+    return ("red", "green", "blue")[best] if is_hidden else None
+
+
+def _cells(rgb: NDArray[Any]) -> NDArray[np.float32]:
+    """Means of R, G and B over squares of pixels, (squares, 3); of a large image some rows of squares will do."""
+    height, width = (side // _CELL * _CELL for side in rgb.shape[:2])
+    step = max(height * width // _CELL**2 // _MAX_CELLS, 1)
+    strips = rgb[:height, :width, :3].reshape(height // _CELL, _CELL, width, 3)[::step]
+    down = strips.sum(axis=1, dtype=np.float32)  # rows lie together in memory: columns of the few that are left
+    means: NDArray[np.float32] = down.reshape(len(strips), width // _CELL, _CELL, 3).mean(axis=2).reshape(-1, 3)
+    return means / np.float32(_CELL)

@@ -23,9 +23,12 @@ BAND_ROWS = 256
 class PixelFile:
     """H×W pixels of one grey image in a file, row by row; closes the file on leaving. Safe in threads."""
 
-    def __init__(self, descriptor: int, start: int, shape: tuple[int, int], dtype: np.dtype[Any]) -> None:
-        """Take over `descriptor`; the pixels begin at byte `start`."""
+    def __init__(
+        self, descriptor: int, start: int, shape: tuple[int, int], dtype: np.dtype[Any], *, has_holes: bool = False
+    ) -> None:
+        """Take over `descriptor`; the pixels begin at byte `start`, NaN where there is no data if it has holes."""
         self.height, self.width = shape
+        self.has_holes = has_holes
         self._descriptor = descriptor
         self._start = start
         self._dtype = dtype
@@ -39,7 +42,7 @@ class PixelFile:
         os.close(self._descriptor)
 
     @classmethod
-    def of(cls, bands: Iterator[NDArray[np.float32]], shape: tuple[int, int]) -> Self:
+    def of(cls, bands: Iterator[NDArray[np.float32]], shape: tuple[int, int], *, has_holes: bool = False) -> Self:
         """A new file of these bands of rows.
 
         Raises:
@@ -57,13 +60,13 @@ class PixelFile:
         except BaseException:
             os.close(descriptor)
             raise
-        return cls(descriptor, 0, shape, np.dtype(np.float32))
+        return cls(descriptor, 0, shape, np.dtype(np.float32), has_holes=has_holes)
 
     def window(self, row: int, column: int, height: int, width: int) -> NDArray[np.float32]:
         """The pixels of a window, (height, width) float32, from `row` and `column` on.
 
         Raises:
-            ImageError: the file ends before, or a pixel is NaN or infinite.
+            ImageError: the file ends before, or a pixel is infinite, or NaN though it has no holes.
         """
         pixels = np.empty((height, width), dtype=self._dtype)
         stride, size = self.width * self._dtype.itemsize, self._dtype.itemsize
@@ -73,7 +76,7 @@ class PixelFile:
         else:
             for offset in range(height):
                 self._read(pixels[offset], at + offset * stride)
-        if self._dtype.kind == "f" and not np.isfinite(pixels).all():
+        if self._dtype.kind == "f" and (np.isinf(pixels) if self.has_holes else ~np.isfinite(pixels)).any():
             raise ImageError(ItemErrorCode.NOT_FINITE, "some intensities are NaN or infinite")
         return pixels.astype(np.float32, copy=False)
 
@@ -117,7 +120,8 @@ def decode_to_file(
             limits.check(shape[1], shape[0])
             note = None if fields["note"] is None else line(fields["note"])
             dtype = PIXEL_TYPES[fields["dtype"]]
-            return PixelFile(os.dup(descriptor), child.pixels_at(length), shape, dtype), note
+            has_holes = fields["has_holes"] is True
+            return PixelFile(os.dup(descriptor), child.pixels_at(length), shape, dtype, has_holes=has_holes), note
 
         return process.answer(length, understand)
     except DecoderDeath as death:

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tifffile import PLANARCONFIG, TiffFile, TiffPage
+from tifffile import TiffFile
 
 from shared.errors import ImageError, ItemErrorCode
 from shared.images import scratch
-from shared.images.codec import DecodeLimits, decode
+from shared.images.codec import DecodeLimits, decode, not_read
 from shared.images.decoder import MAX_SAMPLE_BYTES, bound_for_good, refusals, serve
 from shared.images.formats import identify
 from shared.images.readers import tiff as reader
@@ -47,21 +47,24 @@ def _answer(memory: int, length: int, limits: DecodeLimits) -> dict[str, Any]:
     data = scratch.read(memory, length)
     if identify(data) != "TIFF":
         image = decode(data, limits=limits)
-        return _write(memory, start, image.pixels.shape, image.note, _slices(image.pixels))
+        said = _write(memory, start, _slices(image.pixels))
+        return said | {"height": image.height, "width": image.width, "note": image.note, "has_holes": image.has_holes}
     try:
         with TiffFile(BytesIO(data)) as tiff:
-            page = reader.first_page(tiff, data, limits)
-            bands = (reader.grey(page, band) for band in _channels(page))
-            return _write(memory, start, (page.imagelength, page.imagewidth), reader.note(tiff), bands)
+            picture = reader.Picture(tiff, data, limits)
+            said = _write(memory, start, picture.greys())
+            page = picture.page
+            shape = {"height": page.imagelength, "width": page.imagewidth}
+            return said | shape | {"note": picture.note, "has_holes": picture.has_holes}
     except (ImageError, MemoryError):
         raise
+    except NotImplementedError as error:
+        raise not_read("TIFF") from error
     except Exception as error:  # the library raises whatever damaged bytes lead it to
         raise ImageError(ItemErrorCode.TRUNCATED, "the TIFF ends early or is damaged") from error
 
 
-def _write(
-    memory: int, at: int, shape: tuple[int, ...], note: str | None, bands: Iterable[NDArray[Any]]
-) -> dict[str, Any]:
+def _write(memory: int, at: int, bands: Iterable[NDArray[Any]]) -> dict[str, Any]:
     name = None
     try:
         for band in bands:
@@ -71,34 +74,11 @@ def _write(
     except OSError as error:
         reason = f"no room for the pixels in the worker's folder for temporary files: {os.strerror(error.errno or 0)}"
         raise ImageError(ItemErrorCode.DECODE_MEMORY, reason) from error
-    return {"height": shape[0], "width": shape[1], "dtype": name, "note": note}
-
-
-def _channels(page: TiffPage) -> Iterator[NDArray[Any]]:
-    """Bands of H×W×C as stored: of each row of strips or tiles, or of the whole where channels lie apart."""
-    if page.planarconfig == PLANARCONFIG.SEPARATE and page.samplesperpixel > 1:
-        yield from _slices(reader.channels(page))
-        return
-    rows = page.tilelength if page.is_tiled else page.rowsperstrip
-    first, band = 0, None
-    for segment, (_, _, row, column, _), _ in page.segments(maxworkers=1):
-        if segment is None:
-            raise ValueError("a strip or tile is empty")
-        if band is None or row != first:
-            if band is not None:
-                yield from _slices(band)
-            first = row
-            shape = min(rows, page.imagelength - row), page.imagewidth, page.samplesperpixel
-            band = np.zeros(shape, dtype=page.dtype)
-        part = segment[0, : band.shape[0], : band.shape[1] - column]
-        band[: part.shape[0], column : column + part.shape[1]] = part
-    if band is None:
-        raise ValueError("no strips or tiles")
-    yield from _slices(band)
+    return {"dtype": name}
 
 
 def _slices(band: NDArray[Any]) -> Iterator[NDArray[Any]]:
-    """A strip may be the whole image: what is made of it should not all be there at once."""
+    """What is made of an image to write it should not all be there at once."""
     return (band[row : row + _BAND_ROWS] for row in range(0, len(band), _BAND_ROWS))
 
 

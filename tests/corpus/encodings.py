@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 Grey = NDArray[np.uint8]  # H×W
+_TURNED = "orientation: orientation 6 (a quarter turn) is not applied, the mask lies over the pixels as stored"
 
 
 @dataclass(frozen=True)
@@ -27,11 +28,15 @@ class Encoding:
     offset: float = 0.0
     tolerance: float = 0.01  # largest mean error, in grey levels of the picture
     note: str | None = None
+    opacity: Callable[[Grey], NDArray[np.float64]] | None = None  # H×W in [0, 1]; what it lets through is white
 
     def expected_pixels(self, grey: Grey) -> NDArray[np.float64]:
         """What decoding should give, H×W, in the units of the file."""
         if self.bit_depth == 1:
             return _bilevel(grey).astype(float)
+        if self.opacity is not None:
+            opacity = self.opacity(grey)
+            return self.gain * (opacity * grey + 255 * (1 - opacity))
         return self.gain * grey.astype(float) + self.offset
 
 
@@ -74,10 +79,14 @@ def _rgb(grey: NDArray[Any]) -> NDArray[Any]:
 
 
 def _with_alpha(channels: NDArray[Any]) -> NDArray[Any]:
-    """Alpha of a ramp, so that a decoder that applied it would be seen."""
-    height, width = channels.shape[:2]
-    alpha = np.linspace(0, np.iinfo(channels.dtype).max, height * width).reshape(height, width, 1)
+    """Alpha of a ramp, so that a decoder that ignored it would be seen."""
+    alpha = np.iinfo(channels.dtype).max * _ramp(channels)[..., None]
     return np.concatenate([np.atleast_3d(channels), alpha.astype(channels.dtype)], axis=-1)
+
+
+def _ramp(picture: NDArray[Any]) -> NDArray[np.float64]:
+    height, width = picture.shape[:2]
+    return np.linspace(0.2, 1, height * width).reshape(height, width)
 
 
 def _bilevel(grey: Grey) -> NDArray[np.bool_]:
@@ -117,13 +126,17 @@ ENCODINGS: dict[str, Encoding] = {
     "png-rgba": Encoding(".png", _pillow("PNG", "RGBA", compress_level=1), "PNG", "RGB+alpha"),
     "png-palette": Encoding(".png", _pillow("PNG", "P", compress_level=1), "PNG", "palette"),
     "png-palette-transparent": Encoding(
-        ".png", _pillow("PNG", "P", compress_level=1, transparency=bytes(range(256))), "PNG", "palette"
+        ".png",
+        _pillow("PNG", "P", compress_level=1, transparency=bytes(range(256))),
+        "PNG",
+        "palette",
+        opacity=lambda grey: 1 - grey / 255,
     ),
     "png-1-bit": Encoding(".png", _pillow("PNG", "1"), "PNG", "grey", 1),
     "png-16-grey": Encoding(".png", _png16(_sixteen), "PNG", "grey", 16, gain=257),
     "png-16-rgb": Encoding(".png", _png16(lambda grey: _rgb(_sixteen(grey))), "PNG", "RGB", 16, gain=257),
     "png-16-rgba": Encoding(
-        ".png", _png16(lambda grey: _with_alpha(_rgb(_sixteen(grey)))), "PNG", "RGB+alpha", 16, gain=257
+        ".png", _png16(lambda grey: _with_alpha(_rgb(_sixteen(grey)))), "PNG", "RGB+alpha", 16, gain=257, opacity=_ramp
     ),
     "jpeg-grey": Encoding(".jpg", _pillow("JPEG", "L", quality=95), "JPEG", "grey", tolerance=3),
     "jpeg-rgb": Encoding(".jpeg", _pillow("JPEG", "RGB", quality=95), "JPEG", "RGB", tolerance=3),
@@ -131,7 +144,7 @@ ENCODINGS: dict[str, Encoding] = {
         ".jpe", _pillow("JPEG", "RGB", quality=95, progressive=True), "JPEG", "RGB", tolerance=3
     ),
     "jpeg-cmyk": Encoding(".jpg", _pillow("JPEG", "CMYK", quality=95), "JPEG", "CMYK", tolerance=3),
-    "jpeg-exif-rotated": Encoding(".jpg", _rotated_by_exif, "JPEG", "grey", tolerance=3),
+    "jpeg-exif-rotated": Encoding(".jpg", _rotated_by_exif, "JPEG", "grey", tolerance=3, note=_TURNED),
     "tiff-grey": Encoding(".tif", _tiff(np.asarray), "TIFF", "grey"),
     "tiff-1-bit": Encoding(".tif", _tiff(_bilevel), "TIFF", "grey", 1),
     "tiff-16": Encoding(".tiff", _tiff(_sixteen), "TIFF", "grey", 16, gain=257),
@@ -159,7 +172,14 @@ ENCODINGS: dict[str, Encoding] = {
         16,
         gain=257,
     ),
-    "tiff-rgba": Encoding(".tif", _tiff(lambda grey: _with_alpha(_rgb(grey)), photometric="rgb"), "TIFF", "RGB+alpha"),
+    "tiff-rgba": Encoding(
+        ".tif",
+        _tiff(lambda grey: _with_alpha(_rgb(grey)), photometric="rgb", extrasamples=["unassalpha"]),
+        "TIFF",
+        "RGB+alpha",
+        tolerance=0.5,
+        opacity=_ramp,
+    ),
     "tiff-tiled": Encoding(".tif", _tiff(_rgb, photometric="rgb", tile=(64, 48), compression="lzw"), "TIFF", "RGB"),
     "tiff-palette": Encoding(".tif", _palette_tiff, "TIFF", "palette", gain=257),
     "tiff-cmyk": Encoding(".tif", _tiff(_cmyk, photometric="separated"), "TIFF", "CMYK"),

@@ -9,6 +9,7 @@ from functools import cache
 
 from tests.corpus.damage import BAD_BYTES, animation, with_pillow
 from tests.corpus.encodings import ENCODINGS
+from tests.corpus.kinds import KINDS
 from tests.corpus.scenes import picture
 
 _SIZES = ((96, 64), (33, 17), (16, 300))
@@ -54,6 +55,7 @@ def bases() -> dict[str, bytes]:
         for width, height in _SIZES
     }
     files |= {f"bad {name}": make() for name, (make, _) in BAD_BYTES.items()}
+    files |= {f"kind {name}": make(picture(96, 64, seed=7)) for name, make in KINDS.items()}
     files |= {f"animated {name}": animation(name) for name in ("GIF", "PNG", "WEBP", "TIFF")}
     return files | {"still GIF": with_pillow("GIF")}
 

@@ -18,6 +18,7 @@ from shared.errors import ImageError, UsageError
 from shared.images.codec import DecodeLimits, decode
 from shared.images.decoded import Pixels
 from shared.images.formats import IMAGE_EXTENSIONS
+from shared.images.notes import NoteCode, note_codes
 from shared.images.padding import pad_with_ground
 from shared.images.preparation import prepare
 from training.data.config import DataConfig
@@ -60,7 +61,7 @@ def read_pair(pair: Pair) -> tuple[Pixels, NDArray[np.bool_]]:
     Raises:
         UsageError: a file is no image, or the two differ in size.
     """
-    image, mask = _decode(pair.image), _decode(pair.mask)
+    image, mask = _decode(pair.image), _decode(pair.mask, is_mask=True)
     if image.shape != mask.shape:
         sizes = [f"{pixels.shape[1]}×{pixels.shape[0]}" for pixels in (image, mask)]
         raise UsageError(f"{pair.mask} is {sizes[1]} px, its image is {sizes[0]} px: a pair has one size")
@@ -189,9 +190,17 @@ def _by_name(folder: Path) -> dict[str, Path]:
     return files
 
 
-def _decode(path: Path) -> Pixels:
+def _decode(path: Path, *, is_mask: bool = False) -> Pixels:
+    """The pixels as the worker would have them, where it is plain what those are; else it is refused."""
     try:
-        return decode(path.read_bytes(), limits=_LIMITS).pixels
+        decoded = decode(path.read_bytes(), limits=_LIMITS)
+        if is_mask and decoded.is_transparent:
+            raise UsageError(f"{path} is transparent in places: save the mask without transparency, black and white")
+        if NoteCode.ORIENTATION in note_codes(decoded.note):
+            raise UsageError(f"{path} is shown turned, and used as stored: save image and mask as they are shown")
+        if decoded.has_holes:
+            raise UsageError(f"{path} has pixels without data: fill them in, or leave it out")
+        return decoded.pixels
     except ImageError as error:
         raise UsageError(f"{path} cannot be used: {error}") from error
     except OSError as error:

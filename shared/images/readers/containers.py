@@ -1,8 +1,8 @@
 """PNG, JPEG and WebP read as containers: sizes from headers, and the parts that pixels need.
 
-Metadata that a library would parse is taken out before it sees the file. Nothing here uses EXIF or comments,
-and their parsers are where libraries warn, balk at sizes and spend time on hostile bytes. All functions accept
-any bytes: what cannot be followed is passed on as it is, for the decoder to refuse.
+Metadata that a library would parse is taken out before it sees the file. Nothing of EXIF or comments is used but the
+orientation, and their parsers are where libraries warn, balk at sizes and spend time on hostile bytes. All functions
+accept any bytes: what cannot be followed is passed on as it is, for the decoder to refuse.
 """
 
 import zlib
@@ -12,6 +12,7 @@ from isal import isal_zlib
 from isal.igzip_lib import IsalError
 
 from shared.images.png import chunk
+from shared.images.readers.orientation import exif_orientation
 
 _PNG_SIGNATURE_BYTES = 8
 _PNG_PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"IDAT", b"IEND")
@@ -27,14 +28,16 @@ class Png:
     bit_depth: int
     frames: int  # as announced; 1 unless it is an animation
     intact: bool  # the chunks kept are whole and their checksums hold
+    transparent: bytes | None  # what the chunk tRNS says, which depends on the type of colour
+    orientation: int  # EXIF's; 1 where the pixels are as they are to be seen
 
 
 def parse_png(data: bytes) -> Png:
-    """Keep the header, palette and pixels (not transparency: alpha is ignored). `ValueError` without a header."""
+    """Keep the header, palette and pixels, and read what else counts. `ValueError` without a header."""
     if data[12:16] != b"IHDR" or len(data) < 33:
         raise ValueError("no IHDR")
     kept = [data[:_PNG_SIGNATURE_BYTES]]
-    frames, intact = 1, True
+    frames, intact, transparent, orientation = 1, True, None, 1
     at = _PNG_SIGNATURE_BYTES
     while at < len(data):
         kind = data[at + 4 : at + 8]
@@ -45,8 +48,12 @@ def parse_png(data: bytes) -> Png:
             intact &= end <= len(data) and isal_zlib.crc32(memoryview(data)[at + 4 : end - 4]) == checksum
         elif kind == b"acTL":
             frames = int.from_bytes(data[at + 8 : at + 12])
+        elif kind == b"tRNS":
+            transparent = data[at + 8 : end - 4]
+        elif kind == b"eXIf":
+            orientation = exif_orientation(data[at + 8 : end - 4])
         at = end
-    return Png(b"".join(kept), bit_depth=data[24], frames=frames, intact=intact)
+    return Png(b"".join(kept), data[24], frames, intact, transparent, orientation)
 
 
 def inflated(png: Png) -> bytes | None:
@@ -89,11 +96,12 @@ def without_exif(jpeg: bytes) -> bytes:
 
 @dataclass(frozen=True)
 class WebPHeader:
-    """Sizes in pixels and whether the file is an animation."""
+    """Sizes in pixels, whether the file is an animation, and EXIF's orientation."""
 
     width: int
     height: int
     animated: bool
+    orientation: int = 1
 
 
 def parse_webp_header(data: bytes) -> WebPHeader:
@@ -107,7 +115,8 @@ def parse_webp_header(data: bytes) -> WebPHeader:
         raise ValueError("the header ends early")
     if kind == b"VP8X":
         width, height = (1 + int.from_bytes(data[at : at + 3], "little") for at in (24, 27))
-        return WebPHeader(width, height, animated=bool(data[20] & 0x02))
+        orientation = _webp_orientation(data) if data[20] & 0x08 else 1
+        return WebPHeader(width, height, bool(data[20] & 0x02), orientation)
     if kind == b"VP8L":
         bits = int.from_bytes(data[21:25], "little")
         return WebPHeader(1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF), animated=False)
@@ -115,3 +124,13 @@ def parse_webp_header(data: bytes) -> WebPHeader:
         width, height = (int.from_bytes(data[at : at + 2], "little") & 0x3FFF for at in (26, 28))
         return WebPHeader(width, height, animated=False)
     raise ValueError(f"unknown first chunk {kind!r}")
+
+
+def _webp_orientation(data: bytes) -> int:
+    at = 12
+    while at + 8 <= len(data):
+        end = at + 8 + int.from_bytes(data[at + 4 : at + 8], "little")
+        if data[at : at + 4] == b"EXIF":
+            return exif_orientation(data[at + 8 : end])
+        at = end + end % 2
+    return 1

@@ -9,7 +9,6 @@ from io import BytesIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.GifImagePlugin import GifImageFile
 from PIL.ImageFile import ImageFile
@@ -18,11 +17,16 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from shared.errors import ImageError, ItemErrorCode
+from shared.images.channels import Layout, Rendering
 from shared.images.decoded import DecodedImage, DecodeLimits, in_pixel_type
-from shared.images.grey import luma, luma_of_cmyk
+from shared.images.notes import Note, NoteCode, joined
 from shared.images.readers.containers import inflated, parse_png, parse_webp_header, without_exif
+from shared.images.readers.jpeg_markers import parse_jpeg, require_read
+from shared.images.readers.orientation import orientation_notes
 
 _BAND_ROWS = 1024
+_LOOK_ROWS, _LOOKS = 64, 32  # of an image of more rows
+_COLOURS = {"1": 1, "L": 1, "LA": 1, "RGB": 3, "RGBA": 3, "CMYK": 4}
 # Pillow's mode → ours.
 _MODES = {
     "1": "grey",
@@ -45,13 +49,17 @@ def read_png(data: bytes, limits: DecodeLimits) -> DecodedImage:
     if not png.intact:  # Pillow skips the checksums of pixels
         raise ValueError("a chunk is cut short or its checksum is wrong")
     quick = inflated(png)
+    notes = orientation_notes(png.orientation)
     if png.bit_depth == 16:
-        return _read_png_of_16_bits(quick or png.data)
-    return _load(PngImageFile(BytesIO(quick)) if quick else image, "PNG", png.bit_depth)
+        return _read_png_of_16_bits(quick or png.data, png.transparent, notes)
+    image = PngImageFile(BytesIO(quick)) if quick else image
+    return _load(image, "PNG", png.bit_depth, notes, transparent=png.transparent)
 
 
 def read_jpeg(data: bytes, limits: DecodeLimits) -> DecodedImage:
-    """Baseline and progressive JPEG of 8 bits: grey, YCbCr, RGB, CMYK and YCCK. EXIF orientation is ignored."""
+    """JPEG of 8 bits, baseline, progressive or lossless: grey, YCbCr, RGB, CMYK and YCCK."""
+    header = parse_jpeg(data)
+    require_read(header)
     try:
         image = JpegImageFile(BytesIO(without_exif(data)))
     except SyntaxError as error:
@@ -59,7 +67,10 @@ def read_jpeg(data: bytes, limits: DecodeLimits) -> DecodedImage:
             raise ImageError(ItemErrorCode.UNSUPPORTED_FORMAT, "a JPEG that is not of 8 bits a sample") from error
         raise
     limits.check(*image.size)
-    return _load(image, "JPEG", 8)
+    notes = orientation_notes(header.orientation)
+    if header.pictures > 1:
+        notes.append(Note(NoteCode.PAGES, f"first of {header.pictures} pictures"))
+    return _load(image, "JPEG", 8, notes)
 
 
 def read_bmp(data: bytes, limits: DecodeLimits) -> DecodedImage:
@@ -71,7 +82,7 @@ def read_bmp(data: bytes, limits: DecodeLimits) -> DecodedImage:
             raise ImageError(ItemErrorCode.UNSUPPORTED_FORMAT, "a BMP of an unusual layout") from error
         raise
     limits.check(*image.size)
-    return _load(image, "BMP", 1 if image.mode == "1" else 8)
+    return _load(image, "BMP", 1 if image.mode == "1" else 8, [])
 
 
 def read_webp(data: bytes, limits: DecodeLimits) -> DecodedImage:
@@ -81,7 +92,7 @@ def read_webp(data: bytes, limits: DecodeLimits) -> DecodedImage:
     limits.check(header.width, header.height)
     if header.animated:
         raise ImageError(ItemErrorCode.ANIMATED, "an animated WebP: submit single images")
-    return _load(WebPImageFile(BytesIO(data)), "WebP", 8)
+    return _load(WebPImageFile(BytesIO(data)), "WebP", 8, orientation_notes(header.orientation))
 
 
 def gif_is_animated(data: bytes) -> bool:
@@ -92,31 +103,96 @@ def gif_is_animated(data: bytes) -> bool:
         return False
 
 
-def _load(image: ImageFile, format_name: str, bit_depth: int) -> DecodedImage:
+def _load(
+    image: ImageFile, format_name: str, bit_depth: int, notes: list[Note], transparent: bytes | None = None
+) -> DecodedImage:
     mode = _MODES[image.mode]
-    # WebP and BMP headers announce an alpha channel that may be nothing but opaque; it is ignored anyway.
     image.load()
-    if image.mode in ("1", "L", "LA"):
-        return DecodedImage(in_pixel_type(np.asarray(image.getchannel(0))), format_name, mode, bit_depth)
+    read = _Bands(image, bit_depth, transparent)
+    if image.mode in ("1", "L") and read.key is None:
+        return DecodedImage(in_pixel_type(np.asarray(image)), format_name, mode, bit_depth, joined(notes=notes))
     width, height = image.size
-    pixels = np.empty((height, width), dtype=np.float32)
-    for row in range(0, height, _BAND_ROWS):  # what is needed on the way is small beside the image
-        last = min(row + _BAND_ROWS, height)
-        pixels[row:last] = _luma(image.crop((0, row, width, last)))
-    return DecodedImage(pixels, format_name, mode, bit_depth)
+    whole = read(0, height) if height <= _BAND_ROWS else None
+    look = read.look() if whole is None else whole
+    rendering = Rendering.of(look, Layout(read.colours, look.shape[2], 255, read.alpha))
+    if whole is not None:
+        pixels = rendering.grey(whole)
+    else:
+        pixels = np.empty((height, width), dtype=rendering.grey(look[:1]).dtype)
+        for row in range(0, height, _BAND_ROWS):  # what is needed on the way is small beside the image
+            pixels[row : row + _BAND_ROWS] = rendering.grey(read(row, row + _BAND_ROWS))
+    note = joined(notes=[*notes, *rendering.notes])
+    return DecodedImage(pixels, format_name, mode, bit_depth, note, rendering.is_transparent)
 
 
-def _luma(image: Image.Image) -> NDArray[np.float32]:
-    channels = np.asarray(image.convert("RGB") if image.mode == "P" else image)
-    return luma_of_cmyk(channels, full_ink=255) if image.mode == "CMYK" else luma(channels)
+class _Bands:
+    """Rows of a loaded image as H×W×C: its colours, and alpha where some pixels may be transparent.
+
+    Args:
+        image: of one of the modes in `_MODES`.
+        bit_depth: of the file's samples.
+        transparent: what a PNG's tRNS says.
+    """
+
+    def __init__(self, image: ImageFile, bit_depth: int, transparent: bytes | None) -> None:
+        self._image = image
+        self.key = _transparency(image.mode, bit_depth, transparent)
+        self.colours = _COLOURS.get(image.mode, 3)
+        has_alpha = image.mode in ("LA", "RGBA") or self.key is not None
+        if image.format == "BMP" and image.mode == "RGBA" and image.getchannel("A").getextrema() == (0, 0):
+            has_alpha = False  # those 8 bits are not in use
+        self.alpha = self.colours if has_alpha else None
+
+    def __call__(self, first: int, end: int) -> NDArray[np.uint8]:
+        width, height = self._image.size
+        end = min(end, height)
+        band = self._image if end - first == height else self._image.crop((0, first, width, end))
+        if band.mode == "P":
+            colours = np.asarray(band.convert("RGB"))
+            return colours if self.key is None else np.dstack([colours, self.key[np.asarray(band)]])
+        channels = np.asarray(band if band.mode != "1" else band.convert("L"))
+        if self.key is not None:
+            seen = (np.atleast_3d(channels) != self.key).any(axis=2)
+            channels = np.dstack([channels, seen * np.uint8(255)])
+        return channels[..., : self.colours + (self.alpha is not None)]
+
+    def look(self) -> NDArray[np.uint8]:
+        """Some rows of a tall image."""
+        rows = np.linspace(0, self._image.size[1] - _LOOK_ROWS, _LOOKS).astype(int)
+        return np.concatenate([self(int(row), int(row) + _LOOK_ROWS) for row in rows])
 
 
-def _read_png_of_16_bits(data: bytes) -> DecodedImage:
+def _transparency(mode: str, bit_depth: int, transparent: bytes | None) -> NDArray[np.uint8] | None:
+    """The one colour that is transparent, as Pillow has it, or alpha by palette index; None where there is neither."""
+    if transparent is None:
+        return None
+    if mode == "P":
+        alpha = np.full(256, 255, dtype=np.uint8)
+        some = transparent[:256]
+        alpha[: len(some)] = np.frombuffer(some, dtype=np.uint8)
+        return alpha
+    colours = {"1": 1, "L": 1, "RGB": 3}.get(mode)
+    if colours is None or len(transparent) != 2 * colours:
+        return None
+    largest = 2**bit_depth - 1
+    stored = np.frombuffer(transparent, dtype=">u2")
+    return None if stored.max() > largest else (stored * (255 // largest)).astype(np.uint8)
+
+
+def _read_png_of_16_bits(data: bytes, transparent: bytes | None, notes: list[Note]) -> DecodedImage:
     import imagecodecs  # not in a producer's installation, which reads no sources
 
     channels = imagecodecs.png_decode(data)  # H×W or H×W×C, uint16
     samples = channels.shape[2] if channels.ndim == 3 else 1
-    if samples >= 3:
-        return DecodedImage(luma(channels), "PNG", "RGB" if samples == 3 else "RGB+alpha", 16)
-    grey = channels[..., 0] if samples == 2 else channels
-    return DecodedImage(in_pixel_type(grey), "PNG", "grey" if samples == 1 else "grey+alpha", 16)
+    mode = {1: "grey", 2: "grey+alpha", 3: "RGB", 4: "RGB+alpha"}[samples]
+    has_key = transparent is not None and samples in (1, 3) and len(transparent) == 2 * samples
+    if samples == 1 and not has_key:
+        return DecodedImage(in_pixel_type(channels), "PNG", mode, 16, joined(notes=notes))
+    if has_key:
+        seen = (np.atleast_3d(channels) != np.frombuffer(transparent or b"", dtype=">u2")).any(axis=2)
+        channels = np.dstack([channels, seen * np.uint16(65535)])
+    colours = 1 if samples <= 2 else 3
+    alpha = colours if channels.shape[2] > colours else None
+    rendering = Rendering.of(channels, Layout(colours, channels.shape[2], 65535, alpha))
+    note = joined(notes=[*notes, *rendering.notes])
+    return DecodedImage(rendering.grey(channels), "PNG", mode, 16, note, rendering.is_transparent)

@@ -1,8 +1,8 @@
 """TIFF and BigTIFF through tifffile: strips and tiles, chunky and planar, plain and compressed."""
 
 import logging
+from collections.abc import Iterator
 from io import BytesIO
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -11,20 +11,24 @@ from numpy.typing import NDArray
 from tifffile import COMPRESSION, PHOTOMETRIC, TiffFile, TiffPage
 
 from shared.errors import ImageError, ItemErrorCode
-from shared.images.decoded import DecodedImage, DecodeLimits, Pixels, in_pixel_type
-from shared.images.grey import luma, luma_of_cmyk
-from shared.images.notes import Note, NoteCode, joined
-from shared.images.readers.tiff_segments import require_sound_jpeg, require_sound_lzw
+from shared.images.channels import Rendering
+from shared.images.decoded import DecodedImage, DecodeLimits, Pixels
+from shared.images.notes import Note, joined
+from shared.images.readers import no_data
+from shared.images.readers.no_data import NoData
+from shared.images.readers.orientation import orientation_notes
+from shared.images.readers.tiff_bands import MAX_TILE_SIDE, Bands, is_subsampled
+from shared.images.readers.tiff_pages import chosen_page
+from shared.images.readers.tiff_samples import Narrowing, light, light_layout
 
 # It logs each oddity of a damaged file; the outcome reaches the user as one reason instead.
-logging.getLogger(tifffile.__name__).setLevel(logging.CRITICAL)
+LOGGER = logging.getLogger(tifffile.__name__)
+LOGGER.setLevel(logging.CRITICAL)
 
 MAX_SAMPLES = 5
 """Most samples a pixel: CMYK and alpha. A header may announce 65,535, each the size of the image."""
 
-MAX_TILE_SIDE = 4096
-"""Longest side of a tile, in pixels. A header may announce any, and a tile is decoded as a whole."""
-
+_ORIENTATION, _GDAL_NODATA = 274, 42113
 _SAMPLES_NEEDED = {
     PHOTOMETRIC.MINISWHITE: 1,
     PHOTOMETRIC.MINISBLACK: 1,
@@ -52,77 +56,134 @@ _COMPRESSIONS = (
     COMPRESSION.ZSTD,
     COMPRESSION.LZMA,
 )
+_PREDICTORS = {1: "buif", 2: "uif", 3: "f"}  # none, of whole numbers (GDAL writes it of floats, too), of floats
 
 
 def read(data: bytes, limits: DecodeLimits) -> DecodedImage:
-    """The first page: grey, palette, RGB, YCbCr or CMYK of 1 to 64 bits a sample, integer or float."""
+    """The file's picture: grey, palette, RGB, YCbCr or CMYK of 1 to 64 bits a sample, integer or float."""
     with TiffFile(BytesIO(data)) as tiff:
-        page = first_page(tiff, data, limits)
-        return DecodedImage(
-            pixels=grey(page, channels(page)),
-            format="TIFF",
-            mode=mode(page),
-            bit_depth=page.bitspersample,
-            note=note(tiff),
-        )
+        picture = Picture(tiff, data, limits)
+        samples = picture.bands.whole()
+        picture.look_at(samples)
+        pixels = picture.grey(samples)
+        depth, is_transparent = picture.page.bitspersample, picture.is_transparent
+        return DecodedImage(pixels, "TIFF", picture.mode, depth, picture.note, is_transparent, picture.has_holes)
 
 
-def first_page(tiff: TiffFile, data: bytes, limits: DecodeLimits) -> TiffPage:
-    """The first page, once everything about it was looked at that decoding its strips or tiles relies on."""
-    page = tiff.pages.first
-    if not isinstance(page, TiffPage):
-        raise TypeError("the first page has no tags of its own")
-    limits.check(page.imagewidth, page.imagelength)
-    _require_supported(page)
-    _require_sound_segments(page, data)
-    return page
+class Picture:
+    """The picture of a file, once everything about it was looked at that decoding its strips or tiles relies on.
+
+    Raises:
+        ImageError: it is not read, or its strips or tiles are not all there.
+    """
+
+    def __init__(self, tiff: TiffFile, data: bytes, limits: DecodeLimits) -> None:
+        self.page, self._notes = chosen_page(tiff, data)
+        page = self.page
+        limits.check(page.imagewidth, page.imagelength)
+        _require_supported(page)
+        self._dtype = np.dtype(page.dtype)
+        orientation = page.tags.valueof(_ORIENTATION)
+        self._notes += orientation_notes(orientation)
+        self._no_data = no_data.parse_no_data(page.tags.valueof(_GDAL_NODATA))
+        self.bands = Bands(page, data, no_data.fill_value(self._no_data, self._dtype))
+        self.bands.require_sound()
+        self._layout = light_layout(page, self.bands.samples)
+        self._rendering = Rendering(self._layout)
+        self._narrowing = Narrowing()
+        self._left_out: NoData | None = None
+
+    @property
+    def mode(self) -> str:
+        """What the page holds, see `DecodedImage`."""
+        return _MODES[PHOTOMETRIC(self.page.photometric)] + ("" if self._layout.alpha is None else "+alpha")
+
+    @property
+    def note(self) -> str | None:
+        """What the reader of the result should know."""
+        return joined(notes=[*self._notes, *self._rendering.notes])
+
+    @property
+    def is_transparent(self) -> bool:
+        """Whether some of it is seen on a plain ground."""
+        return self._rendering.is_transparent
+
+    @property
+    def has_holes(self) -> bool:
+        """Whether pixels without data are NaN."""
+        return self._left_out is not None
+
+    @property
+    def needs_look(self) -> bool:
+        """Whether there is anything to be decided on the samples."""
+        small = self._dtype.kind in "bu" and self._dtype.itemsize == 1
+        return not small or self._layout.samples > 1 or self._no_data is not None
+
+    def look_at(self, samples: NDArray[Any]) -> None:
+        """Decide, once for the file, how its samples become grey.
+
+        Args:
+            samples: H×W×C as stored, all of them or some rows.
+        """
+        if not self.needs_look:
+            return
+        self._rendering = Rendering.of(self._light(samples), self._layout)
+        self._notes += self._decide_on_no_data(samples)
+        of_light = self._of_light(samples)
+        known = of_light if self._left_out is None else of_light[~self._left_out.where(of_light)]
+        self._narrowing = Narrowing.of(known, self._layout)
+
+    def grey(self, samples: NDArray[Any]) -> Pixels:
+        """Make samples as stored, H×W×C, grey: H×W; NaN where there is no data.
+
+        Raises:
+            ImageError: other pixels are NaN or infinite, where some are without data (`not_finite`).
+        """
+        # A float64 beyond float32's range becomes infinite here, and is refused as such by the caller.
+        with np.errstate(over="ignore", invalid="ignore"):
+            pixels = self._rendering.grey(self._light(samples))
+        if self._left_out is None:
+            return pixels
+        pixels = pixels.astype(np.float32)
+        missing = self._left_out.where(self._of_light(samples))
+        if not np.isfinite(pixels[~missing]).all():
+            raise ImageError(ItemErrorCode.NOT_FINITE, "some intensities are NaN or infinite")
+        pixels[missing] = np.nan
+        return pixels
+
+    def greys(self) -> Iterator[Pixels]:
+        """Yield the picture by bands of rows."""
+        if self.needs_look:
+            self.look_at(self.bands.look())
+        return map(self.grey, _slices(self.bands))
+
+    def _light(self, samples: NDArray[Any]) -> NDArray[Any]:
+        return light(self.page, self._narrowing(samples))
+
+    def _of_light(self, samples: NDArray[Any]) -> NDArray[Any]:
+        """Those of the samples as stored that the grey is made of."""
+        extra = self._layout.samples - samples.shape[2]  # a palette's one index has become three colours
+        channel = self._rendering.channel
+        if channel is None or channel < self._layout.colours:
+            return samples[..., : self._layout.colours - extra]
+        return samples[..., channel - extra : channel - extra + 1]
+
+    def _decide_on_no_data(self, samples: NDArray[Any]) -> list[Note]:
+        of_light = self._of_light(samples)
+        notes: list[Note] = []
+        if self._no_data is not None:
+            self._left_out, notes = no_data.told(of_light, self._no_data)
+        elif of_light.shape[2] == 1 and samples.dtype.itemsize > 1 and self.page.photometric != PHOTOMETRIC.PALETTE:
+            self._left_out, notes = no_data.untold(of_light[..., 0])
+        return notes
 
 
-def mode(page: TiffPage) -> str:
-    """What the page holds, see `DecodedImage`."""
-    photometric = PHOTOMETRIC(page.photometric)
-    return _MODES[photometric] + ("+alpha" if page.samplesperpixel > _SAMPLES_NEEDED[photometric] else "")
+_SLICE_ROWS = 256
 
 
-def note(tiff: TiffFile) -> str | None:
-    """What the reader of the result should know."""
-    pages = len(tiff.pages)
-    return joined(notes=[Note(NoteCode.PAGES, f"first of {pages} pages")]) if pages > 1 else None
-
-
-def channels(page: TiffPage) -> NDArray[Any]:
-    """Read the samples as stored: H×W×C."""
-    stored = page.asarray(squeeze=False, maxworkers=1)  # planes × depth × H × W × samples
-    return np.moveaxis(stored[:, 0], 0, -1)[..., 0, :] if stored.shape[0] > 1 else stored[0, 0]
-
-
-def grey(page: TiffPage, channels: NDArray[Any]) -> Pixels:
-    """Make samples as stored, H×W×C, grey: H×W."""
-    largest = 2**page.bitspersample - 1 if channels.dtype.kind in "bu" else 0
-    # A float64 beyond float32's range becomes infinite here, and is refused as such by the caller.
-    with np.errstate(over="ignore"):
-        match page.photometric:
-            case PHOTOMETRIC.MINISWHITE:
-                samples = in_pixel_type(channels[..., 0])
-                return samples.dtype.type(largest) - samples
-            case PHOTOMETRIC.RGB:
-                return luma(channels)
-            case PHOTOMETRIC.PALETTE:
-                colours = luma(np.moveaxis(_colormap(page), 0, -1)[None])[0]  # 0..65535, whatever the depth
-                shades: NDArray[np.float32] = colours[channels[..., 0]]
-                return shades
-            case PHOTOMETRIC.SEPARATED:
-                return luma_of_cmyk(channels, largest)
-            case PHOTOMETRIC.YCBCR if page.compression == COMPRESSION.JPEG:
-                return luma(channels)
-            case _:  # grey, or the Y of YCbCr, which is the luma wanted
-                return in_pixel_type(channels[..., 0])
-
-
-def _colormap(page: TiffPage) -> NDArray[np.uint16]:
-    if page.colormap is None:
-        raise ValueError("a palette image without its palette")
-    return page.colormap
+def _slices(bands: Bands) -> Iterator[NDArray[Any]]:
+    """A strip may be the whole image: what is made of it should not all be there at once."""
+    return (band[row : row + _SLICE_ROWS] for band in bands for row in range(0, len(band), _SLICE_ROWS))
 
 
 def _require_supported(page: TiffPage) -> None:
@@ -142,21 +203,37 @@ def _require_supported(page: TiffPage) -> None:
         layout = "of palette entries that are not whole numbers"
     elif page.is_tiled and max(page.tilewidth, page.tilelength) > MAX_TILE_SIDE:
         layout = f"of tiles of {page.tilewidth}×{page.tilelength} px"
-    elif page.compression not in _COMPRESSIONS or (page.fillorder != 1 and page.compression != COMPRESSION.NONE):
-        layout = "of an unusual compression"
+    elif page.compression not in _COMPRESSIONS:
+        layout = _compression(page)
+    elif page.compression != COMPRESSION.JPEG and page.dtype.kind not in _PREDICTORS.get(page.predictor, ""):
+        layout = f"of the predictor {page.predictor}"
+    elif page.compression == COMPRESSION.NONE and page.predictor != 1:  # some readers apply it, others do not
+        layout = "of a predictor without compression"
+    elif is_subsampled(page) and _is_odd(page):
+        layout = "of subsampled colour in an unusual layout"
+        raise ImageError(ItemErrorCode.UNSUPPORTED_FORMAT, f"a TIFF {layout}: write it with ffmpeg's -pix_fmt gray")
+    elif not is_subsampled(page) and not _is_decoded(page):
+        layout = "of an unusual layout"
     else:
         return
     raise ImageError(ItemErrorCode.UNSUPPORTED_FORMAT, f"a TIFF {layout}: convert it to plain grey or RGB")
 
 
-def _require_sound_segments(page: TiffPage, data: bytes) -> None:
-    """Each strip or tile lies inside the file, for the library would fill in a missing one without a word."""
-    segments = list(zip(page.dataoffsets, page.databytecounts, strict=False))
-    present = [count > 0 and 0 < offset <= len(data) - count for offset, count in segments]
-    if len(segments) < prod(page.chunked) or not all(present):
-        raise ImageError(ItemErrorCode.TRUNCATED, "the TIFF ends early: some of its strips or tiles are missing")
-    for offset, count in segments:
-        if page.compression == COMPRESSION.LZW:
-            require_sound_lzw(data[offset : offset + count])
-        elif page.compression == COMPRESSION.JPEG:
-            require_sound_jpeg(data[offset : offset + count], MAX_TILE_SIDE)
+def _compression(page: TiffPage) -> str:
+    known = page.compression in COMPRESSION.__members__.values()
+    return f"compressed by {COMPRESSION(page.compression).name}" if known else "of an unusual compression"
+
+
+def _is_odd(page: TiffPage) -> bool:
+    steps = page.subsampling or (2, 2)
+    usual = len(steps) == 2 and all(step in (1, 2, 4) for step in steps) and page.bitspersample in (8, 16)
+    return not usual or page.planarconfig != 1 or page.predictor != 1 or page.samplesperpixel != 3
+
+
+def _is_decoded(page: TiffPage) -> bool:
+    """Whether the library has a decoder for the layout; it says so where it is asked for one."""
+    try:
+        page.decode(None, 0)
+    except (ValueError, NotImplementedError):
+        return False
+    return True

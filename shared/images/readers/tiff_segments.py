@@ -11,7 +11,11 @@ import re
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.errors import ImageError, ItemErrorCode
+from shared.images.readers.jpeg_markers import parse_jpeg, require_read
+
 _CLEAR, _END, _FIRST_FREE = 256, 257, 258
+_OLD_CLEAR = b"\x00\x01"
 _MAX_CODES = 4096  # in one table; a decoder stops with an error where a Clear is overdue
 _STEPS = ((0, 256), (256, _MAX_CODES))  # a short look first: a hostile table ends at once, most are full
 _FRAME_HEADER = re.compile(rb"\xff[\xc0-\xc2]..(.)(..)(..)", re.DOTALL)
@@ -36,8 +40,12 @@ def require_sound_lzw(stream: bytes) -> None:
     """Check that each table of an LZW stream begins with a literal.
 
     Raises:
+        ImageError: it is of the kind of before TIFF 5.0, whose bits go the other way (`unsupported_format`).
         ValueError: one does not, or there are more tables than an honest stream has.
     """
+    if stream.startswith(_OLD_CLEAR):
+        reason = "a TIFF of the old kind of LZW compression: convert it to plain grey or RGB"
+        raise ImageError(ItemErrorCode.UNSUPPORTED_FORMAT, reason)
     if stream[:1] != b"\x80" or stream[1:2] >= b"\x80":
         raise ValueError("the LZW stream does not begin with a Clear")
     padded = np.frombuffer(stream + bytes(3), dtype=np.uint8)
@@ -81,10 +89,12 @@ def require_sound_jpeg(stream: bytes, max_side: int) -> None:
     """Check that a JPEG is lossy, and no side larger than `max_side` px.
 
     Raises:
-        ValueError: it is not.
+        ImageError: it is lossless, or of another kind that is not read (`unsupported_format`).
+        ValueError: it is larger.
     """
     if _LOSSLESS_JPEG in stream:  # in coded data a 0xFF byte is followed by zero or a restart marker
-        raise ValueError("a lossless JPEG")
+        raise ImageError(ItemErrorCode.UNSUPPORTED_FORMAT, "a TIFF of lossless JPEG: convert it to plain grey or RGB")
+    require_read(parse_jpeg(stream))
     for frame in _FRAME_HEADER.finditer(stream):
         if max(int.from_bytes(side) for side in frame.group(2, 3)) > max_side:
             raise ValueError("a JPEG larger than any tile")

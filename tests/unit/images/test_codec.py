@@ -17,6 +17,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from shared.errors import ImageError, ItemErrorCode
 from shared.images.codec import DecodedImage, DecodeLimits, decode
+from shared.images.readers import tiff
 from tests.corpus.damage import BAD_BYTES, png_bomb
 from tests.corpus.encodings import ENCODINGS
 from tests.corpus.scenes import picture
@@ -188,6 +189,7 @@ def test_broken_exif_in_a_jpeg_neither_warns_nor_fails(junk, encoded):
 
 
 def test_the_library_logs_nothing_about_a_damaged_tiff(encoded, caplog):
+    assert tiff.LOGGER.name == tifffile.__name__  # its level is set where the reader is imported, before any test
     caplog.set_level(logging.DEBUG)
     data = bytearray(encoded["tiff-lzw"])
     data[20:60] = b"\xff" * 40
@@ -226,7 +228,7 @@ def test_mutated_bytes_give_an_image_or_an_image_error(draw):
         return
     assert isinstance(image, DecodedImage)
     assert image.pixels.ndim == 2
-    assert np.isfinite(image.pixels).all()
+    assert np.isfinite(image.pixels[~np.isnan(image.pixels)] if image.has_holes else image.pixels).all()
     assert all(16 <= side <= 4096 for side in image.pixels.shape)
 
 

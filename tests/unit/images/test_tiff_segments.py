@@ -4,6 +4,7 @@ import imagecodecs
 import numpy as np
 import pytest
 
+from shared.errors import ImageError, ItemErrorCode
 from shared.images.readers.tiff_segments import require_sound_jpeg, require_sound_lzw
 
 
@@ -46,7 +47,13 @@ def test_a_bad_table_is_found_behind_codes_of_every_width(before):
         require_sound_lzw(bits((256, 9), *codes, (256, widths[before]), (400, 9)))
 
 
-@pytest.mark.parametrize("stream", [b"", b"\x00\x01", b"\x80\x80", b"\xff" * 20])
+def test_a_stream_of_the_old_kind_is_not_called_damaged():
+    with pytest.raises(ImageError, match="old kind") as refusal:
+        require_sound_lzw(b"\x00\x01\x02")
+    assert refusal.value.code is ItemErrorCode.UNSUPPORTED_FORMAT
+
+
+@pytest.mark.parametrize("stream", [b"", b"\x00\x02", b"\x80\x80", b"\xff" * 20])
 def test_streams_that_do_not_begin_with_a_clear(stream):
     with pytest.raises(ValueError, match="Clear"):
         require_sound_lzw(stream)
@@ -62,5 +69,7 @@ def test_jpeg_sizes_and_kinds():
     require_sound_jpeg(small, max_side=64)
     with pytest.raises(ValueError, match="larger"):
         require_sound_jpeg(small, max_side=63)
-    with pytest.raises(ValueError, match="lossless"):
-        require_sound_jpeg(small.replace(b"\xff\xc0", b"\xff\xc3"), max_side=64)
+    for marker, kind in ((b"\xff\xc3", "lossless"), (b"\xff\xcd", "hierarchical")):
+        with pytest.raises(ImageError, match=kind) as refusal:
+            require_sound_jpeg(small.replace(b"\xff\xc0", marker), max_side=64)
+        assert refusal.value.code is ItemErrorCode.UNSUPPORTED_FORMAT

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from shared.errors import UsageError
 from shared.images.codec import encode_grey, encode_mask
@@ -109,6 +110,19 @@ def break_file(folder):
     (folder / "images" / "4.png").write_bytes(b"<html>")
 
 
+def break_mask_into_alpha(folder):
+    alpha = np.zeros((80, 100), np.uint8)
+    alpha[20:40] = 255
+    Image.fromarray(np.dstack([np.zeros((80, 100, 3), np.uint8), alpha])).save(folder / "masks" / "4.png")
+
+
+def break_orientation(folder):
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    path = folder / "images" / "4.png"
+    Image.open(path).copy().save(path, exif=exif)
+
+
 def break_twice(folder):
     (folder / "images" / "4.jpg").write_bytes(b"")
 
@@ -125,6 +139,8 @@ def break_all(folder):
         (break_missing, "'4' is an image without its mask"),
         (break_size, "4.png is 40×40 px, its image is 100×80 px"),
         (break_file, "4.png cannot be used"),
+        (break_mask_into_alpha, "4.png is transparent in places"),
+        (break_orientation, "4.png is shown turned"),
         (break_twice, "keep one file of each name"),
         (break_all, "cannot be read"),
     ],

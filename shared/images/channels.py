@@ -1,0 +1,149 @@
+"""From the channels of a picture to its one grey channel: which of them are taken, and what transparency lets through.
+
+What is decided, is decided once for a file, on a look at its samples: at all of them where the picture is held as a
+whole, at some rows of a larger one. A picture whose light is in its luma, and that hides nothing, is its luma.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.images.decoded import Pixels, in_pixel_type
+from shared.images.grey import channel_of_contrast, luma, luma_of_cmyk
+from shared.images.notes import Note, NoteCode
+
+_MIN_RANGE = 0.02  # of full light, below which there is nothing to be seen
+_LIGHT = 0.6  # of full light: what is lighter is better seen on black
+_COLOURS = ("red", "green", "blue")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What the channels of an H×W×C picture are: the colours first, then alpha and others."""
+
+    colours: int  # 1: grey; 3: red, green, blue; 4: amounts of ink
+    samples: int  # C
+    full: float  # the largest that a sample of a whole number can be; 0 of floats
+    alpha: int | None = None  # which channel says how opaque a pixel is
+    is_premultiplied: bool = False  # colours that have been multiplied by alpha
+
+    @property
+    def others(self) -> list[int]:
+        """Channels that are neither colour nor alpha."""
+        return [index for index in range(self.colours, self.samples) if index != self.alpha]
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """How the pictures of one file become grey."""
+
+    layout: Layout
+    channel: int | None = None  # taken in place of the colours
+    alpha: int | None = None  # as the layout has it, None where it is not applied
+    opaque: float = 0.0  # alpha of what hides all that is behind it
+    behind: float = 0.0  # light behind transparent parts
+    is_transparent: bool = False  # whether there are any
+    notes: tuple[Note, ...] = ()
+
+    @classmethod
+    def of(cls, look: NDArray[Any], layout: Layout) -> Self:
+        """Decide.
+
+        Args:
+            look: H×W×C, samples of the picture, or all of them.
+            layout: of the channels.
+        """
+        channel, notes = _taken(look, layout)
+        made = cls(layout, channel, notes=tuple(notes))
+        if layout.alpha is not None:
+            made = made._through(look, layout.alpha)
+        if layout.colours == 3 and channel is None:
+            made = made._in_best_colour(look)
+        return made
+
+    def grey(self, channels: NDArray[Any]) -> Pixels:
+        """Make samples of the file, H×W×C, grey: H×W, whole numbers as they are where one channel is taken."""
+        light = self._light(channels)
+        return light if self.alpha is None else self._composed(light, channels[..., self.alpha])
+
+    def _light(self, channels: NDArray[Any]) -> Pixels:
+        if self.channel is not None:
+            return in_pixel_type(channels[..., self.channel])
+        match self.layout.colours:
+            case 1:
+                return in_pixel_type(channels[..., 0])
+            case 3:
+                return luma(channels)
+            case _:
+                return luma_of_cmyk(channels, int(self.layout.full))
+
+    def _through(self, look: NDArray[Any], alpha: int) -> Self:
+        """Decide what is behind transparent parts: white, as in a viewer, or black where what is seen is light."""
+        shares = look[..., alpha]
+        opaque = self.layout.full or max(float(shares.max()), 1.0)
+        light = self._light(look)
+        hidden = shares <= 0
+        beneath = light[hidden]
+        white = self.layout.full or max(float(light.max()), 1.0)
+        hides = bool(beneath.size) and float(np.ptp(beneath)) > _MIN_RANGE * white
+        if hidden.all():
+            told = [_note("all of the picture is transparent, and taken as if it were not")] if hides else []
+            return self._with(told, is_transparent=True)
+        made = self._with([_note("what lies under transparent parts is not shown, they are white")] if hides else [])
+        applied = {"alpha": alpha, "opaque": opaque, "is_transparent": not (shares >= opaque).all()}
+        if not applied["is_transparent"] or float(np.average(light, weights=shares)) <= _LIGHT * white:
+            return made._with([], behind=white, **applied)
+        return made._with([_note("light on transparent, shown on black")], **applied)
+
+    def _composed(self, light: Pixels, alpha: NDArray[Any]) -> Pixels:
+        if (alpha >= self.opaque).all():
+            return light
+        share = np.clip(alpha.astype(np.float32) / np.float32(self.opaque), 0, 1)
+        behind = np.float32(self.behind) * (1 - share)
+        composed: NDArray[np.float32] = light + behind if self.layout.is_premultiplied else light * share + behind
+        if light.dtype.kind == "f":
+            return composed.astype(np.float32, copy=False)
+        return in_pixel_type(np.asarray(np.rint(composed)).astype(light.dtype))
+
+    def _in_best_colour(self, look: NDArray[Any]) -> Self:
+        colours = look[..., :3]
+        if self.alpha is not None and not (look[..., self.alpha] >= self.opaque).all():
+            planes = [self._composed(colours[..., index], look[..., self.alpha]) for index in range(3)]
+            colours = np.stack(planes, axis=-1)
+        best = channel_of_contrast(colours)
+        if best is None:
+            return self
+        told = Note(NoteCode.COLOUR, f"the {best} channel was taken, in which far more is to be seen than in the light")
+        return self._with([told], channel=_COLOURS.index(best))
+
+    def _with(self, notes: list[Note], **changes: Any) -> Self:
+        return replace(self, notes=(*self.notes, *notes), **changes)
+
+
+def _taken(look: NDArray[Any], layout: Layout) -> tuple[int | None, list[Note]]:
+    """Choose among several channels the first in which there is anything; None: the colours, as they come first."""
+    if not layout.others:
+        return None, []
+    count = layout.colours + len(layout.others)  # without alpha
+    if not _is_blank(look[..., : layout.colours]):
+        which = "channel 1" if layout.colours == 1 else f"channels 1 to {layout.colours}"
+        return None, [_of_channels(f"{which} of {count}, the rest is left out")]
+    for number, index in enumerate(layout.others, layout.colours + 1):
+        if not _is_blank(look[..., index]):
+            return index, [_of_channels(f"channel {number} of {count}, those before it are blank")]
+    return None, [_of_channels(f"channel 1 of {count}, and all are blank")]
+
+
+def _is_blank(channels: NDArray[Any]) -> bool:
+    first = channels[:1, :1]
+    return bool((channels == first).all())
+
+
+def _of_channels(sentence: str) -> Note:
+    return Note(NoteCode.CHANNELS, sentence)
+
+
+def _note(sentence: str) -> Note:
+    return Note(NoteCode.TRANSPARENCY, sentence)
