@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from shared.db.tables import new_id
 from shared.images.codec import decode_mask, decode_probability, encode_grey
+from shared.images.notes import NoteCode, note_codes
 from shared.images.resample import resample, scaled
 from shared.images.scale import AUTO_SCALE
 from shared.jobs.records import Item, NewItem
@@ -18,6 +19,8 @@ from shared.net.backends.contract import Answer
 from shared.services import Services
 from shared.store import keys
 from shared.synth import synthesise
+from tests.corpus.tiffs import no_data
+from tests.corpus.tiffs import tiff as written
 from tests.unit.worker.conftest import BrightIsForeground, Submit
 from worker import items
 from worker.batcher import Tiles
@@ -154,3 +157,57 @@ def _scaled_job(services: Services, data: bytes, scale: float) -> tuple[str, str
     shard_id = services.repository.add_shard(job_id, [NewItem(id=item_id, path="a.png", source_key=key)])
     services.repository.seal(job_id)
     return job_id, shard_id
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.5])
+@pytest.mark.parametrize("whole_pixels", [2048**2, 100], ids=["whole", "windows"])
+def test_nothing_is_found_where_there_is_no_data(
+    make_pipeline: Make,
+    services: Services,
+    monkeypatch: pytest.MonkeyPatch,
+    scale: float,
+    whole_pixels: int,
+) -> None:
+    monkeypatch.setattr(items, "WHOLE_PIXELS", whole_pixels)
+    image = noise(300, 420).astype(np.float32)
+    missing = np.add.outer(np.arange(300), np.arange(420)) < 200  # a corner, which is no frame
+    image[missing] = -9999
+    job_id, shard_id = _scaled_job(services, written(image, tags=no_data("-9999"), rowsperstrip=64), scale)
+    make_pipeline().process_shard(shard_id)
+    (item,) = services.repository.items(job_id, limit=2)
+    assert (item.error, item.note) == (None, None)
+    mask, probability = _results(services, item)
+    assert not mask[missing].any()
+    assert not probability[missing].any()
+    assert 0.4 < mask[~missing].mean() < 0.6  # as though the corner were not there
+    if scale == 1.0:
+        known = image[~missing]
+        expected = np.clip(128 + 40 * (known - known.mean()) / known.std(), 0, 255) / 255
+        assert np.abs(probability[~missing] - expected).max() < 0.02
+
+
+@pytest.mark.parametrize("whole_pixels", [2048**2, 100], ids=["whole", "windows"])
+def test_notes_of_a_file_reach_its_result(
+    make_pipeline: Make, submit: Submit, monkeypatch: pytest.MonkeyPatch, whole_pixels: int
+) -> None:
+    monkeypatch.setattr(items, "WHOLE_PIXELS", whole_pixels)
+    blank = np.zeros((90, 80), np.uint8)
+    shard = submit(
+        {
+            "pages.tif": written(np.stack([noise(90, 80)] * 3)),
+            "channels.tif": written(np.stack([blank, noise(90, 80)], -1), planarconfig="contig"),
+            "constant.png": encode_grey(blank + 128),
+            "blank-pages.tif": written(np.stack([blank, noise(90, 80)])),
+            "plain.png": encode_grey(noise(90, 80)),
+        }
+    )
+    make_pipeline().process_shard(shard.id)
+    notes = {name: note_codes(item.note) for name, item in shard.items.items()}
+    assert notes == {
+        "pages.tif": (NoteCode.PAGES,),
+        "channels.tif": (NoteCode.CHANNELS,),
+        "constant.png": (NoteCode.CONSTANT,),
+        "blank-pages.tif": (NoteCode.PAGES, NoteCode.CONSTANT),
+        "plain.png": (),
+    }
+    assert shard.items["constant.png"].foreground == 0
