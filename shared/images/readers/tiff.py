@@ -161,7 +161,7 @@ class Picture:
         return light(self.page, self._narrowing(samples))
 
     def _of_light(self, samples: NDArray[Any]) -> NDArray[Any]:
-        """Those of the samples as stored that the grey is made of."""
+        """Pick the samples as stored that the grey is made of."""
         extra = self._layout.samples - samples.shape[2]  # a palette's one index has become three colours
         channel = self._rendering.channel
         if channel is None or channel < self._layout.colours:
