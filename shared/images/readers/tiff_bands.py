@@ -106,9 +106,9 @@ class Bands:
 
     def look(self) -> NDArray[Any]:
         """Decode some rows from all over the page, those at its ends among them."""
-        indices = np.unique(np.linspace(0, self._count - 1, _LOOKS).astype(int))
+        indices = sorted({round(at) for at in np.linspace(0, self._count - 1, _LOOKS).tolist()})
         parts = []
-        for index in map(int, indices):
+        for index in indices:
             band = self.band(index)
             starts = range(0, len(band), max(len(band) * len(indices) // _LOOKS, _LOOK_ROWS))
             parts += [band[start : start + _LOOK_ROWS] for start in starts]
