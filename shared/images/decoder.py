@@ -103,6 +103,7 @@ _LOADED_LATE = (
     *(f"imagecodecs._{codec}" for codec in ("png", "imcd", "jpeg8", "deflate", "zlib", "zstd", "lzma")),
     *(f"encodings.{encoding}" for encoding in ("ascii", "latin_1", "cp1252", "utf_16", "utf_16_le", "utf_16_be")),
     "PIL.TiffImagePlugin",
+    "numpy.ma",  # by percentiles
     "tifffile.geodb",
     "xml.etree.ElementTree",
 )
