@@ -3,6 +3,7 @@
 What needs numpy or Pillow is imported by the commands that use it: others start faster, and submitting is smaller.
 """
 
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -25,16 +26,20 @@ from producer.options import (
     noises,
     priority_option,
     sheet_option,
+    to_option,
     waiting_options,
 )
 from producer.submit import submit_paths
 from producer.summary import Summary, summarise
+from producer.unfinished import Request
+from producer.watch import stopped_upload, why_it_waits
 from producer.watch import watch as watch_job
 from shared.commandline import ExitCode, Program, on_interrupt, opened_services
-from shared.errors import Retryable
+from shared.errors import ItemErrorCode, Retryable
 from shared.flows.exports.export import Export
 from shared.flows.lookup import find_job
 from shared.images.scale import scale_of
+from shared.jobs.pace import pace_of
 from shared.jobs.records import Job, Priority, Unfamiliar
 from shared.services import Services
 
@@ -80,6 +85,9 @@ def main() -> None:
     callback=lambda _context, _option, word: Unfamiliar(word),
     help="Images unlike anything that the model knows: flag them in their results, or refuse them, so that they fail.",
 )
+@click.option(
+    "--resume", metavar="JOB", help="Go on with this interrupted submission; it is found by itself as a rule."
+)
 @priority_option
 @waiting_options
 def submit(
@@ -89,6 +97,7 @@ def submit(
     name: str | None,
     scale: float,
     unfamiliar: Unfamiliar,
+    resume: str | None,
     priority: Priority,
     wait: bool,
     folder: Path | None,
@@ -99,25 +108,20 @@ def submit(
 
     Of a folder, all files are taken that are images by extension or content, but for the results of earlier jobs; files
     that you name are always taken. The job's id is printed. When a submission is interrupted, the same command goes on
-    where it was.
+    where it was: with the upload, the wait or the download.
     """
     to = destination_of(folder, export)
     display = Display()
+    waits = wait or to is not None
+    request = Request(name, priority, scale, unfamiliar, waits=waits, resume=resume)
     with _services() as services:
         with on_interrupt("interrupted; the same command goes on where it was"):
             submission = submit_paths(
-                services,
-                paths,
-                recursive=recursive,
-                follow_links=follow_links,
-                name=name,
-                priority=priority,
-                scale=scale,
-                unfamiliar=unfamiliar,
-                to=to,
-                display=display,
+                services, paths, request, recursive=recursive, follow_links=follow_links, to=to, display=display
             )
-        _conclude(services, submission.job_id, display, str(submission), wait=wait, to=to, as_json=as_json)
+        _conclude(
+            services, submission.job_id, display, str(submission), wait=wait, to=to, as_json=as_json, repeatable=True
+        )
 
 
 @main.command()
@@ -192,7 +196,9 @@ def status(reference: str | None, as_json: bool) -> None:
     """Show a job, or the newest jobs."""
     with _services() as services:
         if reference is not None:
-            _show(services, find_job(services, reference), as_json=as_json)
+            job = find_job(services, reference)
+            _show(services, job, as_json=as_json)
+            _tell_standstill(services, [job])
             return
         services.database.check()
         jobs = services.repository.jobs(limit=_STATUS_JOBS)
@@ -200,16 +206,24 @@ def status(reference: str | None, as_json: bool) -> None:
             report.print_json({"jobs": [report.job_json(job) for job in jobs]})
         else:
             report.print_jobs(jobs)
+        _tell_standstill(services, jobs)
 
 
 @main.command()
 @job_argument
+@to_option
+@format_option
 @json_option
-def watch(reference: str, as_json: bool) -> None:
+def watch(reference: str, folder: Path | None, export: Export, as_json: bool) -> None:
     """Follow a job to its end; the exit code says how it ended."""
+    to = destination_of(folder, export)
     with _services() as services:
         job = find_job(services, reference)
-        _conclude(services, job.id, Display(), f"job {job.id} is {job.state}", wait=True, as_json=as_json)
+        if to:
+            to.check_free(services.repository, job)
+        upload = f", {job.upload_words}" if job.upload_words else ""
+        said = f"job {job.id} is {job.state}{upload}"
+        _conclude(services, job.id, Display(), said, wait=True, to=to, as_json=as_json)
 
 
 @main.command()
@@ -248,11 +262,19 @@ def cancel(reference: str) -> None:
 def retry(reference: str) -> None:
     """Try again what failed or was cancelled in a job that has ended."""
     with _services() as services:
-        job = services.repository.retry(find_job(services, reference).id)
+        found = find_job(services, reference)
+        cut_short = services.repository.failures(found.id, ItemErrorCode.TRUNCATED)
+        job = services.repository.retry(found.id)
         with suppress(Retryable):  # the reconciler sends the hints that are not sent here
             services.dispatcher.fill()
         again = plural(job.counts.pending, "image")
-        Display().line(f"job {job.id} runs again: {again}; `producer watch {job.id}` follows it")
+        display = Display()
+        display.line(f"job {job.id} runs again: {again}; `producer watch {job.id}` follows it")
+        if cut_short:
+            display.line(
+                f"note: {plural(cut_short, 'image')} ended early, and what was uploaded then is what is tried again: "
+                "if the file was still being written, submit it again"
+            )
 
 
 def _conclude(
@@ -264,10 +286,15 @@ def _conclude(
     wait: bool,
     to: Destination | None = None,
     as_json: bool,
+    repeatable: bool = False,
 ) -> None:
-    """Say how the job was made, then leave it, or wait, download and report; end with the job's exit code."""
-    goes_on = f"the job goes on: `producer watch {job_id}` follows it, `producer cancel {job_id}` stops it"
-    with on_interrupt(f"interrupted; {goes_on}"):
+    """Say how the job was made, then leave it, or wait, download and report; end with the job's exit code.
+
+    `repeatable`: the same command once more finds the job again, until it has come to its end here.
+    """
+    watch_command = to.watch_command(job_id) if to else f"producer watch {job_id}"
+    follows = f"the same command or `{watch_command}` follows" if repeatable else f"`{watch_command}` follows"
+    with on_interrupt(f"interrupted; the job goes on: {follows} it, `producer cancel {job_id}` stops it"):
         display.line(said)
         if not (wait or to):
             if as_json:
@@ -279,10 +306,22 @@ def _conclude(
         job = watch_job(services, job_id, display)
     done = _download(services, job, to, display) if to else None
     _show(services, job, as_json=as_json, downloaded=report.download_json(to.folder, done) if to and done else None)
+    if repeatable:
+        services.repository.await_end(job_id, waits=False)
     code = exit_code_of(job.state)
     if code is ExitCode.SUCCEEDED and done and not done.is_complete:
         code = ExitCode.SOME_FAILED
     raise click.exceptions.Exit(code)
+
+
+def _tell_standstill(services: Services, jobs: Sequence[Job]) -> None:
+    """Say whose upload has stopped, and whether nobody works on what is left."""
+    display = Display()
+    for line in filter(None, map(stopped_upload, jobs)):
+        display.line(line)
+    waiting = next(filter(None, (why_it_waits(services, job) for job in jobs)), None)
+    if waiting:
+        display.line(waiting)
 
 
 def _download(services: Services, job: Job, to: Destination, display: Display) -> Download:
@@ -292,10 +331,11 @@ def _download(services: Services, job: Job, to: Destination, display: Display) -
 
 def _show(services: Services, job: Job, *, as_json: bool, downloaded: dict[str, Any] | None = None) -> None:
     summary = summarise(services.repository, job) if job.state.is_final else Summary()
+    pace = pace_of(job, services.repository.worked_seconds(job))
     if not as_json:
-        report.print_job(job, summary)
+        report.print_job(job, summary, pace)
         return
-    value = report.job_json(job) | (downloaded or {})
+    value = report.job_json(job, pace) | (downloaded or {})
     if job.state.is_final:
         value["summary"] = summary.to_json()
     report.print_json(value)

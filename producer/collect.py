@@ -37,8 +37,16 @@ class Destination:
 
     def command(self, job_id: str) -> str:
         """Return the command that gets the rest."""
+        return f"producer download {job_id} {self._folder_and_format}"
+
+    def watch_command(self, job_id: str) -> str:
+        """Return the command that waits for the job and then gets its results."""
+        return f"producer watch {job_id} --to {self._folder_and_format}"
+
+    @property
+    def _folder_and_format(self) -> str:
         format_option = "" if self.export is DEFAULT else f" --format {self.export.name}"
-        return f"producer download {job_id} {shlex.quote(str(self.folder))}{format_option}"
+        return f"{shlex.quote(str(self.folder))}{format_option}"
 
 
 def destination_of(folder: Path | None, export: Export, *, sheet: bool = False) -> Destination | None:

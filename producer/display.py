@@ -9,6 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.text import Text
 
 from shared.commandline import printable
+from shared.jobs.pace import rate_text
 
 
 class Bar(Protocol):
@@ -55,7 +56,7 @@ class _RateColumn(ProgressColumn):
     def render(self, task: Task) -> Text:
         """Return the rate of the last half minute, or at first that since the start."""
         rate = task.finished_speed or task.speed or (task.completed / task.elapsed if task.elapsed else 0.0)
-        return Text(f"{rate:,.1f}/s" if rate else "", style="progress.data.speed")
+        return Text(f"{rate_text(rate)}/s" if rate else "", style="progress.data.speed")
 
 
 def plural(count: int, noun: str) -> str:

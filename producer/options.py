@@ -65,12 +65,17 @@ def definitions() -> Iterable[str]:
     return DEFINITIONS
 
 
+to_option = click.option(
+    "--to", "folder", type=FOLDER, metavar="DIR", help="Download the results to DIR (and wait for them)."
+)
+
+
 def waiting_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command what all commands have that may wait for their job."""
     for option in (
         json_option,
         format_option,
-        click.option("--to", "folder", type=FOLDER, metavar="DIR", help="Download the results to DIR (and wait)."),
+        to_option,
         click.option("--wait", is_flag=True, help="Wait for the job to end and print how it went."),
     ):
         command = option(command)

@@ -13,8 +13,8 @@ import stat
 from typing import NoReturn
 
 from shared.errors import ItemError, ItemErrorCode
-from shared.flows.submission import FileVersion
 from shared.images.formats import HEAD_BYTES, is_readable
+from shared.jobs.records import FileVersion
 
 # Neither waits for a pipe's other end, nor takes a terminal.
 _AS_FILE = os.O_NONBLOCK | os.O_NOCTTY

@@ -15,6 +15,7 @@ from producer.summary import Scores, Summary, band_end
 from shared.commandline import printable
 from shared.db.reasons import label_of
 from shared.images.scale import AUTO_SCALE, AUTO_WORD
+from shared.jobs.pace import Pace, pace_of, rate_text, worked_of
 from shared.jobs.records import Job
 
 # Where there is no terminal there is no width to fit into.
@@ -22,9 +23,9 @@ _FILE_WIDTH = 160
 _ENDING_LENGTH = 8
 
 
-def job_json(job: Job) -> dict[str, Any]:
-    """Return a job as plain JSON types; `seconds` is from its start to its end, null until then."""
-    counts = job.counts
+def job_json(job: Job, pace: Pace | None = None) -> dict[str, Any]:
+    """Return a job as plain JSON types; without its pace what was in its row when it ended."""
+    counts, pace = job.counts, pace or pace_of(job, worked_of(job))
     return {
         "job": job.id,
         "name": job.name,
@@ -41,7 +42,10 @@ def job_json(job: Job) -> dict[str, Any]:
             "failed": counts.failed,
             "cancelled": counts.cancelled,
         },
-        "seconds": None if (seconds := _seconds(job)) is None else round(seconds, 3),
+        "upload": job.upload_words,
+        "seconds": _rounded(pace.seconds),
+        "images_per_second": _rounded(pace.images_per_second),
+        "seconds_left": _rounded(pace.seconds_left),
     }
 
 
@@ -64,16 +68,18 @@ def print_json(value: dict[str, Any]) -> None:
     click.echo(json.dumps(value))
 
 
-def print_job(job: Job, summary: Summary) -> None:
+def print_job(job: Job, summary: Summary, pace: Pace | None = None) -> None:
     """Print how a job stands, its scores by severity, and its failures."""
-    console = _console()
+    console, pace = _console(), pace or pace_of(job, worked_of(job))
     table = Table(title=Text(f"{printable(job.name)}  {job.id}"), title_justify="left")
-    for column in ("state", "images", "succeeded", "failed", "cancelled", "open", "seconds", "images/s"):
+    left = () if pace.seconds_left is None else ("seconds left",)
+    for column in ("state", "images", "succeeded", "failed", "cancelled", "open", "seconds", "images/s", *left):
         table.add_column(column, justify="left" if column == "state" else "right")
-    counts, seconds = job.counts, _seconds(job)
-    rate = "" if not seconds else f"{counts.finished / seconds:.1f}"
+    counts = job.counts
     numbers = (counts.total, counts.succeeded, counts.failed, counts.cancelled, counts.pending + counts.running)
-    table.add_row(job.state.value, *map(str, numbers), "" if seconds is None else f"{seconds:.1f}", rate)
+    rate = "" if pace.images_per_second is None else rate_text(pace.images_per_second)
+    times = ("" if pace.seconds is None else f"{pace.seconds:.1f}", rate, *(f"{pace.seconds_left:.0f}" for _ in left))
+    table.add_row(job.state.value, *map(str, numbers), *times)
     console.print(table)
     if summary.scores.count:
         console.print(_scores_table(summary))
@@ -149,10 +155,8 @@ def _unfamiliar_table(summary: Summary) -> Table:
     return table
 
 
-def _seconds(job: Job) -> float | None:
-    if job.started_at is None or job.finished_at is None:
-        return None
-    return job.finished_at - job.started_at
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
 
 
 def _console() -> Console:

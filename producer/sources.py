@@ -28,6 +28,7 @@ from shared.flows.exports.marker import is_results_folder
 from shared.flows.exports.registry import EXPORTS
 from shared.flows.submission import Source
 from shared.images.formats import IMAGE_EXTENSIONS, may_be_an_image
+from shared.jobs.records import FileVersion
 
 # A longer path does not fit into PostgreSQL's index of paths.
 _MAX_PATH_BYTES = 2000
@@ -97,6 +98,10 @@ class Sources:
     @property
     def _spelt(self) -> str:
         return _printable(", ".join(self.arguments))
+
+    def version_of(self, path: str) -> FileVersion | None:
+        """Return the version of the file of this relative path; None where there is none."""
+        return file_version(os.path.join(self.base, path))
 
     def __iter__(self) -> Iterator[Source]:
         for found in self._walk(Survey()):

@@ -1,8 +1,5 @@
 """Submitting files and folders: look first, make the job second, so that what cannot work leaves nothing behind."""
 
-import hashlib
-import json
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,39 +8,40 @@ from pathlib import Path
 from producer.collect import Destination
 from producer.display import Display, plural
 from producer.sources import Sources
+from producer.unfinished import Request, Unfinished, stopped_namesakes, unfinished
 from shared.flows.submission import SubmissionProgress, submit_images
 from shared.identity import user_at_host
-from shared.jobs.records import Priority, Unfamiliar
 from shared.services import Services
 
 
 @dataclass(frozen=True)
 class Submission:
-    """A job that was made, and how it went."""
+    """A job that was made, or gone on with, and how that went."""
 
     job_id: str
     progress: SubmissionProgress
     seconds: float
+    was_uploaded: bool = False  # before this command
 
     def __str__(self) -> str:
+        if self.was_uploaded:
+            return "nothing to upload: all of its images are there"
         done = self.progress
         unusable = f", {plural(done.failed, 'file')} cannot be used" if done.failed else ""
+        changed = f", {plural(done.changed, 'file')} had changed and went anew" if done.changed else ""
         return (
             f"submitted {plural(done.files, 'image')} ({done.bytes / 1e6:,.1f} MB) in {self.seconds:.1f} s, "
-            f"{done.files / max(self.seconds, 1e-9):,.0f} a second{unusable}"
+            f"{done.files / max(self.seconds, 1e-9):,.0f} a second{unusable}{changed}"
         )
 
 
 def submit_paths(
     services: Services,
     arguments: Sequence[Path],
+    request: Request,
     *,
     recursive: bool,
     follow_links: bool = False,
-    name: str | None,
-    priority: Priority,
-    scale: float = 1.0,
-    unfamiliar: Unfamiliar = Unfamiliar.FLAG,
     to: Destination | None = None,
     display: Display,
 ) -> Submission:
@@ -62,40 +60,53 @@ def submit_paths(
     survey = sources.survey()
     for note in survey.notes():
         display.line(f"note: {note}")
-    job_name = name or sources.name
+    found = unfinished(services, sources, survey.images, request)
+    images = f"{plural(survey.images, 'image')} from {sources.base}"
+    if found and found.is_uploaded:
+        if to:
+            to.check_free(services.repository, found.job)
+        display.line(f"going on with job {found.job.id}: {images}")
+        return Submission(found.job.id, SubmissionProgress(), 0.0, was_uploaded=True)
+    _tell_of_others(services, request.name or sources.name, found, display)
 
     def started(job_id: str, resumed: bool) -> None:
         if to:
             to.check_free(services.repository, services.repository.job(job_id) if resumed else None)
-        going = "going on with" if resumed else "submitting"
-        display.line(f"{going} job {job_id}: {plural(survey.images, 'image')} from {sources.base}")
+        if request.waits:
+            services.repository.await_end(job_id, waits=True)
+        display.line(f"{'going on with' if resumed else 'submitting'} job {job_id}: {images}")
 
-    last = SubmissionProgress()
     begun = time.monotonic()
     with display.progress("uploading", survey.images) as bar:
+        last = SubmissionProgress()
 
         def advanced(progress: SubmissionProgress) -> None:
             nonlocal last
             last = progress
             bar(progress.files, f"{progress.bytes / 1e6:,.0f} MB")
 
+        if found:
+            services.repository.adopt(found.job.id, request.key(sources))
         job_id = submit_images(
             services,
             sources,
-            name=job_name,
+            name=request.name or sources.name,
             submitted_by=user_at_host(),
-            submission_key=_submission_key(job_name, sources, scale, unfamiliar),
-            priority=priority,
-            scale=scale,
-            unfamiliar=unfamiliar,
+            submission_key=request.key(sources),
+            resume=found.job.id if found else None,
+            priority=request.priority,
+            scale=request.scale,
+            unfamiliar=request.unfamiliar,
             on_start=started,
             on_progress=advanced,
         )
     return Submission(job_id, last, time.monotonic() - begun)
 
 
-def _submission_key(name: str, sources: Sources, scale: float, unfamiliar: Unfamiliar) -> str:
-    """Return the key under which an interrupted submission is found again: the same command on the same machine."""
-    paths = [os.fsencode(path).hex() for path in sources.arguments]
-    identity = [user_at_host(), name, paths, sources.recursive, sources.follow_links, scale, unfamiliar]
-    return hashlib.sha256(json.dumps(identity).encode()).hexdigest()
+def _tell_of_others(services: Services, name: str, found: Unfinished | None, display: Display) -> None:
+    """Name an interrupted submission that may be meant, where none was found to be this one."""
+    for job in () if found else stopped_namesakes(services, name)[:1]:
+        display.line(
+            f"note: job {job.id} of this name was never finished ({plural(job.counts.total, 'image')}, "
+            f"{job.upload_words}): --resume {job.id} goes on with it, `producer cancel {job.id}` ends it"
+        )

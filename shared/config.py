@@ -67,6 +67,12 @@ class Settings(BaseSettings):
     reconcile_interval: float = _setting(1.0, "Pause between two rounds of the reconciler.", unit="s", gt=0)
 
     # for how long jobs are kept
+    abandon_after: float = _setting(
+        86400.0,
+        "A submission that was interrupted, and that nobody went on with for this long, ends as cancelled.",
+        unit="s",
+        gt=0,
+    )
     retention_days: float | None = _setting(
         None, "How long after its end a job is removed, with all it has. Empty: never.", unit="days", gt=0
     )

@@ -16,6 +16,7 @@ DelineateError                  one line that says what to do next; a traceback 
 │   └── DeviceFailed            the device is lost to this process: start a new one
 └── Permanent                   trying again gives the same answer
     ├── UsageError              a wrong argument, folder, job id or setting
+    │   └── Outrun              another process that submits the same was faster
     ├── ConfigurationError      a setting that cannot work (address, credentials, bucket, device)
     ├── CheckpointError         the weights cannot be used: an HTML page, a pointer, a pickle, truncated …
     ├── MessageError            a task message that does not follow the contract
@@ -138,6 +139,10 @@ class UsageError(Permanent):
     """A wrong argument: a missing folder, an unknown job, a value out of range."""
 
 
+class Outrun(UsageError):
+    """Another process that submits the same was faster; it has the job, or the images."""
+
+
 class ConfigurationError(Permanent):
     """A setting that cannot work: a wrong address, key, bucket or device."""
 
@@ -171,6 +176,7 @@ class ItemErrorCode(StrEnum):
     NOT_A_FILE = "not_a_file"  # a socket, a device, a pipe
     BAD_NAME = "bad_name"  # the name is not valid UTF-8
     TOO_MANY_BYTES = "too_many_bytes"  # the file is larger than MAX_SOURCE_BYTES
+    CHANGED = "changed"  # the file was still being written
     # found while decoding
     EMPTY_FILE = "empty_file"  # zero bytes
     NOT_AN_IMAGE = "not_an_image"  # the bytes are no image format known

@@ -74,6 +74,7 @@ class Services:
             self.dispatcher,
             interval=settings.reconcile_interval,
             retention=Retention(self.database, self.store, rules),
+            abandon_after=settings.abandon_after,
         )
 
     def close(self) -> None:

@@ -123,8 +123,9 @@ class Job(_Response):
     )
     unfamiliar: Unfamiliar = Field(description="What becomes of images unlike anything that the model knows.")
     counts: Counts
+    seconds: float | None = Field(description="In work, without pauses and what did not succeed; null: not known.")
     images_per_second: float | None = Field(
-        description="Finished lately; of a job that has ended, over all of its time. Null: not known."
+        description="That succeeded, lately; of a job that has ended, in all of its time in work. Null: not known."
     )
     seconds_left: float | None = Field(description="By the rate of now; null: not known, or nothing to wait for.")
 
@@ -144,6 +145,7 @@ class Job(_Response):
             uploading=job.sealed_at is None and not job.state.is_final,
             cancel_requested=job.cancel_requested_at is not None,
             counts=Counts(**{name: getattr(job.counts, name) for name in Counts.model_fields}),
+            seconds=progress.seconds,
             images_per_second=progress.rate,
             seconds_left=progress.seconds_left,
         )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from shared.jobs.pace import pace_of, worked_of
 from shared.jobs.records import Job, Performance, Worker
 from shared.jobs.state import JOB_STEPS, JobEvent
 
@@ -20,11 +21,11 @@ _SAMPLES_EVERY_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class Progress:
-    """A job at one moment. `rate` is in images a second; None stands for not known."""
+    """A job at one moment. `rate` is in images a second that succeeded; None stands for not known."""
 
     job: Job
     age: float  # seconds since it was submitted
-    seconds: float | None  # since its first claim, up to its end
+    seconds: float | None  # in work; of one that goes on, since it was last begun and what it took before
     rate: float | None
     seconds_left: float | None
 
@@ -38,9 +39,7 @@ class Progress:
         """The job's state, with what a state alone does not say."""
         if self.is_open and self.job.cancel_requested_at is not None:
             return "cancelling"
-        if self.is_open and self.job.sealed_at is None:
-            return f"{self.job.state}, still uploading"
-        return str(self.job.state)
+        return ", ".join(filter(None, (str(self.job.state), self.job.upload_words)))
 
     @property
     def can_cancel(self) -> bool:
@@ -76,7 +75,7 @@ class Fleet:
 
 class _Sample(NamedTuple):
     at: float
-    finished: int
+    succeeded: int
 
 
 class ProgressMeter:
@@ -88,30 +87,31 @@ class ProgressMeter:
 
     def read(self, job: Job, now: float) -> Progress:
         """Return the progress of a job at the time `now` of the database's clock."""
-        rate = self._rate(job, now)
-        seconds = None if job.started_at is None else max(0.0, (job.finished_at or now) - job.started_at)
-        remaining = job.counts.pending + job.counts.running
-        goes_on = not job.state.is_final and job.sealed_at is not None and job.cancel_requested_at is None
-        left = remaining / rate if rate and goes_on else None
-        return Progress(job, age=max(0.0, now - job.created_at), seconds=seconds, rate=rate, seconds_left=left)
-
-    def _rate(self, job: Job, now: float) -> float | None:
-        """Images a second: lately of a running job, over all of one that has ended.
-
-        A running job that was not watched until now has the mean since its start, one that stands still none.
-        """
-        finished = job.counts.finished
-        if job.started_at is None or not finished:
-            return None
         if job.state.is_final:
-            return _mean(finished, (job.finished_at or now) - job.started_at)
-        first, last = self._note(job.id, _Sample(now, finished))
-        idle = now - last.at if finished == last.finished else 0.0
+            pace = pace_of(job, worked_of(job))
+        else:
+            # Exactly it is known at the end: looking at each image of a large job takes too long for each look at it.
+            since = None if job.started_at is None else max(0.0, now - job.started_at)
+            worked = None if since is None else since + (job.worked_seconds or 0.0)
+            pace = pace_of(job, worked, rate=self._rate(job, now, worked))
+        age = max(0.0, now - job.created_at)
+        return Progress(job, age=age, seconds=pace.seconds, rate=pace.images_per_second, seconds_left=pace.seconds_left)
+
+    def _rate(self, job: Job, now: float, worked: float | None) -> float:
+        """Images a second lately, of a running job; 0 of one that stands still.
+
+        One that was not watched until now has the mean of its time in work.
+        """
+        succeeded = job.counts.succeeded
+        if not worked or not succeeded:
+            return 0.0
+        first, last = self._note(job.id, _Sample(now, succeeded))
+        idle = now - last.at if succeeded == last.succeeded else 0.0
         if idle >= max(_WINDOW_SECONDS, _PATIENCE * (last.at - first.at)):
-            return None
-        if finished == first.finished or now - first.at < _MIN_SPAN_SECONDS:
-            return _mean(finished, now - job.started_at)
-        return _mean(finished - first.finished, now - first.at)
+            return 0.0
+        if succeeded == first.succeeded or now - first.at < _MIN_SPAN_SECONDS:
+            return succeeded / worked
+        return (succeeded - first.succeeded) / (now - first.at)
 
     def _note(self, job_id: str, sample: _Sample) -> tuple[_Sample, _Sample]:
         """Add a sample; return the one that the rate counts from, and the last one of another count or time."""
@@ -121,20 +121,16 @@ class ProgressMeter:
             while len(self._samples) > _MAX_JOBS:
                 self._samples.popitem(last=False)
             # Less than before: the job was retried, and starts again.
-            if samples and sample.finished < samples[-1].finished:
+            if samples and sample.succeeded < samples[-1].succeeded:
                 samples.clear()
             # A claim's images end together: one whose end is not in the window yet makes it longer.
             while (
                 len(samples) > 1
                 and samples[1].at <= sample.at - _WINDOW_SECONDS
-                and samples[1].finished < sample.finished
+                and samples[1].succeeded < sample.succeeded
             ):
                 samples.popleft()
             last = samples[-1] if samples else sample
-            if not samples or (sample.finished > last.finished and sample.at - last.at >= _SAMPLES_EVERY_SECONDS):
+            if not samples or (sample.succeeded > last.succeeded and sample.at - last.at >= _SAMPLES_EVERY_SECONDS):
                 samples.append(sample)
             return samples[0], last
-
-
-def _mean(count: int, seconds: float) -> float | None:
-    return count / seconds if count > 0 and seconds > 0 else None

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from shared.db.measurements import MEASUREMENTS, NEED_SCORES, NEED_TRUTH, Measurement
 from shared.db.reasons import sentence_of
 from shared.images.scale import scale_text
+from shared.jobs.pace import rate_text
 from shared.jobs.records import Item
 from shared.jobs.state import ItemStatus
 
@@ -50,14 +51,8 @@ def iso(timestamp: float) -> str:
 
 
 def rate(images_a_second: float | None) -> str:
-    """`12.3/s`, or `4.5/min` where it takes longer."""
-    if images_a_second is None:
-        return NOTHING
-    if images_a_second == 0:
-        return "0/s"
-    if images_a_second >= 100:
-        return f"{images_a_second:,.0f}/s"
-    return f"{images_a_second:.1f}/s" if images_a_second >= 1 else f"{images_a_second * 60:.1f}/min"
+    """`12.3/s`, `0.075/s`: one unit, whatever is compared."""
+    return NOTHING if images_a_second is None else f"{rate_text(images_a_second)}/s"
 
 
 def count(number: int | None) -> str:

@@ -4,8 +4,10 @@ Every time is a Unix time in seconds (UTC) on the database's own clock, see `sha
 Ids are UUIDv7 in their canonical text form, so that they sort by time. A change here needs a migration; a test compares
 the two. Rows of jobs, shards and items are written by these modules alone, which another test holds:
 
-shared.jobs.repository      creating, filling, cancelling, retrying and closing jobs
+shared.jobs.submissions     creating, filling and discarding jobs
+shared.jobs.repository      sealing, cancelling, retrying and closing jobs
 shared.jobs.claims          claiming, releasing, expiring and completing items
+shared.jobs.clock           pulling back leases where the clock has jumped
 shared.jobs.steps           the states of both, for whoever else is in this list
 shared.jobs.shards          the counts of shards
 shared.queue.dispatch       the time of a shard's last hint
@@ -60,9 +62,9 @@ class Base(DeclarativeBase):
     type_annotation_map = {float: Double(), int: Integer(), dict[str, Any]: JSON(none_as_null=True)}  # noqa: RUF012
 
 
-def _partial(name: str, *columns: str, where: str) -> Index:
+def _partial(name: str, *columns: str, where: str, unique: bool = False) -> Index:
     """Return an index of the rows that fulfil a condition."""
-    return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
+    return Index(name, *columns, unique=unique, sqlite_where=text(where), postgresql_where=text(where))
 
 
 class JobRow(Base):
@@ -81,11 +83,15 @@ class JobRow(Base):
     sealed_at: Mapped[float | None]  # when the submission was complete; items can be added until then
     cancel_requested_at: Mapped[float | None]
     submission_key: Mapped[str | None] = mapped_column(String(64))  # finds an interrupted submission again
+    submission_seen_at: Mapped[float | None]  # when somebody was last seen submitting
+    abandoned_at: Mapped[float | None]  # when it was ended before its submission was complete
+    awaited_at: Mapped[float | None]  # since when the command that submitted it waits for its end
     submitted_by: Mapped[str] = mapped_column(Text)
     # The model that was active when the job was made; null: each worker's own. A key, so that no model goes that a
     # job still names.
     model: Mapped[str | None] = mapped_column(String(64), ForeignKey("models.sha256"))
     scale: Mapped[float] = mapped_column(default=1.0, server_default="1")  # its images are resampled by this
+    worked_seconds: Mapped[float | None]  # while images that succeeded were in work; once it has ended
     # What becomes of its unfamiliar images, a word of shared.jobs.records.Unfamiliar.
     unfamiliar: Mapped[str] = mapped_column(String(8), default="flag", server_default="flag")
     # after its end, see shared.upkeep.retention
@@ -94,7 +100,9 @@ class JobRow(Base):
     removal_started_at: Mapped[float | None]  # from when on nobody sees it, and all of it goes
 
     __table_args__ = (
-        Index("ix_jobs_submission_key", "submission_key", postgresql_where=text("sealed_at IS NULL")),
+        # One job for a submission, however many processes begin it at once.
+        _partial("ix_jobs_submission_key", "submission_key", where="sealed_at IS NULL", unique=True),
+        _partial("ix_jobs_submissions", "submission_key", "id", where="submission_key IS NOT NULL"),
         Index("ix_jobs_finished_at", "finished_at"),
         # What the reconciler asks again and again; a history of ended jobs costs it nothing.
         _partial("ix_jobs_open", "id", where="finished_at IS NULL"),
@@ -152,6 +160,7 @@ class ItemRow(_MeasurementColumns, Base):
     path: Mapped[str] = mapped_column(Text)  # relative, with `/`, as the submitter named it
     source_key: Mapped[str | None] = mapped_column(Text)
     source_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    source_modified: Mapped[int | None] = mapped_column(BigInteger)  # nanoseconds since 1970, of a file
     synthesis: Mapped[dict[str, Any] | None]  # the arguments of shared.synth.synthesise, for synthetic items
     state: Mapped[str] = mapped_column(String(16))
 
@@ -161,6 +170,7 @@ class ItemRow(_MeasurementColumns, Base):
     # before: renaming it would stop the workers that are still at work while `admin migrate` runs.
     quarantined: Mapped[bool] = mapped_column("suspect", key="quarantined")
     token: Mapped[str | None] = mapped_column(UUID_TEXT)
+    claimed_at: Mapped[float | None]  # by the last claim
     lease_until: Mapped[float | None]
     worker: Mapped[str | None] = mapped_column(Text)
 

@@ -8,7 +8,9 @@ import numpy as np
 
 from shared.db.tables import new_id
 from shared.errors import DelineateError, UsageError
-from shared.flows.submission import Hints, blocks, seal
+from shared.flows.hints import Hints
+from shared.flows.sources import blocks
+from shared.flows.submission import seal
 from shared.jobs.records import NewItem, Priority
 from shared.jobs.state import JobKind
 from shared.services import Services

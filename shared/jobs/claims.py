@@ -268,6 +268,7 @@ def _taking(free: Select[str]) -> ReturningUpdate[Any]:
         ItemRow.id.in_(free) & NOT_CANCELLED,
         attempts=ItemRow.attempts + 1,
         token=bindparam("holder"),
+        claimed_at=db_now(),
         lease_until=db_now() + bindparam("lease", type_=Double()),
         worker=bindparam("by"),
     )

@@ -5,19 +5,31 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, func, select
+from sqlalchemy import ColumnElement, Connection, Select, case, func, select
 
-from shared.db.database import Database
-from shared.db.tables import HAS_NOTE, IS_UNFAMILIAR, NOTHING_FOUND, STAYS, ItemRow, JobRow, ShardRow
-from shared.errors import JobNotFound
+from shared.db.database import Database, db_now
+from shared.db.tables import HAS_FAILED, HAS_NOTE, IS_UNFAMILIAR, NOTHING_FOUND, STAYS, ItemRow, JobRow, ShardRow
+from shared.errors import ItemErrorCode, JobNotFound
 from shared.images.notes import OTHER_NOTE, note_codes
+from shared.jobs.pace import worked_of, worked_seconds
 from shared.jobs.records import Item, Job, Mark, Marks, Unfamiliar
 from shared.jobs.state import ItemCounts, ItemStatus, JobKind, JobStatus
 
 _COUNT_COLUMNS = [
     func.coalesce(func.sum(getattr(ShardRow, count.name)), 0).label(count.name) for count in fields(ItemCounts)
 ]
-_JOB_COLUMNS = [getattr(JobRow, field.name) for field in fields(Job) if field.name != "counts"]
+_COMPUTED = ("counts", "quiet_for")
+
+
+def quiet_for() -> ColumnElement[float]:
+    """Return for how many seconds nobody has been seen submitting a job."""
+    return db_now() - func.coalesce(JobRow.submission_seen_at, JobRow.created_at)
+
+
+_JOB_COLUMNS = [
+    *(getattr(JobRow, field.name) for field in fields(Job) if field.name not in _COMPUTED),
+    case((JobRow.sealed_at.is_(None), quiet_for())).label("quiet_for"),
+]
 _ITEM_COLUMNS = [getattr(ItemRow, field.name) for field in fields(Item)]
 
 
@@ -122,6 +134,23 @@ class JobReader:
                 for code in note_codes(note) or (OTHER_NOTE,):
                     kinds[str(code)] += int(count)
         return kinds
+
+    def failures(self, job_id: str, code: ItemErrorCode) -> int:
+        """Count the images of a job that failed with this code."""
+        query = select(func.count()).where(ItemRow.job_id == job_id, HAS_FAILED, ItemRow.error_code == code)
+        with self.database.read() as connection:
+            return int(connection.execute(query).scalar_one())
+
+    def worked_seconds(self, job: Job) -> float | None:
+        """Return for how long a job was in work, as `shared.jobs.pace` counts it; None where that is not known.
+
+        Of a job that has ended it is in its row; else it takes a look at each of its images.
+        """
+        if job.state.is_final:
+            return worked_of(job)
+        with self.database.read() as connection:
+            worked = connection.execute(worked_seconds(job.id)).scalar_one_or_none()
+        return None if worked is None else float(worked)
 
     def item(self, item_id: str) -> Item | None:
         """Return an item by its id."""

@@ -3,12 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from shared.db.measurements import Measurements
 from shared.db.reasons import UNFAMILIAR_BELOW
 from shared.errors import ItemErrorCode
 from shared.jobs.state import ItemCounts, ItemStatus, JobKind, JobStatus
+
+UPLOAD_QUIET_SECONDS = 60.0
+"""How long nothing may be seen of somebody who submits, who says something every ten."""
 
 
 class Priority(IntEnum):
@@ -102,6 +105,35 @@ class Job:
     model: str | None = None  # sha256 of the model that its images get; None: the worker's own
     scale: float = 1.0  # by which its images are resampled for the network; results have the images' own size
     unfamiliar: Unfamiliar = Unfamiliar.FLAG
+    abandoned_at: float | None = None  # when it was ended before its submission was complete
+    worked_seconds: float | None = None  # while images that succeeded were in work, once it has ended
+    quiet_for: float | None = None  # seconds since somebody was last seen submitting; None where that is complete
+
+    @property
+    def upload_words(self) -> str | None:
+        """What is to be said of a submission that is not, or never was, complete."""
+        if self.abandoned_at is not None:
+            return "upload never finished"
+        if self.quiet_for is None or self.cancel_requested_at is not None or self.state.is_final:
+            return None
+        return f"upload stopped {_ago(self.quiet_for)}" if self.upload_stopped else "still uploading"
+
+    @property
+    def upload_stopped(self) -> bool:
+        """Whether nobody has been seen submitting for a while, though the submission is not complete."""
+        return not self.state.is_final and self.quiet_for is not None and self.quiet_for > UPLOAD_QUIET_SECONDS
+
+
+def _ago(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    return f"{minutes} min ago" if minutes < 120 else f"{minutes // 60} h ago"
+
+
+class FileVersion(NamedTuple):
+    """What tells a file from what it was before or will be."""
+
+    size: int  # bytes
+    modified: int  # nanoseconds since 1970
 
 
 @dataclass(frozen=True)
@@ -112,6 +144,7 @@ class NewItem:
     path: str
     source_key: str | None = None
     source_bytes: int | None = None
+    source_modified: int | None = None  # nanoseconds since 1970, where it was a file
     synthesis: dict[str, Any] | None = None
     error_code: ItemErrorCode | None = None
     error: str | None = None

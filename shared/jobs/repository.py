@@ -5,31 +5,28 @@ The writers of job, shard and item rows are named in `shared.db.tables`, and a t
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
 
-from sqlalchemy import ColumnElement, Connection, delete, exc, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, or_, select, update
 from sqlalchemy.orm import InstrumentedAttribute
 
 from shared.db.database import db_now
-from shared.db.model_registry import active_model
-from shared.db.tables import HAS_PENDING, IS_OPEN, STAYS, ItemRow, JobRow, ShardRow, new_id
+from shared.db.tables import HAS_PENDING, IS_OPEN, STAYS, ItemRow, JobRow, ShardRow
 from shared.errors import JobNotFound, UsageError
 from shared.jobs import shards
-from shared.jobs.reading import JobReader, counts_of
-from shared.jobs.records import Job, NewItem, Unfamiliar
+from shared.jobs.pace import worked_seconds
+from shared.jobs.reading import counts_of, quiet_for
+from shared.jobs.records import Job
 from shared.jobs.state import (
     JOB_STEPS,
     ItemEvent,
     ItemStatus,
     JobEvent,
-    JobKind,
     JobStatus,
     after_job_event,
     closing_event,
 )
 from shared.jobs.steps import move, move_job
-
-_OPEN_STATES = JOB_STEPS[JobEvent.CANCEL].sources
+from shared.jobs.submissions import OPEN_STATES, Submissions, ends_submission, is_unsealed
 
 # What a retry wipes: the claim, the failure and the clock of the first try.
 _FRESH = {
@@ -43,104 +40,8 @@ _CANCELLED_AT_ONCE = 50
 _CANCEL_SECONDS = 2.0
 
 
-class Repository(JobReader):
+class Repository(Submissions):
     """The jobs of one database; what it reads of them is `JobReader`'s."""
-
-    # -- submitting ------------------------------------------------------------------------------------------
-
-    def create_job(
-        self,
-        kind: JobKind,
-        *,
-        name: str,
-        submitted_by: str,
-        submission_key: str | None = None,
-        priority: int = 0,
-        scale: float = 1.0,
-        unfamiliar: Unfamiliar = Unfamiliar.FLAG,
-    ) -> str:
-        """Create an empty, unsealed job and return its id. It keeps the model that is active now to its end."""
-        job_id = new_id()
-        with self.database.write() as connection:
-            connection.execute(
-                insert(JobRow).values(
-                    id=job_id,
-                    kind=kind,
-                    name=name,
-                    state=JobStatus.QUEUED,
-                    priority=priority,
-                    created_at=db_now(),
-                    submission_key=submission_key,
-                    submitted_by=submitted_by,
-                    scale=scale,
-                    unfamiliar=unfamiliar,
-                    model=active_model().scalar_subquery(),
-                )
-            )
-        return job_id
-
-    def unsealed_job(self, submission_key: str) -> str | None:
-        """Return the newest job of an interrupted submission that can still be continued."""
-        query = (
-            select(JobRow.id)
-            .where(
-                JobRow.submission_key == submission_key,
-                JobRow.sealed_at.is_(None),
-                JobRow.cancel_requested_at.is_(None),
-                JobRow.state.in_(_OPEN_STATES),
-            )
-            .order_by(JobRow.id.desc())
-        )
-        with self.database.read() as connection:
-            return connection.execute(query.limit(1)).scalar_one_or_none()
-
-    def known_paths(self, job_id: str, paths: Sequence[str]) -> set[str]:
-        """Return those of `paths` that the job already has."""
-        query = select(ItemRow.path).where(ItemRow.job_id == job_id, ItemRow.path.in_(paths))
-        with self.database.read() as connection:
-            return set(connection.execute(query).scalars())
-
-    def add_shard(self, job_id: str, items: Sequence[NewItem]) -> str:
-        """Add a shard with these items in one transaction and return its id. Items with an error code have failed.
-
-        Raises:
-            UsageError: the job is sealed or cancelled, or somebody else adds to it at the same time.
-        """
-        shard_id = new_id()
-        failed = sum(item.error_code is not None for item in items)
-        with self.database.write() as connection:
-            job = connection.execute(
-                select(JobRow.sealed_at, JobRow.cancel_requested_at).where(JobRow.id == job_id).with_for_update()
-            ).one_or_none()
-            if job is None or job.sealed_at is not None or job.cancel_requested_at is not None:
-                raise UsageError(f"job {job_id} takes no more images: it was cancelled or removed meanwhile")
-            number, first = _next_numbers(connection, job_id)
-            counts = {"total": len(items), "pending": len(items) - failed, "failed": failed}
-            connection.execute(
-                insert(ShardRow).values(
-                    id=shard_id, job_id=job_id, number=number, not_before=0.0, releases=0, running=0, succeeded=0,
-                    cancelled=0, **counts,
-                )
-            )  # fmt: skip
-            try:
-                connection.execute(
-                    insert(ItemRow),
-                    [
-                        asdict(item)
-                        | {
-                            "job_id": job_id,
-                            "shard_id": shard_id,
-                            "number": first + offset,
-                            "attempts": 0,
-                            "quarantined": False,
-                            "state": ItemStatus.FAILED if item.error_code else ItemStatus.PENDING,
-                        }
-                        for offset, item in enumerate(items)
-                    ],
-                )
-            except exc.IntegrityError as error:
-                raise UsageError("the same images are being submitted twice at once: wait for the other") from error
-        return shard_id
 
     def seal(self, job_id: str) -> None:
         """Say that the submission is complete: the job can end once its items have."""
@@ -149,14 +50,6 @@ class Repository(JobReader):
                 update(JobRow).where(JobRow.id == job_id, JobRow.sealed_at.is_(None)).values(sealed_at=db_now())
             )
         self.close_if_finished(job_id)
-
-    def discard_empty(self, job_id: str) -> None:
-        """Remove a job that never got an item, so that a submission that fails at its start leaves nothing."""
-        with self.database.write() as connection:
-            # The lock waits for somebody who adds to it, and the next statement sees what was added.
-            connection.execute(select(JobRow.id).where(JobRow.id == job_id).with_for_update()).all()
-            has_shards = select(ShardRow.id).where(ShardRow.job_id == job_id).exists()
-            connection.execute(delete(JobRow).where(JobRow.id == job_id, ~has_shards))
 
     # -- steering --------------------------------------------------------------------------------------------
 
@@ -173,17 +66,33 @@ class Repository(JobReader):
         """
         with self.database.write() as connection:
             after_job_event(_locked_state(connection, job_id), JobEvent.CANCEL)
-            connection.execute(
-                update(JobRow)
-                .where(JobRow.id == job_id)
-                .values(
-                    cancel_requested_at=func.coalesce(JobRow.cancel_requested_at, db_now()),
-                    sealed_at=func.coalesce(JobRow.sealed_at, db_now()),
-                )
-            )
+            connection.execute(update(JobRow).where(JobRow.id == job_id).values(ends_submission()))
         self._cancel_pending(job_id, until=time.monotonic() + _CANCEL_SECONDS)
         self.close_if_finished(job_id)
         return self.job(job_id)
+
+    def end_abandoned(self, *, after: float) -> int:
+        """Cancel the jobs whose submission nobody goes on with, and discard those without an image.
+
+        Args:
+            after: seconds since somebody was last seen submitting.
+
+        Returns:
+            How many ended.
+        """
+        ended = 0
+        for job_id in self.abandoned_jobs(after=after):
+            self.discard_empty(job_id)
+            with self.database.write() as connection:
+                # Asked again under the lock: somebody may go on with it.
+                still = (JobRow.id == job_id, is_unsealed(), quiet_for() > after)
+                found = connection.execute(select(JobRow.id).where(*still).with_for_update()).scalar_one_or_none()
+                if found is not None:
+                    connection.execute(update(JobRow).where(JobRow.id == job_id).values(ends_submission()))
+            self._cancel_pending(job_id, until=time.monotonic() + _CANCEL_SECONDS)
+            self.close_if_finished(job_id)
+            ended += 1
+        return ended
 
     def _cancel_pending(self, job_id: str, *, until: float) -> None:
         requested = select(JobRow.cancel_requested_at).where(JobRow.id == job_id)
@@ -223,6 +132,7 @@ class Repository(JobReader):
                 move_job(
                     JobEvent.RETRY,
                     JobRow.id == job_id,
+                    started_at=None,
                     finished_at=None,
                     cancel_requested_at=None,
                     tidied_at=None,
@@ -239,16 +149,21 @@ class Repository(JobReader):
                 return None
         with self.database.write() as connection:
             job = connection.execute(
-                select(JobRow.sealed_at, JobRow.cancel_requested_at)
-                .where(JobRow.id == job_id, JobRow.state.in_(_OPEN_STATES))
+                select(JobRow.sealed_at, JobRow.cancel_requested_at, JobRow.abandoned_at)
+                .where(JobRow.id == job_id, JobRow.state.in_(OPEN_STATES))
                 .with_for_update()
             ).one_or_none()
             if job is None or job.sealed_at is None:
                 return None
-            event = closing_event(counts_of(connection, job_id), cancel_requested=job.cancel_requested_at is not None)
+            event = closing_event(
+                counts_of(connection, job_id),
+                cancel_requested=job.cancel_requested_at is not None,
+                is_abandoned=job.abandoned_at is not None,
+            )
             if event is None:
                 return None
-            connection.execute(move_job(event, JobRow.id == job_id, finished_at=db_now()))
+            worked = worked_seconds(job_id).scalar_subquery()
+            connection.execute(move_job(event, JobRow.id == job_id, finished_at=db_now(), worked_seconds=worked))
         return JOB_STEPS[event].target
 
     def close_finished(self) -> int:
@@ -258,7 +173,7 @@ class Repository(JobReader):
         """
         waits = select(ShardRow.id).where(ShardRow.job_id == JobRow.id, HAS_PENDING).exists()
         half_cancelled = select(JobRow.id).where(
-            IS_OPEN, JobRow.state.in_(_OPEN_STATES), JobRow.cancel_requested_at.is_not(None), waits
+            IS_OPEN, JobRow.state.in_(OPEN_STATES), JobRow.cancel_requested_at.is_not(None), waits
         )
         with self.database.read() as connection:
             interrupted = connection.execute(half_cancelled).scalars().all()
@@ -267,19 +182,11 @@ class Repository(JobReader):
             if time.monotonic() < until:
                 self._cancel_pending(job_id, until=until)
         ended = select(JobRow.id).where(
-            IS_OPEN, JobRow.state.in_(_OPEN_STATES), JobRow.sealed_at.is_not(None), ~_has_open_items(JobRow.id)
+            IS_OPEN, JobRow.state.in_(OPEN_STATES), JobRow.sealed_at.is_not(None), ~_has_open_items(JobRow.id)
         )
         with self.database.read() as connection:
             candidates = connection.execute(ended).scalars().all()
         return sum(self.close_if_finished(job_id) is not None for job_id in candidates)
-
-
-def _next_numbers(connection: Connection, job_id: str) -> tuple[int, int]:
-    """Return the number of the next shard of a job and of its first item; they are given without gaps."""
-    shards = select(func.max(ShardRow.number) + 1).where(ShardRow.job_id == job_id).scalar_subquery()
-    items = select(func.max(ItemRow.number) + 1).where(ItemRow.job_id == job_id).scalar_subquery()
-    shard, item = connection.execute(select(func.coalesce(shards, 0), func.coalesce(items, 0))).one()
-    return shard, item
 
 
 def _has_open_items(job_id: str | InstrumentedAttribute[str]) -> ColumnElement[bool]:

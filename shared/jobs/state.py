@@ -149,10 +149,15 @@ class ItemCounts:
         return self.succeeded + self.failed + self.cancelled
 
 
-def closing_event(counts: ItemCounts, *, cancel_requested: bool) -> JobEvent | None:
-    """Return the event that ends a job with these counts, or None while items are still open."""
+def closing_event(counts: ItemCounts, *, cancel_requested: bool, is_abandoned: bool = False) -> JobEvent | None:
+    """Return the event that ends a job with these counts, or None while items are still open.
+
+    `is_abandoned`: it was ended before its submission was complete. What nobody has all images of never succeeds.
+    """
     if counts.pending or counts.running:
         return None
+    if is_abandoned:
+        return JobEvent.CANCEL
     # A cancel that came after the last item had ended changes nothing.
     if cancel_requested and (counts.cancelled or not counts.total):
         return JobEvent.CANCEL

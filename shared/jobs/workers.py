@@ -3,7 +3,7 @@
 from dataclasses import asdict, fields
 from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 
 from shared.db.database import Database, db_now
 from shared.db.tables import WorkerRow
@@ -55,6 +55,12 @@ class Workers:
         query = select(*columns, age).where(WorkerRow.seen_at > db_now() - within).order_by(WorkerRow.started_at)
         with self.database.read() as connection:
             return [_worker(dict(row._mapping)) for row in connection.execute(query)]
+
+    def quiet_for(self) -> float | None:
+        """Return how many seconds ago a worker last reported; None where none has, or all have ended as they should."""
+        with self.database.read() as connection:
+            last = connection.execute(select(db_now() - func.max(WorkerRow.seen_at))).scalar_one_or_none()
+        return None if last is None else max(0.0, float(last))
 
 
 def _worker(values: dict[str, Any]) -> Worker:

@@ -94,7 +94,8 @@ def job_faults(row: Mapping[str, Any], counts: ItemCounts) -> Iterator[str]:
     for column in ("finished_at", "sealed_at"):
         if row[column] is None:
             yield f"{state}, but has no {column}"
-    event = closing_event(counts, cancel_requested=row["cancel_requested_at"] is not None)
+    is_abandoned = row["abandoned_at"] is not None
+    event = closing_event(counts, cancel_requested=row["cancel_requested_at"] is not None, is_abandoned=is_abandoned)
     if event is None:
         yield f"{state}, but {counts.pending + counts.running} of its items are open"
     elif JOB_STEPS[event].target is not state:

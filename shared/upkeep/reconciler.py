@@ -1,7 +1,7 @@
 """The reconciler: a plain loop that makes SQL come true, whatever was lost on the way.
 
 Each round ends the jobs whose items have all ended, frees the leases that ran out, sends the hints that are due, and
-does a small piece of what jobs leave to be done after their end.
+does a small piece of what jobs leave to be done after their end. Now and then it ends what nobody goes on submitting.
 Several reconcilers at once are safe. It is no queued task, so that it works when the queue does not.
 """
 
@@ -28,6 +28,7 @@ _MAX_ROUND_SECONDS = 120.0
 _RETENTION_SECONDS_A_ROUND = 0.5
 _RETENTION_PAUSE_SECONDS = 5.0
 _RETENTION_PAUSE_AWAY_SECONDS = 30.0
+_ABANDONED_PAUSE_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -50,12 +51,15 @@ class Reconciler:
         *,
         interval: float,
         retention: Retention | None = None,
+        abandon_after: float | None = None,
     ) -> None:
         self.repository = repository
         self.claims = claims
         self.dispatcher = dispatcher
         self.interval = interval
         self.retention = retention
+        self.abandon_after = abandon_after
+        self._looks_for_abandoned_from = 0.0
         self._retention_rests_until = 0.0
         self._was_slow = False
         self._moved_at = self._expires_from = time.monotonic()
@@ -73,6 +77,7 @@ class Reconciler:
         now = self._watch_clock()
         freed = self._free(now) if time.monotonic() >= self._expires_from else 0
         published = self.dispatcher.fill()
+        self._end_abandoned()
         self._retain()
         return Round(freed=freed, closed=closed, published=published)
 
@@ -92,6 +97,15 @@ class Reconciler:
             clock.pull_back(self.claims.database, lease_seconds=self.claims.lease_seconds)
             self._may_be_behind = False
         return self.claims.expire(now)
+
+    def _end_abandoned(self) -> None:
+        # After a jump of the clock or an outage those who live have to be heard first, as with leases.
+        from_when = max(self._looks_for_abandoned_from, self._expires_from)
+        if self.abandon_after is None or time.monotonic() < from_when:
+            return
+        if ended := self.repository.end_abandoned(after=self.abandon_after):
+            log.info("ended %d submissions that nobody went on with", ended, extra={"action": "submissions_abandoned"})
+        self._looks_for_abandoned_from = time.monotonic() + _ABANDONED_PAUSE_SECONDS
 
     def _wait_for_renewals(self) -> None:
         """Free nothing before those who live have renewed their leases, which they could not do for some time.

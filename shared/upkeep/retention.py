@@ -89,7 +89,9 @@ class Retention:
 
     def _remove(self) -> bool:
         with self._database.read() as connection:
-            query = select(JobRow.id).where(JobRow.removal_started_at.is_not(None)).limit(1)
+            # Of a job that was discarded it starts a little later, see `Submissions.discard_empty`.
+            started = JobRow.removal_started_at.is_not(None) & (JobRow.removal_started_at <= db_now())
+            query = select(JobRow.id).where(started).limit(1)
             job_id = connection.execute(query).scalar_one_or_none()
         if job_id is not None:
             self._remove_some(job_id)

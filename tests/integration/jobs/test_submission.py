@@ -1,12 +1,16 @@
 import itertools
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import pytest
 
 from shared.errors import DatabaseUnavailable, ImageError, ItemErrorCode, StoreUnavailable, UsageError
-from shared.flows import submission
+from shared.flows import submission, upload
 from shared.flows.submission import Source, SubmissionProgress, submit_images
 from shared.flows.synthetic import SyntheticSpec, submit_synthetic
+from shared.jobs.records import FileVersion
 from shared.jobs.repository import Repository
 from shared.jobs.state import ItemCounts, JobKind, JobStatus
 from shared.services import Services
@@ -103,6 +107,78 @@ def test_an_interruption_just_after_a_commit_takes_no_source_away(
     (job,) = services.repository.jobs(limit=2)
     items = services.repository.items(job.id, limit=100)
     assert items
+    assert {info.key for info in services.store.list("jobs/")} == {item.source_key for item in items}
+
+
+class Written:
+    """A file that is written to: each look at it may find it grown."""
+
+    def __init__(self, *sizes: int) -> None:
+        self.sizes = iter(sizes)
+        self.size = 0
+        self.born = time.time_ns()
+
+    def version(self) -> FileVersion:
+        self.size = next(self.sizes, self.size)
+        return FileVersion(self.size, time.time_ns())
+
+    def source(self, path: str = "growing.png") -> Source:
+        return Source(path, lambda: b"x" * self.size, self.version)
+
+
+class Settled(Written):
+    """The same, of which the time stands still where the size does."""
+
+    def version(self) -> FileVersion:
+        self.size = next(self.sizes, self.size)
+        return FileVersion(self.size, self.born + self.size)
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upload, "_SETTLED_SECONDS", 0.0)
+    monkeypatch.setattr(upload, "_FRESH_SECONDS", 1000.0)
+
+
+def test_a_file_that_changes_while_it_is_read_fails(services: Services, hasty: None) -> None:
+    job_id = submit(services, [*sources(2), Written().source()])
+    bad = services.repository.items(job_id, limit=1, after=1)[0]
+    assert (bad.error_code, bad.source_key) == ("changed", None)
+    assert services.repository.job(job_id).counts == ItemCounts(pending=2, failed=1)
+
+
+def test_a_file_that_was_still_being_written_is_taken_anew(services: Services, hasty: None) -> None:
+    seen: list[SubmissionProgress] = []
+    growing = Settled(5, 5, 9, 9, 9)
+    job_id = submit(services, [*sources(2), growing.source()], on_progress=seen.append)
+    taken = {item.path: item.source_key for item in services.repository.items(job_id, limit=9)}
+    assert services.store.get(str(taken["growing.png"])) == b"x" * 9
+    assert services.repository.job(job_id).counts == ItemCounts(pending=3)
+    assert seen[-1].changed == 1
+
+
+def test_a_file_that_never_comes_to_its_end_fails_rather_than_halfway(services: Services, hasty: None) -> None:
+    growing = Settled(1, 1, 2, 3, 3, 4, 5, 5, 6, 7, 7, 8)  # whole while it is read, another at the next look
+    job_id = submit(services, [*sources(2), growing.source()])
+    [bad] = [item for item in services.repository.items(job_id, limit=9) if item.path == "growing.png"]
+    assert (bad.error_code, bad.source_key) == ("changed", None)
+    assert bad.error is not None
+    assert "submit it again" in bad.error
+
+
+def test_two_processes_that_submit_the_same_fill_one_job(services: Services) -> None:
+    started = Barrier(2, timeout=60)
+
+    def begin(_job_id: str, _resumed: bool) -> None:
+        started.wait()
+
+    with ThreadPoolExecutor(2) as pool:
+        both = [pool.submit(submit, services, sources(60), submission_key="k", on_start=begin) for _ in range(2)]
+        job_ids = {each.result(timeout=120) for each in both}
+    [job] = services.repository.jobs(limit=9)
+    assert job_ids == {job.id}
+    items = services.repository.items(job.id, limit=100)
+    assert sorted(item.path for item in items) == sorted(source.path for source in sources(60))
     assert {info.key for info in services.store.list("jobs/")} == {item.source_key for item in items}
 
 

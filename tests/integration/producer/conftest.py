@@ -136,3 +136,9 @@ def _success(services: Services, item: ClaimedItem, mask: np.ndarray, **values: 
     iou = None if dice is None else dice / (2 - dice)  # type: ignore[operator]
     stored = {"width": mask.shape[1], "height": mask.shape[0], "mask_key": mask_key, "probability_key": probability_key}
     return success(item.id, foreground=float(mask.mean()), iou=iou, **stored, **values)
+
+
+@pytest.fixture(autouse=True)
+def _files_count_as_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do not wait for a test's files, which are never older than a second, to be left alone for a while."""
+    monkeypatch.setattr("shared.flows.upload._SETTLED_SECONDS", 0.0)

@@ -130,7 +130,7 @@ def test_an_ending_that_fits_two_jobs(services: Services, producer: Producer) ->
     ids = ["01a206a4-0000-7000-8000-0000000abcde", "01a206a4-0000-7000-8000-0000001abcde"]
     for job_id in ids:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("shared.jobs.repository.new_id", lambda job_id=job_id: job_id)
+            patch.setattr("shared.jobs.submissions.new_id", lambda job_id=job_id: job_id)
             services.repository.create_job("images", name="n", submitted_by="t")  # type: ignore[arg-type]
     assert "several jobs" in refused(producer, "status", "abcde")
     assert producer("status", "0abcde").exit_code == 0

@@ -66,7 +66,7 @@ def test_one_path_is_taken_once(repository: Repository, make_job: MakeJob) -> No
     with pytest.raises(UsageError, match="twice"):
         repository.add_shard(job_id, [NewItem(id=new_id(), path="0/1.png", source_key="k")])
     assert repository.job(job_id).counts.total == 2
-    assert repository.known_paths(job_id, ["0/1.png", "new.png"]) == {"0/1.png"}
+    assert set(repository.known_files(job_id, ["0/1.png", "new.png"])) == {"0/1.png"}
 
 
 def test_an_interrupted_submission_is_found_until_it_is_sealed(repository: Repository) -> None:

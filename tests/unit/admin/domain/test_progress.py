@@ -72,6 +72,21 @@ def test_without_a_rate_nobody_knows_the_time_left(read: Read) -> None:
     assert read(10, 0, name="b", state=JobStatus.QUEUED).rate is None
 
 
+def test_what_did_not_succeed_has_no_rate() -> None:
+    def ended(counts: ItemCounts, worked: float | None, started: float | None = 0.0) -> Progress:
+        job = Job(
+            id="j", kind=JobKind.IMAGES, name="", state=JobStatus.PARTIAL, priority=0, submitted_by="", created_at=0,
+            started_at=started, finished_at=900.0, sealed_at=0, cancel_requested_at=None, counts=counts,
+            worked_seconds=worked,
+        )  # fmt: skip
+        return ProgressMeter().read(job, 1000.0)
+
+    progress = ended(ItemCounts(succeeded=60, failed=40, cancelled=900), 30.0)
+    assert (progress.seconds, progress.rate, progress.seconds_left) == (30.0, 2.0, None)
+    assert ended(ItemCounts(failed=5), None).rate is None
+    assert ended(ItemCounts(succeeded=9), None).rate == 0.01  # ended by a worker of before
+
+
 def test_the_installation_is_the_sum_of_its_workers() -> None:
     def together(*speeds: Performance) -> Fleet:
         return Fleet.of([Worker("w", "w", "cpu", "", 0, 0, 0, 0, speed) for speed in speeds])

@@ -1,0 +1,112 @@
+"""Finding the job that a repeated `submit` goes on with, so that nothing is uploaded or computed twice."""
+
+import hashlib
+import json
+import os
+import time
+from dataclasses import dataclass, field
+from itertools import islice
+
+from producer.sources import Sources
+from shared.errors import UsageError
+from shared.flows.lookup import find_job
+from shared.flows.sources import Source
+from shared.identity import user_at_host
+from shared.jobs.records import FileVersion, Job, Priority, Unfamiliar
+from shared.jobs.state import JobKind
+from shared.services import Services
+
+# Of a job that may be this submission, seen from another machine or under another name of its folder.
+_COMPARED_ITEMS = 50
+_COMPARED_JOBS = 20
+_PATHS_AT_ONCE = 500
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked for of the images of a submission, and when."""
+
+    name: str | None = None  # None: called as its folder
+    priority: Priority = Priority.NORMAL
+    scale: float = 1.0
+    unfamiliar: Unfamiliar = Unfamiliar.FLAG
+    waits: bool = False  # for the end of the job
+    resume: str | None = None  # a job to go on with, as people refer to it
+    begun: float = field(default_factory=time.monotonic)
+
+    def key(self, sources: Sources) -> str:
+        """Return the key under which the submission is found again: the same command on the same machine."""
+        paths = [os.fsencode(path).hex() for path in sources.arguments]
+        asked = [self.name or sources.name, self.scale, self.unfamiliar, self.priority]
+        identity = [user_at_host(), paths, sources.recursive, sources.follow_links, *asked]
+        return hashlib.sha256(json.dumps(identity).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """A job to go on with. Where its upload is complete, what is left of the command is to wait."""
+
+    job: Job
+    is_uploaded: bool
+
+
+def unfinished(services: Services, sources: Sources, images: int, request: Request) -> Unfinished | None:
+    """Return the job of this submission of so many images that did not come to its end; None where there is none.
+
+    It is found by its key; or, where the same files are seen from another machine or the folder was renamed, by the
+    first of its images, whose paths, sizes and times have to be those of the files.
+
+    Raises:
+        UsageError: the job that was asked for takes no more images.
+    """
+    repository, key = services.repository, request.key(sources)
+    if request.resume is not None:
+        return Unfinished(_asked_for(services, request.resume), is_uploaded=False)
+    if job_id := repository.unsealed_job(key):
+        return Unfinished(repository.job(job_id), is_uploaded=False)
+    since = time.monotonic() - request.begun
+    if job_id := repository.awaited_job(key, within=since):
+        job = repository.job(job_id)
+        if job.counts.total == images and _has_all(services, job, sources):
+            return Unfinished(job, is_uploaded=True)
+    for job_id in repository.unsealed_jobs(limit=_COMPARED_JOBS):
+        job = repository.job(job_id)
+        if (job.scale, job.unfamiliar) == (request.scale, request.unfamiliar) and _begins_as(services, job, sources):
+            return Unfinished(job, is_uploaded=False)
+    return None
+
+
+def stopped_namesakes(services: Services, name: str) -> list[Job]:
+    """Return jobs of this name whose upload was interrupted, the newest first."""
+    repository = services.repository
+    jobs = map(repository.job, repository.unsealed_jobs(limit=_COMPARED_JOBS))
+    return [job for job in jobs if job.name == name and job.upload_stopped]
+
+
+def _asked_for(services: Services, reference: str) -> Job:
+    job = find_job(services, reference)
+    if job.kind is not JobKind.IMAGES or job.sealed_at is not None:
+        raise UsageError(f"job {job.id} takes no more images: its upload is complete, or was ended")
+    return job
+
+
+def _begins_as(services: Services, job: Job, sources: Sources) -> bool:
+    """Whether the first images of the job are files of these sources, unchanged."""
+    paths = [path for _, path in services.repository.paths(job.id, limit=_COMPARED_ITEMS)]
+    known = services.repository.known_files(job.id, paths)
+    versions = {path: version for path, version in known.items() if version is not None}
+    return bool(versions) and all(sources.version_of(path) == version for path, version in versions.items())
+
+
+def _has_all(services: Services, job: Job, sources: Sources) -> bool:
+    """Whether all files are in the job as they are now."""
+    remaining = iter(sources)
+    while some := list(islice(remaining, _PATHS_AT_ONCE)):
+        known = services.repository.known_files(job.id, [source.path for source in some])
+        if not all(source.path in known and _is_same(source, known[source.path]) for source in some):
+            return False
+    return True
+
+
+def _is_same(source: Source, known: FileVersion | None) -> bool:
+    return known is None or source.version is None or source.version() == known

@@ -1,0 +1,45 @@
+"""What is submitted: sources, and how they fall into shards."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import TypeVar
+
+from shared.jobs.records import FileVersion
+
+T = TypeVar("T")
+
+# The first shards are small, so that the first results come soon.
+_FIRST_SHARD_ITEMS = 4
+
+
+@dataclass(frozen=True)
+class Source:
+    """An image to submit: its relative path with `/`, and how to read its bytes.
+
+    `read` runs in an upload thread. An ItemError says that the file cannot be used; only that item fails. `version`
+    looks at what would be read now, None where that is nothing; without it the bytes are always the same.
+    """
+
+    path: str
+    read: Callable[[], bytes]
+    version: Callable[[], FileVersion | None] | None = None
+
+
+@dataclass(frozen=True)
+class SubmissionProgress:
+    """How far a submission is: files handled, those that failed already, bytes uploaded, files that were taken anew."""
+
+    files: int = 0
+    failed: int = 0
+    bytes: int = 0
+    changed: int = 0
+
+
+def blocks(values: Iterable[T], largest: int) -> Iterator[list[T]]:
+    """Yield what makes a shard each, the first ones small."""
+    iterator = iter(values)
+    size = min(_FIRST_SHARD_ITEMS, largest)
+    while block := list(islice(iterator, size)):
+        yield block
+        size = min(size * 2, largest)
