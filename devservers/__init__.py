@@ -3,6 +3,7 @@
 from devservers.chromium import chromium_executable
 from devservers.clock import SettableClock, settable_clock
 from devservers.installed import SERVERS, missing_servers
+from devservers.nginx import nginx, nginx_executable
 from devservers.pgbouncer import pgbouncer
 from devservers.postgres import PostgresCluster, make_cluster, postgres_server
 from devservers.process import ServerMissing, free_ports
@@ -20,6 +21,8 @@ __all__ = [
     "free_ports",
     "make_cluster",
     "missing_servers",
+    "nginx",
+    "nginx_executable",
     "pgbouncer",
     "postgres_server",
     "redis_command",

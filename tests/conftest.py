@@ -23,6 +23,7 @@ from devservers import (
     S3Endpoint,
     ServerMissing,
     chromium_executable,
+    nginx_executable,
     pgbouncer,
     postgres_server,
     redis_server,
@@ -95,6 +96,13 @@ def chromium() -> str:
     """Path of a browser."""
     with _installed():
         return chromium_executable()
+
+
+@pytest.fixture
+def nginx_is_installed() -> None:
+    """For what runs `devservers.nginx`."""
+    with _installed():
+        nginx_executable()
 
 
 @pytest.fixture

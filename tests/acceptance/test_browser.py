@@ -204,7 +204,16 @@ def test_no_page_is_wider_than_the_screen(page: Page, services: Services, width:
     tokens.create(services.database, "ana", "a-name-without-any-place-to-break-" + "x" * 30, Role.OPERATOR)
     registry = ModelRegistry(services.database, services.store)
     registry.publish(b"weights", b"{}", name="a-name-without-any-place-to-break-" * 5, summary={}, by="ana@host")
-    for address in ("/", f"/jobs/{job_id}", f"/items/{item}", "/new/upload", "/new/synthetic", "/models", "/tokens"):
+    for address in (
+        "/",
+        f"/jobs/{job_id}",
+        f"/items/{item}",
+        "/new/upload",
+        "/new/synthetic",
+        "/models",
+        "/tokens",
+        "/account",
+    ):
         page.goto(address)
         overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert overflow == 0, address
@@ -215,6 +224,7 @@ def test_a_token_is_made_used_and_revoked(page: Page, address: str) -> None:
     page.get_by_label("Name").fill("nightly script")
     page.get_by_label("May").select_option("operator")
     page.get_by_label("Valid for").select_option("30 days")
+    page.get_by_label("Your password").fill(PASSWORD)
     page.get_by_role("button", name="Make the token").click()
     token = page.locator("#token").inner_text()
     request = urllib.request.Request(f"{address}/api/v1/me", headers={"Authorization": f"Bearer {token}"})
@@ -228,3 +238,68 @@ def test_a_token_is_made_used_and_revoked(page: Page, address: str) -> None:
     with pytest.raises(urllib.error.HTTPError, match="401") as refused:
         urllib.request.urlopen(request, timeout=60)
     refused.value.close()
+
+
+def test_a_form_is_sent_once_however_often_it_is_clicked(page: Page, services: Services) -> None:
+    page.goto("/new/synthetic")
+    page.get_by_role("button", name="Start").dblclick()
+    page.wait_for_url("**/jobs/*")
+    assert len(services.repository.jobs(limit=10)) == 1
+    page.go_back()
+    expect(page.get_by_role("button", name="Start")).to_be_enabled()
+
+
+def test_what_is_too_large_is_refused_before_it_is_sent(page: Page, services: Services, tmp_path: Path) -> None:
+    with (tmp_path / "large.png").open("wb") as file:
+        file.truncate(services.settings.max_source_bytes + 1)
+    page.goto("/new/upload")
+    page.get_by_label("Images", exact=True).set_input_files(tmp_path / "large.png")
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.method))
+    page.get_by_role("button", name="Upload").click()
+    expect(page.get_by_role("alert")).to_contain_text("large.png is larger than 256 MiB")
+    expect(page.get_by_role("button", name="Upload")).to_be_enabled()
+    assert "POST" not in sent
+
+
+def test_a_form_outlives_logins_in_another_tab(page: Page, services: Services, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(simulated_worker.encode_grey(simulated_worker.synthesise(1, size=128).image))
+    page.goto("/new/upload")
+    page.get_by_label("Name").fill("of the first tab")
+    page.get_by_label("Images", exact=True).set_input_files(tmp_path / "a.png")
+    other, third = page.context.new_page(), page.context.new_page()
+    other.goto("/")
+    other.get_by_role("button", name="Log out").click()
+    expect(other.get_by_role("heading", name="Log in")).to_be_visible()
+    page.get_by_role("button", name="Upload").click()
+    expect(page.get_by_role("alert")).to_contain_text("nothing in it is lost")
+    third.goto("/login")
+    for tab in (other, third):  # the second finds itself logged in already
+        tab.get_by_label("Name").fill("ana")
+        tab.get_by_label("Password").fill(PASSWORD)
+        tab.get_by_role("button", name="Log in").click()
+        expect(tab.get_by_role("heading", name="Jobs", exact=True)).to_be_visible()
+    page.get_by_role("button", name="Upload").click()
+    page.wait_for_url("**/jobs/*")
+    assert services.repository.jobs(limit=10)[0].name == "of the first tab"
+
+
+def test_another_password_and_the_end_of_a_session(page: Page, browser: Browser, address: str) -> None:
+    elsewhere = browser.new_context(base_url=address)
+    other = elsewhere.new_page()
+    other.goto("/login")
+    other.get_by_label("Name").fill("ana")
+    other.get_by_label("Password").fill(PASSWORD)
+    other.get_by_role("button", name="Log in").click()
+    page.get_by_role("link", name="ana").click()
+    expect(page.get_by_role("row")).to_have_count(3)
+    page.get_by_role("button", name="End all other sessions").click()
+    expect(page.get_by_text("1 other session ended.")).to_be_visible()
+    other.goto("/")
+    expect(other.get_by_text("Your session has ended")).to_be_visible()
+    elsewhere.close()
+    page.get_by_label("Your password now").fill(PASSWORD)
+    page.get_by_label("New password").fill("quite another set of words")
+    page.get_by_label("The new one again").fill("quite another set of words")
+    page.get_by_role("button", name="Change the password").click()
+    expect(page.get_by_text("Your password is changed")).to_be_visible()
