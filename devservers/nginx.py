@@ -41,7 +41,7 @@ def nginx(servers: str, *, port: int) -> Iterator[None]:
         user = f"user {folder.owner()};"
         servers = servers.replace("CERTIFICATE", str(certificate)).replace("KEY", str(key))
         (folder / "nginx.conf").write_text(_FRAME.format(folder=folder, user=user, servers=servers))
-        command = [executable, "-p", folder, "-c", folder / "nginx.conf"]
+        command: list[str | Path] = [executable, "-p", folder, "-c", folder / "nginx.conf"]
 
         def answers() -> None:
             socket.create_connection(("127.0.0.1", port), timeout=5).close()

@@ -4,6 +4,7 @@ A lane that has as much waiting as it may refuses more at once, with 503 and `Re
 """
 
 import re
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ from waitress.task import ThreadedTaskDispatcher
 from admin.web.refusals import Unread
 
 _RETRY_SECONDS = "5"
+_CLOSE_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,9 @@ class Lanes:
         dispatcher.add_task(channel)
 
     def close(self) -> None:
-        """End the threads; what is in work has some seconds."""
+        """End the threads; what is in work has some seconds, all lanes the same."""
+        deadline = time.monotonic() + _CLOSE_SECONDS
         for dispatcher in self._dispatchers.values():
-            dispatcher.shutdown()
+            dispatcher.set_thread_count(0)
+        for dispatcher in self._dispatchers.values():
+            dispatcher.shutdown(timeout=max(0.0, deadline - time.monotonic()))

@@ -88,6 +88,25 @@ def test_a_password_comes_from_standard_input():
     database.close()
 
 
+def test_a_new_password_leaves_tokens_unless_it_is_asked_to(home: Path):
+    admin("migrate")
+    admin("set-password", "ada", text="a long enough password\n")
+    made = admin("tokens", "create", "ada", "script")
+    assert made.output.startswith("dln_")
+    database = Database(load_settings().database)
+    expires = tokens.tokens(database, "ada")[0].expires_at
+    assert expires is not None
+    kept = admin("set-password", "ada", "--stdin", text="another long password\n")
+    assert "ada has 1 token, still valid: --revoke-tokens revokes all" in kept.output
+    assert len(tokens.tokens(database, "ada")) == 1
+    gone = admin("set-password", "ada", "--stdin", "--revoke-tokens", text="a third long password\n")
+    assert gone.output == "password of ada set, its tokens are revoked\n"
+    assert tokens.tokens(database, "ada") == []
+    admin("tokens", "create", "ada", "script", "--forever")
+    assert tokens.tokens(database, "ada")[0].expires_at is None
+    database.close()
+
+
 @pytest.mark.parametrize("password", ["", "short"])
 def test_a_password_that_is_none_is_refused(password: str):
     admin("migrate")

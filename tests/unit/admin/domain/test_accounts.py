@@ -3,7 +3,7 @@ from pydantic import SecretStr
 
 from admin.domain import accounts
 from shared.config import Settings
-from shared.errors import ConfigurationError, UsageError
+from shared.errors import Busy, ConfigurationError, UsageError
 from shared.services import Services
 from tests.unit.admin.conftest import PASSWORD
 
@@ -47,6 +47,17 @@ def test_an_unknown_name_costs_a_verification_too(services: Services, monkeypatc
     parameters = [hashed.split("$")[3] for hashed in verified]
     assert len(parameters) == 2
     assert parameters[0] == parameters[1]
+
+
+def test_no_more_hashes_than_there_is_memory_for_and_nobody_waits(services: Services) -> None:
+    assert accounts._HASHES_AT_ONCE.acquire(blocking=False)
+    assert accounts._HASHES_AT_ONCE.acquire(blocking=False)
+    try:
+        with pytest.raises(Busy):
+            accounts.verify(services.database, "ana", PASSWORD)
+    finally:
+        accounts._HASHES_AT_ONCE.release(2)
+    assert accounts.verify(services.database, "ana", PASSWORD)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from PIL import Image
 from sqlalchemy import update
 
 from admin.pages.pictures import FIGURE, THUMBNAIL, Picture, draw, placeholder
-from admin.web.context import DECODERS
+from admin.web.context import DECODERS, WHOLE_PICTURES
 from shared.db.measurements import MEASUREMENTS
 from shared.db.tables import ItemRow
 from shared.errors import StoreUnavailable
@@ -62,6 +62,15 @@ def test_pictures_show_what_is_stored(browser: Browser, services: Services, item
     far = inside & np.roll(inside, 9, 0) & np.roll(inside, -9, 0) & np.roll(inside, 9, 1) & np.roll(inside, -9, 1)
     assert (shown["overlay"][far] == shown["source"][far][:, None]).all()
     assert shown["probability"][inside].mean() > 2 * shown["probability"][~inside].mean()
+
+
+def test_one_picture_is_drawn_in_full_at_a_time(app: Flask, browser: Browser, items: list[Item]) -> None:
+    with app.extensions[WHOLE_PICTURES].inside("somebody"):
+        refused = browser.get(f"/items/{items[0].id}/source.png")
+        assert refused.status_code == 503
+        assert refused.headers["Retry-After"]
+        assert browser.get(f"/items/{items[0].id}/source.png?size={THUMBNAIL}").status_code == 200
+    assert browser.get(f"/items/{items[0].id}/source.png").status_code == 200
 
 
 @pytest.mark.parametrize("query", ["?size=257", "?size=100000", "?size=x", "?size=-256", "?size="])
