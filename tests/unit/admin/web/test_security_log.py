@@ -147,7 +147,7 @@ def test_over_https_the_cookie_cannot_be_planted_and_a_logout_clears_what_is_kep
     client, secure = app.test_client(), "https://localhost"
     sent = {"base_url": secure, "headers": {"Sec-Fetch-Site": "same-origin"}}
     page = client.get("/login", base_url=secure)
-    assert page.headers["Set-Cookie"].startswith("__Host-delineate=")
+    assert page.headers["Set-Cookie"].startswith("__Host-delineate-")
     token = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page.text)[1]
     cookie = client.post("/login", data={"csrf_token": token, "name": "ana", "password": PASSWORD}, **sent)
     assert "Secure" in cookie.headers["Set-Cookie"]
