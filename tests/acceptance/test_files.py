@@ -112,6 +112,9 @@ FILES = {
         finds=False,
     ),
     "constant.png": Expected(lambda: with_pillow(BLANK + 128, "PNG"), notes=(NoteCode.CONSTANT,), finds=False),
+    "constant-large.png": Expected(
+        lambda: with_pillow(0 * large() + 128, "PNG"), notes=(NoteCode.CONSTANT,), finds=False
+    ),
     "turned.jpg": Expected(lambda: with_pillow(A, "JPEG", quality=95, exif=turned()), notes=(NoteCode.ORIENTATION,)),
     "jpeg-ls.jpg": Expected(lambda: imagecodecs.jpegls_encode(A), "unsupported_format"),
     "red-on-green.png": Expected(lambda: with_pillow(tinted(), "PNG"), notes=(NoteCode.COLOUR,)),
@@ -146,4 +149,5 @@ def test_each_file_is_read_right_or_says_why_not_or_has_its_note(tmp_path: Path)
         if file.code is None and file.finds:
             with Image.open(out / "masks" / f"{name.rpartition('.')[0]}.png") as mask:
                 assert (name, dice(np.asarray(mask) > 0) >= MIN_DICE) == (name, True)
-    assert float(rows["constant.png"]["foreground"]) == 0
+    for name in ("constant.png", "constant-large.png"):
+        assert float(rows[name]["foreground"]) == 0
