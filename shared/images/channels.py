@@ -103,7 +103,7 @@ class Rendering:
         share = np.clip(alpha.astype(np.float32) / np.float32(self.opaque), 0, 1)
         behind = np.float32(self.behind) * (1 - share)
         composed: NDArray[np.float32] = light + behind if self.layout.is_premultiplied else light * share + behind
-        if light.dtype.kind == "f":
+        if light.dtype.name not in ("uint8", "uint16"):
             return composed.astype(np.float32, copy=False)
         return in_pixel_type(np.asarray(np.rint(composed)).astype(light.dtype))
 

@@ -22,8 +22,8 @@ _MIN_REST = 0.25  # of the pixels, where the value could be that of the picture'
 _MIN_TOGETHER = 0.9  # of the pixels have a neighbour of the value; those of a clipped ground are scattered
 _USUAL = frozenset({-999, -9999, -99999, -999999, -32767, -32768, -2147483647, -2147483648})
 _MIN_USUAL = 1e19
-_STEP = 4  # px; what stands for no data is rarely a pixel alone
-_MIN_SHARE = 2e-4
+_STEP = 4  # px; of the other values some will do
+_MIN_SHARE, _MIN_PIXELS = 2e-4, 4  # what stands for no data is rarely a pixel alone
 _MIN_AT_EDGE = 0.02
 
 
@@ -105,12 +105,13 @@ def untold(look: NDArray[Any]) -> tuple[NoData | None, list[Note]]:
         look: H×W, samples as stored.
     """
     some = look[::_STEP, ::_STEP]
-    for value in (some.min(), some.max()):
+    for value in (look.min(), look.max()):
         rest = some[some != value]
-        share = 1 - rest.size / some.size
-        if share < _MIN_SHARE or not rest.size or rest.min() == rest.max() or _distance(rest, value) < _FAR:
+        if not rest.size or rest.min() == rest.max() or _distance(rest, value) < _FAR:
             continue
         missing, number = look == value, value.item()
+        if np.count_nonzero(missing) < max(_MIN_SHARE * look.size, _MIN_PIXELS):
+            continue
         about = f"{number:g}, in {100 * missing.mean():.2g} % of the pixels"
         if number in _USUAL or abs(number) >= _MIN_USUAL:
             return NoData(number), [_note(f"one value, {about}, was taken for no data")]

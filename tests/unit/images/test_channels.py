@@ -153,6 +153,12 @@ def test_one_colour_of_a_png_may_be_transparent(image, transparent):
     np.testing.assert_array_equal(decoded.pixels[~key], plain[~key])
 
 
+def test_alpha_of_32_bits():
+    wide = [plane.astype(np.uint32) * np.uint32(2**24) for plane in (BLANK, BLANK, BLANK, A)]
+    pixels = read(channels(*wide, photometric="rgb", extrasamples=["unassalpha"])).pixels
+    np.testing.assert_allclose(pixels / (2**32 - 1), 1 - A / 256, atol=1e-3)
+
+
 def test_what_alpha_hides_is_told():
     hidden = np.dstack([A, A, A, np.where(A > 60, 0, 255).astype(np.uint8)])
     for data in (png(hidden), alpha_tiff(*np.moveaxis(hidden, -1, 0)), webp(hidden), bmp(hidden)):

@@ -258,6 +258,14 @@ def test_a_usual_value_that_no_tag_names_is_left_out_and_told(pixels, value):
     assert image.note.startswith(f"no_data: one value, {float(value):g}, in ")
 
 
+def test_a_narrow_border_of_a_usual_value_is_left_out():
+    pixels = SHARES.copy()
+    pixels[:, -2:] = -9999
+    image = read(tiff(pixels))
+    np.testing.assert_array_equal(np.isnan(image.pixels), pixels == -9999)
+    assert image.note.startswith("no_data: one value, -9999, in ")
+
+
 def test_any_other_value_that_takes_the_range_is_told():
     pixels = bordered(A.astype(np.uint16) + 100, 65535)
     image = read(tiff(pixels))
