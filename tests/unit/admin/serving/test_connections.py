@@ -105,16 +105,13 @@ def test_readers_who_take_nothing_hold_no_page(slow_readers: tuple[int, str, lis
     assert answers.count(b"HTTP/1.1 503") == len(readers) - 2
 
 
-def test_readers_who_take_nothing_are_hung_up_on(
+def test_readers_who_take_nothing_lose_their_places(
     hurried: None, slow_readers: tuple[int, str, list[socket.socket]], services: Services
 ) -> None:
-    port, job, readers = slow_readers
-    for reader in readers:
-        assert is_closed(reader)
-    # And their place is free again.
+    port, job, _readers = slow_readers
     token = f"Authorization: Bearer {tokens.create(services.database, 'vic', 'more', Role.VIEWER)}"
     for _ in range(600):
-        status = ask(port, head("GET", f"/api/v1/jobs/{job}/results.zip", token, "Connection: close"))[0]
+        status = ask(port, head("HEAD", f"/api/v1/jobs/{job}/results.zip", token, "Connection: close"))[0]
         if status == 200:
             return
         threading.Event().wait(0.1)
