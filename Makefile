@@ -18,7 +18,7 @@ BENCH := .venv/.bench-stamp
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 .PHONY: help demo up test check test-unit test-integration test-acceptance faults faults-long fuzz test-servers compose-env \
-        bench format lock train-smoke weights-check audit-dependencies sbom clean
+        compose-gpus gpu-check bench format lock train-smoke weights-check audit-dependencies sbom clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ fuzz: $(DEV) ## decode broken images by the thousand: make fuzz ARGS="--count 20
 # On a machine that does nothing else: ARGS="--only efficiency,latency" for some of it, ARGS="--quick" to see it run.
 bench: test-servers $(BENCH) ## measure everything in docs/performance.md, and write its tables
 	@exec $(BIN)/python -m benchmarks $(ARGS)
+
+compose-gpus: $(RUNTIME) ## a worker for each of several GPUs, for docker compose: make compose-gpus ARGS=4
+	@$(BIN)/python scripts/compose-gpus $(ARGS)
 
 compose-env: ## write .env with fresh secrets, for docker compose
 	@scripts/compose-env

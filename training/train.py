@@ -6,10 +6,11 @@
     python -m training.train --config training/configs/compact.yaml --init runs/compact --set seed=2 --out runs/more
     python -m training.train --resume runs/seed                              # go on with a run that was stopped
     torchrun --nproc-per-node 4 -m training.train --config training/configs/seed.yaml
+    torchrun --nproc-per-node 4 --max-restarts 3 -m training.train --config training/configs/seed.yaml --resume-or-begin
 
 Writes the folder `--out` (default runs/NAME): the checkpoint, the training state, metrics.jsonl, TensorBoard's files,
 and at the end plots. Exit codes: 0 trained, or stopped by a signal with the state saved; 2 a wrong argument or config;
-3 training collapsed.
+3 training collapsed; 4 another process of the run has gone.
 """
 
 import argparse
@@ -22,8 +23,8 @@ from shared.errors import DelineateError, UsageError
 from shared.net.checkpoint import load_checkpoint
 from shared.output import replace_unknown_characters
 from training.config import TrainingConfig, load_config, override
-from training.recipe.distributed import distributed_context
-from training.run.state import TrainingState, check_free, check_same_run, load_state
+from training.recipe.distributed import PeerLost, distributed_context
+from training.run.state import STATE_NAME, TrainingState, check_free, check_same_run, load_state
 from training.run.trainer import Trainer
 from training.run.watch import TrainingCollapsed
 
@@ -36,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     command = shlex.join(["python", "-m", "training.train", *(sys.argv[1:] if arguments is None else arguments)])
     try:
-        state = load_state(options.resume) if options.resume else None
+        state = _state(options)
         config = _config(options, state)
         if state is not None:
             check_same_run(state, config)
@@ -44,11 +45,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if state is None and not options.overwrite:
             check_free(out)
         with distributed_context(options.device) as context:
-            start = load_checkpoint(options.init) if options.init else None
+            start = load_checkpoint(options.init) if options.init and state is None else None
             Trainer(config, out, context, command, start, state).train()
     except TrainingCollapsed as error:
         print(f"training: {error}", file=sys.stderr)
         return 3
+    except PeerLost as error:
+        print(f"training: {error}", file=sys.stderr)
+        return 4
     except DelineateError as error:
         print(f"training: {error}", file=sys.stderr)
         return 2
@@ -67,8 +71,21 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--overwrite", action="store_true", help="begin anew where a run is not finished")
     parser.add_argument("--init", type=Path, metavar="CHECKPOINT", help="start from these weights")
     parser.add_argument("--resume", type=Path, metavar="PATH", help="go on with this run (a folder or its state file)")
+    parser.add_argument(
+        "--resume-or-begin", action="store_true", help="go on with the run in --out if it has a state, else begin it"
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     return parser
+
+
+def _state(options: argparse.Namespace) -> TrainingState | None:
+    """Where to go on; a run that is started again and again by the same command does so from its second start on."""
+    if not options.resume_or_begin:
+        return load_state(options.resume) if options.resume else None
+    if options.resume or options.overwrite:
+        raise UsageError("--resume-or-begin says where a run begins: leave --resume and --overwrite away")
+    out = _out(options, _config(options, None), None)
+    return load_state(out) if (out / STATE_NAME).is_file() else None
 
 
 def _config(options: argparse.Namespace, state: TrainingState | None) -> TrainingConfig:
@@ -84,7 +101,7 @@ def _config(options: argparse.Namespace, state: TrainingState | None) -> Trainin
 def _out(options: argparse.Namespace, config: TrainingConfig, state: TrainingState | None) -> Path:
     if state is None:
         return Path(options.out or Path("runs") / config.name)
-    if options.init:
+    if options.init and not options.resume_or_begin:
         raise UsageError("--init begins a run and --resume goes on with one: give one of them")
     if options.out and options.out.resolve() != state.path.parent.resolve():
         raise UsageError(f"a run goes on where it is: leave --out away, or copy {state.path.parent} first")

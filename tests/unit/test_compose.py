@@ -217,3 +217,30 @@ def test_the_addresses_of_this_machine_follow_the_ports(checkout: Path, monkeypa
     assert settings.database_url.endswith("@127.0.0.1:25432/delineate")
     assert settings.broker_url == "redis://127.0.0.1:16379/0"
     assert settings.s3_endpoint_url == "http://127.0.0.1:18333"
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_each_of_several_workers_has_a_gpu_of_its_own(tmp_path: Path, count: int) -> None:
+    """As docker compose renders it: the services of both files, side by side."""
+    override = tmp_path / "docker-compose.override.yml"
+    command = [sys.executable, str(CHECKOUT / "scripts" / "compose-gpus"), str(count), str(override)]
+    assert subprocess.run(command, check=False).returncode == 0
+    rendered = SERVICES | yaml.safe_load(override.read_text())["services"]
+    workers = [each for each in rendered.values() if "gpu" in each.get("profiles", ())]
+    devices = [each["deploy"]["resources"]["reservations"]["devices"][0]["device_ids"] for each in workers]
+    assert sorted(devices) == [[str(number)] for number in range(count)]
+    for worker in workers:
+        assert worker | {"deploy": None} == SERVICES["worker"] | {"deploy": None}
+
+
+@pytest.mark.parametrize("count", ["", "0", "four", "-1"])
+def test_a_number_of_gpus_that_is_none_is_one_line(tmp_path: Path, count: str) -> None:
+    command = [sys.executable, str(CHECKOUT / "scripts" / "compose-gpus"), count, str(tmp_path / "none.yml")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == "compose-gpus: give the number of GPUs: make compose-gpus ARGS=4\n"
+    assert not (tmp_path / "none.yml").exists()
+
+
+def test_training_in_the_worker_s_container_has_shared_memory() -> None:
+    assert SERVICES["worker"]["shm_size"] == "1g"

@@ -37,7 +37,7 @@ _DOTTED = re.compile(rf"(?<![\w./-])(?:{_OURS})(?:\.[A-Za-z_]\w*)+(?![\w/(*])")
 _RUN = re.compile(r"(?:python3?|torchrun)(?: [^\s|;&]+)*? -m ([\w.]+)")
 _COMMAND = re.compile(r"(?:^\s*(?:\.venv/bin/)?|\$\()(admin|producer)((?: [a-z][a-z-]+)+)", re.MULTILINE)
 _LINK = re.compile(r"(?:\]\(|<img[^>]* src=\")(?!\w+:)([^)\s\"]+)")
-_OF_READERS = {"prometheus.yml", "worker.log"}  # files that readers have, not we
+_OF_READERS = {"docker-compose.override.yml", "prometheus.yml", "worker.log"}  # files that readers have, not we
 _HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 
 

@@ -23,12 +23,14 @@ from shared.synth import find_definition
 from training.config import TrainingConfig
 from training.data.source import Batch, DataSource
 from training.recipe.averaging import AveragedWeights
+from training.recipe.compiling import check_compiler
 from training.recipe.curriculum import noise_in
 from training.recipe.distributed import DistributedContext
 from training.recipe.likelihood import fit
 from training.recipe.losses import LossTerms, segmentation_loss
 from training.recipe.metrics import RunningMeans
 from training.recipe.optimisers import Optimisers
+from training.recipe.prefetch import prefetched
 from training.recipe.provenance import data_definition
 from training.recipe.schedule import loss_weights, lr_factor, progress, warmup_share
 
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 
 # Of the steps: the loss, its terms, the share of the pixels taken for foreground, and the share that is foreground.
 METRICS = (*LossTerms._fields, "foreground", "truth")
+_SECONDS_BETWEEN_VOTES, _MOST_STEPS_A_VOTE = 1.0, 100  # of several processes on when to stop
 StopAsked = Callable[[], bool]
 
 
@@ -67,6 +70,10 @@ class TrainingRun:
         self.position = Position()
         self.stopped = False  # whether the last call of `steps` ended because it was asked to
         device = context.device
+        if config.compile:
+            check_compiler()
+        if device.type == "cuda":
+            torch.backends.cudnn.benchmark = True  # all batches have one shape
         torch.manual_seed(config.seed)
         net = build(config.model.architecture, config.model.arguments)
         if start is not None:
@@ -82,6 +89,8 @@ class TrainingRun:
         self.scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "fp16")
         self.metrics = RunningMeans(METRICS, context)  # since the last record
         self.watch_metrics = RunningMeans(METRICS, context)  # since the last look of the collapse watch
+        self._voted_at: float | None = None  # seconds of the run, when the processes last voted
+        self._steps_a_vote, self._steps_until_vote = 1, 0
         self._warmup = warmup_share(config)
         self._dtype = resolve_precision(config.precision, device)
         if self.steps_per_epoch < 1:
@@ -148,12 +157,16 @@ class TrainingRun:
         before, started = self.position.seconds, time.monotonic()
         position = self.position
         self.stopped = False
+        self._voted_at, self._steps_a_vote, self._steps_until_vote = None, 1, 0
         self.net.train()
         while True:
             noise = noise_in(self.config.curriculum, position.epoch, self.epoch_images)
             parts = self.config.optimiser.accumulation
             batches = self.source.batches(position.epoch, noise, start=position.step * parts)
-            for step in _grouped(itertools.islice(batches, (self.steps_per_epoch - position.step) * parts), parts):
+            wanted = itertools.islice(batches, (self.steps_per_epoch - position.step) * parts)
+            # Files are read by other threads; scenes are made on the training device itself.
+            ahead = prefetched(wanted) if self.config.data.kind == "folder" else wanted
+            for step in _grouped(ahead, parts):
                 self._agree(before + time.monotonic() - started, stop_asked())
                 if self.done >= 1 or self.stopped:
                     return
@@ -211,11 +224,21 @@ class TrainingRun:
         }
 
     def _agree(self, seconds: float, stop: bool) -> None:
-        """Take the time, and the wish to stop; of several processes all go by the same."""
-        if self.context.world_size > 1:
-            votes = torch.tensor([seconds if self.context.is_first else 0.0, stop], dtype=torch.float64)
-            seconds, stop = self.context.sum(votes.to(self.context.device)).tolist()
-        self.position.seconds, self.stopped = seconds, bool(stop)
+        """Take the time, and the wish to stop; of several processes all go by the same, about once a second."""
+        if self.context.world_size == 1:
+            self.position.seconds, self.stopped = seconds, stop
+            return
+        if self._steps_until_vote:
+            self._steps_until_vote -= 1
+            return
+        first, steps = self.context.is_first, 1
+        if self._voted_at is not None:
+            a_step = (seconds - self._voted_at) / self._steps_a_vote
+            steps = min(max(round(_SECONDS_BETWEEN_VOTES / max(a_step, 1e-9)), 1), _MOST_STEPS_A_VOTE)
+        said, wishes, most = self.context.vote(seconds * first, float(stop), float(steps * first))
+        self.position.seconds, self.stopped = said, wishes > 0
+        self._voted_at, self._steps_a_vote = seconds, int(most)
+        self._steps_until_vote = self._steps_a_vote - 1
 
     def _step(self, parts: Sequence[Batch]) -> None:
         config = self.config

@@ -17,7 +17,7 @@ from training.config import TrainingConfig
 from training.data.open import open_data
 from training.recipe.calibration import calibrate
 from training.recipe.curriculum import phase_name
-from training.recipe.distributed import DistributedContext, part_of_step
+from training.recipe.distributed import DistributedContext, PeerLost, part_of_step
 from training.recipe.loop import TrainingRun
 from training.recipe.provenance import describe_config
 from training.recipe.schedule import loss_weights
@@ -92,14 +92,30 @@ class Trainer:
         Raises:
             TrainingCollapsed: training on would only waste time.
             UsageError: the budget allows not a single step.
+            PeerLost: another process has gone; the first one has saved where the run was.
         """
+        # To the very end: whoever started the processes ends the rest of them when one has gone.
+        with Interruption() as interruption:
+            try:
+                return self._train(interruption)
+            except RuntimeError as error:
+                if not self.context.peer_lost(error):
+                    raise
+                reason = next(iter(str(error).splitlines()), "")
+            self._save_alone()
+        raise PeerLost(
+            f"another process of this run has gone ({reason}) after {self.run.position.images:,} images; "
+            f"go on with: python -m training.train --resume {self.out}"
+        )
+
+    def _train(self, interruption: Interruption) -> bool:
         run, out = self.run, self.out
         out.mkdir(parents=True, exist_ok=True)
         self.display.say(
             f"{self.config.name}: {count_parameters(run.net):,} parameters on {self._where()}, checkpoint in {out}"
         )
         validated = run.position.images
-        with Interruption() as interruption, self.display, self._journal() as journal:
+        with self.display, self._journal() as journal:
             if run.fit_likelihood(interruption.asked):
                 count = self.config.likelihood.histograms
                 self.display.say(f"what pixels say for a dot: fitted on {count:,} simulated histograms")
@@ -190,6 +206,16 @@ class Trainer:
     def _save_state(self) -> None:
         self.run.pool_metrics()
         if self.context.is_first:
+            save_state(self.out / STATE_NAME, self.run, self.watch, self.stopping, self.started_from)
+
+    def _save_alone(self) -> None:
+        """Save where the run is, without what other processes have measured since the last record.
+
+        What it holds is that of the last whole step. Where the device waits for the one that has gone, it cannot be
+        had; then the state of the last validation stays.
+        """
+        if self.context.is_first and self.run.position.images and self.context.device.type == "cpu":
+            check_numbers(self.run.position.images, 0.0, self.run.net)
             save_state(self.out / STATE_NAME, self.run, self.watch, self.stopping, self.started_from)
 
     def _calibrate(self) -> None:
