@@ -70,6 +70,9 @@ compose-gpus: $(RUNTIME) ## a worker for each of several GPUs, for docker compos
 compose-env: ## write .env with fresh secrets, for docker compose
 	@scripts/compose-env
 
+gpu-check: $(RUNTIME) ## is this GPU right and fast? prints a report to send; without one: make gpu-check ARGS="--device cpu"
+	@exec $(BIN)/python -m benchmarks.gpu_check $(ARGS)
+
 audit-dependencies: $(DEV) ## look for known vulnerabilities in everything that is pinned
 	@$(BIN)/python scripts/audit-dependencies $(ARGS)
 
