@@ -295,6 +295,7 @@ def _success(work: Work, judged: Judged, shape: tuple[int, int], note: str | Non
         threshold=model.threshold,
         preprocessing=judged.preprocessing,
         code_version=code_version(),
+        device=model.device,
         note=joined(note, notes=[CONSTANT] if judged.reason is Reason.CONSTANT else ()),
         seconds=work.seconds,
         **synthetic,

@@ -20,7 +20,7 @@ from shared.errors import (
     Retryable,
 )
 from shared.net.backends.contract import Answer
-from shared.net.checkpoint import FAMILIARITY_NAME, METADATA_NAME, WEIGHTS_NAME, names_scores
+from shared.net.checkpoint import FAMILIARITY_NAME, METADATA_NAME, WEIGHTS_NAME, library_versions, names_scores
 from shared.net.familiarity import FittedScores
 from shared.net.predictor import Predictor
 from shared.store import ObjectStore, keys
@@ -28,6 +28,7 @@ from worker.batcher import Batcher, Tiles
 
 log = logging.getLogger(__name__)
 
+_MOST_OF_A_DEVICE = 160  # characters that its column has room for
 _FETCHED_KEPT = 2  # those in use are kept whatever their number
 
 
@@ -39,6 +40,12 @@ class ServedModel:
     threshold: float  # foreground is probability >= threshold
     batcher: Batcher[Answer]
     scores: FittedScores | None = None  # None: not fitted for this model
+    device: str | None = None  # what it runs on, see `device_of`
+
+
+def device_of(predictor: Predictor) -> str:
+    """Say what masks depend on besides the weights: "cuda:0 (NVIDIA H100), bfloat16, torch 2.13.0"."""
+    return f"{predictor.device_name}, {predictor.precision}, torch {library_versions()['torch']}"[:_MOST_OF_A_DEVICE]
 
 
 def answers_or_errors(

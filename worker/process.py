@@ -36,7 +36,7 @@ from worker.hint_watch import HintWatch
 from worker.items import ItemProcessor
 from worker.leases import Leases, WorkerIdentity
 from worker.memory import PixelBudget, use_one_heap
-from worker.model_cache import ModelCache, RegistryCheckpoints, ServedModel, answers_or_errors
+from worker.model_cache import ModelCache, RegistryCheckpoints, ServedModel, answers_or_errors, device_of
 from worker.pipeline import Pipeline
 from worker.throughput import ThroughputMeter, baseline_throughput, batch_size_for, stage_pools
 from worker.watchdog import Watchdog
@@ -243,7 +243,7 @@ class WorkerProcess:
                 powers_of_two=network.predictor.device_name != "cpu",
                 gate=gate,
             )
-            return ServedModel(predictor.sha256, predictor.threshold, batcher, predictor.scores)
+            return ServedModel(predictor.sha256, predictor.threshold, batcher, predictor.scores, device_of(predictor))
 
         def load(path: Path) -> Predictor:
             return self._load(path, self.settings.worker_device)

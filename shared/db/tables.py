@@ -193,6 +193,7 @@ class ItemRow(_MeasurementColumns, Base):
     threshold: Mapped[float | None]
     preprocessing: Mapped[str | None] = mapped_column(String(128))
     code_version: Mapped[str | None] = mapped_column(String(32))
+    device: Mapped[str | None] = mapped_column(String(160))  # of the network, its arithmetic, and the library's version
 
     __table_args__ = (
         UniqueConstraint("job_id", "number"),

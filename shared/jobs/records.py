@@ -190,6 +190,7 @@ class Success(Measurements[float]):
     preprocessing: str
     code_version: str
     seconds: float
+    device: str | None = None
     note: str | None = None
     reason: str | None = None  # a word of `shared.db.reasons`
     reason_place: str | None = None
@@ -238,6 +239,7 @@ class Item(Measurements[float | None]):
     threshold: float | None
     preprocessing: str | None
     code_version: str | None
+    device: str | None
     reason: str | None
     reason_place: str | None
 

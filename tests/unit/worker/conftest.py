@@ -114,7 +114,7 @@ def make_pipeline(services: Services, model: BrightIsForeground) -> Iterator[Cal
         def served(model: BrightIsForeground) -> ServedModel:
             network = answers_or_errors(model.sha256, model.predict)
             batcher = Batcher(network, batch_size=4, on_batch=watchdog.progress, is_lost=is_lost)
-            return ServedModel(model.sha256, model.threshold, batcher, model.scores)
+            return ServedModel(model.sha256, model.threshold, batcher, model.scores, "a device, float32")
 
         models = ModelCache(served(model), lambda sha256: served(load_model(sha256)))
         budget = PixelBudget(pixels)

@@ -4,8 +4,11 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from threading import Thread
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +23,7 @@ from shared.store import ObjectStore, keys, open_store
 from tests.unit.net.fitted import SCORES
 from tests.unit.worker.conftest import BrightIsForeground, png
 from worker.batcher import Batcher
-from worker.model_cache import ModelCache, RegistryCheckpoints, ServedModel
+from worker.model_cache import ModelCache, RegistryCheckpoints, ServedModel, device_of
 
 PATIENCE = 60
 TINY = {"base": 2, "levels": 2, "stem": 4}
@@ -270,3 +273,10 @@ def test_with_the_store_away_a_claim_without_its_model_goes_back(services, make_
     job = services.repository.job(shard.job_id)
     assert (job.state, job.counts) == (JobStatus.RUNNING, ItemCounts(pending=3))
     assert {(item.state, item.attempts) for item in shard.items.values()} == {(ItemStatus.PENDING, 0)}
+
+
+def test_a_result_s_device_is_in_one_line_that_fits() -> None:
+    predictor: Any = SimpleNamespace(device_name="cuda:0 (NVIDIA H100)", precision="bfloat16")
+    assert device_of(predictor) == f"cuda:0 (NVIDIA H100), bfloat16, torch {version('torch')}"
+    predictor.device_name = "x" * 400
+    assert len(device_of(predictor)) == 160

@@ -36,6 +36,7 @@ def test_a_result_has_the_size_of_its_image_and_says_where_it_comes_from(service
     assert item.trust == pytest.approx(2 * 0.8 * share / (0.8 * share + 0.2 * (1 - share) + share))
     assert (item.model, item.threshold, item.preprocessing) == (model.sha256, 0.5, "standardise-v2")
     assert item.code_version
+    assert item.device == "a device, float32"
     assert item.worker == "test-1"
     assert item.seconds > 0
     assert services.repository.job(shard.job_id).state is JobStatus.SUCCEEDED
