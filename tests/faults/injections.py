@@ -21,6 +21,7 @@ from sqlalchemy import select
 from shared.db.tables import ShardRow
 from shared.queue.envelope import PROCESS_SHARD, QUEUE
 from shared.queue.messages import ShardMessage
+from tests.damaged_messages import DAMAGED
 from tests.faults.plan import KINDS, Fault
 from tests.faults.points import Point, Strike
 from tests.faults.proxy import Mode
@@ -136,6 +137,12 @@ def _messages(world: World, fault: Fault) -> bool:
     return True
 
 
+def _unreadable_messages(world: World, _fault: Fault) -> bool:
+    """Entries of the queue that are no messages of ours or of anybody's, at both of its ends."""
+    world.redis.lpush(QUEUE, *DAMAGED.values())
+    return bool(world.redis.rpush(QUEUE, *DAMAGED.values()))
+
+
 def _postgres_read_only(world: World, fault: Fault) -> bool:
     """Take no writes for a while, in open sessions too, as a primary that became a replica."""
     with _administrator(world) as postgres:
@@ -208,6 +215,7 @@ INJECTIONS: dict[str, Injection] = {
     "reconciler stopped": partial(_pause, "reconciler"),
     "admin kill -9": partial(_blow, "admin", signal.SIGKILL),
     "messages twice, stale, unknown": _messages,
+    "messages unreadable": _unreadable_messages,
     "redis kill -9": partial(_blow, "redis", signal.SIGKILL),
     "redis restart": partial(_blow, "redis", signal.SIGTERM),
     "redis restart without its file": _redis_without_its_file,

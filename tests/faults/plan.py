@@ -49,6 +49,7 @@ KINDS = (
     FaultKind("reconciler stopped", "reconciler", BOTH, (2, 4), (5, 60)),
     FaultKind("admin kill -9", "admin", BOTH),
     FaultKind("messages twice, stale, unknown", "messages", BOTH),
+    FaultKind("messages unreadable", "messages", BOTH),
     FaultKind("redis kill -9", "redis", BOTH),
     FaultKind("redis restart", "redis", BOTH),
     FaultKind("redis restart without its file", "redis", FULL),

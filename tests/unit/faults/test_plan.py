@@ -8,7 +8,7 @@ from tests.faults.injections import INJECTIONS
 from tests.faults.load import EXPECTED_ERROR, Content, plan_jobs, plan_single_images
 from tests.faults.plan import KINDS, StackKind, plan_faults
 
-SHORT_SECONDS = {StackKind.FULL: 60.0, StackKind.EMBEDDED: 45.0}
+SHORT_SECONDS = {StackKind.FULL: 66.0, StackKind.EMBEDDED: 48.0}
 TARGETS = {kind.name: kind.target for kind in KINDS}
 
 
