@@ -86,6 +86,8 @@ class _Pixels(NamedTuple):
 def _read(data: bytes, size: int | None, decode: Decode) -> _Pixels:
     image = decode(data)
     values, white = image.pixels.astype(np.float32, copy=False), float(2**image.bit_depth - 1)
+    if image.has_holes:  # no data, shown as dark as the darkest
+        values = np.where(np.isnan(values), np.nanmin(values), values)
     if size is None or max(values.shape) <= size:
         return _Pixels(values, white)
     scale = size / max(values.shape)

@@ -16,13 +16,14 @@ from shared.db.tables import ItemRow
 from shared.errors import StoreUnavailable
 from shared.flows.submission import Source, submit_images
 from shared.flows.synthetic import SyntheticSpec, submit_synthetic
-from shared.images.codec import encode_grey
+from shared.images.codec import decode, encode_grey
 from shared.images.decoded import DecodeLimits
 from shared.images.heatmap import CONTOUR_COLOUR
 from shared.images.isolated import Decoders
 from shared.jobs.records import Item
 from shared.services import Services
 from tests import simulated_worker
+from tests.corpus.tiffs import no_data, tiff
 from tests.unit.admin.conftest import Browser
 from tests.unit.images import misbehaving_decoder
 
@@ -227,3 +228,15 @@ def test_a_failed_item_shows_why_and_what_it_was(browser: Browser, services: Ser
     assert "not_an_image" in page
     assert "whatever the name says" in page
     assert "mask.png" not in page
+
+
+@pytest.mark.parametrize("size", [None, 40])
+def test_a_picture_without_data_in_places_shows_the_rest(size: int | None) -> None:
+    pixels = np.linspace(0, 1, 96 * 80, dtype=np.float32).reshape(80, 96)
+    pixels[:20] = -9999
+    source = tiff(pixels, tags=no_data("-9999"))
+    limits = DecodeLimits(16, 4096)
+    drawn = draw(Picture.SOURCE, (source,), size=size, decode=lambda data: decode(data, limits=limits))
+    shown = np.asarray(image(drawn))
+    assert shown[: len(shown) // 5].max() <= 1
+    assert shown[-1].min() > 240
