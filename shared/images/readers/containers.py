@@ -16,6 +16,7 @@ from shared.images.readers.orientation import exif_orientation
 
 _PNG_SIGNATURE_BYTES = 8
 _PNG_PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"IDAT", b"IEND")
+_PNG_ONCE = (b"IHDR", b"PLTE", b"IEND")
 _PNG_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # a pixel, by colour type
 _INFLATED_BYTES = 64 * 2**20  # at most, since there will be several copies
 
@@ -39,10 +40,14 @@ def parse_png(data: bytes) -> Png:
     kept = [data[:_PNG_SIGNATURE_BYTES]]
     frames, intact, transparent, orientation = 1, True, None, 1
     at = _PNG_SIGNATURE_BYTES
+    seen: set[bytes] = set()
     while at < len(data):
         kind = data[at + 4 : at + 8]
         end = at + 12 + int.from_bytes(data[at : at + 4])  # length, kind, payload, checksum
-        if kind in _PNG_PIXEL_CHUNKS:
+        if kind in _PNG_ONCE and kind in seen:
+            pass  # the first one counts, as for libpng; a reader might go through a million
+        elif kind in _PNG_PIXEL_CHUNKS:
+            seen.add(kind)
             kept.append(data[at:end])
             checksum = int.from_bytes(data[end - 4 : end])
             intact &= end <= len(data) and isal_zlib.crc32(memoryview(data)[at + 4 : end - 4]) == checksum
@@ -62,14 +67,15 @@ def inflated(png: Png) -> bytes | None:
     None where that cannot be, or where anything about the stream is unusual: a reader may know what to make of it.
     """
     data = png.data
-    pixels, around = [], [data[:_PNG_SIGNATURE_BYTES], b""]
+    pixels = []
+    around: list[list[bytes]] = [[data[:_PNG_SIGNATURE_BYTES]], []]
     at = _PNG_SIGNATURE_BYTES
     while at < len(data):
         end = at + 12 + int.from_bytes(data[at : at + 4])
         if data[at + 4 : at + 8] == b"IDAT":
             pixels.append(memoryview(data)[at + 8 : end - 4])
         else:
-            around[bool(pixels)] += data[at:end]
+            around[bool(pixels)].append(data[at:end])
         at = end
     width, height = (int.from_bytes(data[at : at + 4]) for at in (16, 20))
     bits = data[24] * _PNG_SAMPLES.get(data[25], 0)
@@ -83,7 +89,7 @@ def inflated(png: Png) -> bytes | None:
         return None
     if len(rows) != size or not stream.eof or stream.unused_data:
         return None
-    return around[0] + chunk(b"IDAT", zlib.compress(rows, level=0)) + around[1]
+    return b"".join([*around[0], chunk(b"IDAT", zlib.compress(rows, level=0)), *around[1]])
 
 
 def without_exif(jpeg: bytes) -> bytes:

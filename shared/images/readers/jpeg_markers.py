@@ -41,6 +41,10 @@ class JpegHeader:
     pictures: int = 1  # in the file, as stereo and panorama cameras write them (CIPA DC-007)
 
 
+_SCAN_HEADER = b"\xff\xda"
+_MAX_SCANS = 200  # encoders write some ten; of 2048×2048 pixels so many take a second
+
+
 def parse_jpeg(data: bytes) -> JpegHeader:
     """Follow the segments as far as they go; what cannot be followed is for the decoder to refuse."""
     found = JpegHeader()
@@ -77,6 +81,18 @@ def require_read(header: JpegHeader) -> None:
     else:
         return
     raise ImageError(ItemErrorCode.UNSUPPORTED_FORMAT, f"{kind} is not read: convert it to PNG or TIFF")
+
+
+def require_few_scans(data: bytes) -> None:
+    """Check that the picture is not gone over too often: each scan costs as much as all pixels, and some bytes.
+
+    Raises:
+        ImageError: more scans than any encoder writes (`unsupported_format`).
+    """
+    scans = data.count(_SCAN_HEADER)  # in coded data a 0xFF byte is followed by zero or a restart marker
+    if scans > _MAX_SCANS:
+        reason = f"a JPEG of {scans:,} scans, where {_MAX_SCANS} are many: convert it to PNG or TIFF"
+        raise ImageError(ItemErrorCode.UNSUPPORTED_FORMAT, reason)
 
 
 def _with(found: JpegHeader, marker: int, payload: bytes) -> JpegHeader:

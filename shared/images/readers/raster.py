@@ -21,7 +21,7 @@ from shared.images.channels import Layout, Rendering
 from shared.images.decoded import DecodedImage, DecodeLimits, in_pixel_type
 from shared.images.notes import Note, NoteCode, joined
 from shared.images.readers.containers import inflated, parse_png, parse_webp_header, without_exif
-from shared.images.readers.jpeg_markers import parse_jpeg, require_read
+from shared.images.readers.jpeg_markers import parse_jpeg, require_few_scans, require_read
 from shared.images.readers.orientation import orientation_notes
 
 _BAND_ROWS = 1024
@@ -67,6 +67,7 @@ def read_jpeg(data: bytes, limits: DecodeLimits) -> DecodedImage:
             raise ImageError(ItemErrorCode.UNSUPPORTED_FORMAT, "a JPEG that is not of 8 bits a sample") from error
         raise
     limits.check(*image.size)
+    require_few_scans(data)
     notes = orientation_notes(header.orientation)
     if header.pictures > 1:
         notes.append(Note(NoteCode.PAGES, f"first of {header.pictures} pictures"))

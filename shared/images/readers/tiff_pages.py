@@ -6,6 +6,7 @@ copies; microscopes write whole recordings into one file, some of them under a s
 
 import json
 import re
+from contextlib import suppress
 from math import prod
 
 from tifffile import PHOTOMETRIC, TiffFile, TiffPage, TiffPages
@@ -13,6 +14,7 @@ from tifffile import PHOTOMETRIC, TiffFile, TiffPage, TiffPages
 from shared.errors import ImageError, ItemErrorCode
 from shared.images.notes import Note, NoteCode
 
+_MAX_COUNTED = 1000  # pages
 _MAX_LOOKED_AT = 16  # pages and SubIFDs, each: a file with more is a recording, not a picture and its copies
 _REDUCED, _MASK = 0b1, 0b100  # of NewSubfileType
 _MIN_LARGER = 4  # times the first picture's pixels, for that to be a preview although nothing says so
@@ -31,14 +33,14 @@ def chosen_page(tiff: TiffFile, data: bytes) -> tuple[TiffPage, list[Note]]:
     first = tiff.pages.first
     if not isinstance(first, TiffPage):
         raise TypeError("the first page has no tags of its own")
-    count = len(tiff.pages)
+    count = _count(tiff)
     pages = [first] if count == 1 or count > _MAX_LOOKED_AT else [first, *_others(tiff, count)]
     inside = _sub_pages(first)
     if _DNG_VERSION in first.tags or data[8:10] == _CANON or any(page.photometric in _RAW for page in pages + inside):
         reason = "a camera's raw file: develop it, and submit the TIFF or PNG of that"
         raise ImageError(ItemErrorCode.UNSUPPORTED_FORMAT, reason)
     if count > _MAX_LOOKED_AT:  # a recording
-        return first, [*_in_one_directory(first), _of_pages(f"first of {count} pages")]
+        return first, [*_in_one_directory(first), _of_pages(f"first of {_shown(count)} pages")]
     pictures = [page for page in pages if not page.subfiletype & (_REDUCED | _MASK)]
     larger = [page for page in pictures + inside if _pixels(page) > _pixels(first) and page is not first]
     larger = [page for page in larger if not page.subfiletype & (_REDUCED | _MASK)]
@@ -58,6 +60,18 @@ def chosen_page(tiff: TiffFile, data: bytes) -> tuple[TiffPage, list[Note]]:
         others = [page for page in pictures if page is not first]
         return largest, [*notes, told, *_of_more(others, largest)]
     return first, [*notes, *_in_one_directory(first), *_of_more(pictures, first)]
+
+
+def _count(tiff: TiffFile) -> int:
+    """The number of pages, or one more than are counted: a chain of millions takes a minute to follow."""
+    with suppress(IndexError):
+        tiff.pages._seek(_MAX_COUNTED)
+        return _MAX_COUNTED + 1
+    return len(tiff.pages)
+
+
+def _shown(count: int) -> str:
+    return str(count) if count <= _MAX_COUNTED else f"more than {_MAX_COUNTED:,}"
 
 
 def _others(tiff: TiffFile, count: int) -> list[TiffPage]:
