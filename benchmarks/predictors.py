@@ -20,7 +20,8 @@ from benchmarks.images import standardised
 from shared.config import DEFAULT_MODEL, load_settings
 from shared.net.architectures import build
 from shared.net.backends.contract import Answer
-from shared.net.checkpoint import Metadata, save_checkpoint
+from shared.net.checkpoint import save_checkpoint
+from shared.net.metadata import Metadata
 from shared.net.predictor import Predictor
 
 _SEED = {"base": 64, "levels": 5, "stem": 1}

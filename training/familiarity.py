@@ -17,7 +17,8 @@ from pydantic import ValidationError
 
 from shared.commandline import ExitCode
 from shared.errors import DelineateError, UsageError
-from shared.net.checkpoint import METADATA_NAME, Metadata, locate_weights, read_metadata
+from shared.net.checkpoint import METADATA_NAME, locate_weights, read_metadata
+from shared.net.metadata import Metadata
 from shared.output import replace_unknown_characters
 from training.config import TrainingConfig
 from training.recipe.scores import MIN_SCENES, fit_checkpoint

@@ -4,6 +4,7 @@ import hashlib
 import logging
 import shutil
 import tempfile
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 
+from shared.db.model_registry import Model
 from shared.errors import (
     CheckpointError,
     DeviceOutOfMemory,
@@ -29,6 +31,7 @@ from worker.batcher import Batcher, Tiles
 log = logging.getLogger(__name__)
 
 _MOST_OF_A_DEVICE = 160  # characters that its column has room for
+_METADATA_ATTEMPTS = 3
 _FETCHED_KEPT = 2  # those in use are kept whatever their number
 
 
@@ -137,12 +140,27 @@ class RegistryCheckpoints:
     """Checkpoints of the registry, copied once into a local folder that several processes may share.
 
     What is there was complete when it got its name, and its hash is looked at whenever it is loaded; so the folder
-    may be emptied at any time.
+    may be emptied at any time. Weights are bound by the hash that names the model; threshold, arguments and all else of
+    model.json by what the database says of it.
+
+    Args:
+        store: that has the checkpoints' files.
+        folder: for the copies.
+        published: a model's row, by the hash of its weights.
+        pause: waits so many seconds for somebody who is just publishing it anew.
     """
 
-    def __init__(self, store: ObjectStore, folder: Path) -> None:
+    def __init__(
+        self,
+        store: ObjectStore,
+        folder: Path,
+        published: Callable[[str], Model | None],
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._store = store
         self._folder = folder
+        self._published = published
+        self._pause = pause
 
     def load(self, sha256: str, load: Callable[[Path], Predictor]) -> Predictor:
         """Fetch the checkpoint folder, unless it is there, and return what `load` makes of it.
@@ -156,6 +174,7 @@ class RegistryCheckpoints:
         try:
             if copy.exists():
                 try:
+                    self._check_copy(sha256, copy)
                     return load(copy)
                 except CheckpointError as error:
                     log.warning("fetched again: %s", error, extra={"action": "model_copy_damaged"})
@@ -169,9 +188,38 @@ class RegistryCheckpoints:
         except DeviceOutOfMemory:
             raise DeviceOutOfMemory(f"model {sha256[:12]} does not fit beside what the device holds") from None
 
+    def _check_copy(self, sha256: str, copy: Path) -> None:
+        try:
+            metadata = (copy / METADATA_NAME).read_bytes()
+        except OSError as error:
+            raise CheckpointError(f"{copy / METADATA_NAME} cannot be read: {error.strerror}") from error
+        difference = self._difference(sha256, metadata)
+        if difference:
+            raise CheckpointError(f"{copy / METADATA_NAME} {difference} than the published one")
+
+    def _bound_metadata(self, sha256: str) -> bytes:
+        """Return model.json out of the store, if it is the one that was published."""
+        difference = None
+        for attempt in range(_METADATA_ATTEMPTS):  # published anew, the object is there a moment before its hash
+            if attempt:
+                self._pause(1.0)
+            metadata = self._store.get(keys.model_metadata(sha256))
+            difference = self._difference(sha256, metadata)
+            if difference is None:
+                return metadata
+        raise CheckpointError(
+            f"its {METADATA_NAME} in the object store {difference} than was published: publish it again"
+        )
+
+    def _difference(self, sha256: str, metadata: bytes) -> str | None:
+        model = self._published(sha256)
+        if model is None:
+            raise CheckpointError("the database has no such model: publish it again")
+        return model.differs_from(metadata)
+
     def _fetch(self, sha256: str, copy: Path) -> None:
         weights = self._store.get(keys.model_weights(sha256))
-        metadata = self._store.get(keys.model_metadata(sha256))
+        metadata = self._bound_metadata(sha256)
         scores = self._store.get(keys.model_familiarity(sha256)) if names_scores(metadata) else None
         found = hashlib.sha256(weights).hexdigest()
         if found != sha256:

@@ -16,6 +16,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, stop_before_d
 from shared.config import Settings
 from shared.confinement import hide_from_neighbours, missing
 from shared.db.database import Database
+from shared.db.model_registry import ModelRegistry
 from shared.errors import BrokerFull, ConfigurationError, DatabaseFull, DeviceOutOfMemory, Retryable, StoreFull
 from shared.health import Readiness
 from shared.images.decoded import DecodeLimits
@@ -248,7 +249,8 @@ class WorkerProcess:
         def load(path: Path) -> Predictor:
             return self._load(path, self.settings.worker_device)
 
-        checkpoints = RegistryCheckpoints(self.services.store, self.settings.delineate_home / "models")
+        registry = ModelRegistry(self.services.database, self.services.store)
+        checkpoints = RegistryCheckpoints(self.services.store, self.settings.delineate_home / "models", registry.find)
         models = ModelCache(served(network.predictor), lambda sha256: served(checkpoints.load(sha256, load)))
         self._closing.callback(models.close)
         return models

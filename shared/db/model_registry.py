@@ -6,6 +6,7 @@ so that a rollback knows where to go; below the first one every worker uses its 
 """
 
 import hashlib
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -34,6 +35,18 @@ class Model:
     size: int
     published_at: float
     published_by: str
+    metadata_sha256: str | None = None
+
+    def differs_from(self, metadata: bytes) -> str | None:
+        """Return how a model.json differs from the one that was published; None where it is that one."""
+        if self.metadata_sha256 is not None:
+            return None if hashlib.sha256(metadata).hexdigest() == self.metadata_sha256 else "is another one"
+        try:  # published by a version that kept no hash
+            found = json.loads(metadata)
+            differing = [key for key in _IDENTITY if key in self.summary and found.get(key) != self.summary[key]]
+        except (ValueError, AttributeError, RecursionError):
+            return "is none"
+        return f"has another {' and '.join(differing)}" if differing else None
 
 
 _MODEL_COLUMNS = [getattr(ModelRow, field.name) for field in fields(Model)]
@@ -72,7 +85,7 @@ class ModelRegistry:
             Retryable: the database or the store does not answer; nothing that workers see has changed.
         """
         sha256 = hashlib.sha256(weights).hexdigest()
-        known = self._find(sha256)
+        known = self.find(sha256)
         if known is not None:
             differing = [key for key in _IDENTITY if known.summary.get(key) != summary.get(key)]
             if differing:
@@ -85,7 +98,8 @@ class ModelRegistry:
         if scores is not None:
             self._store.put(keys.model_familiarity(sha256), scores)
         self._store.put(keys.model_metadata(sha256), metadata, "application/json")
-        values = {"sha256": sha256, "name": name, "size": len(weights), "published_by": by, "summary": dict(summary)}
+        described = {"summary": dict(summary), "metadata_sha256": hashlib.sha256(metadata).hexdigest()}
+        values = {"sha256": sha256, "name": name, "size": len(weights), "published_by": by, **described}
         if known is None:
             try:
                 with self.database.write() as connection:
@@ -94,7 +108,7 @@ class ModelRegistry:
                 raise UsageError(f"model {sha256[:12]} is being published twice at once: run this again") from error
         else:
             with self.database.write() as connection:
-                connection.execute(update(ModelRow).where(ModelRow.sha256 == sha256).values(summary=values["summary"]))
+                connection.execute(update(ModelRow).where(ModelRow.sha256 == sha256).values(**described))
         return self.model(sha256)
 
     def activate(self, reference: str, *, by: str) -> Model:
@@ -134,7 +148,7 @@ class ModelRegistry:
         """Return the model that new jobs get; None where workers use their own."""
         with self.database.read() as connection:
             sha256 = connection.execute(active_model()).scalar_one_or_none()
-        return None if sha256 is None else self._find(sha256)
+        return None if sha256 is None else self.find(sha256)
 
     def models(self) -> list[Model]:
         """Return all published models, the newest first."""
@@ -160,7 +174,8 @@ class ModelRegistry:
             raise UsageError(f"several models begin with {reference}: give more of the SHA-256 ({_NO_MODEL})")
         return found[0]
 
-    def _find(self, sha256: str) -> Model | None:
+    def find(self, sha256: str) -> Model | None:
+        """Return the model of these weights, where it is published."""
         with self.database.read() as connection:
             row = connection.execute(select(*_MODEL_COLUMNS).where(ModelRow.sha256 == sha256)).one_or_none()
         return None if row is None else Model(**row._mapping)

@@ -250,6 +250,8 @@ class ModelRow(Base):
     size: Mapped[int] = mapped_column(BigInteger)  # bytes of the weights
     published_at: Mapped[float]
     published_by: Mapped[str] = mapped_column(Text)
+    # SHA-256 of model.json as published; None where an older version published it.
+    metadata_sha256: Mapped[str | None] = mapped_column(String(64))
 
 
 class ActivationRow(Base):

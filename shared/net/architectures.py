@@ -14,6 +14,16 @@ from shared.net.unet import UNet
 ARCHITECTURES: dict[str, type[Network]] = {"attention_unet": AttentionUNet, "unet": UNet}
 
 
+_RANGES = {
+    "in_channels": (1, 16),
+    "base": (2, 1024),
+    "levels": (2, 8),
+    "widest": (1, 4096),
+    "stem": (1, 4),
+    "attention_from": (0, 8),
+}
+"""Whole numbers that an architecture may be asked for; far more than any network here has."""
+
 AnyNetwork = TypeVar("AnyNetwork", bound=nn.Module)
 
 
@@ -23,12 +33,46 @@ def build(name: str, arguments: Mapping[str, Any]) -> Network:
     Raises:
         CheckpointError: no network here has this name or these arguments.
     """
-    if name not in ARCHITECTURES:
+    if not isinstance(name, str) or name not in ARCHITECTURES:
         raise CheckpointError(f"there is no architecture {name!r}: this version knows {', '.join(ARCHITECTURES)}")
     try:
+        _require_in_range(arguments)
         return ARCHITECTURES[name](**arguments)
-    except (TypeError, ValueError) as error:
-        raise CheckpointError(f"the architecture {name} cannot be built from {dict(arguments)}: {error}") from error
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+        shown = str(arguments)[:200]
+        reason = str(error).partition("\n")[0][:200]
+        raise CheckpointError(f"the architecture {name} cannot be built from {shown}: {reason}") from error
+
+
+def shapes_of(name: str, arguments: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of the tensors that such a network has, by name; takes no memory for them.
+
+    Raises:
+        CheckpointError: as `build`.
+    """
+    with torch.device("meta"):
+        return {key: tuple(tensor.shape) for key, tensor in build(name, arguments).state_dict().items()}
+
+
+def _require_in_range(arguments: Mapping[str, Any]) -> None:
+    if not isinstance(arguments, Mapping):
+        raise TypeError("they are no names and values")
+    for key, value in arguments.items():
+        if key == "likelihood":
+            good, wanted = isinstance(value, bool), "true or false"
+        elif key == "dropout":
+            good = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
+            wanted = "0 to 1"
+        elif key == "widest" and value is None:
+            continue
+        elif key in _RANGES:
+            low, high = _RANGES[key]
+            good = isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+            wanted = f"{low} to {high}"
+        else:
+            continue  # the architecture tells, of names that it does not know
+        if not good:
+            raise ValueError(f"{key} has to be {wanted}")
 
 
 def in_channels_last(net: AnyNetwork) -> AnyNetwork:

@@ -10,13 +10,14 @@ import json
 import os
 import platform
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from importlib import metadata as packages
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.numpy import load_file as load_arrays
 from safetensors.numpy import save_file as save_arrays
 from safetensors.torch import load_file, save_file
@@ -24,47 +25,17 @@ from torch import Tensor, nn
 
 from shared.errors import CheckpointError
 from shared.files import replacing
-from shared.images.preparation import PREPARATION_VERSION
-from shared.net.architectures import build
+from shared.net.architectures import build, shapes_of
 from shared.net.familiarity import FittedScores
-from shared.net.migrations import FORMAT_VERSION, migrate_description, migrate_tensors
+from shared.net.metadata import Metadata, checked_metadata, read_description
+from shared.net.migrations import migrate_tensors
 from shared.net.network import Network
-from shared.net.weights_file import check_weights_file, file_sha256
+from shared.net.strict_json import parse
+from shared.net.weights_file import Shape, check_weights_file, differing, file_sha256
 
 WEIGHTS_NAME = "model.safetensors"
 METADATA_NAME = "model.json"
 FAMILIARITY_NAME = "familiarity.safetensors"
-
-# Earlier preparations: what the present one finds nothing to mend in, it standardises as they did.
-_ALIKE = ("standardise-v1",)
-
-
-@dataclass(frozen=True)
-class Metadata:
-    """The description of a checkpoint: all of model.json."""
-
-    architecture: str  # a name of `shared.net.architectures.ARCHITECTURES`
-    arguments: dict[str, Any]  # the architecture's keyword arguments
-    threshold: float = 0.5  # foreground is probability >= threshold
-    preprocessing: str = PREPARATION_VERSION
-    data_definition: dict[str, Any] = field(default_factory=dict)  # name, hash, and the values that are hashed
-    training: dict[str, Any] = field(default_factory=dict)  # config, command, images, minutes
-    metrics: dict[str, Any] = field(default_factory=dict)  # by set
-    versions: dict[str, str] = field(default_factory=dict)  # of the code and its libraries
-    parameters: int = 0
-    weights_sha256: str = ""
-    # How `shared.net.familiarity` was fitted: `sha256` of its file, scenes, and what they are of; empty: it was not.
-    familiarity: dict[str, Any] = field(default_factory=dict)
-    format_version: int = FORMAT_VERSION
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Invert `asdict`.
-
-        Raises:
-            TypeError: a key is missing or unknown.
-        """
-        return cls(**data)
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,23 +96,27 @@ def load_checkpoint(path: str | os.PathLike[str], device: str | torch.device = "
             reason and the remedy.
     """
     weights = locate_weights(Path(path))
-    check_weights_file(weights)
-    description = _read_description(weights.parent / METADATA_NAME)
-    metadata = _metadata(weights.parent / METADATA_NAME, description)
+    found = check_weights_file(weights)
+    description = read_description(weights.parent / METADATA_NAME)
+    metadata = checked_metadata(weights.parent / METADATA_NAME, description)
     sha256 = file_sha256(weights)
     if sha256 != metadata.weights_sha256:
         raise CheckpointError(
             f"{weights} is not the file that its {METADATA_NAME} describes (sha256 {sha256[:12]}…, "
             f"not {metadata.weights_sha256[:12]}…): copy both files again"
         )
-    net = build(metadata.architecture, metadata.arguments)
+    # By the headers alone: nothing is allocated for a network that the file does not hold.
+    _check_shapes(weights, shapes_of(metadata.architecture, metadata.arguments), found, description)
     try:
         tensors = migrate_tensors(load_file(weights), description)
-    except CheckpointError as error:
-        raise CheckpointError(f"{weights}: {error}") from error
-    _check_keys(weights, tensors, net)
-    _check_finite(weights, tensors)
-    net.load_state_dict(tensors)
+        _check_finite(weights, tensors)
+        net = build(metadata.architecture, metadata.arguments)
+        net.load_state_dict(tensors)
+    except CheckpointError:
+        raise
+    except (SafetensorError, RuntimeError, TypeError, ValueError, KeyError, OSError) as error:
+        reason = str(error).partition("\n")[0]
+        raise CheckpointError(f"{weights} cannot be loaded ({reason}): copy the whole checkpoint folder") from error
     net.eval().requires_grad_(False)
     return LoadedModel(net.to(device), metadata, sha256, metadata.threshold, _scores(weights.parent, metadata))
 
@@ -168,14 +143,14 @@ def remove_scores(folder: Path) -> None:
 
 def _describe_scores(folder: Path, entry: Mapping[str, Any]) -> None:
     # All else as it was written: the weights' names are those of the format that it says.
-    description = _read_description(folder / METADATA_NAME) | {"familiarity": dict(entry)}
+    description = read_description(folder / METADATA_NAME) | {"familiarity": dict(entry)}
     _write_description(folder, description)
 
 
 def names_scores(description: bytes) -> bool:
     """Whether a model.json, as bytes, says that fitted scores belong to its weights."""
     try:
-        return bool(json.loads(description).get("familiarity"))
+        return bool(parse(description).get("familiarity"))
     except (ValueError, AttributeError):
         return False  # which loading it will tell
 
@@ -199,6 +174,11 @@ def _scores(folder: Path, metadata: Metadata) -> FittedScores | None:
         return FittedScores.from_arrays(arrays)
     except KeyError as error:
         raise CheckpointError(f"{path} lacks {error}: fit it again with python -m training.familiarity") from error
+    except (SafetensorError, RuntimeError, TypeError, ValueError, OSError) as error:
+        reason = str(error).partition("\n")[0]
+        raise CheckpointError(
+            f"{path} cannot be used ({reason}): fit it again with python -m training.familiarity"
+        ) from error
 
 
 def locate_weights(path: Path) -> Path:
@@ -219,38 +199,7 @@ def read_metadata(path: Path) -> Metadata:
     Raises:
         CheckpointError: it is missing, damaged, or of another format or preprocessing.
     """
-    return _metadata(path, _read_description(path))
-
-
-def _read_description(path: Path) -> dict[str, Any]:
-    """model.json as it was written."""
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise CheckpointError(f"{path} is missing: copy the whole checkpoint folder") from error
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path} is not a checkpoint's description: copy the folder again") from error
-    if not isinstance(data, dict) or "format_version" not in data:
-        raise CheckpointError(f"{path} is not a checkpoint's description: copy the folder again")
-    return data
-
-
-def _metadata(path: Path, description: Mapping[str, Any]) -> Metadata:
-    try:
-        metadata = Metadata.from_dict(migrate_description(description))
-    except CheckpointError as error:
-        raise CheckpointError(f"{path}: {error}") from error
-    except TypeError as error:
-        version = description["format_version"]
-        raise CheckpointError(f"{path} does not follow format version {version}: {error}") from error
-    if not isinstance(metadata.threshold, float) or not 0 < metadata.threshold < 1:
-        raise CheckpointError(f"{path}: the threshold is {metadata.threshold!r}, it has to be between 0 and 1")
-    if metadata.preprocessing not in (PREPARATION_VERSION, *_ALIKE):
-        raise CheckpointError(
-            f"{path} was trained on {metadata.preprocessing} images, this version prepares "
-            f"{PREPARATION_VERSION}: use matching weights"
-        )
-    return metadata
+    return checked_metadata(path, read_description(path))
 
 
 def library_versions() -> dict[str, str]:
@@ -287,10 +236,13 @@ def _check_finite(weights: Path, tensors: Mapping[str, Tensor]) -> None:
         )
 
 
-def _check_keys(weights: Path, tensors: Mapping[str, Tensor], net: nn.Module) -> None:
-    expected = {name: tensor.shape for name, tensor in net.state_dict().items()}
-    found = {name: tensor.shape for name, tensor in tensors.items()}
-    wrong = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
+def _check_shapes(
+    weights: Path, expected: Mapping[str, Shape], found: Mapping[str, Shape], description: Mapping[str, Any]
+) -> None:
+    try:
+        wrong = differing(expected, migrate_tensors(found, description))
+    except CheckpointError as error:
+        raise CheckpointError(f"{weights}: {error}") from error
     if wrong:
         raise CheckpointError(
             f"{weights} does not fit its architecture: {len(wrong)} tensors are missing, unknown or of another "

@@ -68,6 +68,7 @@ class Ranks:
         return surprises
 
 
+_MAX_VECTORS = 16
 _TAIL = 4  # last entries of `Ranks`, whose slope goes on
 
 
@@ -139,10 +140,13 @@ class FittedScores:
 
         Raises:
             KeyError: an array is missing.
+            ValueError: one does not fit the others.
         """
         values = {name: np.asarray(value, dtype=np.float64) for name, value in arrays.items()}
+        if values["weights"].ndim != 1 or not 1 <= len(values["weights"]) <= _MAX_VECTORS:
+            raise ValueError("weights is no list of a few numbers")
         indices = range(len(values["weights"]))
-        return cls(
+        scores = cls(
             references=tuple(_built(Reference, f"references.{index}", values) for index in indices),
             ranks=tuple(_built(Ranks, f"ranks.{index}", values) for index in indices),
             weights=values["weights"],
@@ -150,6 +154,24 @@ class FittedScores:
             found=_built(QualityTable, "found", values),
             nothing=_built(QualityTable, "nothing", values),
         )
+        scores._check()
+        return scores
+
+    def _check(self) -> None:
+        for reference in self.references:
+            groups, numbers = _sides(reference.centres, 2)
+            directions = _sides(reference.axes, 3)[2]
+            _require(reference.axes.shape == (groups, numbers, directions), "axes")
+            _require(reference.spread.shape == (groups, numbers) and bool((reference.spread > 0).all()), "spread")
+            _require(
+                reference.variances.shape == (groups, directions) and bool((reference.variances > 0).all()), "variances"
+            )
+            _require(reference.rest.shape == (groups,) and bool((reference.rest > 0).all()), "rest")
+        for ranks in (*self.ranks, self.sum_ranks):
+            _require(_sides(ranks.values, 1)[0] >= _TAIL and ranks.values.shape == ranks.surprises.shape, "ranks")
+        for table in (self.found, self.nothing):
+            rows = (table.numbers, table.means, table.lows)
+            _require(all(row.ndim == 1 and len(row) == len(rows[0]) for row in rows), "a quality table")
 
 
 def log_distance(distances: Floats) -> Floats:
@@ -175,6 +197,16 @@ def window_vectors(features: NDArray[np.float32]) -> Floats:
     means, squares = np.split(blocks.reshape(len(blocks), -1).T, 2, axis=1)
     vectors: Floats = np.concatenate([means, np.sqrt(np.maximum(squares - means**2, 0.0))], axis=1)
     return np.sqrt(np.maximum(vectors, 0.0))
+
+
+def _sides(array: Floats, dimensions: int) -> tuple[int, ...]:
+    _require(array.ndim == dimensions and array.size > 0, "an array")
+    return array.shape
+
+
+def _require(condition: bool, what: str) -> None:
+    if not condition:
+        raise ValueError(f"{what} does not fit the others, or is out of range")
 
 
 def _prefixed(prefix: str, part: Any) -> dict[str, Any]:

@@ -12,16 +12,15 @@ A change of a layer's name, or of a key of model.json, is a new version with a s
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
-
-from torch import Tensor
+from typing import Any, TypeVar
 
 from shared.errors import CheckpointError
 
 FORMAT_VERSION = 3
 
 Description = dict[str, Any]
-Tensors = dict[str, Tensor]
+T = TypeVar("T")  # a tensor, or the shape of one
+Tensors = dict[str, T]
 
 
 def migrate_description(description: Mapping[str, Any]) -> Description:
@@ -37,8 +36,8 @@ def migrate_description(description: Mapping[str, Any]) -> Description:
     return data
 
 
-def migrate_tensors(tensors: Mapping[str, Tensor], description: Mapping[str, Any]) -> Tensors:
-    """Return the weights under their present names; `description` is model.json as it was written.
+def migrate_tensors(tensors: Mapping[str, T], description: Mapping[str, Any]) -> Tensors[T]:
+    """Return weights, or their shapes, under their present names; `description` is model.json as it was written.
 
     Raises:
         CheckpointError: the version is unknown, or the weights do not follow the version they are said to have.
@@ -62,7 +61,7 @@ def _description_0_to_1(data: Description) -> Description:
     return {"parameters": 0, "versions": {}, **data}
 
 
-def _tensors_0_to_1(tensors: Tensors, description: Mapping[str, Any]) -> Tensors:
+def _tensors_0_to_1(tensors: Tensors[T], description: Mapping[str, Any]) -> Tensors[T]:
     if description.get("architecture") != "attention_unet":
         return tensors
     if not any(name.startswith(_OLD_GATES) for name in tensors):
@@ -85,11 +84,11 @@ def _description_2_to_3(data: Description) -> Description:
     return {"familiarity": {}, **data}
 
 
-def _tensors_1_to_2(tensors: Tensors, _description: Mapping[str, Any]) -> Tensors:
+def _tensors_1_to_2(tensors: Tensors[T], _description: Mapping[str, Any]) -> Tensors[T]:
     return {re.sub(r"^pixels\.", "stem.", name): tensor for name, tensor in tensors.items()}
 
 
-def _tensors_2_to_3(tensors: Tensors, _description: Mapping[str, Any]) -> Tensors:
+def _tensors_2_to_3(tensors: Tensors[T], _description: Mapping[str, Any]) -> Tensors[T]:
     return dict(tensors)
 
 
@@ -99,7 +98,7 @@ _DESCRIPTION_STEPS: dict[int, Callable[[Description], Description]] = {
     1: _description_1_to_2,
     2: _description_2_to_3,
 }
-_TENSOR_STEPS: dict[int, Callable[[Tensors, Mapping[str, Any]], Tensors]] = {
+_TENSOR_STEPS: dict[int, Callable[[Tensors[Any], Mapping[str, Any]], Tensors[Any]]] = {
     0: _tensors_0_to_1,
     1: _tensors_1_to_2,
     2: _tensors_2_to_3,

@@ -11,8 +11,9 @@ from shared.images.resample import resample, scaled
 from shared.images.scale import working_scale
 from shared.net.backends.contract import Answer, Backend, DeviceMemory
 from shared.net.backends.registry import DEFAULT_BACKEND, open_backend
-from shared.net.checkpoint import LoadedModel, Metadata, load_checkpoint
+from shared.net.checkpoint import LoadedModel, load_checkpoint
 from shared.net.familiarity import FittedScores
+from shared.net.metadata import Metadata
 from shared.net.tiling import TILE_SIZE, Stitcher, cut, plan_tiles
 
 _IMAGE_BATCH = 8  # tiles at a time in `predict_image`

@@ -1,16 +1,26 @@
 """Check whether a file is safetensors, and say what else it is, which the person who put it there must know."""
 
 import hashlib
-import json
+from collections.abc import Mapping
+from math import prod
 from pathlib import Path
+from typing import Any
 
 from shared.errors import CheckpointError
+from shared.net.strict_json import parse
 
-_MAX_HEADER_BYTES = 100_000_000  # bytes; the limit that the safetensors library sets
+_MAX_HEADER_BYTES = 2**20  # bytes; of a few hundred tensors it has some twenty thousand
+_MAX_TENSORS = 4096
+_ITEM_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4}
+
+Shape = tuple[int, ...]
 
 
-def check_weights_file(path: Path) -> None:
-    """Look whether `path` is a whole safetensors file, at bytes alone: nothing is unpickled or executed.
+def check_weights_file(path: Path) -> dict[str, Shape]:
+    """Look whether `path` is a whole safetensors file, at bytes alone: nothing is unpickled, executed or allocated.
+
+    Returns:
+        The shapes of its tensors by name, as its header tells them.
 
     Raises:
         CheckpointError: it is not; one line with the reason and the remedy.
@@ -29,12 +39,18 @@ def check_weights_file(path: Path) -> None:
             header = file.read(header_length)
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error
+    if len(header) < header_length:
+        raise CheckpointError(_truncated(path, size))
     try:
-        whole = 8 + header_length + _data_length(header) if len(header) == header_length else size + 1
+        shapes, data_length = _tensors(header)
     except ValueError as error:
         raise CheckpointError(_unknown(path)) from error
+    whole = 8 + header_length + data_length
     if size < whole:
-        raise CheckpointError(f"{path} is truncated ({size:,} bytes are there): copy the weights again")
+        raise CheckpointError(_truncated(path, size))
+    if size > whole:
+        raise CheckpointError(f"{path} goes on for {size - whole:,} bytes behind its tensors: copy the weights again")
+    return shapes
 
 
 def file_sha256(path: Path) -> str:
@@ -58,18 +74,47 @@ def _foreign_kind(head: bytes) -> str | None:
     return None
 
 
-def _data_length(header: bytes) -> int:
-    """Return the bytes of tensor data that a safetensors header announces.
+def _tensors(header: bytes) -> tuple[dict[str, Shape], int]:
+    """Return the shapes that a safetensors header announces, and the bytes of all tensors together.
 
     Raises:
-        ValueError: it is other JSON, or none.
+        ValueError: it is other JSON, or none, or does not describe tensors that follow one another.
     """
-    entries = json.loads(header)
-    try:
-        ends = [entry["data_offsets"][1] for name, entry in entries.items() if name != "__metadata__"]
-        return int(max(ends, default=0))
-    except (AttributeError, KeyError, IndexError, TypeError) as error:
-        raise ValueError("not a safetensors header") from error
+    entries = parse(header)
+    if not isinstance(entries, dict):
+        raise ValueError("not a safetensors header")
+    entries.pop("__metadata__", None)
+    if len(entries) > _MAX_TENSORS:
+        raise ValueError("too many tensors")
+    described = {name: _described(entry) for name, entry in entries.items()}
+    end = 0
+    for shape, item_bytes, begin, stop in sorted(described.values(), key=lambda each: each[2:]):
+        if begin != end or stop - begin != prod(shape) * item_bytes:
+            raise ValueError("tensors overlap, leave gaps, or have other sizes than their shapes")
+        end = stop
+    return {name: entry[0] for name, entry in described.items()}, end
+
+
+def _described(entry: object) -> tuple[Shape, int, int, int]:
+    """Shape, bytes of a number, and where the tensor begins and ends."""
+    match entry:
+        case {"dtype": str(dtype), "shape": [*shape], "data_offsets": [begin, end], **others} if not others:
+            if dtype in _ITEM_BYTES and len(shape) <= 8 and all(_is_count(each) for each in (*shape, begin, end)):
+                return tuple(shape), _ITEM_BYTES[dtype], begin, end
+    raise ValueError("not a tensor's description")
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**48
+
+
+def differing(expected: Mapping[str, Shape], found: Mapping[str, Shape]) -> list[str]:
+    """Return the names of tensors that are missing, unknown or of another shape."""
+    return sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
+
+
+def _truncated(path: Path, size: int) -> str:
+    return f"{path} is truncated ({size:,} bytes are there): copy the weights again"
 
 
 def _unknown(path: Path) -> str:

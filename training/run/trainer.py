@@ -11,8 +11,9 @@ from torch import nn
 
 from shared.errors import CheckpointError, UsageError
 from shared.net.architectures import count_parameters
-from shared.net.checkpoint import LoadedModel, Metadata, load_checkpoint, save_checkpoint
+from shared.net.checkpoint import LoadedModel, load_checkpoint, save_checkpoint
 from shared.net.device import resolve_precision
+from shared.net.metadata import Metadata
 from training.config import TrainingConfig
 from training.data.open import open_data
 from training.recipe.calibration import calibrate
