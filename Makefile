@@ -1,15 +1,19 @@
 # Every target sets up what it needs: a virtual environment in .venv, from the lock files in requirements/.
 #
-# On Linux torch comes with several gigabytes of CUDA packages. For a machine without a GPU take its CPU build:
-#     PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu make demo
+# On Linux torch comes with several gigabytes of CUDA packages. Without an NVIDIA device its build for the CPU is taken;
+# TORCH=cuda or TORCH=cpu decides otherwise. Who has told pip where to look for packages (PIP_INDEX_URL,
+# PIP_EXTRA_INDEX_URL, PIP_FIND_LINKS, pip.conf) gets them from there.
 
 PYTHON ?= python3
 # More arguments for the command of a target: make test-unit ARGS="-k store"
 ARGS ?=
+TORCH ?= auto
+export TORCH
 
 BIN := .venv/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet
+INSTALL := @$(BIN)/python scripts/install
 PYTEST := $(BIN)/python -m pytest
+STACK := .venv/.stack-stamp
 RUNTIME := .venv/.runtime-stamp
 DEV := .venv/.dev-stamp
 BENCH := .venv/.bench-stamp
@@ -17,18 +21,18 @@ BENCH := .venv/.bench-stamp
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo up test check test-unit test-integration test-acceptance faults faults-long fuzz test-servers compose-env \
-        compose-gpus gpu-check bench format lock train-smoke weights-check audit-dependencies sbom clean
+.PHONY: help demo up test check test-unit test-integration test-acceptance faults faults-long fuzz test-servers bench-servers \
+        compose-env compose-gpus gpu-check bench format lock train-smoke weights-check audit-dependencies sbom clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(RUNTIME) ## generate images, segment them through the whole stack, show the masks; leaves nothing running
+demo: $(STACK) ## generate images, segment them through the whole stack, show the masks; leaves nothing running
 	@rm -rf demo-output
 	@exec $(BIN)/admin standalone --temporary -- $(BIN)/producer demo \
 	    --count 24 --severity 0:1 --seed 7 --to demo-output --contact-sheet $(ARGS)
 
-up: $(RUNTIME) ## run the whole stack on this machine until Ctrl-C
+up: $(STACK) ## run the whole stack on this machine until Ctrl-C
 	@exec $(BIN)/admin standalone $(ARGS)
 
 test: test-servers check test-unit train-smoke test-integration test-acceptance faults ## everything that CI runs
@@ -61,7 +65,7 @@ fuzz: $(DEV) ## decode broken images by the thousand: make fuzz ARGS="--count 20
 	@exec $(BIN)/python -m tests.fuzz $(ARGS)
 
 # On a machine that does nothing else: ARGS="--only efficiency,latency" for some of it, ARGS="--quick" to see it run.
-bench: test-servers $(BENCH) ## measure everything in docs/performance.md, and write its tables
+bench: bench-servers $(BENCH) ## measure everything in docs/performance.md, and write its tables
 	@exec $(BIN)/python -m benchmarks $(ARGS)
 
 compose-gpus: $(RUNTIME) ## a worker for each of several GPUs, for docker compose: make compose-gpus ARGS=4
@@ -83,6 +87,10 @@ sbom: $(DEV) ## write sbom.json, a bill of materials in CycloneDX, of what is pi
 
 test-servers:
 	@scripts/test-servers
+
+# Before anything is installed, which would be in vain without them.
+bench-servers:
+	@scripts/test-servers --required
 
 format: $(DEV) ## put the code into its one format
 	$(BIN)/ruff check --fix .
@@ -107,20 +115,19 @@ clean: ## remove the environment and all caches; jobs, results and training runs
 	@scripts/create-venv $(PYTHON)
 	@touch $@
 
-# The build backend comes from a lock file too, so the package itself is built without a network.
-$(RUNTIME): .venv/.created requirements/build.lock requirements/runtime.lock requirements/torch.txt pyproject.toml
-	@echo "Installing into .venv; the first time takes some minutes, most of them for torch"
-	@$(PIP) --require-hashes -r requirements/build.lock -r requirements/runtime.lock
-	@$(PIP) -r requirements/torch.txt
-	@$(PIP) --no-deps --no-build-isolation --editable .
+# Each says what it fetches. Training's packages are not needed to run the stack.
+$(STACK): .venv/.created requirements/build.lock requirements/stack.lock requirements/torch.txt pyproject.toml
+	$(INSTALL) stack
+	@touch $@
+
+$(RUNTIME): $(STACK) requirements/runtime.lock
+	$(INSTALL) runtime
 	@touch $@
 
 $(DEV): $(RUNTIME) requirements/dev.lock
-	@echo "Installing the tools for development into .venv"
-	@$(PIP) --require-hashes -r requirements/dev.lock
+	$(INSTALL) dev
 	@touch $@
 
 $(BENCH): $(DEV) requirements/bench.lock
-	@echo "Installing what the benchmarks measure against"
-	@$(PIP) --require-hashes -r requirements/bench.lock
+	$(INSTALL) bench
 	@touch $@

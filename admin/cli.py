@@ -9,15 +9,17 @@ from admin.commands.access import asked_password, tokens_group, users_group, wan
 from admin.commands.audit import audit_command
 from admin.commands.models import models_group
 from admin.commands.prune import prune_command
+from admin.commands.settings import settings_command
 from shared.commandline import ExitCode, Program, exit_codes_help, opened_services
-from shared.config import environment_example, settings_table
 from shared.errors import ConfigurationError
 from shared.logs import setup_logging
+from shared.version import code_version
 
 _EXIT_CODES_HELP = exit_codes_help({ExitCode.SOME_FAILED: "an audit found something"})
 
 
 @click.group("admin", cls=Program, epilog=_EXIT_CODES_HELP, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(code_version(), prog_name="admin")
 def main() -> None:
     """Run and look after Delineate: the web admin, the reconciler, the database, the embedded stack."""
 
@@ -27,6 +29,7 @@ main.add_command(audit_command)
 main.add_command(users_group)
 main.add_command(tokens_group)
 main.add_command(prune_command)
+main.add_command(settings_command)
 
 
 @main.command("serve")
@@ -70,13 +73,6 @@ def set_password_command(name: str, from_stdin: bool, revoke_tokens: bool) -> No
         revoke = revoke_tokens or wants_tokens_revoked(services.database, name, ask=not from_stdin)
         set_password(services.database, name, password, revoke_tokens=revoke)
     click.echo(f"password of {name} set{', its tokens are revoked' if revoke else ''}")
-
-
-@main.command("settings")
-@click.option("--env", "as_environment", is_flag=True, help="Print them in the form of .env.example.")
-def settings_command(as_environment: bool) -> None:
-    """Print all settings with their defaults, units and meanings."""
-    click.echo(environment_example() if as_environment else settings_table(), nl=False)
 
 
 @main.command("standalone")

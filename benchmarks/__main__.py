@@ -17,6 +17,7 @@ from benchmarks.machine import described
 from benchmarks.measure import Effort, Row, end_cleanly, markdown
 from benchmarks.report import MARKERS, chart, document, merged
 from devservers import SERVERS, missing_servers
+from shared.commandline import Parser
 from shared.config import CHECKOUT
 
 # Module → its heading in docs/performance.md.
@@ -51,7 +52,7 @@ CHART = CHECKOUT / "docs" / "images" / "stages.png"
 
 def main() -> int:
     """Return 0; 1 where a benchmark failed, the others' figures being written all the same; 2 where one cannot run."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser("benchmarks", __doc__ or "", formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--only", metavar="NAMES", default=",".join(BENCHMARKS), help=f"some of {', '.join(BENCHMARKS)}"
     )
@@ -63,7 +64,7 @@ def main() -> int:
 
     # Before minutes are spent on the first of them.
     if missing := missing_servers(server for name in names for server in NEEDS.get(name, ())):
-        print(f"benchmarks: {'; '.join(missing)} (`make test-servers` installs what it can)", file=sys.stderr)
+        print(f"error: {'; '.join(missing)} (`make test-servers` installs what it can)", file=sys.stderr)
         return 2
     end_cleanly()
     about = described() | {"command": shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]])}

@@ -13,7 +13,7 @@ import click
 
 from producer import report
 from producer.collect import Destination, collect, destination_of
-from producer.display import Display, plural
+from producer.display import Display
 from producer.download import Download
 from producer.exits import EXIT_CODES_HELP, exit_code_of
 from producer.options import (
@@ -34,7 +34,7 @@ from producer.summary import Summary, summarise
 from producer.unfinished import Request
 from producer.watch import stopped_upload, why_it_waits
 from producer.watch import watch as watch_job
-from shared.commandline import ExitCode, Program, on_interrupt, opened_services
+from shared.commandline import ExitCode, Program, on_interrupt, opened_services, plural
 from shared.errors import ItemErrorCode, Retryable
 from shared.flows.exports.export import Export
 from shared.flows.lookup import find_job
@@ -42,6 +42,7 @@ from shared.images.scale import scale_of
 from shared.jobs.pace import pace_of
 from shared.jobs.records import Job, Priority, Unfamiliar
 from shared.services import Services
+from shared.version import code_version
 
 _STATUS_JOBS = 20
 # The log is for developers; users get bars, tables and the one line that an error is.
@@ -49,7 +50,7 @@ _services = partial(opened_services, check=False, quiet=True)
 
 
 @click.group("producer", cls=Program, epilog=EXIT_CODES_HELP, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="delineate", prog_name="producer")
+@click.version_option(code_version(), prog_name="producer")
 def main() -> None:
     """Submit images for segmentation, follow the jobs, download the results.
 
@@ -268,6 +269,8 @@ def retry(reference: str) -> None:
         with suppress(Retryable):  # the reconciler sends the hints that are not sent here
             services.dispatcher.fill()
         again = plural(job.counts.pending, "image")
+        if left := job.counts.failed + job.counts.cancelled:
+            again += f" (not {left:,} of which no source is stored: submit the files anew)"
         display = Display()
         display.line(f"job {job.id} runs again: {again}; `producer watch {job.id}` follows it")
         if cut_short:

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from producer.claim import check_free
-from producer.display import Display, plural
+from producer.display import Display
 from producer.download import Download, download
+from shared.commandline import plural
 from shared.errors import UsageError
 from shared.flows.exports.export import Export
 from shared.flows.exports.registry import DEFAULT

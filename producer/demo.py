@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from producer.display import plural
+from shared.commandline import plural
 from shared.errors import UsageError
 from shared.flows.synthetic import SyntheticSpec, submit_synthetic
 from shared.identity import user_at_host

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from shared.commandline import printable
+from shared.commandline import printable, with_typed_commands
 from shared.jobs.pace import rate_text
 
 
@@ -28,7 +28,7 @@ class Display:
 
     def line(self, text: str) -> None:
         """Say one line."""
-        self.console.print(Text(printable(text)), soft_wrap=True)
+        self.console.print(Text(with_typed_commands(printable(text))), soft_wrap=True)
 
     @contextmanager
     def progress(self, what: str, total: int) -> Iterator[Bar]:
@@ -57,8 +57,3 @@ class _RateColumn(ProgressColumn):
         """Return the rate of the last half minute, or at first that since the start."""
         rate = task.finished_speed or task.speed or (task.completed / task.elapsed if task.elapsed else 0.0)
         return Text(f"{rate_text(rate)}/s" if rate else "", style="progress.data.speed")
-
-
-def plural(count: int, noun: str) -> str:
-    """Return `1 image`, `1,000 images`."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -7,20 +7,20 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from producer.download import Download
-from producer.summary import Scores, Summary, band_end
+from producer.summary import Scores, Summary, band_title
 from shared.commandline import printable
 from shared.db.reasons import label_of
 from shared.images.scale import AUTO_SCALE, AUTO_WORD
 from shared.jobs.pace import Pace, pace_of, rate_text, worked_of
 from shared.jobs.records import Job
+from shared.tables import Column, console, print_table
 
-# Where there is no terminal there is no width to fit into.
-_FILE_WIDTH = 160
 _ENDING_LENGTH = 8
+# Of a terminal that has room for whole ids beside the rest.
+_WIDTH_OF_IDS = 120
 
 
 def job_json(job: Job, pace: Pace | None = None) -> dict[str, Any]:
@@ -70,95 +70,103 @@ def print_json(value: dict[str, Any]) -> None:
 
 def print_job(job: Job, summary: Summary, pace: Pace | None = None) -> None:
     """Print how a job stands, its scores by severity, and its failures."""
-    console, pace = _console(), pace or pace_of(job, worked_of(job))
-    table = Table(title=Text(f"{printable(job.name)}  {job.id}"), title_justify="left")
-    left = () if pace.seconds_left is None else ("seconds left",)
-    for column in ("state", "images", "succeeded", "failed", "cancelled", "open", "seconds", "images/s", *left):
-        table.add_column(column, justify="left" if column == "state" else "right")
+    to, pace = console(), pace or pace_of(job, worked_of(job))
     counts = job.counts
-    numbers = (counts.total, counts.succeeded, counts.failed, counts.cancelled, counts.pending + counts.running)
-    rate = "" if pace.images_per_second is None else rate_text(pace.images_per_second)
-    times = ("" if pace.seconds is None else f"{pace.seconds:.1f}", rate, *(f"{pace.seconds_left:.0f}" for _ in left))
-    table.add_row(job.state.value, *map(str, numbers), *times)
-    console.print(table)
-    if summary.scores.count:
-        console.print(_scores_table(summary))
-    if summary.failures:
-        console.print(_failures_table(summary))
-    if summary.unfamiliar:
-        console.print(_unfamiliar_table(summary))
+    open_ = counts.pending + counts.running
+    columns = [
+        Column("state"),
+        *(Column(name, right=True) for name in ("images", "succeeded", "failed")),
+        # Where the table is too wide, what is nought goes first.
+        Column("cancelled", right=True, goes=1 if counts.cancelled else 5),
+        Column("open", right=True, goes=1 if open_ else 4),
+        Column("seconds", right=True, goes=2),
+        Column("images/s", right=True, goes=3),
+        *([Column("seconds left", right=True, goes=1)] if pace.seconds_left is not None else []),
+    ]
+    numbers = (counts.total, counts.succeeded, counts.failed, counts.cancelled, open_)
+    times = (
+        "" if pace.seconds is None else f"{pace.seconds:,.1f}",
+        "" if pace.images_per_second is None else rate_text(pace.images_per_second),
+        *([f"{pace.seconds_left:,.0f}"] if pace.seconds_left is not None else []),
+    )
+    row = (job.state.value, *(f"{number:,}" for number in numbers), *times)
+    print_table(to, columns, [row], title=f"{printable(job.name)}  {job.id}")
+    for told, show in (
+        (summary.scores.count, _print_scores),
+        (summary.failures, _print_failures),
+        (summary.unfamiliar, _print_unfamiliar),
+    ):
+        if told:
+            show(to, summary)
     for line in summary.lines(job.counts.succeeded):
-        console.print(Text(line))
+        to.print(Text(line))
 
 
 def print_jobs(jobs: list[Job]) -> None:
-    """Print a line for each job, the newest first; on a terminal ids by their endings, which commands take too."""
-    console = _console()
-    table = Table()
-    for column in ("job", "submitted", "name", "state"):
-        table.add_column(column, no_wrap=column != "name", overflow="fold")
-    for column in ("done", "failed"):
-        table.add_column(column, justify="right", no_wrap=True)
-    for job in jobs:
-        table.add_row(
-            job.id[-_ENDING_LENGTH:] if console.is_terminal else job.id,
+    """Print a line for each job, the newest first; on a narrow terminal ids by their endings, which do too."""
+    to = console()
+    columns = [
+        Column("job"), Column("submitted", goes=1), Column("name", wraps=True), Column("state"),
+        Column("done", right=True), Column("failed", right=True),
+    ]  # fmt: skip
+    rows = [
+        (
+            job.id[-_ENDING_LENGTH:] if to.width < _WIDTH_OF_IDS else job.id,
             f"{datetime.fromtimestamp(job.created_at).astimezone():%Y-%m-%d %H:%M}",
-            Text(printable(job.name)),
+            printable(job.name),
             job.state.value,
             f"{job.counts.finished:,}/{job.counts.total:,}",
             f"{job.counts.failed:,}",
         )
-    console.print(table)
+        for job in jobs
+    ]
+    print_table(to, columns, rows)
 
 
-def _scores_table(summary: Summary) -> Table:
-    table = Table(title="scores against the truth", title_justify="left")
-    for column in ("severity", "images", "mean Dice", "mean IoU", "lowest Dice"):
-        table.add_column(column, justify="right")
+def _print_scores(to: Console, summary: Summary) -> None:
+    columns = [
+        Column(name, right=True, goes=goes)
+        for name, goes in (("severity", 0), ("images", 0), ("mean Dice", 0), ("mean IoU", 1), ("lowest Dice", 2))
+    ]
 
-    def add(label: str, scores: Scores) -> None:
-        table.add_row(label, str(scores.count), *(f"{x:.3f}" for x in (scores.dice, scores.iou, scores.lowest_dice)))
+    def row(label: str, scores: Scores) -> tuple[str, ...]:
+        return (label, f"{scores.count:,}", *(f"{x:.3f}" for x in (scores.dice, scores.iou, scores.lowest_dice)))
 
-    for band, scores in sorted(summary.bands.items()):
-        add(f"{band:.2f} – {band_end(band):.2f}", scores)
-    table.add_section()
-    add("all", summary.scores)
-    return table
+    bands = [row(band_title(band), scores) for band, scores in sorted(summary.bands.items())]
+    print_table(to, columns, [*bands, (), row("all", summary.scores)], title="scores against the truth")
 
 
-def _failures_table(summary: Summary) -> Table:
-    table = Table(title="failures", title_justify="left")
-    for column in ("code", "images", "path", "reason"):
-        table.add_column(column, justify="right" if column == "images" else "left", overflow="fold")
+def _print_failures(to: Console, summary: Summary) -> None:
+    columns = [Column("code"), Column("images", right=True), Column("path", wraps=True), Column("reason", wraps=True)]
+    rows: list[tuple[str, ...]] = []
     for code, failures in sorted(summary.failures.items()):
         for index, (path, error) in enumerate(failures.examples):
-            head = (code, str(failures.count)) if index == 0 else ("", "")
-            table.add_row(*head, Text(printable(path)), Text(printable(error)))
+            head = (code, f"{failures.count:,}") if index == 0 else ("", "")
+            rows.append((*head, printable(path), printable(error)))
         if failures.count > len(failures.examples):
-            table.add_row("", "", Text(f"… and {failures.count - len(failures.examples):,} more, see results.csv"), "")
-        table.add_section()
-    return table
+            rows.append(("", "", _more(failures.count - len(failures.examples)), ""))
+        rows.append(())
+    print_table(to, columns, rows[:-1], title="failures")
 
 
-def _unfamiliar_table(summary: Summary) -> Table:
-    table = Table(title="unlike anything the model knows", title_justify="left")
-    for column in ("reason", "path", "familiarity", "quality"):
-        table.add_column(column, justify="left" if column in ("reason", "path") else "right", overflow="fold")
+def _print_unfamiliar(to: Console, summary: Summary) -> None:
+    columns = [
+        Column("reason"), Column("path", wraps=True),
+        Column("familiarity", right=True, goes=2), Column("quality", right=True, goes=1),
+    ]  # fmt: skip
+    rows = []
     for item in summary.unfamiliar:
         familiarity = "" if item.familiarity is None else f"{item.familiarity:.4f}"
         quality = "" if item.quality is None else f"{item.quality:.2f}"
-        table.add_row(label_of(item.reason), Text(printable(item.path)), familiarity, quality)
+        rows.append((label_of(item.reason), printable(item.path), familiarity, quality))
     if summary.marks.unfamiliar > len(summary.unfamiliar):
-        table.add_row(
-            "", Text(f"… and {summary.marks.unfamiliar - len(summary.unfamiliar):,} more, see results.csv"), "", ""
-        )
-    return table
+        rows.append(("", _more(summary.marks.unfamiliar - len(summary.unfamiliar)), "", ""))
+    print_table(to, columns, rows, title="unlike anything the model knows")
+
+
+def _more(count: int) -> str:
+    return f"… and {count:,} more, see results.csv"
 
 
 def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 3)
-
-
-def _console() -> Console:
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=_FILE_WIDTH)

@@ -13,7 +13,6 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from producer.display import plural
 from producer.reading import (
     bad_name,
     file_version,
@@ -23,6 +22,7 @@ from producer.reading import (
     unreadable_folder,
 )
 from producer.survey import Survey
+from shared.commandline import plural
 from shared.errors import UsageError
 from shared.flows.exports.marker import is_results_folder
 from shared.flows.exports.registry import EXPORTS

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from producer.collect import Destination
-from producer.display import Display, plural
+from producer.display import Display
 from producer.sources import Sources
 from producer.unfinished import Request, Unfinished, stopped_namesakes, unfinished
+from shared.commandline import plural
 from shared.flows.submission import SubmissionProgress, submit_images
 from shared.identity import user_at_host
 from shared.services import Services

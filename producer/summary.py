@@ -127,6 +127,12 @@ def band_end(band: float) -> float:
     return min((other for other in BANDS if other > band), default=1.0)
 
 
+def band_title(band: float) -> str:
+    """Return the band that begins here for people: it holds its lower end, and its upper one only where that is 1."""
+    end = band_end(band)
+    return f"{band:.2f} to {end:.2f}" if end >= 1 else f"{band:.2f} to < {end:.2f}"
+
+
 def _scores_json(scores: Scores) -> dict[str, Any]:
     return {
         "scored": scores.count,

@@ -3,7 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-from producer.display import plural
+from shared.commandline import plural
 
 _MOST_EXTENSIONS = 5
 _MOST_LETTERS = 12

@@ -6,7 +6,8 @@ from contextlib import suppress
 
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
-from producer.display import Display, plural
+from producer.display import Display
+from shared.commandline import plural
 from shared.errors import DatabaseUnavailable, UsageError
 from shared.jobs.records import Job
 from shared.jobs.workers import ALIVE_SECONDS

@@ -261,10 +261,10 @@ def bare_environment(**extra: str) -> dict[str, str]:
 
 
 def settings_table() -> str:
-    """Return the settings as a Markdown table, as printed by `admin settings` and kept in docs/settings.md."""
+    """Return the settings as a Markdown table, which `admin settings --markdown` prints for docs/settings.md."""
     lines = ["| setting | default | unit | meaning |", "|---|---|---|---|"]
     for name, field in Settings.model_fields.items():
-        default = _shown_default(field)
+        default = shown_default(field)
         lines.append(
             f"| `{name.upper()}` | {f'`{default}`' if default else ''} | {_unit(field)} | {field.description} |"
         )
@@ -276,11 +276,12 @@ def environment_example() -> str:
     lines = ["# Copy this file to .env and uncomment what shall differ from the default. The environment wins over it."]
     for name, field in Settings.model_fields.items():
         unit = f" [{_unit(field)}]" if _unit(field) else ""
-        lines += ["", f"# {field.description}{unit}", f"#{name.upper()}={_shown_default(field)}"]
+        lines += ["", f"# {field.description}{unit}", f"#{name.upper()}={shown_default(field)}"]
     return "\n".join(lines) + "\n"
 
 
-def _shown_default(field: FieldInfo) -> str:
+def shown_default(field: FieldInfo) -> str:
+    """Return a setting's default as people write it, a path in the checkout without the checkout's."""
     default = field.default
     if isinstance(default, Path) and default.is_relative_to(CHECKOUT):
         default = default.relative_to(CHECKOUT)

@@ -44,7 +44,8 @@ class Services:
         """Raise unless database, queue and store all answer and the settings work.
 
         Raises:
-            ConfigurationError: a setting is wrong, or nothing answers where it points to; one line says which.
+            ConfigurationError: a setting is wrong; one line says which.
+            Retryable: nothing answers where it points to.
         """
         try:
             self.database.check()
@@ -58,7 +59,7 @@ class Services:
                 if self.settings.is_embedded
                 else "check DATABASE_URL, BROKER_URL, STORE_URL and S3_ENDPOINT_URL"
             )
-            raise ConfigurationError(f"{error} ({advice})") from error
+            raise type(error)(f"{error} ({advice})") from error
 
     def reconciler(self) -> Reconciler:
         """Return a reconciler over these services."""

@@ -5,7 +5,6 @@
 Speed and memory on a CPU are measured in a process of its own, with two threads.
 """
 
-import argparse
 import json
 import resource
 import subprocess
@@ -19,6 +18,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from shared.commandline import ExitCode, Parser, ended
 from shared.errors import DelineateError
 from shared.net.checkpoint import load_checkpoint
 from shared.net.predictor import Predictor
@@ -99,16 +99,21 @@ def _in_a_process(checkpoint: Path, seconds: float) -> InferenceSpeed:
     return InferenceSpeed(**json.loads(done.stdout))
 
 
-def main() -> None:
+def main() -> int:
     """Print the speed on one device as JSON."""
-    parser = argparse.ArgumentParser(description="Measure the speed of inference.")
+    parser = Parser("training.cost", "Measure the speed of inference.")
     parser.add_argument("--checkpoint", type=Path, required=True)
     parser.add_argument("--device", choices=sorted(_BATCHES), default="cpu")
     parser.add_argument("--seconds", type=float, default=5.0)
     options = parser.parse_args()
+    return ended("training.cost", lambda: _print_speed(options.checkpoint, options.device, options.seconds))
+
+
+def _print_speed(checkpoint: Path, device: str, seconds: float) -> int:
     torch.set_num_threads(CPU_THREADS)
-    print(json.dumps(asdict(measure_speed(options.checkpoint, options.device, options.seconds))))
+    print(json.dumps(asdict(measure_speed(checkpoint, device, seconds))))
+    return ExitCode.SUCCEEDED
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

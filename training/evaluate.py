@@ -21,7 +21,8 @@ from typing import Any
 from rich.console import Console
 from rich.markdown import Markdown
 
-from shared.errors import CheckpointError, DelineateError, UsageError
+from shared.commandline import ExitCode, Parser, ended
+from shared.errors import CheckpointError, UsageError
 from shared.net.checkpoint import METADATA_NAME, locate_weights, read_metadata, write_metadata
 from shared.net.predictor import Predictor
 from shared.output import replace_unknown_characters
@@ -191,7 +192,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code."""
     replace_unknown_characters()
-    parser = argparse.ArgumentParser(prog="python -m training.evaluate", description="Score checkpoints.")
+    parser = Parser("training.evaluate", "Score checkpoints.")
     parser.add_argument("--checkpoint", type=Path, nargs="+", required=True, help="checkpoint folders")
     parser.add_argument("--definition", default=DEFAULT_DEFINITION, help=f"of the task (default: {DEFAULT_DEFINITION})")
     parser.add_argument("--set", nargs="+", choices=[*PARTS, "all"], default=["all"], dest="chosen")
@@ -205,17 +206,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--into", type=Path, help="put the tables between the markers in this file, such as README.md")
     parser.add_argument("--record", action="store_true", help="add the scores to the checkpoint's model.json")
     options = parser.parse_args(arguments)
-    try:
-        results = run(options)
-    except DelineateError as error:
-        print(f"evaluate: {error}", file=sys.stderr)
-        return 2
+    return ended("training.evaluate", lambda: _show(run(options)))
+
+
+def _show(results: dict[str, Any]) -> int:
     text = markdown(results)
     if sys.stdout.isatty():
         Console().print(Markdown(text))
     else:
         print(text, end="")
-    return 0
+    return ExitCode.SUCCEEDED
 
 
 if __name__ == "__main__":

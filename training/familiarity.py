@@ -8,15 +8,14 @@ folder of a user's own images. Training does this at its end; do it again after 
 have changed. A model for which it was not done says "not available" instead of numbers.
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from shared.commandline import ExitCode
-from shared.errors import DelineateError, UsageError
+from shared.commandline import ExitCode, Parser, ended
+from shared.errors import UsageError
 from shared.net.checkpoint import METADATA_NAME, locate_weights, read_metadata
 from shared.net.metadata import Metadata
 from shared.output import replace_unknown_characters
@@ -29,20 +28,18 @@ SCENES = 5000
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code, see `shared.commandline.ExitCode`."""
     replace_unknown_characters()
-    parser = argparse.ArgumentParser(
-        prog="python -m training.familiarity", description="Fit quality and familiarity of a model's results."
-    )
+    parser = Parser("training.familiarity", "Fit quality and familiarity of a model's results.")
     parser.add_argument("--checkpoint", type=Path, required=True, help="checkpoint folder")
     parser.add_argument("--scenes", type=int, default=SCENES, help=f"{MIN_SCENES} at least (default: {SCENES})")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     options = parser.parse_args(arguments)
-    try:
-        folder = locate_weights(options.checkpoint).parent
-        config = _config(folder, read_metadata(folder / METADATA_NAME))
-        print(fit_checkpoint(folder, config.data, seed=config.seed, scenes=options.scenes, device=options.device))
-    except DelineateError as error:
-        print(f"familiarity: {error}", file=sys.stderr)
-        return ExitCode.of(error)
+    return ended("training.familiarity", lambda: _fit(options.checkpoint, options.scenes, options.device))
+
+
+def _fit(checkpoint: Path, scenes: int, device: str) -> int:
+    folder = locate_weights(checkpoint).parent
+    config = _config(folder, read_metadata(folder / METADATA_NAME))
+    print(fit_checkpoint(folder, config.data, seed=config.seed, scenes=scenes, device=device))
     return ExitCode.SUCCEEDED
 
 

@@ -22,7 +22,8 @@ import torch
 from numpy.typing import NDArray
 from rich.progress import Progress
 
-from shared.errors import DelineateError, UsageError
+from shared.commandline import ExitCode, Parser, ended
+from shared.errors import UsageError
 from shared.files import replacing
 from shared.images.codec import encode_grey, encode_mask
 from shared.net.device import resolve_device
@@ -159,7 +160,7 @@ def _share(text: str) -> float:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code."""
     replace_unknown_characters()
-    parser = argparse.ArgumentParser(prog="python -m training.generate", description="Write a data set.")
+    parser = Parser("training.generate", "Write a data set.")
     parser.add_argument("--out", type=Path, required=True, help="folder; a new one, or one of this command")
     parser.add_argument("--count", type=int, required=True, help="samples that it holds in the end")
     parser.add_argument("--seed", type=int, default=0, help="another seed is another data set (default: 0)")
@@ -171,31 +172,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--format", choices=("png", "npz"), default="png")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     options = parser.parse_args(arguments)
-    try:
-        if options.count < 1 or not 0 <= options.seed < 2**16:
-            raise UsageError("use a --count from 1 up and a --seed from 0 to 65535")
-        definition = find_definition(options.definition)
-        size = definition.canvas_px if options.size is None else options.size
-        if not MIN_SIZE <= size <= MAX_SIZE:
-            raise UsageError(f"--size {size}: use {MIN_SIZE} to {MAX_SIZE}")
-        device = resolve_device(options.device)
-        settings = Settings(
-            definition=definition,
-            seed=options.seed,
-            size=size,
-            severity=options.severity,
-            mixed_prob=definition.mixed_prob if options.mixed_prob is None else options.mixed_prob,
-            clean_share=options.clean_share,
-            format=options.format,
-            device=device.type,
-        )
-        with Progress(disable=not sys.stderr.isatty()) as progress:
-            before = generate_set(options.out, options.count, settings, device, progress)
-    except DelineateError as error:
-        print(f"generate: {error}", file=sys.stderr)
-        return 2
+    return ended("training.generate", lambda: _generate(options))
+
+
+def _generate(options: argparse.Namespace) -> int:
+    if options.count < 1 or not 0 <= options.seed < 2**16:
+        raise UsageError("use a --count from 1 up and a --seed from 0 to 65535")
+    definition = find_definition(options.definition)
+    size = definition.canvas_px if options.size is None else options.size
+    if not MIN_SIZE <= size <= MAX_SIZE:
+        raise UsageError(f"--size {size}: use {MIN_SIZE} to {MAX_SIZE}")
+    device = resolve_device(options.device)
+    settings = Settings(
+        definition=definition,
+        seed=options.seed,
+        size=size,
+        severity=options.severity,
+        mixed_prob=definition.mixed_prob if options.mixed_prob is None else options.mixed_prob,
+        clean_share=options.clean_share,
+        format=options.format,
+        device=device.type,
+    )
+    with Progress(disable=not sys.stderr.isatty()) as progress:
+        before = generate_set(options.out, options.count, settings, device, progress)
     print(f"{options.out}: {max(options.count, before)} samples, {max(options.count - before, 0)} of them new")
-    return 0
+    return ExitCode.SUCCEEDED
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ The settings say which registry (DATABASE_URL, STORE_URL). Running workers pick 
 names it; jobs that exist keep theirs. `admin models` lists, activates and rolls back.
 """
 
-import argparse
 import hashlib
 import sys
 from collections.abc import Iterator, Sequence
@@ -18,9 +17,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from shared.commandline import ExitCode, opened_services
+from shared.commandline import ExitCode, Parser, ended, opened_services
 from shared.db.model_registry import Model, ModelRegistry
-from shared.errors import CheckpointError, DelineateError
+from shared.errors import CheckpointError
 from shared.identity import user_at_host
 from shared.images.preparation import prepare
 from shared.net.checkpoint import FAMILIARITY_NAME, METADATA_NAME, LoadedModel, load_checkpoint, locate_weights
@@ -100,24 +99,22 @@ def _summary(loaded: LoadedModel) -> dict[str, Any]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code, see `shared.commandline.ExitCode`."""
     replace_unknown_characters()
-    parser = argparse.ArgumentParser(
-        prog="python -m training.publish", description="Put a checkpoint into the model registry."
-    )
+    parser = Parser("training.publish", "Put a checkpoint into the model registry.")
     parser.add_argument("--checkpoint", type=Path, required=True, help="checkpoint folder")
     parser.add_argument("--name", help="name for people (default: the folder's)")
     parser.add_argument("--activate", action="store_true", help="make it the model of new jobs")
     options = parser.parse_args(arguments)
-    try:
-        with opened_services(quiet=True) as services:
-            registry, by = ModelRegistry(services.database, services.store), user_at_host()
-            model = publish(registry, options.checkpoint, name=options.name, by=by)
-            print(f"published {model.sha256[:12]} {model.name}, {model.size / 1e6:.1f} MB")
-            if options.activate:
-                registry.activate(model.sha256, by=by)
-                print("active: new jobs use it")
-    except DelineateError as error:
-        print(f"publish: {error}", file=sys.stderr)
-        return ExitCode.of(error)
+    return ended("training.publish", lambda: _publish(options.checkpoint, name=options.name, activate=options.activate))
+
+
+def _publish(checkpoint: Path, *, name: str | None, activate: bool) -> int:
+    with opened_services(quiet=True) as services:
+        registry, by = ModelRegistry(services.database, services.store), user_at_host()
+        model = publish(registry, checkpoint, name=name, by=by)
+        print(f"published {model.sha256[:12]} {model.name}, {model.size / 1e6:.1f} MB")
+        if activate:
+            registry.activate(model.sha256, by=by)
+            print("active: new jobs use it")
     return ExitCode.SUCCEEDED
 
 

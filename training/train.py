@@ -19,7 +19,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from shared.errors import DelineateError, UsageError
+from shared.commandline import ExitCode, Parser, ended
+from shared.errors import UsageError
 from shared.net.checkpoint import load_checkpoint
 from shared.output import replace_unknown_characters
 from training.config import TrainingConfig, load_config, override
@@ -28,6 +29,8 @@ from training.run.state import STATE_NAME, TrainingState, check_free, check_same
 from training.run.trainer import Trainer
 from training.run.watch import TrainingCollapsed
 
+# In the place of `ExitCode.SERVICE_AWAY`: no service takes part in a training.
+COLLAPSED = 3
 _SHORT_FORMS = {"lr": "optimiser.lr", "batch_size": "optimiser.batch_size", "epochs": "budget.epochs", "seed": "seed"}
 
 
@@ -35,6 +38,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code."""
     replace_unknown_characters()
     options = _parser().parse_args(arguments)
+    return ended("training.train", lambda: _train(options, arguments))
+
+
+def _train(options: argparse.Namespace, arguments: Sequence[str] | None) -> int:
     command = shlex.join(["python", "-m", "training.train", *(sys.argv[1:] if arguments is None else arguments)])
     try:
         state = _state(options)
@@ -48,19 +55,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             start = load_checkpoint(options.init) if options.init and state is None else None
             Trainer(config, out, context, command, start, state).train()
     except TrainingCollapsed as error:
-        print(f"training: {error}", file=sys.stderr)
-        return 3
+        print(f"error: {error}", file=sys.stderr)
+        return COLLAPSED
     except PeerLost as error:
-        print(f"training: {error}", file=sys.stderr)
+        print(f"error: {error}", file=sys.stderr)
         return 4
-    except DelineateError as error:
-        print(f"training: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return ExitCode.SUCCEEDED
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m training.train", description="Train a network.")
+def _parser() -> Parser:
+    parser = Parser("training.train", "Train a network.")
     parser.add_argument("--config", type=Path, help="YAML file, see training/configs")
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides", help="override any value"

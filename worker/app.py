@@ -38,11 +38,11 @@ def create_app(settings: Settings, load: Load | None = None) -> Celery:
         try:
             process.start()
         except (ConfigurationError, CheckpointError) as error:
-            print(f"worker: {error}", file=sys.stderr)
+            print(f"error: {error}", file=sys.stderr)
             # Celery logs what a signal's receiver raises and goes on; this alone it lets through.
             raise SystemExit(EXIT_UNUSABLE) from error
         except Retryable as error:  # the device: it is full, or failed; both may be over by the next start
-            print(f"worker: {error}", file=sys.stderr)
+            print(f"error: {error}", file=sys.stderr)
             raise SystemExit(EXIT_STUCK) from error
 
     # Celery warns of running as root, since pickled messages could then do anything. Here they are JSON of ids.

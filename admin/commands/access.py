@@ -4,14 +4,12 @@ import sys
 from datetime import UTC, datetime
 
 import click
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from admin.domain.roles import Role
-from shared.commandline import opened_services
+from shared.commandline import Commands, opened_services, printable
 from shared.db.database import Database
 from shared.errors import UsageError
+from shared.tables import Column, console, print_table
 
 _ROLES = [role.value for role in Role]
 
@@ -41,7 +39,7 @@ def wants_tokens_revoked(database: Database, name: str, *, ask: bool) -> bool:
     return False
 
 
-@click.group("users")
+@click.group("users", cls=Commands)
 def users_group() -> None:
     """List, add and remove accounts, and say what they may do. `admin set-password` changes a password."""
 
@@ -53,10 +51,9 @@ def list_users_command() -> None:
 
     with opened_services() as services:
         found = accounts(services.database)
-    table = _table("name", "role", "since")
-    for account in found:
-        table.add_row(Text(account.name), account.role, _time(account.created_at))
-    Console().print(table)
+    columns = [Column("name", wraps=True), Column("role"), Column("since", goes=1)]
+    rows = [(printable(account.name), account.role, _time(account.created_at)) for account in found]
+    print_table(console(), columns, rows, boxed=False)
 
 
 @users_group.command("add")
@@ -96,7 +93,7 @@ def remove_user_command(name: str) -> None:
     click.echo(f"{name} is removed")
 
 
-@click.group("tokens")
+@click.group("tokens", cls=Commands)
 def tokens_group() -> None:
     """Make, list and revoke the tokens of the HTTP API."""
 
@@ -124,11 +121,23 @@ def list_tokens_command(user: str | None) -> None:
 
     with opened_services() as services:
         found = tokens(services.database, user)
-    table = _table("id", "user", "name", "role", "made", "last used", "expires")
-    for token in found:
-        times = (_time(token.created_at), _time(token.last_used_at), _time(token.expires_at))
-        table.add_row(token.id, Text(token.user_name), Text(token.name), token.role, *times)
-    Console().print(table)
+    columns = [
+        Column("id"), Column("user", wraps=True), Column("name", wraps=True), Column("role"),
+        Column("made", goes=3), Column("last used", goes=2), Column("expires", goes=1),
+    ]  # fmt: skip
+    rows = [
+        (
+            token.id,
+            printable(token.user_name),
+            printable(token.name),
+            token.role,
+            _time(token.created_at),
+            _time(token.last_used_at),
+            _time(token.expires_at),
+        )
+        for token in found
+    ]
+    print_table(console(), columns, rows, boxed=False)
 
 
 @tokens_group.command("revoke")
@@ -140,13 +149,6 @@ def revoke_token_command(token_id: str) -> None:
     with opened_services() as services:
         revoke(services.database, token_id)
     click.echo(f"{token_id} is revoked")
-
-
-def _table(*headings: str) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for heading in headings:
-        table.add_column(heading, overflow="fold")
-    return table
 
 
 def _time(timestamp: float | None) -> str:

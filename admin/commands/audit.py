@@ -5,7 +5,7 @@ from functools import partial
 
 import click
 
-from shared.commandline import ExitCode, opened_services
+from shared.commandline import ExitCode, opened_services, plural
 from shared.flows.lookup import find_job
 from shared.upkeep.audit import GRACE_SECONDS, AuditReport, Finding, audit
 from shared.upkeep.repair import Repair
@@ -39,7 +39,7 @@ def audit_command(
         report = look()
         if repair and not report.is_clean:
             for what, count in Repair(services.database, services.store).mend(report.findings).items():
-                click.echo(f"{count:,} {what.text}", err=as_json)
+                click.echo(what.of(count), err=as_json)
             report = look()
     if as_json:
         click.echo(json.dumps(report.as_dict()))
@@ -54,8 +54,9 @@ def _show(report: AuditReport) -> None:
     found = len(report.findings) + report.more
     if found > _SHOWN:
         click.echo(f"… and {found - _SHOWN:,} more; --json prints up to 10,000 of them")
-    looked_at = f"{report.jobs:,} jobs, {report.items:,} items, {report.objects:,} objects"
-    click.echo(f"{looked_at}: {'nothing is wrong' if report.is_clean else f'{found:,} findings'}")
+    counted = ((report.jobs, "job"), (report.items, "item"), (report.objects, "object"))
+    looked_at = ", ".join(plural(count, noun) for count, noun in counted)
+    click.echo(f"{looked_at}: {'nothing is wrong' if report.is_clean else plural(found, 'finding')}")
 
 
 def _line(finding: Finding) -> str:

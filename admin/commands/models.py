@@ -6,18 +6,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from shared.commandline import opened_services
+from shared.commandline import Commands, opened_services, printable, with_typed_commands
 from shared.db.model_registry import Model, ModelRegistry
 from shared.identity import user_at_host
+from shared.tables import Column, console, print_table
 
 _WORKERS_OWN = "new jobs use each worker's own model (MODEL_PATH)"
 
 
-@click.group("models")
+@click.group("models", cls=Commands)
 def models_group() -> None:
     """List the published models, choose the one of new jobs, go back. Jobs that exist keep theirs."""
 
@@ -28,9 +26,9 @@ def list_command() -> None:
     with _registry() as registry:
         models, active = registry.models(), registry.active()
     if not models:
-        click.echo("no model is published yet: `python -m training.publish --checkpoint FOLDER`")
+        click.echo(with_typed_commands("no model is published yet: `python -m training.publish --checkpoint FOLDER`"))
         return
-    Console().print(_table(models, active))
+    _print(models, active)
     if active is None:
         click.echo(f"none is active: {_WORKERS_OWN}")
 
@@ -58,22 +56,27 @@ def _registry() -> Iterator[ModelRegistry]:
         yield ModelRegistry(services.database, services.store)
 
 
-def _table(models: list[Model], active: Model | None) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for heading in ("", "SHA-256", "name", "val Dice", "clean Dice", "published", "by"):
-        table.add_column(heading, justify="right" if "Dice" in heading else "left")
+def _print(models: list[Model], active: Model | None) -> None:
+    columns = [
+        Column(""), Column("SHA-256"), Column("name", wraps=True),
+        Column("val Dice", right=True), Column("clean Dice", right=True, goes=1), Column("published", goes=2),
+        Column("by", goes=3),
+    ]  # fmt: skip
+    rows = []
     for model in models:
         metrics = model.summary.get("metrics", {})
-        table.add_row(
-            "*" if active is not None and model.sha256 == active.sha256 else "",
-            model.sha256[:12],
-            Text(model.name),
-            _dice(metrics, "val"),
-            _dice(metrics, "clean"),
-            f"{datetime.fromtimestamp(model.published_at, UTC):%Y-%m-%d %H:%M} UTC",
-            Text(model.published_by),
+        rows.append(
+            (
+                "*" if active is not None and model.sha256 == active.sha256 else "",
+                model.sha256[:12],
+                printable(model.name),
+                _dice(metrics, "val"),
+                _dice(metrics, "clean"),
+                f"{datetime.fromtimestamp(model.published_at, UTC):%Y-%m-%d %H:%M} UTC",
+                printable(model.published_by),
+            )
         )
-    return table
+    print_table(console(), columns, rows, boxed=False)
 
 
 def _dice(metrics: dict[str, Any], name: str) -> str:

@@ -4,7 +4,7 @@ import re
 
 import click
 
-from shared.commandline import opened_services
+from shared.commandline import opened_services, plural
 from shared.errors import UsageError
 from shared.upkeep.retention import TIDY_AFTER_LEASES, Retention, RetentionRules
 
@@ -37,7 +37,7 @@ def prune_command(older_than: str, sources_only: bool, dry_run: bool) -> None:
             while retention.step():
                 pass
     removes = "the sources of " if sources_only else ""
-    click.echo(f"{'would remove' if dry_run else 'removed'} {removes}{len(due):,} jobs")
+    click.echo(f"{'would remove' if dry_run else 'removed'} {removes}{plural(len(due), 'job')}")
 
 
 def seconds_of(age: str) -> float:

@@ -165,6 +165,7 @@ class _Stack:
                 services.queue.check()
             else:
                 make_socket_folder(settings.broker_socket)
+                self._say("starting the broker and the database …")
                 self._supervisor.start(broker_part(settings, self._home, self._environment))
             prepare(services, wait=_PREPARE_SECONDS, pause=self._pause)
             password_file = self._home.password_file
@@ -172,6 +173,7 @@ class _Stack:
             if password and not self._options.command:
                 self._say(*announcements.first_password(settings, password, password_file))
             self._wait_for([readiness.broker_check(services)])  # or the others would start with a warning
+            self._say("starting reconciler, admin and worker; the worker loads its model and measures its speed …")
             secret_key = settings.secret_key.get_secret_value() if settings.secret_key else self._home.secret_key()
             *_, worker = [
                 self._supervisor.start(part)

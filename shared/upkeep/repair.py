@@ -52,19 +52,19 @@ class Mended(StrEnum):
     REOPENED = "reopened"
     DELETED = "deleted"
 
-    @property
-    def text(self) -> str:
-        """The words that follow a number."""
-        return _TEXTS[self]
+    def of(self, count: int) -> str:
+        """Return what was done about so many: `2 jobs reopened or ended`."""
+        noun, done = _TEXTS[self]
+        return f"{count:,} {noun}{'' if count == 1 else 's'} {done}"
 
 
-_TEXTS: Mapping[Mended, str] = {
-    Mended.RECOUNTED: "shards of a job counted again",
-    Mended.REDONE: "images put back to be done again",
-    Mended.LOST: "images failed, since neither result nor source is there",
-    Mended.FORGOTTEN: "sources that are gone forgotten",
-    Mended.REOPENED: "jobs reopened or ended",
-    Mended.DELETED: "orphaned objects deleted",
+_TEXTS: Mapping[Mended, tuple[str, str]] = {
+    Mended.RECOUNTED: ("shard", "counted again"),
+    Mended.REDONE: ("image", "put back to be done again"),
+    Mended.LOST: ("image", "failed, since neither result nor source is there"),
+    Mended.FORGOTTEN: ("source", "forgotten that is gone"),
+    Mended.REOPENED: ("job", "reopened or ended"),
+    Mended.DELETED: ("orphaned object", "deleted"),
 }
 
 

@@ -46,7 +46,7 @@ def test_wrong_redis_address(
 ) -> None:
     monkeypatch.setenv("BROKER_URL", f"redis://{nothing_listens()}/0")
     arguments = (*command, image) if command == ("submit",) else command
-    assert "Redis does not answer" in refused(producer, *arguments)
+    assert "Redis does not answer" in refused(producer, *arguments, code=3)
     assert services.repository.jobs(limit=1) == []
 
 
@@ -75,7 +75,7 @@ def test_wrong_s3_address(services: Services, producer: Producer, image: Path, m
     monkeypatch.setenv("S3_ENDPOINT_URL", f"http://{nothing_listens()}")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-    assert "S3_ENDPOINT_URL" in refused(producer, "submit", image)
+    assert "S3_ENDPOINT_URL" in refused(producer, "submit", image, code=3)
     assert services.repository.jobs(limit=1) == []
 
 

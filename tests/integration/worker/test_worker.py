@@ -83,5 +83,5 @@ def test_what_cannot_work_is_one_line_and_exit_code_2(embedded_stack: Stack, set
     worker = embedded_stack.start_worker(**settings)
     assert worker.process.wait(PATIENCE) == 2
     [line] = worker.log().splitlines()
-    assert line.startswith("worker: ")
+    assert line.startswith("error: ")
     assert reason in line

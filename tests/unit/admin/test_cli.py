@@ -7,6 +7,7 @@ from click.testing import CliRunner, Result
 
 from admin import cli
 from admin.domain import accounts, tokens
+from shared.commandline import typed
 from shared.config import CHECKOUT, Settings, environment_example, load_settings, settings_table
 from shared.db.database import Database
 from shared.errors import DatabaseUnavailable
@@ -31,8 +32,26 @@ def test_the_documents_show_the_settings_table():
 
 
 def test_settings_prints_the_table_and_the_example():
-    assert admin("settings").output == settings_table()
+    assert admin("settings", "--markdown").output == settings_table()
     assert admin("settings", "--env").output == environment_example()
+
+
+def test_settings_prints_what_is_in_force_beside_the_defaults_and_no_secret(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("SHARD_SIZE", "7")
+    monkeypatch.setenv("SECRET_KEY", "k" * 40)
+    monkeypatch.setenv("DATABASE_URL", "postgresql+psycopg://me:hun%40ter2@db/delineate")
+    monkeypatch.setenv("BROKER_PASSWORD", "hunter3")
+    monkeypatch.setenv("BROKER_URL", "redis://redis:6379/0")
+    result = admin("settings")
+    assert result.exit_code == 0, result.stderr
+    lines = {line.split()[0]: line.split()[1:] for line in result.stdout.splitlines()[1:]}
+    assert set(lines) == {name.upper() for name in Settings.model_fields}
+    assert lines["SHARD_SIZE"] == ["7", "32", "changed"]
+    assert lines["DATABASE_URL"] == ["postgresql+psycopg://me:***@db/delineate", "changed"]
+    assert lines["SECRET_KEY"] == lines["BROKER_PASSWORD"] == ["(set)", "changed"]
+    assert lines["PUBLISH_WINDOW"] == ["16", "16"]
+    assert "hun" not in result.stdout
+    assert "kkk" not in result.stdout
 
 
 def test_every_setting_is_in_the_example_and_changes_nothing_there(tmp_path: Path):
@@ -153,7 +172,7 @@ def test_errors_of_use_are_not_swallowed():
     unknown = admin("no-such-command")
     assert (unknown.exit_code, unknown.stderr) == (
         2,
-        "error: No such command 'no-such-command'. (`admin --help` shows how)\n",
+        f"error: No such command 'no-such-command'. (`{typed('admin')} --help` shows how)\n",
     )
     assert "Traceback" not in admin("migrate", "--wait", "soon").output
 

@@ -2,8 +2,8 @@ import io
 
 from rich.console import Console
 
-from producer.display import Display, plural
-from shared.commandline import printable
+from producer.display import Display
+from shared.commandline import plural, printable
 
 
 def displayed(*, terminal: bool) -> str:

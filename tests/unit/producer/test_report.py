@@ -14,7 +14,7 @@ JOB = Job(
 
 
 def test_jobs_fit_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(report, "_console", lambda: Console(force_terminal=True, width=80, color_system=None))
+    monkeypatch.setattr(report, "console", lambda: Console(force_terminal=True, width=80, color_system=None))
     report.print_jobs([JOB])
     shown = capsys.readouterr().out
     for text in ("31bd38e3", "partial", "100,000/100,000", "scans of"):

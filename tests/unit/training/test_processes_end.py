@@ -103,7 +103,7 @@ def test_torch_compile_without_a_compiler_is_said_at_the_start(tmp_path, monkeyp
     assert run_tiny(tmp_path, "compile=true") == 2
     [line] = capsys.readouterr().err.splitlines()
     assert line == (
-        "training: compile: true needs a C compiler, and there is none here: install gcc or clang, or set compile=false"
+        "error: compile: true needs a C compiler, and there is none here: install gcc or clang, or set compile=false"
     )
 
 

@@ -79,7 +79,7 @@ def test_a_page_in_place_of_weights_is_refused_before_anything_is_stored(checkpo
     (checkpoint / WEIGHTS_NAME).write_bytes(b"<!doctype html><html></html>")
     assert publish.main(["--checkpoint", str(checkpoint), "--activate"]) == 2
     [line] = capsys.readouterr().err.splitlines()
-    assert line.startswith("publish: ")
+    assert line.startswith("error: ")
     assert "a web page" in line
     assert registry.models() == []
     assert list(services.store.list("models/")) == []

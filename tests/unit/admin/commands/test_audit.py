@@ -45,14 +45,14 @@ def admin(*arguments: str) -> Result:
 
 def test_an_audit_says_what_is_wrong_by_its_exit_code_too(services: Services, job: str):
     clean = admin("audit")
-    assert (clean.exit_code, clean.stdout) == (0, "1 jobs, 2 items, 6 objects: nothing is wrong\n")
+    assert (clean.exit_code, clean.stdout) == (0, "1 job, 2 items, 6 objects: nothing is wrong\n")
     item = services.repository.items(job, limit=1)[0]
     services.store.delete([str(item.mask_key)])
     found = admin("audit", job[-6:])
     assert found.exit_code == 1
     assert found.stdout == (
         f"missing: job {job} item {item.id}: {item.mask_key} is not in the object store\n"
-        "1 jobs, 2 items, 5 objects: 1 findings\n"
+        "1 job, 2 items, 5 objects: 1 finding\n"
     )
     report = json.loads(admin("audit", "--deep", "--json").stdout)
     assert report["clean"] is False
@@ -65,7 +65,7 @@ def test_a_repair_says_what_it_did_and_looks_again(services: Services, job: str)
     services.store.put(keys.mask(job, job), b"of nobody")
     result = admin("audit", "--repair")
     assert (result.exit_code, result.stdout) == (
-        0, "1 orphaned objects deleted\n1 jobs, 2 items, 6 objects: nothing is wrong\n"
+        0, "1 orphaned object deleted\n1 job, 2 items, 6 objects: nothing is wrong\n"
     )  # fmt: skip
 
 
@@ -77,14 +77,14 @@ def test_an_unknown_job_is_one_line(services: Services):
 
 def test_prune_removes_what_is_old_enough_after_showing_it(services: Services, job: str):
     assert admin("prune", "--older-than", "41d").stdout == "removed 0 jobs\n"
-    assert admin("prune", "--older-than", "30d", "--dry-run").stdout == f"{job}\nwould remove 1 jobs\n"
-    assert admin("prune", "--older-than", "30d", "--sources-only").stdout == "removed the sources of 1 jobs\n"
+    assert admin("prune", "--older-than", "30d", "--dry-run").stdout == f"{job}\nwould remove 1 job\n"
+    assert admin("prune", "--older-than", "30d", "--sources-only").stdout == "removed the sources of 1 job\n"
     assert sorted(services.store.folders(keys.job_prefix(job))) == sorted(
         f"jobs/{job}/{folder}/" for folder in ("mask", "prob", "source")
     )
     assert list(services.store.list(f"jobs/{job}/source/")) == []
     assert admin("audit", "--deep").exit_code == 0
-    assert admin("prune", "--older-than", "30d").stdout == "removed 1 jobs\n"
+    assert admin("prune", "--older-than", "30d").stdout == "removed 1 job\n"
     assert list(services.store.folders("jobs/")) == []
     assert services.repository.jobs(limit=1) == []
 
