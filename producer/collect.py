@@ -13,6 +13,7 @@ from shared.flows.exports.export import Export
 from shared.flows.exports.registry import DEFAULT
 from shared.jobs.records import Job
 from shared.jobs.repository import Repository
+from shared.jobs.state import JobKind
 from shared.services import Services
 
 
@@ -34,6 +35,8 @@ class Destination:
         Raises:
             UsageError: it cannot.
         """
+        if self.sheet and job is not None and job.kind is not JobKind.SYNTHETIC:
+            raise UsageError("a contact sheet compares with truths, which images of your own lack: no --contact-sheet")
         check_free(self.folder, repository, job, self.export)
 
     def command(self, job_id: str) -> str:

@@ -100,7 +100,7 @@ def create(database: Database, user_name: str, name: str, role: Role, *, days: i
                 )
             )
     except exc.IntegrityError as error:
-        raise UsageError(f"{user_name} has a token named {name} already: take another name, or revoke it") from error
+        raise UsageError(f"a token of {user_name} is named {name} already: take another name, or revoke it") from error
     return token
 
 

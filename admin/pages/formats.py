@@ -15,7 +15,7 @@ _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 
 def duration(seconds: float | None) -> str:
-    """`0.4 s`, `12 s`, `3 min 05 s`, `2 h 07 min`, `3 d 4 h`."""
+    """`0.4 s`, `12 s`, `3 min 05 s`, `2 h 07 min`, `3 d 4 h`, `90 d`."""
     if seconds is None:
         return NOTHING
     if seconds < 9.95:
@@ -27,7 +27,8 @@ def duration(seconds: float | None) -> str:
         return f"{whole // _MINUTE} min {whole % _MINUTE:02d} s"
     if whole < _DAY:
         return f"{whole // _HOUR} h {whole % _HOUR // _MINUTE:02d} min"
-    return f"{whole // _DAY} d {whole % _DAY // _HOUR} h"
+    hours = whole % _DAY // _HOUR
+    return f"{whole // _DAY} d {hours} h" if hours else f"{whole // _DAY} d"
 
 
 def ago(seconds: float) -> str:

@@ -69,7 +69,7 @@ class SyntheticForm(FlaskForm):  # type: ignore[misc]
 
     request_key = _key_field()
     name = _name_field("synthetic")
-    count = _number(IntegerField, "Images", 1, MAX_IMAGES, "`producer demo` makes more at once.", default=100)
+    count = _number(IntegerField, "Images", 1, MAX_IMAGES, "The command producer demo makes more at once.", default=100)
     num_dots = _number(IntegerField, "Dots in a shape", 1, MAX_DOTS, "Empty: 15 to 80, drawn for each image.")
     jitter = _number(
         FloatField, "Jitter", 0, MAX_JITTER, "How far dots stray, as a share of the image’s side. "

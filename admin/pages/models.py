@@ -1,10 +1,15 @@
 """The page of models: what is published, and which of it new jobs get."""
 
+import json
+from functools import cache
+from typing import Any
+
 from flask import Blueprint, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 
 from admin.domain import queries
 from admin.web.context import account, services
+from shared.config import DEFAULT_MODEL
 from shared.db.model_registry import Model, ModelRegistry
 from shared.errors import UsageError
 
@@ -16,7 +21,11 @@ def index() -> ResponseReturnValue:
     """All published models, the newest first."""
     registry = _registry()
     return render_template(
-        "models.html", models=registry.models(), active=registry.active(), now=queries.now(services().database)
+        "models.html",
+        models=registry.models(),
+        active=registry.active(),
+        shipped=_shipped(),
+        now=queries.now(services().database),
     )
 
 
@@ -38,6 +47,16 @@ def rollback() -> ResponseReturnValue:
     except UsageError as error:
         flash(str(error), "error")
     return redirect(url_for("models.index"))
+
+
+@cache
+def _shipped() -> dict[str, Any] | None:
+    """Return the description of the model that comes with the code, None where there is none."""
+    try:
+        described = json.loads((DEFAULT_MODEL / "model.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return described if isinstance(described, dict) else None
 
 
 def _registry() -> ModelRegistry:

@@ -13,7 +13,7 @@ from admin.web.once import submitted_once
 from shared.errors import UsageError
 from shared.flows.submission import submit_images
 from shared.flows.synthetic import SyntheticSpec, submit_synthetic
-from shared.images.formats import IMAGE_EXTENSIONS, READABLE
+from shared.images.formats import READABLE, READABLE_EXTENSIONS
 from shared.images.scale import scale_of
 from shared.jobs.records import Priority, Unfamiliar
 
@@ -59,7 +59,7 @@ def upload() -> ResponseReturnValue:
         "new_upload.html",
         form=form,
         formats=READABLE,
-        accept=",".join(sorted(IMAGE_EXTENSIONS)),
+        accept=",".join(READABLE_EXTENSIONS),
         most_files=MAX_FILES,
         settings=settings,
     )

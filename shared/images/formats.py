@@ -5,9 +5,11 @@ import re
 READABLE = ("PNG", "JPEG", "TIFF", "BMP", "WebP")
 """The formats that `shared.images.codec.decode` reads."""
 
+# Of the formats that are read, which a file dialog offers first.
+READABLE_EXTENSIONS = (".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".tif", ".tiff", ".bmp", ".dib", ".webp")
 IMAGE_EXTENSIONS = frozenset(
     {
-        *(".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".tif", ".tiff", ".bmp", ".dib", ".webp"),
+        *READABLE_EXTENSIONS,
         *(".gif", ".jp2", ".j2k", ".jpx", ".jxl", ".avif", ".heic", ".heif", ".ico", ".psd", ".tga"),
         *(".pbm", ".pgm", ".ppm", ".pnm", ".pfm", ".pcx", ".exr", ".hdr", ".dcm", ".fits", ".fit", ".fts", ".qoi"),
         *(".jpf", ".jpm", ".j2c", ".jpc", ".jph", ".jls", ".jxr", ".wdp", ".hdp", ".mpo", ".jps", ".dds", ".sgi"),

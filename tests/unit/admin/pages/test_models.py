@@ -1,5 +1,8 @@
+import json
+
 import pytest
 
+from shared.config import DEFAULT_MODEL
 from shared.db.model_registry import ModelRegistry
 from shared.services import Services
 from shared.store import keys
@@ -18,7 +21,11 @@ def publish(registry: ModelRegistry, name: str, metrics: object = None) -> str:
 
 def test_an_empty_registry_says_how_to_fill_it(browser: Browser):
     page = browser.get("/models").text
-    assert "No models yet" in page
+    assert "None published yet" in page
+    shipped = json.loads((DEFAULT_MODEL / "model.json").read_text())
+    assert shipped["weights_sha256"][:12] in page
+    assert f"{shipped['parameters']:,} parameters" in page
+    assert f"{shipped['metrics']['monitor']['val_dice']:.4f}" in page
     assert "training.publish" in page
     assert "Roll back" not in page
 
