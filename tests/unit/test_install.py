@@ -88,13 +88,20 @@ def test_pip_s_own_sources_are_known(monkeypatch: pytest.MonkeyPatch, told: str,
         ("  Using cached numpy-2.4.6-cp311-cp311-linux.whl (16.9 MB)", "taking numpy from pip's cache"),
         ("Downloading nvidia_cublas-13.1-py3-none-linux.whl (1.2 GB)", "fetching nvidia_cublas, 1.2 GB"),
         ("Downloading click-8.1-py3-none-any.whl (98 kB)", None),
-        ("Processing /opt/wheels/torch-2.13.0+cpu-cp311-cp311-linux.whl", "taking torch from this machine"),
+        ("Processing /nowhere/torch-2.13.0+cpu-cp311-cp311-linux.whl", None),
         ("Installing collected packages: a, b, c", "unpacking 3 packages"),
         ("Requirement already satisfied: torch", None),
     ],
 )
 def test_what_takes_long_is_told(install: ModuleType, line: str, told: str | None) -> None:
     assert install.step(line) == told
+
+
+def test_a_large_file_of_this_machine_is_told(install: ModuleType, tmp_path: Path) -> None:
+    wheel = tmp_path / "torch-2.13.0+cpu-cp311-cp311-linux.whl"
+    with wheel.open("wb") as file:
+        file.truncate(20_000_000)
+    assert install.step(f"Processing {wheel}") == "taking torch from this machine"
 
 
 def test_silence_is_broken_and_a_failure_is_one_line(
