@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from shared.db.reasons import Reason
 from worker.spacing import dots_of
+from worker.writing import is_writing
 
 Pixels = NDArray[np.float32]
 
@@ -54,4 +55,8 @@ def _another_scale(pixels: Pixels) -> Reason | None:
     return Reason.TOO_FINE if dots.are_fine else None
 
 
-_RULES: tuple[Callable[[Pixels], Reason | None], ...] = (_saturated, _uneven, _another_scale)
+def _writing(pixels: Pixels) -> Reason | None:
+    return Reason.WRITING if is_writing(pixels) else None
+
+
+_RULES: tuple[Callable[[Pixels], Reason | None], ...] = (_writing, _saturated, _uneven, _another_scale)

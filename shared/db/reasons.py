@@ -16,6 +16,7 @@ class Reason(StrEnum):
     CONSTANT = "constant"
     TOO_COARSE = "dots_too_large"
     TOO_FINE = "dots_too_close"
+    WRITING = "writing"
     UNEVEN = "uneven_ground"
     SATURATED = "saturated"
     UNLIKE_TRAINING = "unlike_training"
@@ -42,6 +43,10 @@ _WORDS = {
         "The dots are larger or further apart than the model knows: try --scale 0.25, or 0.5.",
     ),
     Reason.TOO_FINE: ("dots too close", "The dots are smaller or closer together than the model knows: try --scale 2."),
+    Reason.WRITING: (
+        "text or document",
+        "This looks like a page of text or a document: the model outlines shapes that are filled with dots.",
+    ),
     Reason.UNEVEN: (
         "uneven ground",
         "The background is much brighter on one side than on the other: even out the illumination.",

@@ -4,7 +4,8 @@ A result is compared with those of a few thousand scenes like the ones that the 
 how far a vector lies from where theirs lie, `Ranks` what share of them lies as far. Vectors are the pooled features of
 several depths, and numbers of the histogram of probabilities. From all of these together comes the familiarity: of
 every thousand familiar pictures about twenty have one under 0.02. The quality is the Dice that familiar pictures of
-the same trust have.
+the same trust have. `Discriminant` tells familiar pictures from drawn ones that have nothing to do with the task: far
+off in a direction in which strange pictures lie is stranger than as far off in another.
 
 `training.familiarity` fits it. It is arrays alone, kept as safetensors; nothing here needs torch.
 """
@@ -50,6 +51,24 @@ class Reference:
 
 
 @dataclass(frozen=True, eq=False)
+class Discriminant:
+    """A direction from the familiar towards the strange, in all vectors put together (Fisher 1936)."""
+
+    centres: Floats  # (D,): means of the familiar
+    spread: Floats  # (D,): their standard deviations
+    direction: Floats  # (D,), in units of `spread`
+
+    def values(self, vectors: Floats) -> Floats:
+        """Return how far each of the vectors (N, D) lies in that direction."""
+        apart = (vectors - self.centres) / self.spread
+        values: Floats = np.clip(apart, -FAR, FAR) @ self.direction
+        return values
+
+
+FAR = 8.0  # deviations, beyond which one number says no more
+
+
+@dataclass(frozen=True, eq=False)
 class Ranks:
     """What share of the familiar has a value as large: a table, continued beyond its end as it ends.
 
@@ -88,12 +107,37 @@ class QualityTable:
 
 
 @dataclass(frozen=True, eq=False)
-class FittedScores:
-    """All that was fitted for one model's weights."""
+class Strangeness:
+    """All that says of a window how strange each of its vectors is."""
 
     references: tuple[Reference, ...]  # of each depth, then of the map's numbers
     ranks: tuple[Ranks, ...]  # of the logarithms of their distances
-    weights: Floats  # of their surprises, in the sum that the familiarity comes from
+    discriminants: tuple[Discriminant, Discriminant]  # of results with foreground, and of those without
+    discriminant_ranks: tuple[Ranks, Ranks]  # of their values
+
+    def parts(self, features: tuple[NDArray[np.floating], ...], numbers: Floats) -> Floats:
+        """Return the surprise of each vector alone, and by the discriminant, (N, vectors + 1)."""
+        vectors = [np.asarray(each, np.float64) for each in (*features, numbers)]
+        parts = [
+            ranks.surprise(log_distance(reference.distances(each)))
+            for reference, ranks, each in zip(self.references, self.ranks, vectors, strict=True)
+        ]
+        together, is_found = np.hstack(vectors), has_foreground(numbers)
+        strange = np.empty(len(together))
+        for which, discriminant, ranks in zip(
+            (is_found, ~is_found), self.discriminants, self.discriminant_ranks, strict=True
+        ):
+            if which.any():
+                strange[which] = ranks.surprise(discriminant.values(together[which]))
+        return np.stack([*parts, strange], axis=1)
+
+
+@dataclass(frozen=True, eq=False)
+class FittedScores:
+    """All that was fitted for one model's weights."""
+
+    strangeness: Strangeness
+    weights: Floats  # of its parts, in the sum that the familiarity comes from
     sum_ranks: Ranks
     found: QualityTable  # by trust, of results that have foreground
     nothing: QualityTable  # by how low the highest probability is, of those that have none
@@ -113,23 +157,14 @@ class FittedScores:
         Raises:
             ValueError: the features are those of another network.
         """
-        return self.sum_ranks.surprise(self.parts(features, numbers) @ self.weights)
-
-    def parts(self, features: tuple[NDArray[np.floating], ...], numbers: Floats) -> Floats:
-        """Return the surprise of each vector alone, (N, vectors)."""
-        vectors = [*features, numbers]
-        distances = [
-            reference.distances(np.asarray(each, np.float64))
-            for reference, each in zip(self.references, vectors, strict=True)
-        ]
-        surprises = [ranks.surprise(log_distance(each)) for ranks, each in zip(self.ranks, distances, strict=True)]
-        return np.stack(surprises, axis=1)
+        return self.sum_ranks.surprise(self.strangeness.parts(features, numbers) @ self.weights)
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Return all of it as named arrays, float32."""
         arrays: dict[str, Any] = {"weights": self.weights}
-        for index, (reference, ranks) in enumerate(zip(self.references, self.ranks, strict=True)):
-            arrays |= _prefixed(f"references.{index}", reference) | _prefixed(f"ranks.{index}", ranks)
+        for name in ("references", "ranks", "discriminants", "discriminant_ranks"):
+            for index, part in enumerate(getattr(self.strangeness, name)):
+                arrays |= _prefixed(f"{name}.{index}", part)
         for name in ("sum_ranks", "found", "nothing"):
             arrays |= _prefixed(name, getattr(self, name))
         return {name: np.ascontiguousarray(value, dtype=np.float32) for name, value in arrays.items()}
@@ -143,12 +178,16 @@ class FittedScores:
             ValueError: one does not fit the others.
         """
         values = {name: np.asarray(value, dtype=np.float64) for name, value in arrays.items()}
-        if values["weights"].ndim != 1 or not 1 <= len(values["weights"]) <= _MAX_VECTORS:
+        if values["weights"].ndim != 1 or not 2 <= len(values["weights"]) <= _MAX_VECTORS:
             raise ValueError("weights is no list of a few numbers")
-        indices = range(len(values["weights"]))
+        indices = range(len(values["weights"]) - 1)  # the last is the discriminants'
         scores = cls(
-            references=tuple(_built(Reference, f"references.{index}", values) for index in indices),
-            ranks=tuple(_built(Ranks, f"ranks.{index}", values) for index in indices),
+            Strangeness(
+                references=tuple(_built(Reference, f"references.{index}", values) for index in indices),
+                ranks=tuple(_built(Ranks, f"ranks.{index}", values) for index in indices),
+                discriminants=_pair(Discriminant, "discriminants", values),
+                discriminant_ranks=_pair(Ranks, "discriminant_ranks", values),
+            ),
             weights=values["weights"],
             sum_ranks=_built(Ranks, "sum_ranks", values),
             found=_built(QualityTable, "found", values),
@@ -158,7 +197,8 @@ class FittedScores:
         return scores
 
     def _check(self) -> None:
-        for reference in self.references:
+        strangeness = self.strangeness
+        for reference in strangeness.references:
             groups, numbers = _sides(reference.centres, 2)
             directions = _sides(reference.axes, 3)[2]
             _require(reference.axes.shape == (groups, numbers, directions), "axes")
@@ -167,11 +207,21 @@ class FittedScores:
                 reference.variances.shape == (groups, directions) and bool((reference.variances > 0).all()), "variances"
             )
             _require(reference.rest.shape == (groups,) and bool((reference.rest > 0).all()), "rest")
-        for ranks in (*self.ranks, self.sum_ranks):
+        together = sum(reference.centres.shape[1] for reference in strangeness.references)
+        for each in strangeness.discriminants:
+            fits = all(part.shape == (together,) for part in (each.centres, each.spread, each.direction))
+            _require(fits and bool((each.spread > 0).all()), "a discriminant")
+        for ranks in (*strangeness.ranks, *strangeness.discriminant_ranks, self.sum_ranks):
             _require(_sides(ranks.values, 1)[0] >= _TAIL and ranks.values.shape == ranks.surprises.shape, "ranks")
         for table in (self.found, self.nothing):
             rows = (table.numbers, table.means, table.lows)
             _require(all(row.ndim == 1 and len(row) == len(rows[0]) for row in rows), "a quality table")
+
+
+def has_foreground(numbers: Floats) -> NDArray[np.bool_]:
+    """Return which vectors (N, 4) of `MapNumbers` are of results that found something."""
+    found: NDArray[np.bool_] = numbers[:, 2] > 0
+    return found
 
 
 def log_distance(distances: Floats) -> Floats:
@@ -215,3 +265,7 @@ def _prefixed(prefix: str, part: Any) -> dict[str, Any]:
 
 def _built(kind: Any, prefix: str, values: Arrays) -> Any:
     return kind(**{name: values[f"{prefix}.{name}"] for name in kind.__dataclass_fields__})
+
+
+def _pair(kind: Any, prefix: str, values: Arrays) -> Any:
+    return _built(kind, f"{prefix}.0", values), _built(kind, f"{prefix}.1", values)

@@ -1,14 +1,15 @@
 """Fitting of `shared.net.familiarity`: what results on scenes like those trained on look like.
 
 Half of the scenes say where familiar vectors lie, the other half how far from there familiar ones can be: distances of
-the scenes that a distribution was fitted on would be too small.
+the scenes that a distribution was fitted on would be too small. Drawn pictures that have nothing to do with the task
+(`training.recipe.strangers`) say in which direction strange ones lie.
 """
 
 import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -17,25 +18,43 @@ from scipy.optimize import isotonic_regression
 
 from shared.errors import UsageError
 from shared.images.metrics import dice
+from shared.images.preparation import prepare
 from shared.images.probabilities import MapNumbers, foreground_from, histogram
 from shared.net.backends.contract import Answer
 from shared.net.checkpoint import remove_scores, save_scores
-from shared.net.familiarity import FittedScores, Floats, QualityTable, Ranks, Reference, log_distance
+from shared.net.familiarity import (
+    FAR,
+    Discriminant,
+    FittedScores,
+    Floats,
+    QualityTable,
+    Ranks,
+    Reference,
+    Strangeness,
+    log_distance,
+)
 from shared.net.predictor import Predictor
+from shared.net.tiling import TILE_SIZE
 from shared.net.witness import window_features
 from training.data.config import DataConfig
 from training.data.open import open_data
-from training.data.source import Batch
+from training.data.source import Batch, NoiseLevel
+from training.recipe.strangers import stranger
 
 MIN_SCENES = 200
 """Fewer are no ground for ranks of one in fifty."""
 
+_STRANGERS = 0.35  # as many as of the scenes
+_SEEDS_APART = 1_000_000
+_DISCRIMINANT_WEIGHT = 4.0  # as much as all the distances together
+_REGULARISATION = 0.1  # of variances that are about 1
 _AT_ONCE = 8  # samples that the data source makes
 _AXES = 32  # directions with a variance of their own
 _MIN_GROUP = 100  # scenes of a group that gets a distribution of its own
 _MIN_ROWS_SCENES = 25  # scenes in a row of a quality table
 _ROWS = 40
 _SHARES = (0.99, 0.9, 0.75, 0.5, 0.35, 0.25, 0.18, 0.12, 0.08, 0.05, 0.03, 0.02, 0.01, 0.005, 0.0025)
+_NO_TABLE = QualityTable(np.empty(0), np.empty(0), np.empty(0))
 _MIN_BEYOND = 5  # familiar scenes beyond the last row of `Ranks`
 
 
@@ -68,12 +87,16 @@ def observe(predictor: Predictor, batches: Iterable[Batch], scenes: int) -> Obse
     for image, mask in itertools.islice(samples, scenes):
         (answer,) = predictor.answer_tiles(image.cpu().numpy())
         rows.append(_row(answer, predictor.threshold, mask[0].cpu().numpy() > 0.5))
+    return _observations(rows)
+
+
+def _observations(rows: list[tuple[Any, ...]]) -> Observations:
     columns = list(zip(*rows, strict=True))
     features = tuple(np.stack(depth) for depth in zip(*columns[0], strict=True))
     return Observations(features, *(np.array(column) for column in columns[1:]))
 
 
-def _row(answer: Answer, threshold: float, truth: NDArray[np.bool_]) -> tuple[object, ...]:
+def _row(answer: Answer, threshold: float, truth: NDArray[np.bool_]) -> tuple[Any, ...]:
     vectors, _ = window_features(answer)
     of_map = MapNumbers.of(histogram(answer.levels), threshold)
     mask = answer.levels >= foreground_from(threshold)
@@ -83,8 +106,16 @@ def _row(answer: Answer, threshold: float, truth: NDArray[np.bool_]) -> tuple[ob
     )  # fmt: skip
 
 
-def fit_scores(familiar: Observations) -> FittedScores:
-    """Fit everything on scenes like those that the model was trained on, MIN_SCENES at least."""
+def observe_strangers(predictor: Predictor, count: int, *, seed: int) -> Observations:
+    """Do the same for `count` drawn pictures that have nothing to do with the task."""
+    pictures = (prepare(stranger(seed * _SEEDS_APART + index, TILE_SIZE)) for index in range(count))
+    nothing = np.zeros((TILE_SIZE, TILE_SIZE), dtype=np.bool_)
+    answers = (predictor.answer_tiles(each.image[None])[0] for each in pictures if not each.constant)
+    return _observations([_row(answer, predictor.threshold, nothing) for answer in answers])
+
+
+def fit_scores(familiar: Observations, strange: Observations) -> FittedScores:
+    """Fit everything on scenes like those that the model was trained on, MIN_SCENES at least, and on strangers."""
     middle = len(familiar) // 2
     known, held_out = familiar.part(slice(middle)), familiar.part(slice(middle, None))
     vectors = [*known.features, known.numbers]
@@ -93,14 +124,35 @@ def fit_scores(familiar: Observations) -> FittedScores:
         reference.distances(each)
         for reference, each in zip(references, [*held_out.features, held_out.numbers], strict=True)
     ]
-    ranks = tuple(fit_ranks(log_distance(each)) for each in distances)
-    weights = np.ones(len(references))
-    sums = np.stack([rank.surprise(log_distance(each)) for rank, each in zip(ranks, distances, strict=True)], 1)
+    of_found, of_nothing = (_towards_the_strange(known, held_out, strange, found=found) for found in (True, False))
+    strangeness = Strangeness(
+        references,
+        tuple(fit_ranks(log_distance(each)) for each in distances),
+        discriminants=(of_found[0], of_nothing[0]),
+        discriminant_ranks=(of_found[1], of_nothing[1]),
+    )
+    weights = np.array([*[1.0] * len(references), _DISCRIMINANT_WEIGHT])
+    sums = strangeness.parts(held_out.features, held_out.numbers) @ weights
     found, nothing = familiar.part(familiar.found), familiar.part(~familiar.found)
     return FittedScores(
-        references, ranks, weights, fit_ranks(sums @ weights),
-        found=fit_quality(found.trust, found.dice), nothing=fit_quality(1 - nothing.highest, nothing.dice),
-    )  # fmt: skip
+        strangeness,
+        weights,
+        fit_ranks(sums),
+        found=fit_quality(found.trust, found.dice),
+        nothing=fit_quality(1 - nothing.highest, nothing.dice),
+    )
+
+
+def _towards_the_strange(
+    known: Observations, held_out: Observations, strange: Observations, *, found: bool
+) -> tuple[Discriminant, Ranks]:
+    """Fit the discriminant and its ranks on the results with foreground, or without; on all, where these are few."""
+    groups = [each.part(each.found == found) for each in (known, held_out, strange)]
+    if min(map(len, groups)) < _MIN_GROUP:
+        groups = [known, held_out, strange]
+    of_known, of_held_out, of_strange = (np.hstack([*each.features, each.numbers]) for each in groups)
+    discriminant = fit_discriminant(of_known, of_strange)
+    return discriminant, fit_ranks(discriminant.values(of_held_out))
 
 
 def fit_reference(vectors: Floats, found: NDArray[np.bool_]) -> Reference:
@@ -108,6 +160,20 @@ def fit_reference(vectors: Floats, found: NDArray[np.bool_]) -> Reference:
     groups = [group for group in (vectors[found], vectors[~found]) if len(group) >= _MIN_GROUP] or [vectors]
     fitted = [_normal(group) for group in groups]
     return Reference(*(np.stack([each[part] for each in fitted]) for part in range(5)))
+
+
+def fit_discriminant(familiar: Floats, strange: Floats) -> Discriminant:
+    """Fit the direction that tells two sets of vectors (N, D) apart best, both of the same weight (Fisher 1936).
+
+    Of directions in which either hardly varies little is known, so that the covariance is regularised.
+    """
+    centres, spread = familiar.mean(0), familiar.std(0)
+    spread = np.maximum(spread, 1e-3 * max(float(np.abs(familiar).max()), 1e-6))
+    of_each = [np.clip((each - centres) / spread, -FAR, FAR) for each in (familiar, strange)]
+    covariance = sum(np.cov(each, rowvar=False) for each in of_each) / 2
+    apart = of_each[1].mean(0) - of_each[0].mean(0)
+    direction = np.linalg.solve(covariance + _REGULARISATION * np.eye(len(apart)), apart)
+    return Discriminant(centres, spread, direction / np.linalg.norm(direction))
 
 
 def _normal(vectors: Floats) -> tuple[Floats, ...]:
@@ -130,7 +196,7 @@ def fit_ranks(values: Floats) -> Ranks:
 def fit_quality(numbers: Floats, dices: Floats) -> QualityTable:
     """Fit the Dice by a number that rises with it; no row where there are too few scenes."""
     if len(dices) < _MIN_GROUP:
-        return QualityTable(np.empty(0), np.empty(0), np.empty(0))
+        return _NO_TABLE
     order = np.argsort(numbers, kind="stable")
     rows = np.array_split(order, min(_ROWS, len(order) // _MIN_ROWS_SCENES))
     means = isotonic_regression([dices[row].mean() for row in rows], weights=[len(row) for row in rows]).x
@@ -154,10 +220,13 @@ def fit_checkpoint(folder: Path, data: DataConfig, *, seed: int, scenes: int, de
         # As many as are asked for, and of another run's seeds: those of this run were trained on.
         data, seed = data.model_copy(update={"samples": scenes}), seed + 1
     source = open_data(data, seed=seed, batch_size=_AT_ONCE, device=where)
-    observations = observe(predictor, source.calibration(), scenes)
+    # As they were trained on, tiles of large pictures too.
+    batches = source.batches(1, NoiseLevel()) if data.kind == "synthetic" else source.calibration()
+    observations = observe(predictor, batches, scenes)
     if len(observations) < MIN_SCENES:
         raise UsageError(f"the data has {len(observations)} samples to fit on, and {MIN_SCENES} are needed")
-    scores = fit_scores(observations)
+    strangers = observe_strangers(predictor, max(round(_STRANGERS * len(observations)), MIN_SCENES), seed=seed)
+    scores = fit_scores(observations, strangers)
     save_scores(folder, scores, {"scenes": len(observations), "data": predictor.metadata.data_definition.get("name")})
     found = observations.part(observations.found)
     told = f", mean trust {found.trust.mean():.3f}, mean Dice {found.dice.mean():.3f}" if len(found) else ""

@@ -19,7 +19,9 @@ def observations(seed: int, count: int = 2000, *, shift: float = 0.0, empty: flo
     features = tuple(rng.normal(2.0 + shift, 1.0, (count, width)) for width in WIDTHS)
     others = [rng.normal(mean, spread, count) for mean, spread in ((-1.8, 0.3), (0.4, 0.1), (0.6, 0.2))]
     numbers = np.stack([np.log(1 - trust), *others], axis=1)
+    numbers[~found, 2] = 0.0  # foreground
     return Observations(features, numbers, trust, rng.uniform(0, 0.4, count), found, np.asarray(dice, np.float64))
 
 
-SCORES = fit_scores(observations(0, 6000))
+STRANGE = observations(6, 1000, shift=4.0)
+SCORES = fit_scores(observations(0, 6000), STRANGE)

@@ -6,14 +6,32 @@ from shared.net.backends.contract import Answer
 from shared.net.familiarity import FittedScores, Ranks, window_vectors
 from shared.net.tiling import plan_tiles
 from shared.net.witness import UNKNOWN, Place, Witness, cut_out
-from tests.unit.net.fitted import SCORES, WIDTHS, observations
-from training.recipe.scores import fit_quality, fit_ranks, fit_reference, fit_scores
+from tests.unit.net.fitted import SCORES, STRANGE, WIDTHS, observations
+from training.recipe.scores import fit_discriminant, fit_quality, fit_ranks, fit_reference, fit_scores
 
 RNG = np.random.default_rng(1)
 
 
 def familiarity(scores: FittedScores, of: object) -> np.ndarray:
     return np.exp(-scores.surprises(of.features, of.numbers))
+
+
+def test_the_discriminant_is_fisher_s() -> None:
+    familiar = RNG.normal(0, 1, (20_000, 2)) @ np.array([[1.0, 0.8], [0.0, 0.6]])  # the two go together
+    fitted = fit_discriminant(familiar, familiar + np.array([0.0, 0.5]))
+    along = fitted.direction / fitted.spread
+    expected = np.linalg.solve([[1.0, 0.8], [0.8, 1.0]], [0.0, 0.5])
+    assert along @ expected / np.linalg.norm(along) / np.linalg.norm(expected) == pytest.approx(1, abs=0.02)
+
+
+def test_what_is_far_off_where_the_strange_lie_is_stranger_than_elsewhere() -> None:
+    known = observations(7, 1000)
+    where_the_strange_lie, elsewhere = (observations(8, 1000, shift=shift) for shift in (1.5, -1.5))
+    surprise = [
+        np.median(SCORES.strangeness.parts(of.features, of.numbers)[:, -1])
+        for of in (where_the_strange_lie, known, elsewhere)
+    ]
+    assert surprise[0] > 2 * surprise[1] > surprise[2]
 
 
 def test_a_distance_is_mahalanobis_where_the_distribution_is_known() -> None:
@@ -76,7 +94,7 @@ def test_the_quality_is_the_dice_that_such_a_trust_had() -> None:
         assert quality == pytest.approx(trust - 0.05, abs=0.02)
         assert low == pytest.approx(trust - 0.05 - 1.28 * 0.05, abs=0.03)
     assert SCORES.quality(numbers(0.9, foreground=0.0)) is None  # nothing was fitted of such
-    with_empty = fit_scores(observations(4, empty=0.3))
+    with_empty = fit_scores(observations(4, empty=0.3), STRANGE)
     quality, _ = with_empty.quality(numbers(0.0, foreground=0.0))
     assert quality == pytest.approx(0.9, abs=0.06)
 

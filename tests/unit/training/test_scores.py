@@ -39,7 +39,7 @@ def test_the_command_fits_on_the_data_that_the_model_was_trained_on(checkpoint, 
     model = load_checkpoint(checkpoint)
     assert model.scores is not None
     assert (model.metadata.familiarity["scenes"], model.metadata.familiarity["data"]) == (240, "dotblob-v1")
-    assert len(model.scores.references) == 4  # three depths and the map's numbers
+    assert len(model.scores.strangeness.references) == 4  # three depths and the map's numbers
     first = (checkpoint / "familiarity.safetensors").read_bytes()
     assert familiarity.main(["--checkpoint", str(checkpoint), "--scenes", "240", "--device", "cpu"]) == 0
     assert (checkpoint / "familiarity.safetensors").read_bytes() == first

@@ -18,7 +18,7 @@ from shared.synth.field.outlines import Outline
 from training.data.preparation import prepare_images
 
 CELLS = 2  # tiles in a row
-_ONE_LARGE = 0.3  # share of the pictures that have one shape as large as they are, its dots no larger than ever
+_ONE_LARGE = 0.08  # share of the pictures that have one shape as large as they are, its dots no larger than ever
 _FILLED = 0.45  # share of the cells with a shape, beside the first
 _BENCHMARK_NOISE = 0.4  # share of the pictures under dotblob-v1's noise instead of their family's
 # Families whose shapes end within their cell and whose pictures keep their size.
