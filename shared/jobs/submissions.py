@@ -202,6 +202,9 @@ class Submissions(JobReader):
                     removal_started_at=db_now() + _DISCARD_SECONDS,
                 )
             )
+            # One that was sealed without an image has ended already.
+            empty = (JobRow.id == job_id, ~has_shards, JobRow.removal_started_at.is_(None))
+            connection.execute(update(JobRow).where(*empty).values(removal_started_at=db_now() + _DISCARD_SECONDS))
 
     def abandoned_jobs(self, *, after: float) -> list[str]:
         """Return the ids of unsealed jobs of whose submission nobody has seen anything for so many seconds."""

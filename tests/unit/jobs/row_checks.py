@@ -19,7 +19,7 @@ _ITEM_STEPS, _JOB_STEPS = (
 
 
 class Rows:
-    """The rows of jobs, shards and items of one moment, by id."""
+    """The rows of jobs, shards and items of one moment, by id, but for jobs that are on their way out."""
 
     def __init__(self, database: Database) -> None:
         with database.read() as connection:
@@ -27,6 +27,7 @@ class Rows:
                 {row.id: row for row in connection.execute(select(table.__table__))}
                 for table in (JobRow, ShardRow, ItemRow)
             )
+        self.jobs = {job_id: row for job_id, row in self.jobs.items() if row.removal_started_at is None}
 
 
 def check_rows(rows: Rows, *, max_attempts: int) -> None:
