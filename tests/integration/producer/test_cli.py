@@ -111,7 +111,7 @@ def test_demo_with_contact_sheet(worker: None, producer: Producer, tmp_path: Pat
     out = tmp_path / "out"
     result = producer("demo", "--count", "14", "--severity", "0:1", "--to", out, "--contact-sheet")
     assert result.exit_code == 0, result.stderr
-    assert "0.75 – 1.00" in result.stdout
+    assert "0.75 to 1.00" in result.stdout
     assert pixels(out / "contact-sheet.png").shape[0] > 12 * 192
     kinds = {path.split("/")[0] for path in files(out)}
     assert kinds == {"masks", "probabilities", "sources", "truths", "results.csv", "contact-sheet.png"}

@@ -66,7 +66,7 @@ def test_a_worker_tells_what_it_did_and_when_it_can_work(watched_stack: Stack, p
     stack = watched_stack
     worker = stack.start_worker(STAGED)
     stack.wait(lambda: get(port, "/health/ready")[0] == 200)
-    parts = {"model", "takes_work", "hints", "database", "queue", "store"}
+    parts = {"model", "takes_work", "hints", "database", "queue", "store", "temporary_files"}
     assert json.loads(get(port, "/health/ready")[1]) == {"ready": True} | dict.fromkeys(parts, True)
     assert get(port, "/health/live") == (200, '{"live": true}')
     assert get(port, "/metrics", "another token of some length")[0] == 401
