@@ -144,7 +144,7 @@ def test_a_device_that_fails_at_the_start_is_one_line_and_an_exit(
     with pytest.raises(SystemExit) as caught:
         receivers[0]()
     assert caught.value.code == EXIT_STUCK
-    assert capsys.readouterr().err == f"worker: {error}\n"
+    assert capsys.readouterr().err == f"error: {error}\n"
 
 
 class NoNumbers(BrightIsForeground):

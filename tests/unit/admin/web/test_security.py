@@ -180,7 +180,7 @@ def test_an_upload_over_the_limit_is_a_page(browser: Browser, settings: Settings
     token = browser.token("/new/upload")
     answer = browser.client.post("/new/upload", data={"csrf_token": token, "name": "x" * settings.max_upload_bytes})
     assert answer.status_code == 413
-    assert "A form may have" in answer.text
+    assert "This address takes at most" in answer.text
     assert "send less" in answer.text
 
 
