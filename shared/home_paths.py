@@ -6,6 +6,7 @@ A path may hold any character that a file system takes, so it is quoted wherever
 import hashlib
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -50,6 +51,14 @@ def make_socket_folder(socket: Path) -> None:
         socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigurationError(f"the folder {socket.parent} cannot be made: {error.strerror}") from error
+
+
+def leave_socket_folder(socket: Path, home: Path) -> None:
+    """Remove a socket that nobody listens on any more, and its folder where that is not the home and now empty."""
+    with suppress(OSError):
+        socket.unlink(missing_ok=True)
+        if socket.parent != home:
+            socket.parent.rmdir()
 
 
 def _is_private(folder: Path) -> bool:

@@ -22,7 +22,7 @@ setting of the environment or of .env, such as WORKER_DEVICE, MODEL_PATH and BAT
 Exit codes:
   0    ended as asked
   2    a wrong setting, or weights that cannot be used
-  70   ended by its watchdog, by a device that is lost, or by a service that did not answer: start it again"""
+  70   ended by its watchdog, or by a device that is lost: start it again"""
 
 
 def main(load: "Load | None" = None) -> int:

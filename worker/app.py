@@ -41,7 +41,7 @@ def create_app(settings: Settings, load: Load | None = None) -> Celery:
             print(f"error: {error}", file=sys.stderr)
             # Celery logs what a signal's receiver raises and goes on; this alone it lets through.
             raise SystemExit(EXIT_UNUSABLE) from error
-        except Retryable as error:  # a service or the device: all may be well by the next start
+        except Retryable as error:  # the device: it is full, or failed; both may be over by the next start
             print(f"error: {error}", file=sys.stderr)
             raise SystemExit(EXIT_STUCK) from error
 

@@ -320,18 +320,23 @@ def wait_for(services: Services, patience: float, *, sleep: Callable[[float], No
         ConfigurationError: a setting is wrong, or a service stayed unavailable.
     """
     impatient = stop_before_delay(patience)
-    Retrying(
+    waiting = Retrying(
         retry=retry_if_exception(_is_outage),
         wait=wait_fixed(_PAUSE_SECONDS),
         stop=lambda state: _is_not_full(state) and impatient(state),
         before_sleep=_say_that_it_waits,
         sleep=sleep,
         reraise=True,
-    )(services.check)
+    )
+    try:
+        waiting(services.check)
+    except Retryable as error:
+        raise ConfigurationError(str(error)) from error
 
 
 def _is_outage(error: BaseException) -> bool:
-    return isinstance(error, ConfigurationError) and isinstance(error.__cause__, Retryable)
+    """Whether it is one, or says what is to be done about one."""
+    return isinstance(error, Retryable) or isinstance(error.__cause__, Retryable)
 
 
 def _is_not_full(state: RetryCallState) -> bool:

@@ -26,7 +26,7 @@ from admin.standalone.state import State, end_leftovers, recorded_now
 from admin.standalone.supervisor import Death, Supervisor
 from shared.config import Settings, load_settings
 from shared.errors import ConfigurationError, UsageError
-from shared.home_paths import make_socket_folder
+from shared.home_paths import leave_socket_folder, make_socket_folder
 from shared.services import Services, connect
 from shared.temporary import check_temporary_folder
 
@@ -144,6 +144,8 @@ class _Stack:
             return interrupted.exit_code
         finally:
             self._supervisor.stop(hurry=self._is_hurried)
+            if not self._settings.broker_url:
+                leave_socket_folder(self._settings.broker_socket, self._settings.delineate_home)
             self._home.state_file.unlink(missing_ok=True)
 
     # -- starting ------------------------------------------------------------------------------------------------

@@ -29,6 +29,10 @@ _LOCK = f"{QUEUE}.filling"
 _LOCK_MILLISECONDS = 5_000
 _UNLOCK = "if redis.call('get', KEYS[1]) == ARGV[1] then redis.call('del', KEYS[1]) end"
 
+# Anything else kombu takes for a host, or for a transport that `HintTransport` does not guard.
+_SCHEMES = ("redis://", "rediss://", "redis+socket://")
+_NO_ADDRESS = "BROKER_URL is no Redis address, such as redis://host:6379/0"
+
 # What is written to see that it can be.
 _CHECK = f"{QUEUE}.check"
 _CHECK_MILLISECONDS = 1_000
@@ -92,6 +96,13 @@ class ShardQueue:
     """The sending side of the queue."""
 
     def __init__(self, broker_url: str) -> None:
+        """Connect to nothing yet.
+
+        Raises:
+            ConfigurationError: the address is not one of a Redis.
+        """
+        if not broker_url.startswith(_SCHEMES):
+            raise ConfigurationError(_NO_ADDRESS)
         self.celery = make_celery(checked_address("BROKER_URL", broker_url))
         self._lock = threading.Lock()
         self._connection: Any = None  # kombu's
@@ -189,7 +200,7 @@ class ShardQueue:
         except redis.AuthenticationError as error:
             raise ConfigurationError(f"Redis refused the password, check BROKER_URL: {_first_line(error)}") from error
         except (ValueError, KeyError, ImportError) as error:
-            raise ConfigurationError("BROKER_URL is no Redis address, such as redis://host:6379/0") from error
+            raise ConfigurationError(_NO_ADDRESS) from error
         except _BROKER_ERRORS as error:
             raise _unavailable("Redis does not answer", error) from error
 

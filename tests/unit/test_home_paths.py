@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from shared.errors import ConfigurationError
-from shared.home_paths import broker_socket, make_socket_folder
+from shared.home_paths import broker_socket, leave_socket_folder, make_socket_folder
 
 
 @pytest.fixture
@@ -28,6 +28,14 @@ def test_a_long_path_is_in_a_folder_of_the_users_own(temporary: Path) -> None:
     assert socket.parent.parent == temporary
     assert socket.parent.stat().st_mode & 0o777 == 0o700
     assert broker_socket(home) == socket  # and so for every part
+    socket.touch()
+    other = socket.with_name("other.sock")
+    other.touch()
+    leave_socket_folder(socket, home)
+    assert list(socket.parent.iterdir()) == [other]
+    other.unlink()
+    leave_socket_folder(socket, home)
+    assert not socket.parent.exists()
     assert broker_socket(Path("/" + "y" * 120)) != socket
 
 

@@ -99,7 +99,8 @@ def test_a_loss_that_is_no_number_stops_with_the_reason(tmp_path, capsys, monkey
 
     monkeypatch.setattr(loop, "segmentation_loss", broken)
     assert run_tiny(tmp_path, "watch.grace_images=8", "watch.every_images=8") == 3
-    assert "no finite numbers" in capsys.readouterr().err
+    expected = "error: the network answers no finite numbers for held-out samples: lower optimiser.lr\n"
+    assert capsys.readouterr().err == expected
 
 
 def test_early_stopping_keeps_the_best_weights(tmp_path, no_pictures):

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from shared.errors import ConfigurationError, StoreUnavailable
+from shared.errors import BrokerUnavailable, ConfigurationError, DatabaseUnavailable, StoreUnavailable
+from shared.services import Services
 from worker.process import WorkerProcess, wait_for
 
 
@@ -20,10 +21,8 @@ class Coming:
             raise error
 
 
-def outage() -> ConfigurationError:
-    error = ConfigurationError("the store does not answer (is the stack running?)")
-    error.__cause__ = StoreUnavailable("the store does not answer")
-    return error
+def outage() -> StoreUnavailable:
+    return StoreUnavailable("the store does not answer")
 
 
 def waited(services: Any, patience: float) -> list[float]:
@@ -34,6 +33,19 @@ def waited(services: Any, patience: float) -> list[float]:
 
 def test_services_that_come_up_are_waited_for() -> None:
     assert waited(Coming(outage(), outage(), None), patience=60) == [1.0, 1.0]
+
+
+def test_a_real_outage_is_waited_for(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = iter([BrokerUnavailable("Redis does not answer"), DatabaseUnavailable("the database is away"), None])
+
+    def check() -> None:
+        if error := next(answers):
+            raise error
+
+    monkeypatch.setattr(services.database, "check", check)
+    monkeypatch.setattr(services.queue, "check", lambda: None)
+    monkeypatch.setattr(services.store, "check", lambda: None)
+    assert waited(services, patience=60) == [1.0, 1.0]
 
 
 def test_nobody_waits_for_what_would_come_too_late() -> None:
