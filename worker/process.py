@@ -3,7 +3,6 @@
 import logging
 import os
 import socket
-import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -11,13 +10,12 @@ from functools import partial
 from pathlib import Path
 
 from prometheus_client import REGISTRY, CollectorRegistry
-from tenacity import RetryCallState, Retrying, retry_if_exception, stop_before_delay, wait_fixed
 
 from shared.config import Settings
 from shared.confinement import hide_from_neighbours, missing
 from shared.db.database import Database
 from shared.db.model_registry import ModelRegistry
-from shared.errors import BrokerFull, ConfigurationError, DatabaseFull, DeviceOutOfMemory, Retryable, StoreFull
+from shared.errors import DeviceOutOfMemory
 from shared.health import Readiness
 from shared.images.decoded import DecodeLimits
 from shared.images.isolated import Decoders
@@ -27,7 +25,7 @@ from shared.logs import log_process_ids
 from shared.monitoring import MonitoringServer
 from shared.net.device import usable_cores
 from shared.net.predictor import Predictor
-from shared.services import Services, connect
+from shared.services import connect
 from shared.temporary import check_temporary_folder
 from shared.version import code_version
 from worker import metrics
@@ -39,6 +37,7 @@ from worker.leases import Leases, WorkerIdentity
 from worker.memory import PixelBudget, use_one_heap
 from worker.model_cache import ModelCache, RegistryCheckpoints, ServedModel, answers_or_errors, device_of
 from worker.pipeline import Pipeline
+from worker.startup import wait_for
 from worker.throughput import ThroughputMeter, baseline_throughput, batch_size_for, stage_pools
 from worker.watchdog import Watchdog
 from worker.windows import WHOLE_PIXELS, Windows
@@ -47,8 +46,6 @@ log = logging.getLogger(__name__)
 
 # Eight of the largest images that are held as a whole, at up to 30 bytes a pixel.
 PIXELS_IN_FLIGHT = 8 * WHOLE_PIXELS
-_PAUSE_SECONDS = 1.0
-_ATTEMPTS_A_WARNING = 60  # after the first minute
 # In the time after which a hint without effect is sent again.
 _HINT_PATIENCE = 3
 
@@ -309,42 +306,3 @@ def is_lost(own: Predictor) -> bool:
         log.exception("the device answers no more", extra={"action": "device_probed"})
         return True
     return False
-
-
-def wait_for(services: Services, patience: float, *, sleep: Callable[[float], None] = time.sleep) -> None:
-    """Wait up to `patience` seconds for services that do not answer yet, as when a whole stack comes up.
-
-    One that has no room is waited for as long as it takes: starting again would change nothing.
-
-    Raises:
-        ConfigurationError: a setting is wrong, or a service stayed unavailable.
-    """
-    impatient = stop_before_delay(patience)
-    waiting = Retrying(
-        retry=retry_if_exception(_is_outage),
-        wait=wait_fixed(_PAUSE_SECONDS),
-        stop=lambda state: _is_not_full(state) and impatient(state),
-        before_sleep=_say_that_it_waits,
-        sleep=sleep,
-        reraise=True,
-    )
-    try:
-        waiting(services.check)
-    except Retryable as error:
-        raise ConfigurationError(str(error)) from error
-
-
-def _is_outage(error: BaseException) -> bool:
-    """Whether it is one, or says what is to be done about one."""
-    return isinstance(error, Retryable) or isinstance(error.__cause__, Retryable)
-
-
-def _is_not_full(state: RetryCallState) -> bool:
-    error = state.outcome.exception() if state.outcome else None
-    return error is None or not isinstance(error.__cause__, BrokerFull | DatabaseFull | StoreFull)
-
-
-def _say_that_it_waits(state: RetryCallState) -> None:
-    error = state.outcome.exception() if state.outcome else None
-    if state.attempt_number % _ATTEMPTS_A_WARNING == 1 or state.attempt_number < _ATTEMPTS_A_WARNING:
-        log.warning("waiting: %s", error, extra={"action": "worker_waits"})

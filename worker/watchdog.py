@@ -17,45 +17,27 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from shared.errors import DeviceFailed
+from worker.looking import LOOKS_WITHIN_LIMIT, Looking
 
 log = logging.getLogger(__name__)
 
 EXIT_STUCK = 70  # EX_SOFTWARE of sysexits.h
-
-_LOOKS_WITHIN_LIMIT = 20
 
 
 def _end_process() -> None:
     os._exit(EXIT_STUCK)
 
 
-class Watchdog:
+class Watchdog(Looking):
     """Calls `on_stuck` once when claims are in work and nothing has progressed for `limit` seconds.
 
     Likewise when the device was lost, as soon as no claim is in work, or after as many looks.
-
-    Time is counted in looks of the watchdog's own thread, not on a clock: a machine that was asleep, or a process
-    that was stopped, is not stuck.
     """
 
     def __init__(self, limit: float, on_stuck: Callable[[], None] = _end_process) -> None:
-        self._limit = limit
+        super().__init__(limit, "watchdog")
         self._on_stuck = on_stuck
-        self._lock = threading.Lock()
-        self._in_work = 0
-        self._looks_without_progress = 0
         self._device_lost = False
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
-
-    def start(self) -> None:
-        """Begin to watch."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Watch no more."""
-        self._stop.set()
-        self._thread.join()
 
     @property
     def is_live(self) -> bool:
@@ -65,15 +47,11 @@ class Watchdog:
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Watch while a claim is in work."""
-        with self._lock:
-            self._in_work += 1
-            self._looks_without_progress = 0
         try:
-            yield
+            with self.working():
+                yield
         finally:
             with self._lock:
-                self._in_work -= 1
-                self._looks_without_progress = 0
                 at_once = self._device_lost and not self._in_work
             if at_once:
                 self._on_stuck()
@@ -84,30 +62,30 @@ class Watchdog:
             if self._device_lost:
                 return
             self._device_lost = True
-            self._looks_without_progress = 0
+            self._in_vain = 0
         log.critical("%s: this process ends", error, extra={"action": "device_lost"})
 
     def progress(self) -> None:
         """Note that something moved: a tile, an item, or a failure that was noticed."""
         with self._lock:
             if not self._device_lost:
-                self._looks_without_progress = 0
+                self._in_vain = 0
 
-    def _watch(self) -> None:
-        while not self._stop.wait(self._limit / _LOOKS_WITHIN_LIMIT):
-            with self._lock:
-                self._looks_without_progress = self._looks_without_progress + 1 if self._in_work else 0
-                stuck = self._looks_without_progress > _LOOKS_WITHIN_LIMIT
-            if stuck:
-                # With what every thread is at, which tells where it hangs.
-                line = log.makeRecord(
-                    log.name, logging.CRITICAL, __file__, 0,
-                    "nothing has moved for %g s: this process ends, to be started afresh", (self._limit,), None,
-                    extra={"action": "watchdog_ends_process"}, sinfo=_stacks(),
-                )  # fmt: skip
-                log.handle(line)
-                self._on_stuck()
-                return
+    def look(self) -> bool:
+        """Count a look without progress while claims are in work, and end the process after too many."""
+        with self._lock:
+            self._in_vain = self._in_vain + 1 if self._in_work else 0
+            stuck = self._in_vain > LOOKS_WITHIN_LIMIT
+        if stuck:
+            # With what every thread is at, which tells where it hangs.
+            line = log.makeRecord(
+                log.name, logging.CRITICAL, __file__, 0,
+                "nothing has moved for %g s: this process ends, to be started afresh", (self._limit,), None,
+                extra={"action": "watchdog_ends_process"}, sinfo=_stacks(),
+            )  # fmt: skip
+            log.handle(line)
+            self._on_stuck()
+        return not stuck
 
 
 def _stacks() -> str:

@@ -6,7 +6,7 @@ from uuid import UUID
 from flask import Response, current_app, g, request, url_for
 from flask.typing import ResponseReturnValue
 
-from admin.api import schemas
+from admin.api import requests, schemas
 from admin.api.once import idempotency_key
 from admin.api.operations import InvalidRequest, operation
 from admin.domain import queries
@@ -37,8 +37,8 @@ def me() -> schemas.Me:
     )
 
 
-@operation("GET", "/jobs", answer=schemas.Jobs, query=schemas.JobsPage)
-def jobs(query: schemas.JobsPage) -> schemas.Jobs:
+@operation("GET", "/jobs", answer=schemas.Jobs, query=requests.JobsPage)
+def jobs(query: requests.JobsPage) -> schemas.Jobs:
     """List the jobs, the newest first.
 
     Pages are cut by key: give `next` of one page as `before` of the following one.
@@ -55,8 +55,8 @@ def job(job_id: UUID) -> schemas.Job:
     return _job(str(job_id))
 
 
-@operation("GET", "/jobs/<uuid:job_id>/items", answer=schemas.Items, query=schemas.ItemsPage, problems=_NO_JOB)
-def job_items(job_id: UUID, query: schemas.ItemsPage) -> schemas.Items:
+@operation("GET", "/jobs/<uuid:job_id>/items", answer=schemas.Items, query=requests.ItemsPage, problems=_NO_JOB)
+def job_items(job_id: UUID, query: requests.ItemsPage) -> schemas.Items:
     """List the images of a job, of one state or mark or all, by number."""
     repository = services().repository
     kind = repository.kind(str(job_id))
@@ -73,10 +73,10 @@ def job_items(job_id: UUID, query: schemas.ItemsPage) -> schemas.Items:
     "GET",
     "/jobs/<uuid:job_id>/results.zip",
     media=("application/zip",),
-    query=schemas.ResultsFormat,
+    query=requests.ResultsFormat,
     problems=_NO_JOB,
 )
-def job_results(job_id: UUID, query: schemas.ResultsFormat) -> Response:
+def job_results(job_id: UUID, query: requests.ResultsFormat) -> Response:
     """Take home a job's results in one of the formats, as far as they are there.
 
     The zip is made while it is sent, so its length is not known and it has no parts to ask for.
@@ -85,8 +85,8 @@ def job_results(job_id: UUID, query: schemas.ResultsFormat) -> Response:
     return results_zip(services(), services().repository.job(str(job_id)), export_named(query.format))
 
 
-@operation("POST", "/jobs/synthetic", answer=schemas.Job, status=201, body=schemas.Synthetic, repeatable=True)
-def submit_generated(body: schemas.Synthetic) -> ResponseReturnValue:
+@operation("POST", "/jobs/synthetic", answer=schemas.Job, status=201, body=requests.Synthetic, repeatable=True)
+def submit_generated(body: requests.Synthetic) -> ResponseReturnValue:
     """Start a job of generated images."""
     try:
         spec = SyntheticSpec(**body.model_dump(exclude={"name", "priority"}))
@@ -100,8 +100,8 @@ def submit_generated(body: schemas.Synthetic) -> ResponseReturnValue:
     return _started(job_id)
 
 
-@operation("POST", "/jobs/images", answer=schemas.Job, status=201, body=schemas.Upload, files=_FILES, repeatable=True)
-def submit_uploaded(body: schemas.Upload) -> ResponseReturnValue:
+@operation("POST", "/jobs/images", answer=schemas.Job, status=201, body=requests.Upload, files=_FILES, repeatable=True)
+def submit_uploaded(body: requests.Upload) -> ResponseReturnValue:
     """Start a job of uploaded images, each a part `images` of the form.
 
     At most 500 files in a request. An image that cannot be used becomes a failed item; its name never becomes a path.

@@ -9,7 +9,7 @@ from wtforms import BooleanField, PasswordField
 from wtforms.validators import EqualTo, InputRequired
 
 from admin.domain import accounts, queries, sessions
-from admin.web.context import account, services
+from admin.web.context import account_name, services
 from admin.web.guard.auth import password_error
 from admin.web.guard.security_log import note
 from shared.errors import UsageError
@@ -47,7 +47,7 @@ def change_password() -> ResponseReturnValue:
         return _page(form), 400
     try:
         accounts.set_password(
-            services().database, _name(), form.new.data, keep_session=g.session.id,
+            services().database, account_name(), form.new.data, keep_session=g.session.id,
             revoke_tokens=form.revoke_tokens.data,
         )  # fmt: skip
     except UsageError as error:
@@ -62,7 +62,7 @@ def change_password() -> ResponseReturnValue:
 def end_session(session_id: UUID) -> ResponseReturnValue:
     """End one of the account's sessions."""
     try:
-        sessions.end(services().database, str(session_id), user_name=_name())
+        sessions.end(services().database, str(session_id), user_name=account_name())
     except UsageError:
         abort(404)
     note("session_ended", f"session {session_id} ended")
@@ -73,7 +73,7 @@ def end_session(session_id: UUID) -> ResponseReturnValue:
 @blueprint.post("/sessions/end-others")
 def end_others() -> ResponseReturnValue:
     """End all of the account's sessions but this one."""
-    ended = sessions.end_others(services().database, _name(), but=g.session.id)
+    ended = sessions.end_others(services().database, account_name(), but=g.session.id)
     note("session_ended", f"{ended} other sessions ended")
     flash(f"{ended} other session{'' if ended == 1 else 's'} ended.")
     return redirect(url_for("account.index"))
@@ -84,13 +84,7 @@ def _page(form: PasswordForm) -> str:
     return render_template(
         "account.html",
         form=form,
-        sessions=sessions.sessions(database, _name()),
+        sessions=sessions.sessions(database, account_name()),
         this=g.session.id,
         now=queries.now(database),
     )
-
-
-def _name() -> str:
-    found = account()
-    assert found is not None  # noqa: S101 - every page asks for an account
-    return found.name

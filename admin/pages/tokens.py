@@ -10,7 +10,7 @@ from wtforms.validators import InputRequired, Length
 
 from admin.domain import queries, tokens
 from admin.domain.roles import Role
-from admin.web.context import account, role, services
+from admin.web.context import account_name, role, services
 from admin.web.guard.auth import password_error
 from admin.web.guard.security_log import note, shown
 from shared.errors import UsageError
@@ -53,7 +53,7 @@ def create() -> ResponseReturnValue:
         return _page(form), 400
     days = int(form.days.data) if form.days.data else None
     try:
-        made = tokens.create(services().database, _name(), form.name.data, Role(form.role.data), days=days)
+        made = tokens.create(services().database, account_name(), form.name.data, Role(form.role.data), days=days)
     except UsageError as error:
         form.name.errors = [*form.name.errors, f"{str(error)[:1].upper()}{str(error)[1:]}."]
         return _page(form), 400
@@ -65,7 +65,7 @@ def create() -> ResponseReturnValue:
 def revoke(token_id: UUID) -> ResponseReturnValue:
     """Revoke a token of this account."""
     try:
-        tokens.revoke(services().database, str(token_id), user_name=_name())
+        tokens.revoke(services().database, str(token_id), user_name=account_name())
     except UsageError:
         abort(404)
     note("token_revoked", f"token {token_id} revoked")
@@ -87,12 +87,6 @@ def _page(form: TokenForm, *, made: str | None = None, made_name: str = "") -> s
         form=form,
         made=made,
         made_name=made_name,
-        tokens=tokens.tokens(database, _name()),
+        tokens=tokens.tokens(database, account_name()),
         now=queries.now(database),
     )
-
-
-def _name() -> str:
-    found = account()
-    assert found is not None  # noqa: S101 - every page asks for an account
-    return found.name

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
-from typing import Any
+from typing import Any, cast
 from weakref import WeakKeyDictionary, ref
 
 from flask import Flask
@@ -117,8 +117,8 @@ class Intake:
         return visitor.account.name if visitor and visitor.account.role.may_change else None
 
     def _session_key(self, cookies: str) -> str | None:
-        interface = self._app.session_interface
-        assert isinstance(interface, SecureCookieSessionInterface)  # noqa: S101 - set by admin.web.guard.security
+        # As admin.web.guard.security has set it.
+        interface = cast(SecureCookieSessionInterface, self._app.session_interface)
         signer = interface.get_signing_serializer(self._app)
         sent = parse_cookie(cookies)
         for cookie in (sent[name] for name in cookie_names(self._app) if name in sent):

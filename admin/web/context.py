@@ -2,7 +2,7 @@
 
 from typing import cast
 
-from flask import current_app, g
+from flask import abort, current_app, g
 
 from admin.domain.accounts import Account
 from admin.domain.progress import ProgressMeter
@@ -52,6 +52,14 @@ def who() -> str:
     """Return the name of the account that asks; "" for a stranger."""
     known = account()
     return known.name if known else ""
+
+
+def account_name() -> str:
+    """Return the name of the account, on pages that strangers do not get."""
+    known = account()
+    if known is None:
+        abort(401)
+    return known.name
 
 
 def role() -> Role:

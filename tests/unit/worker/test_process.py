@@ -7,7 +7,8 @@ import pytest
 
 from shared.errors import BrokerUnavailable, ConfigurationError, DatabaseUnavailable, StoreUnavailable
 from shared.services import Services
-from worker.process import WorkerProcess, wait_for
+from worker.process import WorkerProcess
+from worker.startup import wait_for
 
 
 class Coming:

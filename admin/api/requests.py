@@ -1,0 +1,135 @@
+"""What the API takes: queries and bodies, checked at run time and drawn into the document."""
+
+from collections.abc import Iterable
+from typing import Annotated, Literal, Self
+from uuid import UUID
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+
+from admin.api.export_name import ExportName
+from admin.web.delivery.limits import MAX_IMAGES
+from shared.flows.exports.registry import DEFAULT, EXPORTS
+from shared.flows.synthetic import MAX_DOTS, MAX_JITTER, MAX_SEED
+from shared.images.scale import MAX_SCALE, MIN_SCALE
+from shared.jobs.records import Mark, Priority, Unfamiliar
+from shared.jobs.state import ItemStatus
+from shared.ranges import Share
+from shared.synth import DEFAULT_DEFINITION, DEFINITIONS, NOISE_LABELS
+
+MAX_PAGE_SIZE = 500
+
+Scale = Annotated[float, Field(ge=MIN_SCALE, le=MAX_SCALE)]
+# Neither control characters (PostgreSQL takes no NUL), line separators nor what turns text round; not blank.
+_UNUSABLE = r"\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
+JobName = Annotated[
+    str, Field(min_length=1, max_length=200, pattern=rf"^[^{_UNUSABLE}]*[^\s{_UNUSABLE}][^{_UNUSABLE}]*$")
+]
+
+
+def _number(value: object) -> object:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("this is no number")
+    return value
+
+
+# Pydantic would take `true` and "2" for numbers.
+_IsNumber = BeforeValidator(_number)
+
+
+def _named(names: Iterable[str]) -> tuple[AfterValidator, WithJsonSchema]:
+    """What lets these names pass alone, and says so in the document."""
+    known = list(names)
+
+    def check(name: str) -> str:
+        if name not in known:
+            raise ValueError(f"choose one of {', '.join(known)}")
+        return name
+
+    return AfterValidator(check), WithJsonSchema({"type": "string", "enum": known})
+
+
+PriorityWord = Annotated[
+    Priority,
+    BeforeValidator(Priority.of_word),
+    WithJsonSchema({"type": "string", "enum": [priority.word for priority in Priority]}),
+]
+
+
+class _Request(BaseModel):
+    """What the API takes: a name that it does not know is a mistake, not something to pass over."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class JobsPage(_Request):
+    """Which page of jobs."""
+
+    limit: int = Field(default=50, ge=1, le=MAX_PAGE_SIZE)
+    before: UUID | None = Field(default=None, description="`next` of the page before.")
+
+
+class ItemsPage(_Request):
+    """Which page of a job's images."""
+
+    limit: int = Field(default=100, ge=1, le=MAX_PAGE_SIZE)
+    after: int = Field(default=-1, ge=-1, lt=2**31, description="`next` of the page before.")
+    state: ItemStatus | None = None
+    mark: Mark | None = Field(default=None, description="Results that stand out by this alone.")
+
+
+class ResultsFormat(_Request):
+    """In which format results leave."""
+
+    format: ExportName = Field(
+        default=DEFAULT.name, description=" ".join(f"`{name}`: {of.description}." for name, of in EXPORTS.items())
+    )
+
+
+class _NewJob(_Request):
+    """What every new job has."""
+
+    priority: PriorityWord = Field(
+        default=Priority.NORMAL.word,
+        validate_default=True,
+        description="Jobs of a higher priority go first, those of the same take turns. `high` is for a few images "
+        "that somebody waits for: before many, all others wait.",
+    )
+
+
+class Upload(_NewJob):
+    """A job of uploaded images."""
+
+    name: JobName = "upload"
+
+    scale: Scale | Literal["auto"] = Field(
+        default=1.0,
+        description="Resamples the images for the network: 0.25 where dots lie 4 times as far apart as usual; `auto`: "
+        "each image by the spacing of its dots. Results have the images' own size.",
+    )
+    unfamiliar: Unfamiliar = Field(
+        default=Unfamiliar.FLAG,
+        description="Images unlike anything that the model knows: `flag` says so in their results, `refuse` has them "
+        "fail with the code `unfamiliar`.",
+    )
+
+
+class Synthetic(_NewJob):
+    """A job of generated images; what is null is drawn for each of them."""
+
+    name: JobName = "synthetic"
+    count: Annotated[int, Field(ge=1, le=MAX_IMAGES), _IsNumber]
+    seed: Annotated[int, Field(ge=0, le=MAX_SEED), _IsNumber] = 0
+    num_dots: Annotated[int, Field(ge=1, le=MAX_DOTS), _IsNumber] | None = None
+    jitter: Annotated[float, Field(ge=0, le=MAX_JITTER), _IsNumber] | None = None
+    severity_from: Annotated[Share, _IsNumber] = Field(default=0.0, description="Not larger than `severity_to`.")
+    severity_to: Annotated[Share, _IsNumber] = Field(default=1.0, description="Not smaller than `severity_from`.")
+    noise: Annotated[str, *_named(NOISE_LABELS)] | None = None
+    definition: Annotated[str, *_named(DEFINITIONS)] = Field(
+        default=DEFAULT_DEFINITION, description="Of the task, by name."
+    )
+
+    @model_validator(mode="after")
+    def _severity_rises(self) -> Self:
+        if self.severity_from > self.severity_to:
+            raise ValueError("severity_from is not larger than severity_to")
+        return self
