@@ -36,15 +36,20 @@ from shared.net.familiarity import (
 from shared.net.predictor import Predictor
 from shared.net.tiling import TILE_SIZE
 from shared.net.witness import window_features
+from shared.synth.field import FIELD_V1, Field
 from training.data.config import DataConfig
 from training.data.open import open_data
 from training.data.source import Batch, NoiseLevel
+from training.data.synthesis import wide_picture
 from training.recipe.strangers import stranger
 
 MIN_SCENES = 200
 """Fewer are no ground for ranks of one in fifty."""
 
 _STRANGERS = 0.35  # as many as of the scenes
+_WIDE = 0.35  # windows of wide pictures, as many as of the scenes
+_WINDOWS_OF_EACH = 4
+_WIDE_STREAM = 10  # of a run's seed
 _SEEDS_APART = 1_000_000
 _DISCRIMINANT_WEIGHT = 4.0  # as much as all the distances together
 _REGULARISATION = 0.1  # of variances that are about 1
@@ -79,6 +84,21 @@ class Observations:
             *(getattr(self, name)[which] for name in ("numbers", "trust", "highest", "found", "dice")),
         )
 
+    def joined(self, other: Self | None) -> Self:
+        """Return both together."""
+        if other is None:
+            return self
+        features = tuple(np.concatenate(each) for each in zip(self.features, other.features, strict=True))
+        names = ("numbers", "trust", "highest", "found", "dice")
+        return type(self)(
+            features, *(np.concatenate([getattr(each, name) for each in (self, other)]) for name in names)
+        )
+
+    def halves(self) -> tuple[Self, Self]:
+        """Return the first half and the second."""
+        middle = len(self) // 2
+        return self.part(slice(middle)), self.part(slice(middle, None))
+
 
 def observe(predictor: Predictor, batches: Iterable[Batch], scenes: int) -> Observations:
     """Segment the first `scenes` samples, each of one window, and note what comes out."""
@@ -86,7 +106,7 @@ def observe(predictor: Predictor, batches: Iterable[Batch], scenes: int) -> Obse
     rows = []
     for image, mask in itertools.islice(samples, scenes):
         (answer,) = predictor.answer_tiles(image.cpu().numpy())
-        rows.append(_row(answer, predictor.threshold, mask[0].cpu().numpy() > 0.5))
+        rows.append(_row(answer, predictor.threshold, mask[0].cpu().numpy() > 0.5, _only_window(answer)))
     return _observations(rows)
 
 
@@ -96,14 +116,33 @@ def _observations(rows: list[tuple[Any, ...]]) -> Observations:
     return Observations(features, *(np.array(column) for column in columns[1:]))
 
 
-def _row(answer: Answer, threshold: float, truth: NDArray[np.bool_]) -> tuple[Any, ...]:
-    vectors, _ = window_features(answer)
+def _row(answer: Answer, threshold: float, truth: NDArray[np.bool_], vectors: list[Floats]) -> tuple[Any, ...]:
     of_map = MapNumbers.of(histogram(answer.levels), threshold)
     mask = answer.levels >= foreground_from(threshold)
     return (
-        [each[0] for each in vectors], of_map.vector, of_map.trust, of_map.highest, of_map.foreground > 0,
+        vectors, of_map.vector, of_map.trust, of_map.highest, of_map.foreground > 0,
         dice(mask, truth),
     )  # fmt: skip
+
+
+def observe_wide(predictor: Predictor, definition: Field, windows: int, *, seed: int) -> Observations:
+    """Do the same for windows of wide pictures, each segmented as one tile, as those of large images are.
+
+    What is in the rest of a tile changes the features of a window: the network's attention looks at all of it.
+    """
+    rows: list[tuple[Any, ...]] = []
+    for index in range(-(-windows // _WINDOWS_OF_EACH)):
+        rng = np.random.default_rng((seed, _WIDE_STREAM, index))
+        image, mask = wide_picture(rng, TILE_SIZE, definition)
+        (answer,) = predictor.answer_tiles(image.numpy()[None])
+        vectors, corners = window_features(answer)
+        truth = mask.numpy() > 0.5
+        for chosen in rng.choice(len(corners), _WINDOWS_OF_EACH, replace=False):
+            row, column = corners[chosen]
+            at = slice(row, row + TILE_SIZE), slice(column, column + TILE_SIZE)
+            of_window = Answer(answer.levels[at])
+            rows.append(_row(of_window, predictor.threshold, truth[at], [each[chosen] for each in vectors]))
+    return _observations(rows)
 
 
 def observe_strangers(predictor: Predictor, count: int, *, seed: int) -> Observations:
@@ -111,13 +150,23 @@ def observe_strangers(predictor: Predictor, count: int, *, seed: int) -> Observa
     pictures = (prepare(stranger(seed * _SEEDS_APART + index, TILE_SIZE)) for index in range(count))
     nothing = np.zeros((TILE_SIZE, TILE_SIZE), dtype=np.bool_)
     answers = (predictor.answer_tiles(each.image[None])[0] for each in pictures if not each.constant)
-    return _observations([_row(answer, predictor.threshold, nothing) for answer in answers])
+    return _observations([_row(answer, predictor.threshold, nothing, _only_window(answer)) for answer in answers])
 
 
-def fit_scores(familiar: Observations, strange: Observations) -> FittedScores:
-    """Fit everything on scenes like those that the model was trained on, MIN_SCENES at least, and on strangers."""
-    middle = len(familiar) // 2
-    known, held_out = familiar.part(slice(middle)), familiar.part(slice(middle, None))
+def _only_window(answer: Answer) -> list[Floats]:
+    return [each[0] for each in window_features(answer)[0]]
+
+
+def fit_scores(familiar: Observations, strange: Observations, windows: Observations | None = None) -> FittedScores:
+    """Fit everything.
+
+    Args:
+        familiar: of scenes like those that the model was trained on, MIN_SCENES at least.
+        strange: of strangers.
+        windows: of larger pictures, which are familiar too; their quality is not that of their pictures.
+    """
+    halves = zip(familiar.halves(), windows.halves() if windows else (None, None), strict=True)
+    known, held_out = (scenes.joined(others) for scenes, others in halves)
     vectors = [*known.features, known.numbers]
     references = tuple(fit_reference(each, known.found) for each in vectors)
     distances = [
@@ -218,16 +267,23 @@ def fit_checkpoint(folder: Path, data: DataConfig, *, seed: int, scenes: int, de
     where = torch.device(predictor.device_name.split(" ")[0])
     if data.kind == "synthetic":
         # As many as are asked for, and of another run's seeds: those of this run were trained on.
-        data, seed = data.model_copy(update={"samples": scenes}), seed + 1
+        data, seed = data.model_copy(update={"samples": scenes, "tile_share": 0.0}), seed + 1
     source = open_data(data, seed=seed, batch_size=_AT_ONCE, device=where)
-    # As they were trained on, tiles of large pictures too.
     batches = source.batches(1, NoiseLevel()) if data.kind == "synthetic" else source.calibration()
     observations = observe(predictor, batches, scenes)
     if len(observations) < MIN_SCENES:
         raise UsageError(f"the data has {len(observations)} samples to fit on, and {MIN_SCENES} are needed")
     strangers = observe_strangers(predictor, max(round(_STRANGERS * len(observations)), MIN_SCENES), seed=seed)
-    scores = fit_scores(observations, strangers)
+    windows = _windows_of_wide(predictor, data, round(_WIDE * len(observations)), seed=seed)
+    scores = fit_scores(observations, strangers, windows)
     save_scores(folder, scores, {"scenes": len(observations), "data": predictor.metadata.data_definition.get("name")})
     found = observations.part(observations.found)
     told = f", mean trust {found.trust.mean():.3f}, mean Dice {found.dice.mean():.3f}" if len(found) else ""
     return f"quality and familiarity fitted on {len(observations):,} scenes, something found in {len(found):,}{told}"
+
+
+def _windows_of_wide(predictor: Predictor, data: DataConfig, windows: int, *, seed: int) -> Observations | None:
+    """Observe windows of wide pictures where the model was trained on parts of such."""
+    if data.kind != "synthetic" or "field-v1" not in data.mixture:
+        return None
+    return observe_wide(predictor, FIELD_V1.without(data.held_out), windows, seed=seed)

@@ -5,6 +5,6 @@ are others. The scenes of a seed are the same on every device up to rounding, th
 """
 
 from training.data.synthesis.batch import SyntheticBatch, synthesise_batch, training_pairs
-from training.data.synthesis.wide import wide_tiles
+from training.data.synthesis.wide import wide_picture, wide_tiles
 
-__all__ = ["SyntheticBatch", "synthesise_batch", "training_pairs", "wide_tiles"]
+__all__ = ["SyntheticBatch", "synthesise_batch", "training_pairs", "wide_picture", "wide_tiles"]

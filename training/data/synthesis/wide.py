@@ -39,14 +39,21 @@ def wide_tiles(seed: int, count: int, size: int, definition: Field, severity: fl
         severity: scales the noise, in [0, 1].
     """
     rng = np.random.default_rng(seed)
+    image, mask = wide_picture(rng, size, definition, severity)
+    corners = rng.integers(0, (CELLS - 1) * size, (count, 2), endpoint=True).tolist()
+    cut = [(slice(top, top + size), slice(left, left + size)) for top, left in corners]
+    return torch.stack([image[None][:, *at] for at in cut]), torch.stack([mask[None][:, *at] for at in cut])
+
+
+def wide_picture(
+    rng: np.random.Generator, size: int, definition: Field, severity: float = 1.0
+) -> tuple[Tensor, Tensor]:
+    """Draw one, prepared, and its mask: float32 of `CELLS` times `size` px a side."""
     scene = _wide_scene(rng, size, definition)
     rendered = scene.render()
     levels = scene.finish(apply_noise(rendered.clean, scene.own_noise(severity), rng))
     image = prepare_images(torch.from_numpy(levels[None].astype(np.float32)))[0]
-    mask = torch.from_numpy(rendered.mask).float()
-    corners = rng.integers(0, (CELLS - 1) * size, (count, 2), endpoint=True).tolist()
-    cut = [(slice(top, top + size), slice(left, left + size)) for top, left in corners]
-    return torch.stack([image[None][:, *at] for at in cut]), torch.stack([mask[None][:, *at] for at in cut])
+    return image, torch.from_numpy(rendered.mask).float()
 
 
 def _wide_scene(rng: np.random.Generator, size: int, definition: Field) -> FieldScene:
