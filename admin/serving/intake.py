@@ -10,6 +10,7 @@ called without, and answers whoever may not ask as always, the rest with what be
 import logging
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from threading import Lock
 from typing import Any, cast
 from weakref import WeakKeyDictionary, ref
@@ -79,6 +80,10 @@ class Intake:
             refused = self._refusal(parser)
         except DelineateError:
             refused = _UNKNOWN
+        # In the loop's thread, which alone writes to a connection that has no request in work.
+        channel.server.trigger.pull_trigger(partial(self._go_on, channel, parser, refused))
+
+    def _go_on(self, channel: Channel, parser: "_Parser", refused: Unread | None) -> None:
         with channel.requests_lock:
             channel.paused = False
             if channel.request is not parser:
@@ -92,7 +97,6 @@ class Intake:
                 channel.requests.append(parser)
                 if len(channel.requests) == 1:
                     channel.server.add_task(channel)
-        channel.server.pull_trigger()
 
     def _refusal(self, parser: "_Parser") -> Unread | None:
         account = self._operator(parser.path, parser.headers)

@@ -4,6 +4,8 @@ from urllib.parse import unquote
 
 import pytest
 from flask import Flask
+from werkzeug.datastructures import FileStorage
+from werkzeug.test import encode_multipart
 
 from admin.serving.app import create_app
 from admin.web.guard.security import HEADERS
@@ -178,8 +180,10 @@ def test_a_defect_is_a_page(app: Flask, browser: Browser, monkeypatch: pytest.Mo
 
 def test_an_upload_over_the_limit_is_a_page(browser: Browser, settings: Settings) -> None:
     token = browser.token("/new/upload")
-    large = io.BytesIO(bytes(settings.max_upload_bytes))
-    answer = browser.client.post("/new/upload", data={"csrf_token": token, "images": (large, "a.png")})
+    large = FileStorage(io.BytesIO(bytes(settings.max_upload_bytes)), "a.png")
+    boundary, body = encode_multipart({"csrf_token": token, "images": large})
+    kind = f'multipart/form-data; boundary="{boundary}"'
+    answer = browser.client.post("/new/upload", data=body, content_type=kind)
     assert answer.status_code == 413
     assert "takes at most 4 MiB at once" in answer.text
     answer = browser.client.post("/new/upload", data={"csrf_token": token, "name": "x" * settings.max_upload_bytes})
