@@ -1,6 +1,6 @@
 """Fit what tells the quality and the familiarity of a model's results, and put it beside the weights.
 
-    python -m training.familiarity --checkpoint runs/compact                  # 5,000 scenes, ten minutes on a CPU
+    python -m training.familiarity --checkpoint runs/compact                  # 5,000 scenes, some minutes on a CPU
     python -m training.familiarity --checkpoint runs/compact --scenes 2000
 
 The scenes are held-out ones of the data that the model was trained on, as model.json names it: its definitions, or the

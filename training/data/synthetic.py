@@ -51,7 +51,8 @@ class SyntheticBatches(Dataset[Batch], Iterable[Batch]):
         spec = self.specs[index]
         size = self.config.size
         images, masks = (torch.empty(len(spec.seeds), 1, size, size, device=self.device) for _ in range(2))
-        for name, places in self._by_definition(spec).items():
+        tiles = self._tiles(spec)
+        for name, places in self._by_definition(spec, leaving_out=tiles).items():
             images[places], masks[places] = training_pairs(
                 [spec.seeds[place] for place in places],
                 self.device,
@@ -61,7 +62,6 @@ class SyntheticBatches(Dataset[Batch], Iterable[Batch]):
                 mixed_prob=spec.noise.mixed_prob,
                 clean_share=spec.clean_share,
             )
-        tiles = self._tiles(spec)
         if tiles:
             seed = spec.seeds[tiles[0]]
             cut = wide_tiles(seed, len(tiles), size, self._look_of_tiles, spec.noise.scale)
@@ -79,12 +79,11 @@ class SyntheticBatches(Dataset[Batch], Iterable[Batch]):
         draws = (np.random.default_rng((seed, _TILE_STREAM)).random() for seed in spec.seeds)
         return [place for place, draw in enumerate(draws) if draw < self.config.tile_share]
 
-    def _by_definition(self, spec: BatchSpec) -> dict[str, list[int]]:
+    def _by_definition(self, spec: BatchSpec, *, leaving_out: Sequence[int]) -> dict[str, list[int]]:
         """Return the places in the batch of each definition's own samples."""
         places: dict[str, list[int]] = {}
-        tiles = self._tiles(spec)
         for place, seed in enumerate(spec.seeds):
-            if place in tiles:
+            if place in leaving_out:
                 continue
             name = spec.definition or self._drawn(np.random.default_rng((seed, _MIXTURE_STREAM)).random())
             places.setdefault(name, []).append(place)
