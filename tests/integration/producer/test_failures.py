@@ -10,6 +10,7 @@ from devservers import S3Endpoint
 from devservers.process import free_ports
 from producer.display import Display
 from producer.watch import watch
+from shared.commandline import typed
 from shared.errors import DatabaseUnavailable
 from shared.jobs.records import Job
 from shared.services import Services
@@ -171,8 +172,8 @@ def test_interrupting_a_wait_leaves_the_job_at_work(services: Services, image: P
     [job] = services.repository.jobs(limit=2)
     assert process.returncode == 130
     assert said.count("\n") == 1
-    assert f"`producer watch {job.id}`" in said
-    assert f"`producer cancel {job.id}`" in said
+    assert f"`{typed('producer')} watch {job.id}`" in said
+    assert f"`{typed('producer')} cancel {job.id}`" in said
     assert (job.state, job.counts.pending) == ("queued", 1)
 
 

@@ -14,6 +14,7 @@ from sqlalchemy import update
 
 from devservers.process import START_TIMEOUT_S
 from producer import unfinished
+from shared.commandline import typed
 from shared.db.database import db_now
 from shared.db.tables import JobRow
 from shared.errors import ItemErrorCode
@@ -151,7 +152,7 @@ def test_ctrl_c_while_waiting_is_gone_on_with_by_the_same_command(
         until(lambda: any(job.sealed_at for job in services.repository.jobs(limit=1)))
         said = ends_130(process)
     [job_id] = ids(services)
-    assert f"the same command or `producer watch {job_id} --to {tmp_path / 'out'}` follows it" in said
+    assert f"the same command or `{typed('producer')} watch {job_id} --to {tmp_path / 'out'}` follows it" in said
     request.getfixturevalue("worker")
     until(lambda: services.repository.job(job_id).state.is_final)  # it ends, and nobody has seen it
     again = producer(*command)
@@ -170,7 +171,7 @@ def test_ctrl_c_while_downloading_is_gone_on_with_by_the_same_command(
         until(lambda: (out / "masks").is_dir() and any((out / "masks").iterdir()))
         said = ends_130(process)
     [job_id] = ids(services)
-    assert f"`producer download {job_id} {out}`" in said
+    assert f"`{typed('producer')} download {job_id} {out}`" in said
     again = producer("submit", folder, "--to", out)
     assert (again.exit_code, ids(services)) == (0, [job_id])
     assert (out / "results.csv").exists()
