@@ -73,7 +73,9 @@ def _models(found: Operation) -> list[tuple[type[BaseModel], JsonSchemaMode]]:
 
 
 def _description(found: Operation) -> str:
-    return f"{found.description} Needs the role operator.".strip() if found.changes else found.description
+    if not found.changes:
+        return found.description
+    return f"{found.description} Needs the role {'reviewer' if found.for_reviewers else 'operator'}.".strip()
 
 
 def _path_parameters(rule: str) -> list[dict[str, Any]]:
@@ -146,7 +148,7 @@ def _responses(found: Operation, names: Any) -> dict[str, Any]:
     answers: dict[str, Any] = {str(found.status): {"description": "As asked for.", "content": content}}
     problems = dict(_ANY_ERROR) | dict(found.problems)
     if found.changes:
-        problems[403] = "The token's role, or its account's, is viewer."
+        problems[403] = "The token's role, or its account's, may not do that."
     if found.query is not None or found.body is not None:
         problems[422] = "Values that do not fit; `fields` says which."
     if found.body is not None:

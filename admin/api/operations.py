@@ -42,6 +42,7 @@ class Operation:
     files: str | None  # the name of a form's part for files
     problems: Mapping[int, str] = field(default_factory=dict)
     repeatable: bool = False  # under an Idempotency-Key
+    for_reviewers: bool = False  # changes grades and corrections alone
 
 
 class InvalidRequest(BadRequest):
@@ -67,6 +68,7 @@ def operation(
     files: str | None = None,
     problems: Mapping[int, str] | None = None,
     repeatable: bool = False,
+    for_reviewers: bool = False,
 ) -> Callable[[Callable[..., Any]], Callable[..., ResponseReturnValue]]:
     """Add a view to the API. It gets `query` and `body` as keywords and returns `answer`, or a response of its own."""
 
@@ -84,6 +86,7 @@ def operation(
             files=files,
             problems=problems or {},
             repeatable=repeatable,
+            for_reviewers=for_reviewers,
         )
 
         @wraps(view)

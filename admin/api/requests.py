@@ -11,6 +11,7 @@ from admin.web.delivery.limits import MAX_IMAGES
 from shared.flows.exports.registry import DEFAULT, EXPORTS
 from shared.flows.synthetic import MAX_DOTS, MAX_JITTER, MAX_SEED
 from shared.images.scale import MAX_SCALE, MIN_SCALE
+from shared.jobs.grades import MAX_NOTE_LENGTH, Grade
 from shared.jobs.records import Mark, Priority, Unfamiliar
 from shared.jobs.state import ItemStatus
 from shared.ranges import Share
@@ -24,6 +25,9 @@ _UNUSABLE = r"\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u
 JobName = Annotated[
     str, Field(min_length=1, max_length=200, pattern=rf"^[^{_UNUSABLE}]*[^\s{_UNUSABLE}][^{_UNUSABLE}]*$")
 ]
+
+
+Note = Annotated[str, Field(max_length=MAX_NOTE_LENGTH, pattern=r"^[^\u0000]*$")]
 
 
 def _number(value: object) -> object:
@@ -111,6 +115,13 @@ class Upload(_NewJob):
         description="Images unlike anything that the model knows: `flag` says so in their results, `refuse` has them "
         "fail with the code `unfamiliar`.",
     )
+
+
+class Grading(_Request):
+    """What a reviewer says of a result."""
+
+    grade: Grade | None = Field(description="Null takes the grade back.")
+    note: Note | None = Field(default=None, description="A few words of why.")
 
 
 class Synthetic(_NewJob):

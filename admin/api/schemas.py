@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -12,6 +12,9 @@ from admin.domain.roles import Role
 from shared.db.model_registry import Model as RegisteredModel
 from shared.db.reasons import sentence_of
 from shared.images.scale import AUTO_SCALE, AUTO_WORD
+from shared.jobs.grades import Grade, StepKind
+from shared.jobs.grades import Review as ReviewRecord
+from shared.jobs.grades import Step as StepRecord
 from shared.jobs.records import Finding, Mark, Priority, Unfamiliar
 from shared.jobs.records import Item as ItemRecord
 from shared.jobs.records import Worker as WorkerRecord
@@ -124,15 +127,80 @@ class Item(_Response):
     height: int | None = Field(description="px")
     model: str | None
     threshold: float | None
+    grade: Grade | None = Field(description="What a reviewer says of the result; null: nobody has said anything.")
+    grade_note: str | None
+    graded_by: str | None
+    graded_at: Time | None
+    corrected_by: str | None = Field(
+        description="Who drew the corrected mask, the file `correction`; null: there is none."
+    )
+    corrected_at: Time | None
     files: list[str] = Field(description="What `/items/{item_id}/files/{file}` can give.")
 
     @classmethod
     def of(cls, item: ItemRecord, files: list[str]) -> Self:
         """Return an item as the API gives it."""
-        own = cls.model_fields.keys() - {"files", "finished_at", "marks", "explanation"}
-        values = {name: getattr(item, name) for name in own}
+        computed = {"files", "finished_at", "marks", "explanation", "grade_note"}
+        values = {name: getattr(item, name) for name in cls.model_fields.keys() - computed - _OF_REVIEWS}
+        values |= _of_review(item.review) | {"grade_note": item.review.note}
         values |= {"marks": list(item.marks), "explanation": sentence_of(item.reason, item.reason_place) or None}
         return cls(**values, finished_at=time_or_none(item.finished_at), files=files)
+
+
+class ReviewStep(_Response):
+    """One grade or correction as it was given."""
+
+    kind: StepKind
+    by: str
+    at: Time
+    grade: Grade | None = Field(description="Null: taken back, or no grade but a correction.")
+    note: str | None
+    undone: bool
+
+    @classmethod
+    def of(cls, step: StepRecord) -> Self:
+        """Return a step as the API gives it."""
+        at = _time(step.given_at)
+        return cls(kind=step.kind, by=step.reviewer, at=at, grade=step.grade, note=step.note, undone=step.is_undone)
+
+
+class Review(_Response):
+    """What is said of a result."""
+
+    item_id: str
+    grade: Grade | None
+    note: str | None
+    graded_by: str | None
+    graded_at: Time | None
+    corrected_by: str | None
+    corrected_at: Time | None
+    replaced: ReviewStep | None = Field(description="The grade or correction of somebody else that this one replaces.")
+    history: list[ReviewStep] = Field(description="All that was given, the first one first.")
+
+    @classmethod
+    def of(cls, item_id: str, review: ReviewRecord, history: Sequence[StepRecord], *, after: StepKind | None) -> Self:
+        """Return a review as the API gives it; `after` says what has just been given."""
+        return cls(
+            item_id=item_id,
+            note=review.note,
+            **_of_review(review),
+            replaced=_replaced(history, after),
+            history=[ReviewStep.of(step) for step in history],
+        )
+
+
+_OF_REVIEWS = frozenset({"grade", "graded_by", "graded_at", "corrected_by", "corrected_at"})
+
+
+def _of_review(review: ReviewRecord) -> dict[str, Any]:
+    values = {name: getattr(review, name) for name in _OF_REVIEWS}
+    return values | {name: time_or_none(values[name]) for name in ("graded_at", "corrected_at")}
+
+
+def _replaced(history: Sequence[StepRecord], kind: StepKind | None) -> ReviewStep | None:
+    """The step before the last one of a kind, if it was somebody else's."""
+    standing = [step for step in history if step.kind is kind and not step.is_undone][-2:]
+    return ReviewStep.of(standing[0]) if len({step.reviewer for step in standing}) == 2 else None
 
 
 class Jobs(_Response):

@@ -54,7 +54,7 @@ class Bearer:
     @property
     def role(self) -> Role:
         """The lesser of the token's and the account's role."""
-        return self.token.role if self.account.role.may_change else Role.VIEWER
+        return self.token.role.at_most(self.account.role)
 
 
 _COLUMNS = (
@@ -83,8 +83,8 @@ def create(database: Database, user_name: str, name: str, role: Role, *, days: i
             owner_role = connection.execute(owner).scalar_one_or_none()
             if owner_role is None:
                 raise UsageError(f"there is no account {user_name}: `admin users list` shows them")
-            if role.may_change and not Role(owner_role).may_change:
-                raise UsageError("a viewer's tokens are viewers too")
+            if role.at_most(Role(owner_role)) is not role:
+                raise UsageError(f"a {owner_role}'s tokens may do no more than it may: choose {owner_role}")
             count = select(func.count()).select_from(TokenRow).where(TokenRow.user_name == user_name)
             if connection.execute(count).scalar_one() >= MAX_TOKENS:
                 raise UsageError(f"an account has at most {MAX_TOKENS} tokens: revoke some first")

@@ -75,6 +75,8 @@ def revoke(token_id: UUID) -> ResponseReturnValue:
 
 def _form(*, fresh: bool = False) -> TokenForm:
     form = TokenForm(formdata=None) if fresh else TokenForm()
+    if role().may_review:
+        form.role.choices = [*form.role.choices, SelectChoice(Role.REVIEWER, "also grade and correct results")]
     if role().may_change:
         form.role.choices = [*form.role.choices, SelectChoice(Role.OPERATOR, "also submit, cancel and retry")]
     return form

@@ -9,6 +9,7 @@ from admin.domain.progress import ProgressMeter
 from admin.domain.roles import Role
 from admin.web.delivery.gates import Gate
 from shared.images.isolated import Decoders
+from shared.jobs.reviews import Reviews
 from shared.services import Services
 
 EXTENSION = "delineate"
@@ -41,6 +42,11 @@ def held_answers() -> Gate:
 def whole_pictures() -> Gate:
     """Return what bounds the pictures that are drawn in full."""
     return cast(Gate, current_app.extensions[WHOLE_PICTURES])
+
+
+def reviews() -> Reviews:
+    """Return the grades and corrections of the app that handles this request."""
+    return Reviews(services().database)
 
 
 def account() -> Account | None:

@@ -8,11 +8,22 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, case, func, select
 
 from shared.db.database import Database, db_now
-from shared.db.tables import HAS_FAILED, HAS_NOTE, IS_UNFAMILIAR, NOTHING_FOUND, STAYS, ItemRow, JobRow, ShardRow
+from shared.db.tables import (
+    HAS_FAILED,
+    HAS_NOTE,
+    IS_UNFAMILIAR,
+    NOTHING_FOUND,
+    STAYS,
+    ItemRow,
+    JobRow,
+    ReviewRow,
+    ShardRow,
+)
 from shared.errors import ItemErrorCode, JobNotFound
 from shared.images.notes import OTHER_NOTE, note_codes
 from shared.jobs.pace import worked_of, worked_seconds
 from shared.jobs.records import Item, Job, Mark, Marks, Unfamiliar
+from shared.jobs.reviews import REVIEW_COLUMNS, review_of
 from shared.jobs.state import ItemCounts, ItemStatus, JobKind, JobStatus
 
 _COUNT_COLUMNS = [
@@ -30,7 +41,8 @@ _JOB_COLUMNS = [
     *(getattr(JobRow, field.name) for field in fields(Job) if field.name not in _COMPUTED),
     case((JobRow.sealed_at.is_(None), quiet_for())).label("quiet_for"),
 ]
-_ITEM_COLUMNS = [getattr(ItemRow, field.name) for field in fields(Item)]
+_ITEM_FIELDS = [field.name for field in fields(Item) if field.name != "review"]
+_ITEM_COLUMNS = [*(getattr(ItemRow, name) for name in _ITEM_FIELDS), *REVIEW_COLUMNS]
 
 
 MARKED: Mapping[Mark, ColumnElement[bool]] = {
@@ -96,7 +108,7 @@ class JobReader:
         mark: Mark | None = None,
     ) -> list[Item]:
         """Return items of a job by number, from the one after number `after`; of one mark alone if it is given."""
-        query = select(*_ITEM_COLUMNS).where(ItemRow.job_id == job_id, ItemRow.number > after)
+        query = _items().where(ItemRow.job_id == job_id, ItemRow.number > after)
         if states:
             query = query.where(ItemRow.state.in_(states))
         if mark is not None:
@@ -156,7 +168,7 @@ class JobReader:
         """Return an item by its id."""
         with self.database.read() as connection:
             row = connection.execute(
-                select(*_ITEM_COLUMNS).join(JobRow, JobRow.id == ItemRow.job_id).where(ItemRow.id == item_id, STAYS)
+                _items().join(JobRow, JobRow.id == ItemRow.job_id).where(ItemRow.id == item_id, STAYS)
             ).one_or_none()
         return None if row is None else _item(row)
 
@@ -187,5 +199,10 @@ def _not_found(job_id: str) -> JobNotFound:
     return JobNotFound(f"there is no job {job_id}: `producer status` lists the jobs")
 
 
+def _items() -> Select[Any]:
+    return select(*_ITEM_COLUMNS).outerjoin(ReviewRow, ReviewRow.item_id == ItemRow.id)
+
+
 def _item(row: Any) -> Item:
-    return Item(**dict(row._mapping) | {"state": ItemStatus(row.state)})
+    values = {name: getattr(row, name) for name in _ITEM_FIELDS}
+    return Item(**values | {"state": ItemStatus(row.state)}, review=review_of(row))

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from shared.db.measurements import Measurements
 from shared.db.reasons import UNFAMILIAR_BELOW
 from shared.errors import ItemErrorCode
+from shared.jobs.grades import NO_REVIEW, Review
 from shared.jobs.state import ItemCounts, ItemStatus, JobKind, JobStatus
 
 UPLOAD_QUIET_SECONDS = 60.0
@@ -242,6 +243,7 @@ class Item(Measurements[float | None]):
     device: str | None
     reason: str | None
     reason_place: str | None
+    review: Review = NO_REVIEW
 
     @property
     def finding(self) -> Finding | None:

@@ -25,6 +25,7 @@ from shared.errors import ItemErrorCode, UsageError
 from shared.jobs import shards
 from shared.jobs.records import Success
 from shared.jobs.repository import Repository
+from shared.jobs.reviews import forget_grade
 from shared.jobs.state import ItemEvent, ItemStatus, JobEvent
 from shared.jobs.steps import move, move_job
 from shared.store import ObjectInfo, ObjectStore, keys
@@ -153,6 +154,7 @@ class Repair:
                 }
             if not connection.execute(move(event, ItemRow.id == item_id, **values)).rowcount:
                 return
+            forget_grade(connection, item_id)
             connection.execute(
                 update(ShardRow).where(ShardRow.id == shard_id).values(not_before=0.0, releases=0, published_at=None)
             )

@@ -42,7 +42,7 @@ def test_files_have_them_in_the_order_of_their_declaration() -> None:
     assert RESULT_COLUMNS == (
         "path", "file", "state", "error_code", "error", "width", "height", "finding", "foreground", "confidence",
         "trust", "quality", "quality_low", "familiarity", "dice", "iou", "unfamiliar", "reason", "explanation", "model",
-        "seconds", "note",
+        "seconds", "note", "grade", "grade_note", "graded_by", "graded_at", "corrected_by", "corrected_at",
     )  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """Who asks: the session of a page, or the token of an API request. Everything asks, except what PUBLIC names.
 
-What changes something, or leads to a form that does, needs an operator; `_FOR_VIEWERS` names what a viewer may change.
+What changes something, or leads to a form that does, needs an operator; `_FOR_VIEWERS` names what a viewer may change,
+`FOR_REVIEWERS` what a reviewer may.
 `admin.domain.sessions` and `admin.domain.tokens` say when a session and a token end.
 """
 
@@ -15,6 +16,7 @@ from werkzeug.exceptions import Unauthorized
 from werkzeug.wrappers import Response
 
 from admin.domain import accounts, sessions, tokens
+from admin.domain.roles import Role
 from admin.web.context import EXTENSION, account, services
 from admin.web.guard.auth_limiter import LoginLimiter
 from admin.web.guard.cors import API_PREFIX
@@ -34,6 +36,8 @@ _FOR_VIEWERS = frozenset(
         "account.end_session", "account.end_others",
     }
 )  # fmt: skip
+FOR_REVIEWERS = frozenset({"api.put_grade"})
+"""The endpoints that change no more than grades and corrections."""
 _FORMS_OF_OPERATORS = frozenset({"submit.upload", "submit.synthetic"})
 _LIMITER = "delineate-login-limiter"
 
@@ -183,16 +187,19 @@ def _require_account() -> Response | None:
         _require_token()
     else:
         refused = _require_session()
-    if refused is None and g.account is not None and not g.role.may_change and _needs_operator():
+    if refused is None and g.account is not None and not _may(g.role):
         note_refusal("access_refused", f"{request.method} {request.path!r}", outcome="403")
         abort(403)
     return refused
 
 
-def _needs_operator() -> bool:
+def _may(role: Role) -> bool:
+    """Whether what is asked for may be done in this role."""
     if request.method in _SAFE_METHODS:
-        return request.endpoint in _FORMS_OF_OPERATORS
-    return request.endpoint not in _FOR_VIEWERS
+        return role.may_change or request.endpoint not in _FORMS_OF_OPERATORS
+    if request.endpoint in FOR_REVIEWERS:
+        return role.may_review
+    return role.may_change or request.endpoint in _FOR_VIEWERS
 
 
 def _log_change(response: Response) -> Response:

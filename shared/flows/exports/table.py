@@ -6,6 +6,7 @@ spreadsheets, see `shared.formulas`; names of files are portable, and so never b
 
 import csv
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 
 from shared.db.measurements import MEASUREMENTS
 from shared.db.reasons import sentence_of
@@ -14,7 +15,8 @@ from shared.jobs.records import Item, Mark
 
 RESULT_COLUMNS = (
     "path", "file", "state", "error_code", "error", "width", "height", "finding", *MEASUREMENTS, "unfamiliar", "reason",
-    "explanation", "model", "seconds", "note",
+    "explanation", "model", "seconds", "note", "grade", "grade_note", "graded_by", "graded_at", "corrected_by",
+    "corrected_at",
 )  # fmt: skip
 
 
@@ -41,6 +43,12 @@ def result_row(item: Item, file: str) -> dict[str, str]:
         "model": item.model or "",
         "seconds": _decimal(item.seconds, 3),
         "note": guarded(item.note or ""),
+        "grade": item.review.grade or "",
+        "grade_note": guarded(item.review.note or ""),
+        "graded_by": guarded(item.review.graded_by or ""),
+        "graded_at": _moment(item.review.graded_at),
+        "corrected_by": guarded(item.review.corrected_by or ""),
+        "corrected_at": _moment(item.review.corrected_at),
     }
 
 
@@ -64,6 +72,11 @@ class _Returning:
 
 def _whole(value: int | None) -> str:
     return "" if value is None else str(value)
+
+
+def _moment(timestamp: float | None) -> str:
+    """A Unix time in UTC, as RFC 3339 has it."""
+    return "" if timestamp is None else datetime.fromtimestamp(timestamp, UTC).isoformat(timespec="seconds")
 
 
 def _decimal(value: float | None, digits: int) -> str:

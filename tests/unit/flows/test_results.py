@@ -187,6 +187,7 @@ def test_rows_carry_what_is_known(job: tuple[Repository, str]) -> None:
         "finding": "found", "foreground": "0.123457", "confidence": "0.9877", "trust": "0.8765", "quality": "",
         "quality_low": "", "familiarity": "", "dice": "", "iou": "", "unfamiliar": "", "reason": "", "explanation": "",
         "model": "f" * 64, "seconds": "1.235", "note": "first of 3 pages",
+        "grade": "", "grade_note": "", "graded_by": "", "graded_at": "", "corrected_by": "", "corrected_at": "",
     }  # fmt: skip
     assert [(row["state"], row["error_code"]) for row in rows[1:]] == [
         ("failed", "truncated"),

@@ -7,7 +7,7 @@ from flask import Flask
 from admin.domain import accounts, tokens
 from admin.serving.app import create_app
 from admin.web.guard import security
-from admin.web.guard.auth import PUBLIC, local_target
+from admin.web.guard.auth import FOR_REVIEWERS, PUBLIC, local_target
 from admin.web.guard.auth_limiter import (
     MAX_ATTEMPTS_BY_ADDRESS,
     MAX_ATTEMPTS_BY_NAME,
@@ -50,7 +50,7 @@ FOR_VIEWERS = {
     "auth.logout", "jobs.index", "jobs.live", "jobs.job", "jobs.progress", "jobs.items", "jobs.results", "items.item",
     "items.picture", "models.index", "tokens.index", "tokens.create", "tokens.revoke", "account.index",
     "account.change_password", "account.end_session", "account.end_others", "api.me", "api.jobs", "api.job",
-    "api.job_items", "api.job_results", "api.item", "api.item_file", "api.models", "api.workers",
+    "api.job_items", "api.job_results", "api.item", "api.item_file", "api.models", "api.workers", "api.grade",
 }  # fmt: skip
 FOR_OPERATORS = {
     "submit.synthetic", "submit.upload", "jobs.cancel", "jobs.retry", "models.activate", "models.rollback",
@@ -58,12 +58,16 @@ FOR_OPERATORS = {
 }  # fmt: skip
 
 
-def test_each_endpoint_is_for_those_it_is_meant_for(app: Flask, browser: Browser, services: Services) -> None:
-    assert {rule.endpoint for rule in app.url_map.iter_rules()} == FOR_ANYBODY | FOR_VIEWERS | FOR_OPERATORS
+@pytest.mark.parametrize("role", [accounts.Role.VIEWER, accounts.Role.REVIEWER])
+def test_each_endpoint_is_for_those_it_is_meant_for(
+    app: Flask, browser: Browser, services: Services, role: accounts.Role
+) -> None:
+    decided = FOR_ANYBODY | FOR_VIEWERS | FOR_REVIEWERS | FOR_OPERATORS
+    assert {rule.endpoint for rule in app.url_map.iter_rules()} == decided
     assert PUBLIC == FOR_ANYBODY
     accounts.add(services.database, "op", "words that op knows", accounts.Role.OPERATOR)
-    accounts.set_role(services.database, "ana", accounts.Role.VIEWER)
-    token = tokens.create(services.database, "ana", "script", accounts.Role.VIEWER)
+    accounts.set_role(services.database, "ana", role)
+    token = tokens.create(services.database, "ana", "script", role)
     headers = {"Authorization": f"Bearer {token}"}
     form = {"csrf_token": browser.token("/tokens")}
     names = {"name": "mask", "file": "mask", "filename": "admin.css"}
@@ -73,7 +77,7 @@ def test_each_endpoint_is_for_those_it_is_meant_for(app: Flask, browser: Browser
         for method in rule.methods - {"OPTIONS"}:
             as_whom = {"headers": headers} if rule.endpoint.startswith("api.") else {"data": form}
             answer = browser.client.open(address, method=method, buffered=True, **as_whom)
-            refused = rule.endpoint in FOR_OPERATORS
+            refused = rule.endpoint in FOR_OPERATORS or (rule.endpoint in FOR_REVIEWERS and not role.may_review)
             assert (answer.status_code == 403) is refused, (method, rule)
             assert answer.status_code != 401 or rule.endpoint == "auth.log_in", (method, rule)
 
