@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, TextIO
 
-IDS = ("worker", "job", "shard", "item")
+IDS = ("worker", "job", "shard", "item", "request")
 WHO = ("account", "token", "address", "outcome", "unsaid")
 """Of what somebody asked of the admin, see docs/monitoring.md."""
 FIELDS = ("action", *IDS, *WHO)

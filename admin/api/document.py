@@ -8,9 +8,11 @@ from flask.typing import ResponseReturnValue
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
+from admin.api import waiting
 from admin.api.once import KEY_HEADER, KEY_PATTERN
 from admin.api.operations import FORM, JSON, PROBLEM_TYPE, Operation, blueprint, declared
 from admin.api.schemas import Problem
+from admin.api.waiting import MAX_WAIT_SECONDS
 from admin.domain.request_keys import MAX_KEY_LENGTH
 from admin.web.delivery.limits import MAX_FILES
 from shared.version import code_version
@@ -102,14 +104,23 @@ def _query_parameters(found: Operation) -> list[dict[str, Any]]:
 
 
 def _header_parameters(found: Operation) -> list[dict[str, Any]]:
-    if not found.repeatable:
-        return []
-    text = (
-        "Any text of the client's own, such as a UUID. Sent again with the same key within a day, the request makes no "
-        "second job: the answer is the first one's."
-    )
-    schema = {"type": "string", "minLength": 1, "maxLength": MAX_KEY_LENGTH, "pattern": KEY_PATTERN}
-    return [{"name": KEY_HEADER, "in": "header", "required": False, "schema": schema, "description": text}]
+    headers = []
+    if found.repeatable:
+        text = (
+            "Any text of the client's own, such as a UUID. Sent again with the same key within a day, the request "
+            "makes no second job: the answer is the first one's."
+        )
+        schema = {"type": "string", "minLength": 1, "maxLength": MAX_KEY_LENGTH, "pattern": KEY_PATTERN}
+        headers.append((KEY_HEADER, schema, text))
+    if found.waits:
+        text = f"`wait=N`: answer when the job has ended, or after N seconds; at most {MAX_WAIT_SECONDS} are granted."
+        headers.append((waiting.HEADER, {"type": "string"}, text))
+    if found.is_conditional:
+        headers.append(("If-None-Match", {"type": "string"}, "The `ETag` of an answer that the client has."))
+    return [
+        {"name": name, "in": "header", "required": False, "schema": schema, "description": text}
+        for name, schema, text in headers
+    ]
 
 
 def _inlined(value: Any, definitions: dict[str, Any]) -> Any:
@@ -129,13 +140,11 @@ def _request(found: Operation, names: Any) -> dict[str, Any]:
     if found.files is None:
         content: dict[str, Any] = {JSON: {"schema": names[found.body, "validation"]}}
     else:
-        schema = found.body.model_json_schema()
-        files = {
-            "type": "array",
-            "minItems": 1,
-            "maxItems": MAX_FILES,
-            "items": {"type": "string", "contentMediaType": "image/*"},
-        }
+        schema = found.body.model_json_schema(ref_template=_REFERENCES)
+        schema = _inlined(schema, schema.pop("$defs", {}))
+        file: dict[str, Any] = {"type": "string", "contentMediaType": "image/*"}
+        several = {"type": "array", "minItems": 1, "maxItems": MAX_FILES, "items": file}
+        files = file if found.one_file else several
         schema["properties"][found.files] = files
         schema["required"] = [*schema.get("required", []), found.files]
         content = {FORM: {"schema": schema}}
@@ -150,12 +159,14 @@ def _responses(found: Operation, names: Any) -> dict[str, Any]:
     if found.changes:
         problems[403] = "The token's role, or its account's, may not do that."
     if found.query is not None or found.body is not None:
-        problems[422] = "Values that do not fit; `fields` says which."
+        problems.setdefault(422, "Values that do not fit; `fields` says which.")
     if found.body is not None:
         problems[413] = "The body is too large, or each of its files; `detail` has the limit."
         problems[415] = "The body is of another type than the one below."
+    if found.is_conditional:
+        problems[304] = "It is still the one that `If-None-Match` names."
     if found.repeatable:
-        problems[409] = "The job of this Idempotency-Key is still being made."
+        problems.setdefault(409, "The job of this Idempotency-Key is still being made.")
     for status, text in sorted(problems.items()):
         answers[str(status)] = {"description": text}
         if status >= 400:

@@ -3,14 +3,16 @@
 from collections.abc import Callable, Sequence
 from uuid import UUID
 
-from flask import Response, current_app, g, request, url_for
+from flask import Response, g, request, url_for
 from flask.typing import ResponseReturnValue
 
 from admin.api import requests, schemas
+from admin.api.conditional import json_answer
 from admin.api.once import idempotency_key
 from admin.api.operations import InvalidRequest, operation
+from admin.api.waiting import preferred_wait, wait_for_end, waited
 from admin.domain import queries
-from admin.web.context import account, meter, role, services
+from admin.web.context import meter, role, services, submitter
 from admin.web.delivery import uploads
 from admin.web.delivery.download import results_zip
 from admin.web.delivery.files import files_of
@@ -49,10 +51,13 @@ def jobs(query: requests.JobsPage) -> schemas.Jobs:
     return schemas.Jobs(jobs=_responses(page), next=page[-1].id if len(found) > query.limit else None)
 
 
-@operation("GET", "/jobs/<uuid:job_id>", answer=schemas.Job, problems=_NO_JOB)
-def job(job_id: UUID) -> schemas.Job:
-    """Look at a job."""
-    return _job(str(job_id))
+@operation("GET", "/jobs/<uuid:job_id>", answer=schemas.Job, problems=_NO_JOB, waits=True)
+def job(job_id: UUID) -> Response:
+    """Look at a job; with `Prefer: wait=N` once it has ended."""
+    seconds = preferred_wait()
+    if seconds:
+        wait_for_end(str(job_id), seconds)
+    return waited(json_answer(_job(str(job_id)).model_dump_json()), seconds)
 
 
 @operation("GET", "/jobs/<uuid:job_id>/items", answer=schemas.Items, query=requests.ItemsPage, problems=_NO_JOB)
@@ -85,7 +90,9 @@ def job_results(job_id: UUID, query: requests.ResultsFormat) -> Response:
     return results_zip(services(), services().repository.job(str(job_id)), export_named(query.format))
 
 
-@operation("POST", "/jobs/synthetic", answer=schemas.Job, status=201, body=requests.Synthetic, repeatable=True)
+@operation(
+    "POST", "/jobs/synthetic", answer=schemas.Job, status=201, body=requests.Synthetic, repeatable=True, waits=True
+)
 def submit_generated(body: requests.Synthetic) -> ResponseReturnValue:
     """Start a job of generated images."""
     try:
@@ -94,13 +101,22 @@ def submit_generated(body: requests.Synthetic) -> ResponseReturnValue:
         raise InvalidRequest([schemas.FieldProblem(field="", reason=str(error))]) from error
 
     def make(_tell: Callable[[str], None]) -> str:
-        return submit_synthetic(services(), spec, name=body.name, submitted_by=_submitter(), priority=body.priority)
+        return submit_synthetic(services(), spec, name=body.name, submitted_by=submitter(), priority=body.priority)
 
     job_id, _is_new = submitted_once("synthetic", idempotency_key(), make)
     return _started(job_id)
 
 
-@operation("POST", "/jobs/images", answer=schemas.Job, status=201, body=requests.Upload, files=_FILES, repeatable=True)
+@operation(
+    "POST",
+    "/jobs/images",
+    answer=schemas.Job,
+    status=201,
+    body=requests.Upload,
+    files=_FILES,
+    repeatable=True,
+    waits=True,
+)
 def submit_uploaded(body: requests.Upload) -> ResponseReturnValue:
     """Start a job of uploaded images, each a part `images` of the form.
 
@@ -119,7 +135,7 @@ def submit_uploaded(body: requests.Upload) -> ResponseReturnValue:
             services(),
             uploads.sources(files, max_bytes=max_bytes),
             name=body.name,
-            submitted_by=_submitter(),
+            submitted_by=submitter(),
             priority=body.priority,
             scale=AUTO_SCALE if isinstance(body.scale, str) else body.scale,
             unfamiliar=body.unfamiliar,
@@ -152,11 +168,9 @@ def _responses(jobs: Sequence[Job]) -> list[schemas.Job]:
 
 
 def _started(job_id: str) -> ResponseReturnValue:
-    answer = current_app.response_class(_job(job_id).model_dump_json(), 201, mimetype="application/json")
+    seconds = preferred_wait()
+    if seconds:
+        wait_for_end(job_id, seconds)
+    answer = json_answer(_job(job_id).model_dump_json(), 201)
     answer.headers["Location"] = url_for("api.job", job_id=job_id)
-    return answer
-
-
-def _submitter() -> str:
-    known = account()
-    return f"{known.name} (API)" if known else "API"
+    return waited(answer, seconds)

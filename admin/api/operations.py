@@ -13,8 +13,11 @@ from flask.typing import ResponseReturnValue
 from pydantic import BaseModel, ValidationError
 from werkzeug.exceptions import BadRequest
 
+from admin.api.conditional import json_answer
 from admin.api.schemas import FieldProblem, Problem
+from admin.web.problems import ProblemKind
 from admin.web.refusals import Refused
+from admin.web.request_ids import request_id
 
 blueprint = Blueprint("api", __name__, url_prefix="/api/v1")
 
@@ -31,6 +34,7 @@ _DECLARED: dict[str, "Operation"] = {}
 class Operation:
     """What an operation takes and gives. `media` is what it gives where that is no JSON."""
 
+    method: str
     summary: str
     description: str
     changes: bool
@@ -40,9 +44,16 @@ class Operation:
     query: type[BaseModel] | None
     body: type[BaseModel] | None
     files: str | None  # the name of a form's part for files
+    one_file: bool = False
     problems: Mapping[int, str] = field(default_factory=dict)
     repeatable: bool = False  # under an Idempotency-Key
     for_reviewers: bool = False  # changes grades and corrections alone
+    waits: bool = False  # as `Prefer: wait=N` says
+
+    @property
+    def is_conditional(self) -> bool:
+        """Whether its answers carry an ETag."""
+        return self.method == "GET" and self.answer is not None and not self.changes
 
 
 class InvalidRequest(BadRequest):
@@ -66,27 +77,36 @@ def operation(
     query: type[BaseModel] | None = None,
     body: type[BaseModel] | None = None,
     files: str | None = None,
+    one_file: bool = False,
     problems: Mapping[int, str] | None = None,
     repeatable: bool = False,
     for_reviewers: bool = False,
+    waits: bool = False,
+    changes: bool | None = None,
 ) -> Callable[[Callable[..., Any]], Callable[..., ResponseReturnValue]]:
-    """Add a view to the API. It gets `query` and `body` as keywords and returns `answer`, or a response of its own."""
+    """Add a view to the API. It gets `query` and `body` as keywords and returns `answer`, or a response of its own.
+
+    One that `changes` something, as all but a GET do, needs an operator (`admin.web.guard.auth`).
+    """
 
     def declare(view: Callable[..., Any]) -> Callable[..., ResponseReturnValue]:
         summary, _, description = (view.__doc__ or "").partition("\n")
         _DECLARED[view.__name__] = Operation(
+            method=method,
             summary=summary.rstrip("."),
             description=" ".join(description.split()),
-            changes=method != "GET",
+            changes=method != "GET" if changes is None else changes,
             answer=answer,
             status=status,
             media=media,
             query=query,
             body=body,
             files=files,
+            one_file=one_file,
             problems=problems or {},
             repeatable=repeatable,
             for_reviewers=for_reviewers,
+            waits=waits,
         )
 
         @wraps(view)
@@ -98,7 +118,7 @@ def operation(
             result = view(**arguments)
             if not isinstance(result, BaseModel):
                 return result  # type: ignore[no-any-return]
-            return Response(result.model_dump_json(), status, mimetype=JSON)
+            return json_answer(result.model_dump_json(), status)
 
         blueprint.add_url_rule(path, view.__name__, answering, methods=[method])
         return answering
@@ -111,9 +131,26 @@ def declared(endpoint: str) -> Operation | None:
     return _DECLARED.get(endpoint.removeprefix(f"{blueprint.name}."))
 
 
-def problem(status: int, title: str, detail: str, fields: list[FieldProblem] | None = None) -> Response:
-    """Return an error as the API gives it."""
-    answer = jsonify(Problem(title=title, status=status, detail=detail, fields=fields or []).model_dump())
+def problem(
+    status: int,
+    title: str,
+    detail: str,
+    fields: list[FieldProblem] | None = None,
+    *,
+    kind: ProblemKind | None = None,
+    more: Mapping[str, str] | None = None,
+) -> Response:
+    """Return an error as the API gives it; without a kind that of its status."""
+    found = Problem(
+        type=(kind or ProblemKind.of_status(status)).type,
+        title=title,
+        status=status,
+        detail=detail,
+        fields=fields or [],
+        request_id=request_id(),
+        **(more or {}),
+    )
+    answer = jsonify(found.model_dump(exclude_none=True))
     answer.status_code = status
     answer.mimetype = PROBLEM_TYPE
     return answer

@@ -124,6 +124,23 @@ class Grading(_Request):
     note: Note | None = Field(default=None, description="A few words of why.")
 
 
+class Predict(_Request):
+    """One image that somebody waits for."""
+
+    scale: Scale | Literal["auto"] = Field(default=1.0, description="As of a job.")
+    unfamiliar: Unfamiliar = Field(default=Unfamiliar.FLAG, description="As of a job.")
+
+
+class Demo(_Request):
+    """One generated image that somebody waits for."""
+
+    num_dots: int = Field(default=40, ge=1, le=MAX_DOTS)
+    jitter: float = Field(default=0.03, ge=0, le=MAX_JITTER, description="A share of the image's side.")
+    severity: Share = Field(default=0.5, description="Of the noise.")
+    noise: Annotated[str, *_named(NOISE_LABELS)] | None = Field(default=None, description="Its kind; null: drawn.")
+    seed: int | None = Field(default=None, ge=0, le=MAX_SEED, description="Determines the image; null: any.")
+
+
 class Synthetic(_NewJob):
     """A job of generated images; what is null is drawn for each of them."""
 

@@ -36,13 +36,19 @@ class FieldProblem(_Response):
     reason: str
 
 
-class Problem(_Response):
+class Problem(BaseModel):
     """An error, as RFC 9457 has it."""
 
+    model_config = ConfigDict(frozen=True)
+
+    type: str = Field(description="Which problem it is, for programs: a stable address, where it is described.")
     title: str
     status: int
     detail: str = Field(description="What to do about it, in one line.")
-    fields: list[FieldProblem] = Field(default=[], description="The values that do not fit.")
+    fields: list[FieldProblem] = Field(description="The values that do not fit.")
+    request_id: str = Field(description="Of this request, as in the header `X-Request-ID` and in the log.")
+    job: str | None = Field(default=None, description="The address of the job that it is about, where there is one.")
+    code: str | None = Field(default=None, description="Why an image failed, a stable word.")
 
 
 class Counts(_Response):
@@ -287,6 +293,32 @@ class Workers(_Response):
             images_per_second=together.images_per_second,
             share=together.share,
         )
+
+
+class Prediction(_Response):
+    """What was found in one image. Pictures are PNG in base64."""
+
+    job: str = Field(description="The address of the job that it was.")
+    item: Item
+    mask: str = Field(description="Of the image's size, 8 bit: 0 and 255.")
+    probability: str = Field(description="Of the image's size, 8 bit: 0 to 255 for 0 to 1.")
+
+
+class Demonstration(_Response):
+    """A generated image, and what was found in it. Pictures are PNG in base64."""
+
+    job: str = Field(description="The address of the job that it was.")
+    item: Item
+    num_dots: int
+    jitter: float
+    severity: float
+    seed: int
+    image: str = Field(description="What the network saw, 8 bit.")
+    truth: str = Field(description="The true mask, 8 bit: 0 and 255.")
+    mask: str = Field(description="What it found, 8 bit: 0 and 255.")
+    probability: str = Field(description="8 bit: 0 to 255 for 0 to 1.")
+    dice: float = Field(description="Of mask and truth, from 0 to 1.")
+    iou: float = Field(description="Of mask and truth, from 0 to 1.")
 
 
 class Me(_Response):

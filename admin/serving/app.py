@@ -9,11 +9,12 @@ from pathlib import Path
 from flask import Flask, current_app, url_for
 
 from admin import api
+from admin.api import docs
 from admin.domain.progress import ProgressMeter
 from admin.pages import account, formats, items, jobs, models, submit, tokens
 from admin.pages.pictures import SHOWN_PIXELS
 from admin.serving import errors
-from admin.web import health, metrics, refusals
+from admin.web import health, metrics, refusals, request_ids
 from admin.web.context import DECODERS, EXTENSION, HELD, METER, WHOLE_PICTURES
 from admin.web.delivery.gates import Gate
 from admin.web.delivery.limits import MAX_FILES
@@ -45,6 +46,7 @@ def create_app(settings: Settings, services: Services | None = None) -> Flask:
     """
     app = Flask("admin")  # whose folder holds templates and static files
     security.init_app(app, settings)
+    request_ids.init_app(app)
     app.config.update(
         MAX_CONTENT_LENGTH=settings.max_upload_bytes,
         MAX_FORM_PARTS=MAX_FILES + _OTHER_FORM_PARTS,
@@ -70,7 +72,7 @@ def create_app(settings: Settings, services: Services | None = None) -> Flask:
     refusals.init_app(app)
     csrf.init_app(app, exempt=api.blueprint)
     cors.init_app(app, settings)
-    for module in (jobs, items, models, submit, tokens, account, health, api):
+    for module in (jobs, items, models, submit, tokens, account, health, api, docs):
         app.register_blueprint(module.blueprint)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.filters.update(formats.FILTERS)

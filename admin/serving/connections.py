@@ -19,7 +19,9 @@ from admin.api.operations import PROBLEM_TYPE
 from admin.api.schemas import Problem
 from admin.web.guard.cors import API_PREFIX
 from admin.web.guard.network import client_network
+from admin.web.problems import ProblemKind
 from admin.web.refusals import UNREAD
+from shared.db.tables import new_id
 
 MAX_CONNECTIONS = 256
 MAX_OF_ADDRESS = 64
@@ -81,7 +83,7 @@ class ErrorTask(WaitressErrorTask):  # type: ignore[misc]
         error = self.request.error
         detail = _ADVICE.get(error.code, "The request could not be understood.")
         if getattr(self.request, "path", "").startswith(API_PREFIX):
-            body, media = Problem(title=error.reason, status=error.code, detail=detail).model_dump_json(), PROBLEM_TYPE
+            body, media = _problem(error.code, error.reason, detail), PROBLEM_TYPE
         else:
             body, media = f"{error.reason}: {detail}\n", "text/plain; charset=utf-8"
         self.status = f"{error.code} {error.reason}"
@@ -90,6 +92,12 @@ class ErrorTask(WaitressErrorTask):  # type: ignore[misc]
         data = body.encode()
         self.content_length = len(data)
         self.write(data)
+
+
+def _problem(status: int, title: str, detail: str) -> str:
+    kind = ProblemKind.of_status(status)
+    problem = Problem(type=kind.type, title=title, status=status, detail=detail, fields=[], request_id=new_id())
+    return problem.model_dump_json(exclude_none=True)
 
 
 _ADVICE = {

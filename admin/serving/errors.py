@@ -4,6 +4,7 @@ The traceback goes to the log.
 """
 
 import errno
+from collections.abc import Mapping
 
 from flask import Flask, Response, current_app, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -17,6 +18,7 @@ from admin.web.context import account
 from admin.web.guard import csrf
 from admin.web.guard.cors import API_PREFIX
 from admin.web.guard.security_log import note_refusal
+from admin.web.problems import ProblemKind
 from admin.web.refusals import Refused
 from shared.errors import Busy, ConfigurationError, IllegalTransition, JobNotFound, Retryable, UsageError
 
@@ -29,9 +31,12 @@ _TEXTS = {
     409: ("Not now", "Its state does not allow that."),
     413: ("Too much at once", ""),
     415: ("Of another type", "Send a body of the type that the API's document names."),
+    422: ("Values that do not fit", ""),
+    429: ("Too often", ""),
     416: ("Not that much", "The file has no such part. Ask for it from its beginning."),
     500: ("Something broke", "That is a fault of Delineate. The log of the admin says more."),
     503: ("Not at the moment", ""),
+    504: ("Not yet", ""),
     507: ("No room", "The server has no room for temporary files just now. Nothing is lost; try again later."),
 }
 _RETRY_AFTER = {"Retry-After": "5"}
@@ -54,12 +59,14 @@ def _for_program() -> bool:
     return request.path.startswith(API_PREFIX)
 
 
-def _page(code: int, message: str = "") -> str | Response:
+def _page(
+    code: int, message: str = "", kind: ProblemKind | None = None, more: Mapping[str, str] | None = None
+) -> str | Response:
     title, text = _TEXTS.get(code, ("That did not work", "Go back and try again."))
     if code == 404 and _for_program():
         text = "There is no such address, job or image."
     if _for_program():
-        return problem(code, title, message or text)
+        return problem(code, title, message or text, kind=kind, more=more)
     return render_template("error.html", code=code, title=title, message=message or text)
 
 
@@ -70,7 +77,7 @@ def _http_error(error: HTTPException) -> ResponseReturnValue:
     if isinstance(error, InvalidRequest):
         return problem(code, "Values that do not fit", str(error.description), error.fields)
     if isinstance(error, Refused):
-        return _page(code, str(error.description)), code, error.headers
+        return _page(code, str(error.description), error.kind, error.more), code, error.headers
     message = str(error.description) if code == 401 else ""
     if code == 413:
         message = _too_much()

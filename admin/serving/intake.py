@@ -21,6 +21,7 @@ from itsdangerous import BadData
 from waitress.buffers import OverflowableBuffer
 from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.utilities import RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException
 from werkzeug.http import parse_cookie
 
 from admin.domain import sessions, tokens
@@ -50,7 +51,7 @@ class Intake:
     def __init__(self, app: Flask) -> None:
         self._app = app
         self._database = app.extensions[EXTENSION].database
-        self._routes = {rule.rule for rule in app.url_map.iter_rules() if rule.endpoint in UPLOADS}
+        self._addresses = app.url_map.bind("localhost")
         self.upload_bytes: int = app.config["MAX_CONTENT_LENGTH"]
         # Forgotten with the request that they belong to, however that ends.
         self._uploads: WeakKeyDictionary[OverflowableBuffer, str] = WeakKeyDictionary()
@@ -64,7 +65,13 @@ class Intake:
     def is_upload(self, method: str, path: str, headers: Mapping[str, str]) -> bool:
         """Whether a request may have more than FORM_BYTES."""
         is_form = headers.get("CONTENT_TYPE", "").lower().startswith("multipart/form-data")
-        return method == "POST" and is_form and "/" + path.lstrip("/") in self._routes
+        return method == "POST" and is_form and self._endpoint("/" + path.lstrip("/")) in UPLOADS
+
+    def _endpoint(self, path: str) -> str | None:
+        try:
+            return str(self._addresses.match(path, method="POST")[0])
+        except HTTPException:  # there is none, or it takes no POST
+            return None
 
     def look_up(self, channel: Channel, parser: "_Parser") -> None:
         """Find out whose a large body is, and then go on with the connection, or not."""

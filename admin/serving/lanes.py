@@ -32,6 +32,7 @@ LANES = {
     "pictures": Lane(3, 128),  # a page has 36; one thread is always left for thumbnails
     "downloads": Lane(4, 16),  # held for as long as a reader takes
     "submissions": Lane(4, 16),
+    "waits": Lane(16, 32),  # each for as long as a job takes, or its client would wait
     "passwords": Lane(2, 8),  # a hash takes 64 MiB and half a second
 }
 THREADS = sum(lane.threads for lane in LANES.values())
@@ -39,19 +40,22 @@ THREADS = sum(lane.threads for lane in LANES.values())
 _PICTURE = re.compile(r"/items/[^/]+/[a-z]+\.png")
 _DOWNLOAD = re.compile(r"(/api/v1)?/jobs/[^/]+/results\.zip|/api/v1/items/[^/]+/files/[^/]+")
 _SUBMISSIONS = frozenset({"/new/upload", "/new/synthetic", "/api/v1/jobs/images", "/api/v1/jobs/synthetic"})
+_WAITS = frozenset({"/api/v1/predict", "/api/v1/predict/json", "/api/v1/demo"})
 _PASSWORDS = frozenset({"/login", "/account/password", "/tokens"})
 
 
-def lane_of(method: str, path: str) -> str:
-    """Return the name of the lane of a request."""
+def lane_of(method: str, path: str, *, prefers: str = "") -> str:
+    """Return the name of the lane of a request; `prefers` is its header `Prefer`."""
     if path == "/health/live":
         return "live"
-    if path.startswith("/health/") or path == "/metrics":
+    if path.startswith("/health") or path == "/metrics":
         return "ready"
     if _PICTURE.fullmatch(path):
         return "pictures"
     if _DOWNLOAD.fullmatch(path):
         return "downloads"
+    if path in _WAITS or (path.startswith("/api/v1/jobs/") and "wait" in prefers.lower()):
+        return "waits"
     if method == "POST" and path in _SUBMISSIONS:
         return "submissions"
     if method == "POST" and path in _PASSWORDS:
@@ -76,7 +80,8 @@ class Lanes:
     def add(self, channel: Any) -> None:
         """Have the first request of a connection served."""
         request = channel.requests[0]
-        name = "pages" if request.error else lane_of(request.command, "/" + request.path.lstrip("/"))
+        prefers = request.headers.get("PREFER", "")
+        name = "pages" if request.error else lane_of(request.command, "/" + request.path.lstrip("/"), prefers=prefers)
         dispatcher = self._dispatchers[name]
         if len(dispatcher.queue) >= LANES[name].waiting:
             advice = "The admin has as much of this in work as it takes at once. Try again in a moment."

@@ -60,6 +60,11 @@ def who() -> str:
     return known.name if known else ""
 
 
+def submitter() -> str:
+    """Return whom a job of this request is submitted by, for people."""
+    return f"{who()} (API)" if who() else "API"
+
+
 def account_name() -> str:
     """Return the name of the account, on pages that strangers do not get."""
     known = account()

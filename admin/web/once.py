@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from admin.domain.request_keys import RequestKey
 from admin.web.context import services, who
+from admin.web.problems import ProblemKind
 from admin.web.refusals import Refused
 from shared.errors import DelineateError
 
@@ -43,6 +44,11 @@ def _job_of(request_key: RequestKey) -> str:
     deadline = time.monotonic() + _WAITED_SECONDS
     while (job_id := request_key.job()) is None:
         if time.monotonic() >= deadline:
-            raise Refused(409, "This was sent already, and its job is still being made: look again soon.", _RETRY)
+            raise Refused(
+                409,
+                "This was sent already, and its job is still being made: look again soon.",
+                _RETRY,
+                kind=ProblemKind.STILL_BEING_MADE,
+            )
         time.sleep(_LOOKED_EVERY_SECONDS)
     return job_id

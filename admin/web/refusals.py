@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from flask import Flask, request
 from werkzeug.exceptions import HTTPException
 
+from admin.web.problems import ProblemKind
+
 UNREAD = "delineate.unread"
 """Where the environment of a request holds an Unread, if it does."""
 
@@ -22,10 +24,29 @@ class Unread:
 class Refused(HTTPException):
     """A request that is refused, with one line that says what to do."""
 
-    def __init__(self, code: int, advice: str, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        code: int,
+        advice: str,
+        headers: Mapping[str, str] | None = None,
+        *,
+        kind: ProblemKind | None = None,
+        more: Mapping[str, str] | None = None,
+    ) -> None:
+        """Tell an error of HTTP.
+
+        Args:
+            code: its status.
+            advice: one line that says what to do.
+            headers: of the answer.
+            kind: for programs, where the status alone does not tell.
+            more: further members of the problem, such as `job`.
+        """
         super().__init__(advice)
         self.code = code
         self.headers = dict(headers or {})
+        self.kind = kind
+        self.more = dict(more or {})
 
 
 def init_app(app: Flask) -> None:

@@ -83,6 +83,18 @@ class JobReader:
             raise _not_found(job_id)
         return JobKind(kind)
 
+    def state(self, job_id: str) -> JobStatus:
+        """Return a job's state alone, without counting its items.
+
+        Raises:
+            JobNotFound: there is no such job.
+        """
+        with self.database.read() as connection:
+            state = connection.execute(select(JobRow.state).where(JobRow.id == job_id, STAYS)).scalar_one_or_none()
+        if state is None:
+            raise _not_found(job_id)
+        return JobStatus(state)
+
     def jobs(self, *, limit: int, before: str | None = None) -> list[Job]:
         """Return the newest jobs first; `before` is the last id of the page before."""
         query = select(*_JOB_COLUMNS).where(STAYS).order_by(JobRow.id.desc()).limit(limit)

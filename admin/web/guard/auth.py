@@ -24,9 +24,9 @@ from admin.web.guard.security_log import note, note_refusal
 from shared.errors import UsageError
 
 # These never ask who is there, so that they answer while the database is away.
-_WITHOUT_ACCOUNT = frozenset({"static", "health.live", "health.ready", "metrics.show"})
+_WITHOUT_ACCOUNT = frozenset({"static", "health.overall", "health.live", "health.ready", "metrics.show"})
 
-PUBLIC = _WITHOUT_ACCOUNT | {"auth.login", "auth.log_in", "api.document"}
+PUBLIC = _WITHOUT_ACCOUNT | {"auth.login", "auth.log_in", "api.document", "api_docs.page", "api_docs.problem"}
 """The endpoints that answer strangers."""
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -38,7 +38,8 @@ _FOR_VIEWERS = frozenset(
 )  # fmt: skip
 FOR_REVIEWERS = frozenset({"api.put_grade"})
 """The endpoints that change no more than grades and corrections."""
-_FORMS_OF_OPERATORS = frozenset({"submit.upload", "submit.synthetic"})
+_FOR_OPERATORS = frozenset({"submit.upload", "submit.synthetic", "api.demo"})
+"""What is asked for by GET and yet is no matter for viewers: forms, and a job that is made."""
 _LIMITER = "delineate-login-limiter"
 
 blueprint = Blueprint("auth", __name__)
@@ -196,7 +197,7 @@ def _require_account() -> Response | None:
 def _may(role: Role) -> bool:
     """Whether what is asked for may be done in this role."""
     if request.method in _SAFE_METHODS:
-        return role.may_change or request.endpoint not in _FORMS_OF_OPERATORS
+        return role.may_change or request.endpoint not in _FOR_OPERATORS
     if request.endpoint in FOR_REVIEWERS:
         return role.may_review
     return role.may_change or request.endpoint in _FOR_VIEWERS

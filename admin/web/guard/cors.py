@@ -15,9 +15,10 @@ from shared.errors import ConfigurationError
 API_PREFIX = "/api/"
 _ANY = "*"
 _ORIGIN = re.compile(r"https?://(\[[0-9a-f:]+\]|[a-z0-9.-]+)(:\d{1,5})?")
+_EXPOSED = "ETag, Location, Preference-Applied, Retry-After, X-Request-ID"
 _PREFLIGHT = {
-    "Access-Control-Allow-Methods": "GET, POST",
-    "Access-Control-Allow-Headers": "Authorization, Content-Type, Idempotency-Key",
+    "Access-Control-Allow-Methods": "GET, POST, PUT, DELETE",
+    "Access-Control-Allow-Headers": "Authorization, Content-Type, Idempotency-Key, If-None-Match, Prefer, X-Request-ID",
     "Access-Control-Max-Age": "600",
 }
 
@@ -47,7 +48,7 @@ def _adder(origins: frozenset[str]) -> Callable[[Response], Response]:
             response.vary.add("Origin")  # a cache must not give one origin the answer for another
         if allowed in origins:
             response.headers["Access-Control-Allow-Origin"] = allowed
-            response.headers["Access-Control-Expose-Headers"] = "Location, Retry-After"
+            response.headers["Access-Control-Expose-Headers"] = _EXPOSED
             if request.method == "OPTIONS":
                 response.headers.update(_PREFLIGHT)
         return response

@@ -34,11 +34,6 @@ TEXTS = st.one_of(
 
 
 @pytest.fixture
-def document(app: Flask) -> dict[str, Any]:
-    return app.test_client().get("/api/v1/openapi.json").json
-
-
-@pytest.fixture
 def client(app: Flask, services: Services) -> FlaskClient:
     client = app.test_client()
     token = tokens.create(services.database, "ana", "script", Role.OPERATOR)
@@ -100,12 +95,13 @@ def test_a_body_is_taken_exactly_if_the_document_allows_it(
 def test_no_query_breaks_a_list(client: FlaskClient, services: Services, document: dict[str, Any]) -> None:
     job = submit_synthetic(services, SyntheticSpec(2), name="job", submitted_by="ana")
     lists = {path: found["get"] for path, found in document["paths"].items() if "get" in found}
+    del lists["/api/v1/demo"]  # makes a job and waits for it
     with_query = {
         path: {of["name"]: of["schema"] for of in found["parameters"] if of["in"] == "query"}
         for path, found in lists.items()
         if any(of["in"] == "query" for of in found["parameters"])
     }
-    assert len(with_query) == 3
+    assert {path.rpartition("/")[2] for path in with_query} >= {"jobs", "items", "results.zip"}
 
     @EXAMPLES
     @given(st.data())

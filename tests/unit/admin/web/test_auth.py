@@ -43,7 +43,8 @@ def test_every_page_asks_for_an_account(app: Flask, stranger: Browser) -> None:
 
 # Everything that the admin serves, each of it a decision. A new endpoint is decided about here.
 FOR_ANYBODY = {
-    "static", "health.live", "health.ready", "auth.login", "auth.log_in", "api.document",
+    "static", "health.overall", "health.live", "health.ready", "api_docs.page", "api_docs.problem",
+    "auth.login", "auth.log_in", "api.document",
     "metrics.show",  # for whoever has METRICS_TOKEN, see test_metrics.py
 }  # fmt: skip
 FOR_VIEWERS = {
@@ -54,7 +55,8 @@ FOR_VIEWERS = {
 }  # fmt: skip
 FOR_OPERATORS = {
     "submit.synthetic", "submit.upload", "jobs.cancel", "jobs.retry", "models.activate", "models.rollback",
-    "api.submit_generated", "api.submit_uploaded", "api.cancel_job", "api.retry_job",
+    "api.submit_generated", "api.submit_uploaded", "api.cancel_job", "api.retry_job", "api.predict",
+    "api.predict_json", "api.demo",
 }  # fmt: skip
 
 

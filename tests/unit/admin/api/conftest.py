@@ -1,0 +1,99 @@
+"""A client that believes no answer that the document does not announce, and somebody who does the work."""
+
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from jsonschema import Draft202012Validator
+from werkzeug.test import TestResponse
+
+from admin.domain import accounts, tokens
+from admin.domain.roles import Role
+from shared.db.tables import new_id
+from shared.services import Services
+from tests import simulated_worker
+
+
+class Api:
+    """A client that shows a token and believes no answer that the document does not announce."""
+
+    def __init__(self, client: FlaskClient, document: dict[str, Any], token: str) -> None:
+        self.client = client
+        self.document = document
+        self.headers = {"Authorization": f"Bearer {token}"}
+
+    def get(self, path: str, **options: Any) -> TestResponse:
+        return self.send("GET", path, **options)
+
+    def post(self, path: str, **options: Any) -> TestResponse:
+        return self.send("POST", path, **options)
+
+    def send(self, method: str, path: str, **options: Any) -> TestResponse:
+        answer = self.client.open(
+            f"/api/v1{path}", method=method, headers=self.headers | options.pop("headers", {}), buffered=True, **options
+        )
+        self.hold_against_the_document(answer, method, f"/api/v1{path.partition('?')[0]}")
+        return answer
+
+    def hold_against_the_document(self, answer: TestResponse, method: str, path: str) -> None:
+        patterns = {re.sub(r"\{\w+\}", "[^/]+", template): template for template in self.document["paths"]}
+        # Without a parameter first: /jobs/images is no job.
+        fitting = [template for pattern, template in patterns.items() if re.fullmatch(pattern, path)]
+        template = max(fitting, key=lambda found: "{" not in found)
+        declared = self.document["paths"][template][method.lower()]["responses"]
+        assert str(answer.status_code) in declared, (answer.status_code, answer.text)
+        content = declared[str(answer.status_code)].get("content")
+        if content is None:
+            return
+        assert answer.mimetype in content
+        schema = content[answer.mimetype].get("schema")
+        if schema is not None:
+            schema = schema | {"components": self.document["components"]}
+            Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER).validate(answer.json)
+
+
+@pytest.fixture
+def document(app: Flask) -> dict[str, Any]:
+    return app.test_client().get("/api/v1/openapi.json").json
+
+
+@pytest.fixture
+def operator(app: Flask, services: Services, document: dict[str, Any]) -> Api:
+    token = tokens.create(services.database, "ana", "script", Role.OPERATOR)
+    return Api(app.test_client(), document, token)
+
+
+@pytest.fixture
+def viewer(app: Flask, services: Services, document: dict[str, Any]) -> Api:
+    accounts.add(services.database, "vic", "words that vic knows", Role.VIEWER)
+    return Api(app.test_client(), document, tokens.create(services.database, "vic", "script", Role.VIEWER))
+
+
+@contextmanager
+def working(services: Services) -> Iterator[None]:
+    """A worker that finishes whatever job comes."""
+    stop = threading.Event()
+    report_worker(services)
+
+    def work() -> None:
+        while not stop.wait(0.02):
+            for job in services.repository.jobs(limit=5):
+                if not job.state.is_final and job.sealed_at is not None:
+                    simulated_worker.process(services, job.id)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def report_worker(services: Services) -> None:
+    services.workers.report(new_id(), name="w", device="cpu", model="ab" * 32, images=0)
