@@ -118,10 +118,19 @@ class Reviews:
 
     # -- the desk --------------------------------------------------------------------------------------------
 
-    def take(self, job_id: str, *, by: str, limit: int, leaving_out: Sequence[str] = ()) -> list[str]:
+    def take(
+        self, job_id: str, *, by: str, limit: int, keeping: Sequence[str] = (), leaving_out: Sequence[str] = ()
+    ) -> list[str]:
         """Put results without a grade on somebody's desk, those trusted least first; return their ids in that order.
 
         Each is nobody else's for HELD_SECONDS, and the same desk's again when it asks again.
+
+        Args:
+            job_id: of the job.
+            by: whose desk it is.
+            limit: how many more.
+            keeping: ids of what lies there already, and stays for as long again.
+            leaving_out: ids of what was passed over there, and is not given to it.
         """
         free = or_(ReviewRow.held_until.is_(None), ReviewRow.held_until < db_now(), ReviewRow.held_by == by)
         ungraded = ReviewRow.item_id.is_(None) | (ReviewRow.grade.is_(None) & free)
@@ -132,9 +141,16 @@ class Reviews:
             .order_by(ItemRow.__table__.c["trust"], ItemRow.number)
             .limit(limit)
         )
-        if leaving_out:
-            found = found.where(ItemRow.id.not_in(list(leaving_out)))
+        if keeping or leaving_out:
+            found = found.where(ItemRow.id.not_in([*keeping, *leaving_out]))
+        mine = (ReviewRow.job_id == job_id) & (ReviewRow.held_by == by)
         with self._database.write() as connection:
+            if keeping:
+                kept = update(ReviewRow).where(mine, ReviewRow.item_id.in_(list(keeping)))
+                connection.execute(kept.values(held_until=db_now() + HELD_SECONDS))
+            if leaving_out:
+                passed = update(ReviewRow).where(mine, ReviewRow.item_id.in_(list(leaving_out)))
+                connection.execute(passed.values(held_by=None, held_until=None))
             ids = list(connection.execute(found).scalars())
             return [each for each in ids if _hold(connection, job_id, each, by)]
 
@@ -220,8 +236,8 @@ def _hold(connection: Connection, job_id: str, item_id: str, by: str) -> bool:
         index_elements=["item_id"],
         set_={"held_by": statement.excluded.held_by, "held_until": statement.excluded.held_until},
         where=free,
-    )
-    return bool(connection.execute(held).rowcount)
+    ).returning(ReviewRow.item_id)
+    return connection.execute(held).scalar_one_or_none() is not None
 
 
 def _inserted(connection: Connection, **values: Any) -> Any:

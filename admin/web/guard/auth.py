@@ -36,10 +36,11 @@ _FOR_VIEWERS = frozenset(
         "account.end_session", "account.end_others",
     }
 )  # fmt: skip
-FOR_REVIEWERS = frozenset({"api.put_grade"})
+FOR_REVIEWERS = frozenset({"api.put_grade", "review.grade", "review.take", "review.undo"})
 """The endpoints that change no more than grades and corrections."""
 _FOR_OPERATORS = frozenset({"submit.upload", "submit.synthetic", "api.demo"})
 """What is asked for by GET and yet is no matter for viewers: forms, and a job that is made."""
+_FORMS_OF_REVIEWERS = frozenset({"review.desk"})
 _LIMITER = "delineate-login-limiter"
 
 blueprint = Blueprint("auth", __name__)
@@ -196,10 +197,10 @@ def _require_account() -> Response | None:
 
 def _may(role: Role) -> bool:
     """Whether what is asked for may be done in this role."""
+    if request.endpoint in FOR_REVIEWERS | _FORMS_OF_REVIEWERS:
+        return role.may_review
     if request.method in _SAFE_METHODS:
         return role.may_change or request.endpoint not in _FOR_OPERATORS
-    if request.endpoint in FOR_REVIEWERS:
-        return role.may_review
     return role.may_change or request.endpoint in _FOR_VIEWERS
 
 

@@ -133,9 +133,13 @@ def test_the_desk_has_the_worst_first_and_nothing_twice(reviews: Reviews, job: s
     assert reviews.take(job, by="ana", limit=3) == [*worst_first[:2], worst_first[4]]
     reviews.grade(job, worst_first[0], Grade.ACCEPTED, by="ana")
     assert reviews.take(job, by="ana", limit=1) == [worst_first[1]]
-    assert reviews.take(job, by="ana", limit=9, leaving_out=[worst_first[1]]) == [worst_first[4], worst_first[5]]
+    assert reviews.take(job, by="ana", limit=9, keeping=[worst_first[1]]) == [worst_first[4], worst_first[5]]
+    # What was passed over is for others.
+    assert reviews.take(job, by="ana", limit=1, keeping=worst_first[4:], leaving_out=[worst_first[1]]) == []
+    assert reviews.take(job, by="kim", limit=1, keeping=worst_first[2:4]) == [worst_first[1]]
+    reviews.release(job, by="kim")
     reviews.release(job, by="ana")
-    assert worst_first[1] in reviews.take(job, by="kim", limit=9)
+    assert reviews.take(job, by="kim", limit=9) == worst_first[1:]
     assert reviews.take(job, by="ana", limit=9) == []
 
 

@@ -53,6 +53,7 @@ FOR_VIEWERS = {
     "account.change_password", "account.end_session", "account.end_others", "api.me", "api.jobs", "api.job",
     "api.job_items", "api.job_results", "api.item", "api.item_file", "api.models", "api.workers", "api.grade",
 }  # fmt: skip
+FOR_THE_DESK = {"review.desk"}
 FOR_OPERATORS = {
     "submit.synthetic", "submit.upload", "jobs.cancel", "jobs.retry", "models.activate", "models.rollback",
     "api.submit_generated", "api.submit_uploaded", "api.cancel_job", "api.retry_job", "api.predict",
@@ -64,7 +65,7 @@ FOR_OPERATORS = {
 def test_each_endpoint_is_for_those_it_is_meant_for(
     app: Flask, browser: Browser, services: Services, role: accounts.Role
 ) -> None:
-    decided = FOR_ANYBODY | FOR_VIEWERS | FOR_REVIEWERS | FOR_OPERATORS
+    decided = FOR_ANYBODY | FOR_VIEWERS | FOR_REVIEWERS | FOR_THE_DESK | FOR_OPERATORS
     assert {rule.endpoint for rule in app.url_map.iter_rules()} == decided
     assert PUBLIC == FOR_ANYBODY
     accounts.add(services.database, "op", "words that op knows", accounts.Role.OPERATOR)
@@ -79,7 +80,9 @@ def test_each_endpoint_is_for_those_it_is_meant_for(
         for method in rule.methods - {"OPTIONS"}:
             as_whom = {"headers": headers} if rule.endpoint.startswith("api.") else {"data": form}
             answer = browser.client.open(address, method=method, buffered=True, **as_whom)
-            refused = rule.endpoint in FOR_OPERATORS or (rule.endpoint in FOR_REVIEWERS and not role.may_review)
+            refused = rule.endpoint in FOR_OPERATORS or (
+                rule.endpoint in FOR_REVIEWERS | FOR_THE_DESK and not role.may_review
+            )
             assert (answer.status_code == 403) is refused, (method, rule)
             assert answer.status_code != 401 or rule.endpoint == "auth.log_in", (method, rule)
 
@@ -173,7 +176,7 @@ def test_every_changing_route_is_tested_for_its_token(app: Flask) -> None:
     assert {endpoint for endpoint in posts if not endpoint.startswith("api.")} == {
         "auth.log_in", "auth.logout", "submit.synthetic", "submit.upload", "jobs.cancel", "jobs.retry",
         "models.activate", "models.rollback", "tokens.create", "tokens.revoke", "account.change_password",
-        "account.end_session", "account.end_others",
+        "account.end_session", "account.end_others", "review.grade", "review.take", "review.undo",
     }  # fmt: skip
 
 

@@ -1,0 +1,95 @@
+"""The review desk in a real browser, by its keys; the worker is simulated, as in test_browser."""
+
+import csv
+import io
+import zipfile
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from shared.flows.synthetic import SyntheticSpec, submit_synthetic
+from shared.jobs.grades import Grade
+from shared.jobs.records import Item
+from shared.services import Services
+from tests import simulated_worker
+from tests.acceptance.test_browser import address, browser, page, services  # noqa: F401 - fixtures
+
+IMAGES = 6
+
+
+@pytest.fixture
+def items(services: Services) -> list[Item]:  # noqa: F811
+    """The results of a job, those trusted least first."""
+    job = submit_synthetic(services, SyntheticSpec(IMAGES), name="to review", submitted_by="ana")
+    simulated_worker.process(services, job)
+    found = services.repository.items(job, limit=IMAGES)
+    return sorted(found, key=lambda item: (item.trust, item.number))
+
+
+def results(page: Page, job: str) -> dict[str, dict[str, str]]:  # noqa: F811
+    with page.expect_download() as download:
+        page.goto(f"/jobs/{job}")
+        page.get_by_role("link", name="Download results").first.click()
+    with zipfile.ZipFile(download.value.path()) as archive:
+        rows = csv.DictReader(io.StringIO(archive.read("results.csv").decode()))
+        return {row["path"]: row for row in rows}
+
+
+def test_a_job_is_graded_by_keys(page: Page, services: Services, items: list[Item]) -> None:  # noqa: F811
+    job = items[0].job_id
+    page.goto(f"/jobs/{job}")
+    page.get_by_role("link", name="Review", exact=True).click()
+    shown = page.locator(".sheet:visible h2")
+    count = page.locator("#graded")
+
+    def is_shown(item: Item) -> None:
+        expect(shown).to_have_text(item.path)
+        expect(page.locator(".sheet:visible img").last).to_have_js_property("naturalWidth", 512)
+
+    is_shown(items[0])
+    expect(page.locator(".sheet")).to_have_count(4)  # three were fetched ahead
+    page.keyboard.press("a")
+    is_shown(items[1])
+    expect(count).to_contain_text(f"1 of {IMAGES} results graded: 1 accepted")
+
+    # A note is written before the grade; its letters are no keys.
+    page.keyboard.press("n")
+    page.keyboard.type("a hole, near the rim")
+    page.keyboard.press("Enter")
+    page.keyboard.press("r")
+    is_shown(items[2])
+    expect(count).to_contain_text("1 rejected")
+
+    # Two grades back, the second of which is given anew.
+    page.keyboard.press("z")
+    is_shown(items[1])
+    expect(page.get_by_label("Note").first).to_have_value("")
+    page.keyboard.press("n")
+    page.keyboard.type("a hole")
+    page.keyboard.press("Escape")
+    page.keyboard.press("r")
+    is_shown(items[2])
+    page.keyboard.press("s")
+    is_shown(items[3])
+
+    # Keys that are switched off do nothing.
+    page.keyboard.press("?")
+    page.get_by_label("Keys are on").uncheck()
+    page.keyboard.press("?")
+    page.locator("h1").click()
+    page.keyboard.press("a")
+    page.keyboard.press("?")
+    page.get_by_label("Keys are on").check()
+    page.keyboard.press("?")
+    is_shown(items[3])
+    for item in items[4:]:
+        page.keyboard.press("u")
+        is_shown(item)
+    page.keyboard.press("u")
+    expect(page.locator("#nothing-left")).to_be_visible()
+    expect(count).to_contain_text(f"{IMAGES - 1} of {IMAGES} results graded: 1 accepted, 1 rejected, 3 unsure")
+
+    rows = results(page, job)
+    said = [rows[item.path]["grade"] for item in items]
+    assert said == [Grade.ACCEPTED, Grade.REJECTED, "", *[Grade.UNSURE] * 3]
+    assert (rows[items[1].path]["grade_note"], rows[items[1].path]["graded_by"]) == ("a hole", "ana")
