@@ -35,9 +35,11 @@ from producer.unfinished import Request
 from producer.watch import stopped_upload, why_it_waits
 from producer.watch import watch as watch_job
 from shared.commandline import ExitCode, Program, on_interrupt, opened_services, plural
+from shared.db.events import Actor
 from shared.errors import ItemErrorCode, Retryable
 from shared.flows.exports.export import Export
 from shared.flows.lookup import find_job
+from shared.identity import user_at_host
 from shared.images.scale import scale_of
 from shared.jobs.pace import pace_of
 from shared.jobs.records import Job, Priority, Unfamiliar
@@ -254,7 +256,7 @@ def download(reference: str, folder: Path, export: Export, sheet: bool) -> None:
 def cancel(reference: str) -> None:
     """Cancel a job: what waits ends at once, what is at work ends without a result."""
     with _services() as services:
-        job = services.repository.cancel(find_job(services, reference).id)
+        job = services.repository.cancel(find_job(services, reference).id, by=Actor.of_text(user_at_host()))
         Display().line(f"cancelled job {job.id}: {plural(job.counts.succeeded, 'image')} had succeeded before")
 
 
@@ -265,7 +267,7 @@ def retry(reference: str) -> None:
     with _services() as services:
         found = find_job(services, reference)
         cut_short = services.repository.failures(found.id, ItemErrorCode.TRUNCATED)
-        job = services.repository.retry(found.id)
+        job = services.repository.retry(found.id, by=Actor.of_text(user_at_host()))
         with suppress(Retryable):  # the reconciler sends the hints that are not sent here
             services.dispatcher.fill()
         again = plural(job.counts.pending, "image")

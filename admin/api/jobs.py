@@ -18,6 +18,7 @@ from admin.web.delivery.download import results_zip
 from admin.web.delivery.files import files_of
 from admin.web.delivery.limits import MAX_FILES
 from admin.web.once import submitted_once
+from shared.db.events import Actor
 from shared.errors import UsageError
 from shared.flows.exports.registry import export_named
 from shared.flows.submission import submit_images
@@ -149,13 +150,13 @@ def submit_uploaded(body: requests.Upload) -> ResponseReturnValue:
 @operation("POST", "/jobs/<uuid:job_id>/cancel", answer=schemas.Job, problems=_CONFLICT)
 def cancel_job(job_id: UUID) -> schemas.Job:
     """Cancel a job; what has succeeded stays."""
-    return _responses([services().repository.cancel(str(job_id))])[0]
+    return _responses([services().repository.cancel(str(job_id), by=_actor())])[0]
 
 
 @operation("POST", "/jobs/<uuid:job_id>/retry", answer=schemas.Job, problems=_CONFLICT)
 def retry_job(job_id: UUID) -> schemas.Job:
     """Try again what failed or was cancelled."""
-    return _responses([services().repository.retry(str(job_id))])[0]
+    return _responses([services().repository.retry(str(job_id), by=_actor())])[0]
 
 
 def _job(job_id: str) -> schemas.Job:
@@ -174,3 +175,7 @@ def _started(job_id: str) -> ResponseReturnValue:
     answer = json_answer(_job(job_id).model_dump_json(), 201)
     answer.headers["Location"] = url_for("api.job", job_id=job_id)
     return waited(answer, seconds)
+
+
+def _actor() -> Actor:
+    return Actor.of_text(submitter())

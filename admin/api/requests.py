@@ -1,6 +1,7 @@
 """What the API takes: queries and bodies, checked at run time and drawn into the document."""
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Annotated, Literal, Self
 from uuid import UUID
 
@@ -8,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from admin.api.export_name import ExportName
 from admin.web.delivery.limits import MAX_IMAGES
+from shared.db.events import EventKind, EventSource
 from shared.flows.exports.registry import DEFAULT, EXPORTS
 from shared.flows.synthetic import MAX_DOTS, MAX_JITTER, MAX_SEED
 from shared.images.scale import MAX_SCALE, MIN_SCALE
@@ -28,6 +30,13 @@ JobName = Annotated[
 
 
 Note = Annotated[str, Field(max_length=MAX_NOTE_LENGTH, pattern=r"^[^\u0000]*$")]
+
+
+def _in_utc(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+Moment = Annotated[datetime, AfterValidator(_in_utc)]
 
 
 def _number(value: object) -> object:
@@ -79,6 +88,21 @@ class ItemsPage(_Request):
     after: int = Field(default=-1, ge=-1, lt=2**31, description="`next` of the page before.")
     state: ItemStatus | None = None
     mark: Mark | None = Field(default=None, description="Results that stand out by this alone.")
+
+
+class EventsPage(_Request):
+    """Which page of events, and of which. A time without a zone is in UTC."""
+
+    limit: int = Field(default=100, ge=1, le=MAX_PAGE_SIZE)
+    before: UUID | None = Field(default=None, description="`next` of the page before.")
+    job_id: UUID | None = None
+    actor: Annotated[str, Field(max_length=128, pattern=rf"^[^{_UNUSABLE}]*$")] | None = Field(
+        default=None, description="The account, or `user@host` of a command line."
+    )
+    kind: EventKind | None = None
+    source: EventSource | None = None
+    since: Moment | None = None
+    until: Moment | None = Field(default=None, description="Events before this time alone.")
 
 
 class ResultsFormat(_Request):

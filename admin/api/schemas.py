@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from admin.api.measured import with_measurements
 from admin.domain.progress import Fleet, Progress
 from admin.domain.roles import Role
+from shared.db.events import Event as EventRecord
+from shared.db.events import EventKind, EventSource
 from shared.db.model_registry import Model as RegisteredModel
 from shared.db.reasons import sentence_of
 from shared.images.scale import AUTO_SCALE, AUTO_WORD
@@ -319,6 +321,32 @@ class Demonstration(_Response):
     probability: str = Field(description="8 bit: 0 to 255 for 0 to 1.")
     dice: float = Field(description="Of mask and truth, from 0 to 1.")
     iou: float = Field(description="Of mask and truth, from 0 to 1.")
+
+
+class Event(_Response):
+    """A change that somebody asked for."""
+
+    id: str
+    at: Time
+    kind: str = Field(description=f"A word such as {', '.join(f'`{kind}`' for kind in EventKind)}.")
+    actor: str = Field(description="The account, or `user@host` of a command line; empty: nobody asked for it.")
+    source: EventSource
+    job_id: str | None
+    bulk_id: str | None = Field(description="The bulk action that it is a part of.")
+    detail: str | None
+
+    @classmethod
+    def of(cls, event: EventRecord) -> Self:
+        """Return an event as the API gives it."""
+        names = cls.model_fields.keys() - {"at"}
+        return cls(**{name: getattr(event, name) for name in names}, at=_time(event.at))
+
+
+class Events(_Response):
+    """A page of events, the latest first."""
+
+    events: list[Event]
+    next: str | None = Field(description="The `before` of the next page; null on the last.")
 
 
 class Me(_Response):

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, and_, func, select
 
 from shared.db.database import Database, db_now
-from shared.db.tables import HAS_FAILED, HAS_PENDING, STAYS, ItemRow, JobRow, ShardRow
+from shared.db.tables import HAS_FAILED, HAS_PENDING, ItemRow, ShardRow
+from shared.jobs.filters import JobFilter, JobSort
+from shared.jobs.listing import ids_page
 from shared.jobs.reading import MARKED
 from shared.jobs.records import Item, Job, Mark
 from shared.jobs.repository import Repository
@@ -23,7 +25,7 @@ MAX_COUNTED = 10_000
 
 @dataclass(frozen=True)
 class JobsPage:
-    """Jobs, the newest first. `older` and `newer` are cursors for `jobs_page`; `newer` is "" for the first page."""
+    """Jobs in their order. `older` and `newer` are cursors for `jobs_page`; `newer` is "" for the first page."""
 
     jobs: list[Job]
     older: str | None
@@ -57,17 +59,15 @@ class Released:
     rest: float  # seconds until some of them are tried again
 
 
-def jobs_page(repository: Repository, before: str | None) -> JobsPage:
-    """Return the page of jobs older than `before`, or the newest."""
-    found = repository.jobs(limit=JOBS_A_PAGE + 1, before=before)
-    jobs = found[:JOBS_A_PAGE]
-    newer = None
-    if before is not None:
-        # The page before this one starts below the job that is one page and one job newer.
-        query = select(JobRow.id).where(JobRow.id >= before, STAYS).order_by(JobRow.id).offset(JOBS_A_PAGE).limit(1)
-        with repository.database.read() as connection:
-            newer = connection.execute(query).scalar_one_or_none() or ""
-    return JobsPage(jobs, older=jobs[-1].id if len(found) > JOBS_A_PAGE else None, newer=newer)
+def jobs_page(
+    repository: Repository,
+    before: str | None,
+    wanted: JobFilter = JobFilter(),  # noqa: B008 - frozen
+    sort: JobSort = JobSort.NEWEST,
+) -> JobsPage:
+    """Return the page of the jobs of a filter that follow `before` in their order, or the first."""
+    found = ids_page(repository.database, wanted, sort=sort, before=before, limit=JOBS_A_PAGE)
+    return JobsPage(repository.jobs_of(found.ids), older=found.older, newer=found.newer)
 
 
 def items_page(

@@ -106,7 +106,13 @@ def size(number: int | None) -> str:
     return f"{value:.0f} {unit}" if value >= 100 or value == int(value) else f"{value:.1f} {unit}"
 
 
+def capitalize_first(text: str) -> str:
+    """A sentence that begins with a capital, whatever else is in it."""
+    return f"{text[:1].upper()}{text[1:]}"
+
+
 FILTERS = {
-    "ago": ago, "count": count, "duration": duration, "explanation": explanation, "iso": iso, "measured": measured,
-    "missing": missing, "rate": rate, "scale_text": scale_text, "share": share, "size": size, "utc": utc,
+    "ago": ago, "capitalize_first": capitalize_first, "count": count, "duration": duration, "explanation": explanation,
+    "iso": iso, "measured": measured, "missing": missing, "rate": rate, "scale_text": scale_text, "share": share,
+    "size": size, "utc": utc,
 }  # fmt: skip

@@ -1,22 +1,28 @@
 """The pages of jobs: the list, one job, and what can be done with it."""
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 from flask import Blueprint, abort, flash, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from admin.domain import queries
+from admin.domain.job_query import STATE_GROUPS, filter_words, job_query
 from admin.domain.progress import Fleet, Progress
-from admin.web.context import meter, services
+from admin.web.context import meter, services, who
 from admin.web.delivery.download import results_zip
-from shared.errors import IllegalTransition, UsageError
+from shared.db.events import Actor, EventFilter, EventSource, events
+from shared.errors import IllegalTransition, ItemErrorCode, UsageError
 from shared.flows.exports.registry import DEFAULT, EXPORTS, export_named
 from shared.images.notes import told
+from shared.jobs.filters import JobSort
+from shared.jobs.listing import count_jobs
 from shared.jobs.records import Job, Mark
-from shared.jobs.state import ItemStatus
+from shared.jobs.state import ItemStatus, JobKind, JobStatus
 from shared.jobs.workers import SHOWN_SECONDS
+
+_EVENTS_SHOWN = 10
 
 blueprint = Blueprint("jobs", __name__)
 
@@ -26,13 +32,27 @@ Word = TypeVar("Word", ItemStatus, Mark)
 @blueprint.get("/")
 def index() -> ResponseReturnValue:
     """All jobs, the newest first, and the workers."""
-    return render_template("jobs.html", **_jobs_view())
+    view = _jobs_view()
+    query = view["query"]
+    count, more = (0, False) if query.problems else count_jobs(services().database, query.filter)
+    page = render_template(
+        "jobs.html",
+        count=f"{count:,}{'+' if more else ''}",
+        words=filter_words(query.typed),
+        states=[*STATE_GROUPS, *JobStatus],
+        kinds=list(JobKind),
+        causes=list(ItemErrorCode),
+        sorts=list(JobSort),
+        **view,
+    )
+    return page, 400 if query.problems else 200
 
 
 @blueprint.get("/jobs/live")
 def live() -> ResponseReturnValue:
     """The part of `index` that is polled."""
-    return render_template("_jobs_live.html", **_jobs_view())
+    view = _jobs_view()
+    return render_template("_jobs_live.html", **view), 400 if view["query"].problems else 200
 
 
 @blueprint.get("/jobs/<uuid:job_id>")
@@ -51,6 +71,9 @@ def job(job_id: UUID) -> ResponseReturnValue:
         marks=marks,
         notes=told(services().repository.notes(progress.job.id)) if marks.noted else "",
         exports=EXPORTS.values(),
+        events=events(services().database, EventFilter(job_id=progress.job.id), limit=_EVENTS_SHOWN + 1),
+        events_shown=_EVENTS_SHOWN,
+        now=queries.now(services().database),
         **view,
     )
 
@@ -99,9 +122,9 @@ def results(job_id: UUID) -> ResponseReturnValue:
     return results_zip(services(), services().repository.job(str(job_id)), export)
 
 
-def _transition(job_id: UUID, step: Callable[[str], Job], done: str) -> ResponseReturnValue:
+def _transition(job_id: UUID, step: Callable[..., Job], done: str) -> ResponseReturnValue:
     try:
-        step(str(job_id))
+        step(str(job_id), by=Actor(who(), EventSource.PAGE))
     except (IllegalTransition, UsageError) as error:
         flash(str(error), "error")
     else:
@@ -109,20 +132,24 @@ def _transition(job_id: UUID, step: Callable[[str], Job], done: str) -> Response
     return redirect(url_for("jobs.job", job_id=job_id))
 
 
-def _jobs_view() -> dict[str, object]:
-    before = request.args.get("before", type=UUID)
-    page = queries.jobs_page(services().repository, None if before is None else str(before))
+def _jobs_view() -> dict[str, Any]:
     now = queries.now(services().database)
+    query = job_query(request.args.to_dict(), me=who(), now=now)
+    page = (
+        queries.JobsPage([], older=None, newer=None)
+        if query.problems
+        else queries.jobs_page(services().repository, query.before, query.filter, query.sort)
+    )
     rows = [meter().read(job, now) for job in page.jobs]
     workers = services().workers.alive(within=SHOWN_SECONDS)
     return {
         "page": page,
         "rows": rows,
-        "before": before,
+        "query": query,
         "workers": workers,
         "fleet": Fleet.of(workers),
         # New jobs may come at any time on the first page; older pages only change while something runs.
-        "poll_seconds": 1 if any(row.is_open for row in rows) else 5 if before is None else None,
+        "poll_seconds": 1 if any(row.is_open for row in rows) else 5 if query.before is None else None,
     }
 
 

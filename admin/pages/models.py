@@ -65,7 +65,7 @@ def _registry() -> ModelRegistry:
 
 def _who() -> str:
     found = account()
-    return "" if found is None else found.name
+    return "" if found is None else f"{found.name} (web)"
 
 
 def _done(active: Model | None) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import Select, exc, insert, select, update
 
 from shared.db.database import Database, db_now
+from shared.db.events import Actor, EventKind, record
 from shared.db.tables import ActivationRow, ModelRow
 from shared.errors import UsageError
 from shared.store import ObjectStore, keys
@@ -126,6 +127,9 @@ class ModelRegistry:
                 connection.execute(
                     insert(ActivationRow).values(model=model.sha256, activated_at=db_now(), activated_by=by)
                 )
+                record(
+                    connection, EventKind.MODEL_ACTIVATED, Actor.of_text(by), detail=f"{model.name} {model.sha256[:12]}"
+                )
         return model
 
     def rollback(self, *, by: str) -> Model | None:
@@ -142,6 +146,7 @@ class ModelRegistry:
             undo = update(ActivationRow).where(ActivationRow.number == number, _STANDS)
             if not connection.execute(undo.values(rolled_back_at=db_now(), rolled_back_by=by)).rowcount:
                 raise UsageError("somebody else rolls back at the same time: look at `admin models list`")
+            record(connection, EventKind.MODEL_ROLLED_BACK, Actor.of_text(by))
         return self.active()
 
     def active(self) -> Model | None:

@@ -13,6 +13,7 @@ shared.jobs.shards          the counts of shards
 shared.queue.dispatch       the time of a shard's last hint
 shared.upkeep.retention     what goes after a job's end
 shared.upkeep.repair        what an audit found amiss
+shared.upkeep.tally         for which end a job's failures are counted
 """
 
 from typing import Any
@@ -67,6 +68,9 @@ def _partial(name: str, *columns: str, where: str, unique: bool = False) -> Inde
     return Index(name, *columns, unique=unique, sqlite_where=text(where), postgresql_where=text(where))
 
 
+_UNTALLIED_END = "finished_at IS NOT NULL AND (tallied_end IS NULL OR tallied_end <> finished_at)"
+
+
 class JobRow(Base):
     """A job: one folder, upload or synthetic request."""
 
@@ -87,6 +91,7 @@ class JobRow(Base):
     abandoned_at: Mapped[float | None]  # when it was ended before its submission was complete
     awaited_at: Mapped[float | None]  # since when the command that submitted it waits for its end
     submitted_by: Mapped[str] = mapped_column(Text)
+    owner: Mapped[str | None] = mapped_column(String(128))  # whose it is; null: an older version submitted it
     # The model that was active when the job was made; null: each worker's own. A key, so that no model goes that a
     # job still names.
     model: Mapped[str | None] = mapped_column(String(64), ForeignKey("models.sha256"))
@@ -98,6 +103,7 @@ class JobRow(Base):
     tidied_at: Mapped[float | None]  # when objects that no row names had been deleted
     sources_removed_at: Mapped[float | None]  # from when on its sources go
     removal_started_at: Mapped[float | None]  # from when on nobody sees it, and all of it goes
+    tallied_end: Mapped[float | None]  # the `finished_at` for which its failures are counted, see shared.upkeep.tally
 
     __table_args__ = (
         # One job for a submission, however many processes begin it at once.
@@ -109,6 +115,9 @@ class JobRow(Base):
         _partial("ix_jobs_untidied", "finished_at", where="tidied_at IS NULL"),
         _partial("ix_jobs_with_sources", "finished_at", where="sources_removed_at IS NULL"),
         _partial("ix_jobs_being_removed", "id", where="removal_started_at IS NOT NULL"),
+        _partial("ix_jobs_untallied", "id", where=_UNTALLIED_END),
+        Index("ix_jobs_owner", "owner", "id"),
+        Index("ix_jobs_state", "state", "id"),
     )
 
 
@@ -213,6 +222,9 @@ class ItemRow(_MeasurementColumns, Base):
 # place of the constant: SQLite uses such an index for nothing else.
 HAS_PENDING: ColumnElement[bool] = ShardRow.pending > literal_column("0")
 IS_OPEN: ColumnElement[bool] = JobRow.finished_at.is_(None)
+HAS_ENDED: ColumnElement[bool] = JobRow.finished_at.is_not(None)
+IS_TALLIED: ColumnElement[bool] = JobRow.tallied_end == JobRow.finished_at  # null of one that is open
+UNTALLIED: ColumnElement[bool] = JobRow.tallied_end.is_(None) | (JobRow.tallied_end != JobRow.finished_at)
 STAYS: ColumnElement[bool] = JobRow.removal_started_at.is_(None)
 IS_RUNNING: ColumnElement[bool] = ItemRow.state == literal_column("'running'")
 HAS_FAILED: ColumnElement[bool] = ItemRow.state == literal_column("'failed'")
@@ -375,3 +387,32 @@ class ReviewStepRow(Base):
         Index("ix_review_steps_item_id_number", "item_id", "number"),
         Index("ix_review_steps_job_id_reviewer_number", "job_id", "reviewer", "number"),
     )
+
+
+class FailureCountRow(Base):
+    """How many images of a job that has ended failed with a code, see `shared.upkeep.tally`."""
+
+    __tablename__ = "failure_counts"
+
+    job_id: Mapped[str] = mapped_column(UUID_TEXT, ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    code: Mapped[str] = mapped_column(String(32), primary_key=True)
+    count: Mapped[int]
+
+    __table_args__ = (Index("ix_failure_counts_code", "code", "job_id"),)
+
+
+class EventRow(Base):
+    """A change that somebody asked for, see `shared.db.events`; it outlives its job."""
+
+    __tablename__ = "events"
+
+    id: Mapped[str] = mapped_column(UUID_TEXT, primary_key=True)
+    at: Mapped[float]
+    kind: Mapped[str] = mapped_column(String(32))
+    actor: Mapped[str] = mapped_column(String(128))
+    source: Mapped[str] = mapped_column(String(16))
+    job_id: Mapped[str | None] = mapped_column(UUID_TEXT)
+    bulk_id: Mapped[str | None] = mapped_column(UUID_TEXT)
+    detail: Mapped[str | None] = mapped_column(Text)
+
+    __table_args__ = (Index("ix_events_job_id", "job_id", "id"), Index("ix_events_actor", "actor", "id"))

@@ -103,6 +103,13 @@ class JobReader:
         with self.database.read() as connection:
             return _jobs(connection, query)
 
+    def jobs_of(self, ids: Sequence[str]) -> list[Job]:
+        """Return the jobs of these ids in their order, without those that are not there any more."""
+        query = select(*_JOB_COLUMNS).where(JobRow.id.in_(ids), STAYS)
+        with self.database.read() as connection:
+            found = {job.id: job for job in _jobs(connection, query)}
+        return [found[job_id] for job_id in ids if job_id in found]
+
     def job_ids_ending(self, ending: str, *, limit: int) -> list[str]:
         """Return ids that end in this text, the newest first."""
         fits = JobRow.id.endswith(ending, autoescape=True)

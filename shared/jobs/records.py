@@ -109,6 +109,7 @@ class Job:
     abandoned_at: float | None = None  # when it was ended before its submission was complete
     worked_seconds: float | None = None  # while images that succeeded were in work, once it has ended
     quiet_for: float | None = None  # seconds since somebody was last seen submitting; None where that is complete
+    owner: str | None = None  # whose it is
 
     @property
     def upload_words(self) -> str | None:

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, or_, select, update
 from sqlalchemy.orm import InstrumentedAttribute
 
 from shared.db.database import db_now
+from shared.db.events import SYSTEM, Actor, EventKind, record
 from shared.db.tables import HAS_PENDING, IS_OPEN, STAYS, ItemRow, JobRow, ShardRow
 from shared.errors import JobNotFound, UsageError
 from shared.jobs import shards
@@ -53,7 +54,7 @@ class Repository(Submissions):
 
     # -- steering --------------------------------------------------------------------------------------------
 
-    def cancel(self, job_id: str) -> Job:
+    def cancel(self, job_id: str, *, by: Actor = SYSTEM) -> Job:
         """Cancel a job: what is pending ends at once, what is running ends without a result.
 
         Of a very large job some of it ends at once, and the rest in the reconciler's rounds.
@@ -67,6 +68,7 @@ class Repository(Submissions):
         with self.database.write() as connection:
             after_job_event(_locked_state(connection, job_id), JobEvent.CANCEL)
             connection.execute(update(JobRow).where(JobRow.id == job_id).values(ends_submission()))
+            record(connection, EventKind.CANCELLED, by, job_ids=[job_id])
         self._cancel_pending(job_id, until=time.monotonic() + _CANCEL_SECONDS)
         self.close_if_finished(job_id)
         return self.job(job_id)
@@ -107,7 +109,7 @@ class Repository(Submissions):
                 connection.execute(move(ItemEvent.CANCEL, pending, finished_at=db_now()))
                 shards.recount_some(connection, some)
 
-    def retry(self, job_id: str) -> Job:
+    def retry(self, job_id: str, *, by: Actor = SYSTEM) -> Job:
         """Put what failed or was cancelled back to pending, with all its attempts; items without a source stay failed.
 
         Raises:
@@ -139,6 +141,7 @@ class Repository(Submissions):
                     sources_removed_at=None,
                 )
             )
+            record(connection, EventKind.RETRIED, by, job_ids=[job_id])
         return self.job(job_id)
 
     def close_if_finished(self, job_id: str) -> JobStatus | None:

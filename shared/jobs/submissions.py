@@ -6,6 +6,7 @@ from dataclasses import asdict
 from sqlalchemy import ColumnElement, Connection, case, delete, exc, func, insert, or_, select, update
 
 from shared.db.database import db_now
+from shared.db.events import Actor, EventKind, record
 from shared.db.model_registry import active_model
 from shared.db.tables import IS_OPEN, STAYS, ItemRow, JobRow, ShardRow, new_id
 from shared.errors import Outrun, UsageError
@@ -42,9 +43,10 @@ class Submissions(JobReader):
         Raises:
             Outrun: an unsealed job with this key is there already.
         """
-        job_id = new_id()
+        job_id, by = new_id(), Actor.of_text(submitted_by)
         try:
             with self.database.write() as connection:
+                record(connection, EventKind.SUBMITTED, by, job_ids=[job_id])
                 connection.execute(
                     insert(JobRow).values(
                         id=job_id,
@@ -56,6 +58,7 @@ class Submissions(JobReader):
                         submission_key=submission_key,
                         submission_seen_at=db_now(),
                         submitted_by=submitted_by,
+                        owner=by.owner[:128],
                         scale=scale,
                         unfamiliar=unfamiliar,
                         model=active_model().scalar_subquery(),

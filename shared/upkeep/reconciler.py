@@ -17,6 +17,7 @@ from shared.jobs.metrics import LAST_ROUND
 from shared.jobs.repository import Repository
 from shared.queue.dispatch import Dispatcher
 from shared.upkeep.retention import Retention
+from shared.upkeep.tally import tally
 
 log = logging.getLogger(__name__)
 
@@ -78,6 +79,7 @@ class Reconciler:
         freed = self._free(now) if time.monotonic() >= self._expires_from else 0
         published = self.dispatcher.fill()
         self._end_abandoned()
+        tally(self.claims.database)
         self._retain()
         return Round(freed=freed, closed=closed, published=published)
 

@@ -71,6 +71,21 @@ def test_the_document_is_valid_and_names_every_route(app: Flask, document: dict[
     assert len(set(identifiers)) == len(identifiers)
 
 
+def test_events_say_who_did_what_from_where(operator: Api, services: Services) -> None:
+    job = submit_synthetic(services, SyntheticSpec(1), name="job", submitted_by="bea@studio")
+    assert operator.post(f"/jobs/{job}/cancel").status_code == 200
+    found = operator.get(f"/events?job_id={job}").json
+    assert [(event["kind"], event["actor"], event["source"]) for event in found["events"]] == [
+        ("cancelled", "ana", "api"), ("submitted", "bea@studio", "command"),
+    ]  # fmt: skip
+    assert found["next"] is None
+    first = operator.get("/events?limit=1&since=2020-01-01T00:00:00").json
+    assert operator.get(f"/events?limit=1&before={first['next']}").json["events"] == [found["events"][1]]
+    for query in ("kind=made", "since=yesterday", "job_id=7", "actor=%00", "size=3"):
+        answer = operator.get(f"/events?{query}")
+        assert (answer.status_code, len(answer.json["fields"])) == (422, 1), query
+
+
 def test_every_route_wants_a_token(app: Flask, browser: Browser) -> None:
     # A session is none; nor is what is no token at all.
     for method, address in routes(app):

@@ -95,6 +95,42 @@ def test_pages_of_jobs_lead_there_and_back(
     assert ">n7<" not in text
 
 
+def test_a_filter_is_an_address_that_can_be_shared(browser: Browser, services: Services) -> None:
+    synthetic(services, 1, name="liver", done=False)
+    synthetic(services, 1, name="kidney")
+    page = browser.get("/?q=liv&state=open&owner=ana&sort=name").text
+    assert ">liver<" in page
+    assert ">kidney<" not in page
+    assert "1 job: “liv”, open, of ana" in page
+    assert 'hx-get="/jobs/live?q=liv&amp;state=open&amp;owner=ana&amp;sort=name"' in page
+    assert ">liver<" in browser.get("/?mine=1").text
+    assert "No job fits." in browser.get("/?q=heart").text
+    assert "2 jobs" in browser.get("/?q=&state=").text
+
+
+@pytest.mark.parametrize("address", ["/", "/jobs/live"])
+def test_a_wrong_filter_keeps_what_was_typed_and_says_what_is_wrong(browser: Browser, address: str) -> None:
+    answer = browser.get(f"{address}?state=done&since=yesterday&size=3&q=%3Cb%3E")
+    assert answer.status_code == 400
+    assert "The filter names something that there is not" in answer.text
+    if address == "/":
+        assert answer.text.count('class="wrong"') == 3
+        assert 'value="yesterday"' in answer.text
+        assert 'value="&lt;b&gt;"' in answer.text
+        assert "Choose one of open, ended, queued" in answer.text
+
+
+def test_who_did_what_is_on_the_job_and_on_a_page_of_its_own(browser: Browser, services: Services) -> None:
+    job = synthetic(services, 1, done=False)
+    browser.submit(f"/jobs/{job}/cancel")
+    for page in (browser.get(f"/jobs/{job}").text, browser.get("/events?who=ana&what=cancelled").text):
+        assert re.findall(r'<bdi>ana</bdi></th>\s*<td role="cell">cancelled', page)
+    assert "Nothing was done that fits." in browser.get("/events?who=bea").text
+    answer = browser.get("/events?what=made&job=7")
+    assert answer.status_code == 400
+    assert answer.text.count('class="wrong"') == 2
+
+
 def test_pages_of_items_lead_there_and_back(
     browser: Browser, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
