@@ -12,14 +12,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from shared.commandline import ExitCode, Parser, ended
-from shared.errors import UsageError
 from shared.net.checkpoint import METADATA_NAME, locate_weights, read_metadata
-from shared.net.metadata import Metadata
 from shared.output import replace_unknown_characters
-from training.config import TrainingConfig
+from training.recipe.provenance import trained_config
 from training.recipe.scores import MIN_SCENES, fit_checkpoint
 
 SCENES = 5000
@@ -38,26 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _fit(checkpoint: Path, scenes: int, device: str) -> int:
     folder = locate_weights(checkpoint).parent
-    config = _config(folder, read_metadata(folder / METADATA_NAME))
+    config = trained_config(folder, read_metadata(folder / METADATA_NAME))
     print(fit_checkpoint(folder, config.data, seed=config.seed, scenes=scenes, device=device))
     return ExitCode.SUCCEEDED
-
-
-def _config(folder: Path, metadata: Metadata) -> TrainingConfig:
-    """Return the config that the checkpoint was trained with.
-
-    Raises:
-        UsageError: it names none that this version can read.
-    """
-    try:
-        return TrainingConfig.model_validate(metadata.training.get("config"))
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise UsageError(
-            f"{folder / METADATA_NAME} does not say what the model was trained on ({where}: {first['msg']}): fit it "
-            "with the version that trained it"
-        ) from error
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
-from torch.optim.swa_utils import update_bn
 
 from shared.errors import UsageError
 from shared.net.architectures import build, in_channels_last
@@ -22,7 +21,7 @@ from shared.net.network import Network
 from shared.synth import find_definition
 from training.config import TrainingConfig
 from training.data.source import Batch, DataSource
-from training.recipe.averaging import AveragedWeights
+from training.recipe.averaging import AveragedWeights, precise_normalisation
 from training.recipe.compiling import check_compiler
 from training.recipe.curriculum import noise_in
 from training.recipe.distributed import DistributedContext
@@ -181,18 +180,13 @@ class TrainingRun:
     def finished_net(self) -> nn.Module:
         """Copy the averaged weights, as they are scored and saved; where the config says so with precise normalisation.
 
-        The statistics that batch normalisation gathers while training belong to weights that are gone, and to images
-        without noise as well, few but with by far the strongest features. One pass over samples like the validated
-        ones tells those that these weights need (Wu & Johnson 2021, "Rethinking Batch", section 3). Of several
-        processes all call this.
+        Of several processes all call this.
         """
         net = copy.deepcopy(self.average.net)
         count = self.config.optimiser.precise_bn_images // self.config.optimiser.batch_size
         if count:
             batches = itertools.islice(self.source.calibration(), count * self.config.optimiser.accumulation)
-            device = self.context.device
-            with torch.autocast(device.type, self._dtype, enabled=self._dtype != torch.float32):
-                update_bn(batches, net, device)
+            precise_normalisation(net, batches, self.context.device, self._dtype)
             for name, statistic in net.named_buffers():
                 if name.endswith(("running_mean", "running_var")):
                     statistic.copy_(self.context.sum(statistic.double()) / self.context.world_size)

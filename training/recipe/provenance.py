@@ -3,8 +3,13 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
+from shared.errors import UsageError
+from shared.net.metadata import Metadata
 from training.config import TrainingConfig
 from training.data.config import DataConfig
 from training.data.folder import find_pairs
@@ -31,6 +36,23 @@ def data_definition(config: DataConfig) -> dict[str, Any]:
 def describe_config(config: TrainingConfig) -> dict[str, Any]:
     """Return the config in plain JSON types."""
     return config.model_dump(mode="json")
+
+
+def trained_config(folder: Path, metadata: Metadata) -> TrainingConfig:
+    """Return the config that a checkpoint in `folder` was trained with.
+
+    Raises:
+        UsageError: it names none that this version can read.
+    """
+    try:
+        return TrainingConfig.model_validate(metadata.training.get("config"))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise UsageError(
+            f"model.json in {folder} does not say what the model was trained on ({where}: {first['msg']}): use the "
+            "version that trained it"
+        ) from error
 
 
 def differences(stored: Mapping[str, Any], present: Mapping[str, Any], prefix: str = "") -> list[str]:
