@@ -99,6 +99,8 @@ def _query_parameters(found: Operation) -> list[dict[str, Any]]:
     inner = schema.pop("$defs", {})
     return [
         {"name": name, "in": "query", "required": False, "schema": _inlined(value, inner)}
+        # Several words of one name stand in one value, with commas between.
+        | ({"style": "form", "explode": False} if value.get("type") == "array" else {})
         for name, value in schema["properties"].items()
     ]
 

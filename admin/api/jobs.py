@@ -24,6 +24,7 @@ from shared.flows.exports.registry import export_named
 from shared.flows.submission import submit_images
 from shared.flows.synthetic import SyntheticSpec, submit_synthetic
 from shared.images.scale import AUTO_SCALE
+from shared.jobs.item_search import ItemSearch
 from shared.jobs.records import Job
 
 _NO_JOB = {404: "There is no such job."}
@@ -63,15 +64,16 @@ def job(job_id: UUID) -> Response:
 
 @operation("GET", "/jobs/<uuid:job_id>/items", answer=schemas.Items, query=requests.ItemsPage, problems=_NO_JOB)
 def job_items(job_id: UUID, query: requests.ItemsPage) -> schemas.Items:
-    """List the images of a job, of one state or mark or all, by number."""
-    repository = services().repository
-    kind = repository.kind(str(job_id))
-    states = [query.state] if query.state else []
-    found = repository.items(str(job_id), limit=query.limit + 1, after=query.after, states=states, mark=query.mark)
-    page = found[: query.limit]
+    """List the images of a job, all or those that are asked for, by number or in another order.
+
+    Pages are cut by key: give `next` of one page as `after` of the following one.
+    """
+    kind = services().repository.kind(str(job_id))
+    search = ItemSearch(services().database, str(job_id), query.filter, query.order)
+    found = search.page(limit=query.limit, after=query.place(query.after))
     return schemas.Items(
-        items=[schemas.Item.of(item, list(files_of(item, kind))) for item in page],
-        next=page[-1].number if len(found) > query.limit else None,
+        items=[schemas.Item.of(item, list(files_of(item, kind))) for item in found.items],
+        next=None if found.next is None else found.next.word(query.order),
     )
 
 

@@ -5,17 +5,29 @@ from datetime import UTC, datetime
 from typing import Annotated, Literal, Self
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 from admin.api.export_name import ExportName
+from admin.domain.item_words import ItemWords, as_a_value
 from admin.web.delivery.limits import MAX_IMAGES
 from shared.db.events import EventKind, EventSource
 from shared.flows.exports.registry import DEFAULT, EXPORTS
 from shared.flows.synthetic import MAX_DOTS, MAX_JITTER, MAX_SEED
 from shared.images.scale import MAX_SCALE, MIN_SCALE
 from shared.jobs.grades import MAX_NOTE_LENGTH, Grade
-from shared.jobs.records import Mark, Priority, Unfamiliar
-from shared.jobs.state import ItemStatus
+from shared.jobs.item_filter import ItemSort
+from shared.jobs.item_search import Place
+from shared.jobs.records import Priority, Unfamiliar
 from shared.ranges import Share
 from shared.synth import DEFAULT_DEFINITION, DEFINITIONS, NOISE_LABELS
 
@@ -81,13 +93,18 @@ class JobsPage(_Request):
     before: UUID | None = Field(default=None, description="`next` of the page before.")
 
 
-class ItemsPage(_Request):
+class ItemsPage(ItemWords):
     """Which page of a job's images."""
 
     limit: int = Field(default=100, ge=1, le=MAX_PAGE_SIZE)
-    after: int = Field(default=-1, ge=-1, lt=2**31, description="`next` of the page before.")
-    state: ItemStatus | None = None
-    mark: Mark | None = Field(default=None, description="Results that stand out by this alone.")
+    after: str = Field(default="", max_length=8000, description="`next` of the page before.")
+
+    @field_validator("after")
+    @classmethod
+    def _is_a_place(cls, after: str, info: ValidationInfo) -> str:
+        if "sort" in info.data:
+            as_a_value(Place.of_word, after, ItemSort.of_word(info.data["sort"]))
+        return after
 
 
 class EventsPage(_Request):

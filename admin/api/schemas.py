@@ -219,10 +219,10 @@ class Jobs(_Response):
 
 
 class Items(_Response):
-    """A page of a job's images, by number."""
+    """A page of a job's images, in the order that was asked for."""
 
     items: list[Item]
-    next: int | None = Field(description="The `after` of the next page; null on the last.")
+    next: str | None = Field(description="The `after` of the next page; null on the last.")
 
 
 class Model(_Response):

@@ -3,19 +3,18 @@
 Pages are cut by key, never by offset: page 1,000 costs as much as page 1.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
-from sqlalchemy import ColumnElement, and_, func, select
+from sqlalchemy import func, select
 
 from shared.db.database import Database, db_now
 from shared.db.tables import HAS_FAILED, HAS_PENDING, ItemRow, ShardRow
 from shared.jobs.filters import JobFilter, JobSort
+from shared.jobs.item_search import ItemSearch, Place
 from shared.jobs.listing import ids_page
-from shared.jobs.reading import MARKED
-from shared.jobs.records import Item, Job, Mark
+from shared.jobs.records import Item, Job
 from shared.jobs.repository import Repository
-from shared.jobs.state import ItemStatus
 
 JOBS_A_PAGE = 25
 ITEMS_A_PAGE = 36
@@ -34,11 +33,11 @@ class JobsPage:
 
 @dataclass(frozen=True)
 class ItemsPage:
-    """Items by number. `next` and `previous` are cursors for `items_page`."""
+    """Items in their order. `next` and `previous` are places for `items_page`; None: there is no such page."""
 
     items: list[Item]
-    next: int | None
-    previous: int | None
+    next: Place | None
+    previous: Place | Literal["start"] | None
 
 
 @dataclass(frozen=True)
@@ -70,29 +69,16 @@ def jobs_page(
     return JobsPage(repository.jobs_of(found.ids), older=found.older, newer=found.newer)
 
 
-def items_page(
-    repository: Repository, job_id: str, *, after: int, states: Sequence[ItemStatus], mark: Mark | None = None
-) -> ItemsPage:
-    """Return the page of items after the one numbered `after` (-1: the first page), of one mark alone if given."""
-    found = repository.items(job_id, limit=ITEMS_A_PAGE + 1, after=after, states=states, mark=mark)
-    items = found[:ITEMS_A_PAGE]
-    previous = None
-    if after >= 0:
-        before = _in_job(job_id, states, mark) & (ItemRow.number <= after)
-        query = select(ItemRow.number).where(before).order_by(ItemRow.number.desc()).offset(ITEMS_A_PAGE).limit(1)
-        with repository.database.read() as connection:
-            number = connection.execute(query).scalar_one_or_none()
-        previous = -1 if number is None else number
-    return ItemsPage(items, next=items[-1].number if len(found) > ITEMS_A_PAGE else None, previous=previous)
-
-
-def neighbours(database: Database, item: Item) -> tuple[str | None, str | None]:
-    """Return the ids of the items before and after an item of its job."""
-    same_job = ItemRow.job_id == item.job_id
-    before = select(ItemRow.id).where(same_job, ItemRow.number < item.number).order_by(ItemRow.number.desc()).limit(1)
-    after = select(ItemRow.id).where(same_job, ItemRow.number > item.number).order_by(ItemRow.number).limit(1)
-    with database.read() as connection:
-        return connection.execute(before).scalar_one_or_none(), connection.execute(after).scalar_one_or_none()
+def items_page(search: ItemSearch, after: Place | None) -> ItemsPage:
+    """Return the page of items behind a place; None: the first page."""
+    found = search.page(limit=ITEMS_A_PAGE, after=after)
+    if after is None:
+        return ItemsPage(found.items, found.next, previous=None)
+    # The page before this one begins behind the item that is one page and one item before.
+    before = search.before(search.place_of(found.items[0]) if found.items else after, limit=ITEMS_A_PAGE + 1).items
+    if len(before) > ITEMS_A_PAGE:
+        return ItemsPage(found.items, found.next, search.place_of(before[-1]))
+    return ItemsPage(found.items, found.next, "start")
 
 
 def failure_reasons(database: Database, job: Job) -> list[FailureReason]:
@@ -137,12 +123,3 @@ def now(database: Database) -> float:
     """Return the database's clock, on which all times of a job are."""
     with database.read() as connection:
         return float(connection.execute(select(db_now())).scalar_one())
-
-
-def _in_job(job_id: str, states: Sequence[ItemStatus], mark: Mark | None) -> ColumnElement[bool]:
-    conditions = [ItemRow.job_id == job_id]
-    if states:
-        conditions.append(ItemRow.state.in_(states))
-    if mark is not None:
-        conditions.append(MARKED[mark])
-    return and_(*conditions)

@@ -8,11 +8,12 @@ from uuid import UUID
 from flask import Blueprint, Response, abort, current_app, render_template, request
 from flask.typing import ResponseReturnValue
 
-from admin.domain import queries
+from admin.domain.item_words import item_words
 from admin.pages.picture_cache import PictureCache
 from admin.pages.pictures import SIZES, Picture, draw, is_shown, keys_of, placeholder
 from admin.web.context import decoders, services, who, whole_pictures
 from shared.errors import ImageError, ObjectMissing
+from shared.jobs.item_search import ItemSearch
 from shared.jobs.records import Item
 
 _A_DAY = 86400  # seconds
@@ -29,15 +30,18 @@ blueprint = Blueprint("items", __name__, url_prefix="/items")
 def item(item_id: UUID) -> ResponseReturnValue:
     """One item: all its pictures and numbers."""
     found = _item(item_id)
-    before, after = queries.neighbours(services().database, found)
+    words = item_words(request.args)
+    search = ItemSearch(services().database, found.job_id, words.filter, words.order)
+    before, after = search.neighbours(found)
     return render_template(
         "item.html",
         item=found,
         job=services().repository.job(found.job_id),
         pictures=[picture for picture in Picture if keys_of(found, picture)] if is_shown(found) else [],
         too_large=not is_shown(found),
-        before=before,
-        after=after,
+        before=before[0] if before else None,
+        after=after[0] if after else None,
+        words=words.words(),
     )
 
 

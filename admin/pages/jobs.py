@@ -1,13 +1,14 @@
 """The pages of jobs: the list, one job, and what can be done with it."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Literal
 from uuid import UUID
 
-from flask import Blueprint, abort, flash, make_response, redirect, render_template, request, url_for
+from flask import Blueprint, flash, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from admin.domain import queries
+from admin.domain.item_words import ItemWords, item_words
 from admin.domain.job_query import STATE_GROUPS, filter_words, job_query
 from admin.domain.progress import Fleet, Progress
 from admin.web.context import meter, services, who
@@ -17,16 +18,15 @@ from shared.errors import IllegalTransition, ItemErrorCode, UsageError
 from shared.flows.exports.registry import DEFAULT, EXPORTS, export_named
 from shared.images.notes import told
 from shared.jobs.filters import JobSort
+from shared.jobs.item_search import ItemSearch, Place
 from shared.jobs.listing import count_jobs
-from shared.jobs.records import Job, Mark
+from shared.jobs.records import Job
 from shared.jobs.state import ItemStatus, JobKind, JobStatus
 from shared.jobs.workers import SHOWN_SECONDS
 
 _EVENTS_SHOWN = 10
 
 blueprint = Blueprint("jobs", __name__)
-
-Word = TypeVar("Word", ItemStatus, Mark)
 
 
 @blueprint.get("/")
@@ -60,7 +60,7 @@ def job(job_id: UUID) -> ResponseReturnValue:
     """One job with its items."""
     progress, view = _progress_of(job_id), _items_view(job_id)
     reasons = []
-    if progress.job.counts.failed and view["state"] in (None, ItemStatus.FAILED):
+    if progress.job.counts.failed and _words().state in ((), (ItemStatus.FAILED,)):
         reasons = queries.failure_reasons(services().database, progress.job)
     marks = services().repository.marks(progress.job.id)
     return render_template(
@@ -86,8 +86,8 @@ def progress(job_id: UUID) -> ResponseReturnValue:
         "_job_progress.html",
         progress=seen,
         released=_released(seen),
-        state=_state(),
-        mark=_mark(),
+        wanted=_words(),
+        words=_words().words(),
         marks=services().repository.marks(seen.job.id),
         live=seen.is_open,
     )
@@ -165,29 +165,17 @@ def _released(progress: Progress) -> queries.Released | None:
 
 
 def _items_view(job_id: UUID) -> dict[str, object]:
-    state, mark = _state(), _mark()
-    after = request.args.get("after", default=-1, type=int)
-    if not -1 <= after < 2**31:
-        abort(404)
-    states = [state] if state else []
-    page = queries.items_page(services().repository, str(job_id), after=after, states=states, mark=mark)
-    return {"page": page, "state": state, "mark": mark, "after": after}
+    """The page of items that the address asks for."""
+    words = _words()
+    after = request.args.get("after", "")
+    search = ItemSearch(services().database, str(job_id), words.filter, words.order)
+    page = queries.items_page(search, words.place(after))
+    return {"page": page, "wanted": words, "words": words.words(), "after": after, "place_word": _place_word(words)}
 
 
-def _state() -> ItemStatus | None:
-    return _wanted(ItemStatus, "state")
+def _words() -> ItemWords:
+    return item_words(request.args)
 
 
-def _mark() -> Mark | None:
-    return _wanted(Mark, "mark")
-
-
-def _wanted(kind: type[Word], name: str) -> Word | None:
-    """The word that the address asks for, if it does."""
-    wanted = request.args.get(name, "")
-    if not wanted:
-        return None
-    try:
-        return kind(wanted)
-    except ValueError:
-        abort(404)
+def _place_word(words: ItemWords) -> Callable[[Place | Literal["start"]], str | None]:
+    return lambda place: None if place == "start" else place.word(words.order)

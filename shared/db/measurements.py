@@ -25,6 +25,7 @@ class Measurement:
     maximum: float | None = None
     as_percentage: bool = False  # on pages, of a share of one; files and the API have the share itself
     fitted: bool = False  # for a model's weights, so that results of a model without fitted scores have none
+    is_indexed: bool = False  # so that a job of a million images is sorted and filtered by it at once; see INDEXED
     gallery: str | None = None  # its short caption under a thumbnail; None: it does not stand there
 
     @property
@@ -46,19 +47,37 @@ class Measurements(Generic[Value]):
     foreground: Annotated[
         Value,
         Measurement(
-            "Foreground", "share of the mask's pixels that are set", digits=6, minimum=0, maximum=1, as_percentage=True
+            "Foreground",
+            "share of the mask's pixels that are set",
+            digits=6,
+            minimum=0,
+            maximum=1,
+            as_percentage=True,
+            is_indexed=True,
         ),
     ]
     confidence: Annotated[
         Value,
         Measurement(
-            "Confidence", "mean of max(p, 1 − p) over the image", digits=4, minimum=0.5, maximum=1, gallery="conf."
+            "Confidence",
+            "mean of max(p, 1 − p) over the image",
+            digits=4,
+            minimum=0.5,
+            maximum=1,
+            is_indexed=True,
+            gallery="conf.",
         ),
     ]
     trust: Annotated[
         Value,
         Measurement(
-            "Trust", "Dice that the map expects of its own mask", digits=4, minimum=0, maximum=1, gallery="trust"
+            "Trust",
+            "Dice that the map expects of its own mask",
+            digits=4,
+            minimum=0,
+            maximum=1,
+            is_indexed=True,
+            gallery="trust",
         ),
     ]
     quality: Annotated[
@@ -70,6 +89,7 @@ class Measurements(Generic[Value]):
             minimum=0,
             maximum=1,
             fitted=True,
+            is_indexed=True,
         ),
     ] = None
     quality_low: Annotated[
@@ -81,6 +101,7 @@ class Measurements(Generic[Value]):
             minimum=0,
             maximum=1,
             fitted=True,
+            is_indexed=True,
         ),
     ] = None
     familiarity: Annotated[
@@ -92,16 +113,24 @@ class Measurements(Generic[Value]):
             minimum=0,
             maximum=1,
             fitted=True,
+            is_indexed=True,
         ),
     ] = None
     dice: Annotated[
         float | None,
         Measurement(
-            "Dice", "mask against truth, 2 |A ∩ B| / (|A| + |B|)", digits=4, minimum=0, maximum=1, gallery="Dice"
+            "Dice",
+            "mask against truth, 2 |A ∩ B| / (|A| + |B|)",
+            digits=4,
+            minimum=0,
+            maximum=1,
+            is_indexed=True,
+            gallery="Dice",
         ),
     ] = None
     iou: Annotated[
-        float | None, Measurement("IoU", "mask against truth, |A ∩ B| / |A ∪ B|", digits=4, minimum=0, maximum=1)
+        float | None,
+        Measurement("IoU", "mask against truth, |A ∩ B| / |A ∪ B|", digits=4, minimum=0, maximum=1, is_indexed=True),
     ] = None
 
 
@@ -109,6 +138,9 @@ MEASUREMENTS: Mapping[str, Measurement] = {
     name: get_args(hint)[1] for name, hint in get_type_hints(Measurements, include_extras=True).items()
 }
 """The declarations by the name of their field, in the order in which files and the API have them."""
+
+INDEXED = tuple(name for name, measurement in MEASUREMENTS.items() if measurement.is_indexed)
+"""The names of those with an index of their own, which takes some 65 MB of a million results."""
 
 REQUIRED = frozenset(field.name for field in fields(Measurements) if field.default is MISSING)
 """The names of those without which a result is none."""

@@ -36,7 +36,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from uuid_utils.compat import uuid7
 
-from shared.db.measurements import MEASUREMENTS
+from shared.db.measurements import INDEXED, MEASUREMENTS
 from shared.db.reasons import UNFAMILIAR_BELOW
 
 UUID_TEXT = String(36)
@@ -215,6 +215,9 @@ class ItemRow(_MeasurementColumns, Base):
         _partial("ix_items_nothing_found", "job_id", "number", where="foreground = 0"),
         _partial("ix_items_noted", "job_id", "number", where="note IS NOT NULL"),
         _partial("ix_items_unfamiliar", "job_id", "number", where=f"familiarity < {UNFAMILIAR_BELOW}"),
+        # Pages in the order of a value, and ranges of it: see shared.jobs.item_filter.
+        *(_partial(f"ix_items_{name}", "job_id", name, "number", where="state = 'succeeded'") for name in INDEXED),
+        Index("ix_items_seconds", "job_id", "seconds", "number"),
     )
 
 
@@ -226,6 +229,7 @@ HAS_ENDED: ColumnElement[bool] = JobRow.finished_at.is_not(None)
 IS_TALLIED: ColumnElement[bool] = JobRow.tallied_end == JobRow.finished_at  # null of one that is open
 UNTALLIED: ColumnElement[bool] = JobRow.tallied_end.is_(None) | (JobRow.tallied_end != JobRow.finished_at)
 STAYS: ColumnElement[bool] = JobRow.removal_started_at.is_(None)
+IS_SUCCEEDED: ColumnElement[bool] = ItemRow.state == literal_column("'succeeded'")
 IS_RUNNING: ColumnElement[bool] = ItemRow.state == literal_column("'running'")
 HAS_FAILED: ColumnElement[bool] = ItemRow.state == literal_column("'failed'")
 NOTHING_FOUND: ColumnElement[bool] = ItemRow.__table__.c["foreground"] == literal_column("0")

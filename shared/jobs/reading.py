@@ -8,19 +8,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, case, func, select
 
 from shared.db.database import Database, db_now
-from shared.db.tables import (
-    HAS_FAILED,
-    HAS_NOTE,
-    IS_UNFAMILIAR,
-    NOTHING_FOUND,
-    STAYS,
-    ItemRow,
-    JobRow,
-    ReviewRow,
-    ShardRow,
-)
+from shared.db.tables import HAS_FAILED, HAS_NOTE, STAYS, ItemRow, JobRow, ReviewRow, ShardRow
 from shared.errors import ItemErrorCode, JobNotFound
 from shared.images.notes import OTHER_NOTE, note_codes
+from shared.jobs.item_filter import MARKED
 from shared.jobs.pace import worked_of, worked_seconds
 from shared.jobs.records import Item, Job, Mark, Marks, Unfamiliar
 from shared.jobs.reviews import REVIEW_COLUMNS, review_of
@@ -43,14 +34,6 @@ _JOB_COLUMNS = [
 ]
 _ITEM_FIELDS = [field.name for field in fields(Item) if field.name != "review"]
 _ITEM_COLUMNS = [*(getattr(ItemRow, name) for name in _ITEM_FIELDS), *REVIEW_COLUMNS]
-
-
-MARKED: Mapping[Mark, ColumnElement[bool]] = {
-    Mark.NOTHING_FOUND: NOTHING_FOUND,
-    Mark.UNFAMILIAR: IS_UNFAMILIAR,
-    Mark.NOTED: HAS_NOTE,
-}
-"""The conditions of rows with a mark. An item that is tried again keeps none: its measurements go."""
 
 
 class JobReader:
@@ -127,13 +110,13 @@ class JobReader:
         mark: Mark | None = None,
     ) -> list[Item]:
         """Return items of a job by number, from the one after number `after`; of one mark alone if it is given."""
-        query = _items().where(ItemRow.job_id == job_id, ItemRow.number > after)
+        query = item_rows().where(ItemRow.job_id == job_id, ItemRow.number > after)
         if states:
             query = query.where(ItemRow.state.in_(states))
         if mark is not None:
             query = query.where(MARKED[mark])
         with self.database.read() as connection:
-            return [_item(row) for row in connection.execute(query.order_by(ItemRow.number).limit(limit))]
+            return [item_of(row) for row in connection.execute(query.order_by(ItemRow.number).limit(limit))]
 
     def paths(self, job_id: str, *, limit: int, after: int = -1) -> list[tuple[int, str]]:
         """Return numbers and paths alone of items of a job by number, from the one after number `after`."""
@@ -187,9 +170,9 @@ class JobReader:
         """Return an item by its id."""
         with self.database.read() as connection:
             row = connection.execute(
-                _items().join(JobRow, JobRow.id == ItemRow.job_id).where(ItemRow.id == item_id, STAYS)
+                item_rows().join(JobRow, JobRow.id == ItemRow.job_id).where(ItemRow.id == item_id, STAYS)
             ).one_or_none()
-        return None if row is None else _item(row)
+        return None if row is None else item_of(row)
 
 
 def counts_of(connection: Connection, job_id: str) -> ItemCounts:
@@ -218,10 +201,12 @@ def _not_found(job_id: str) -> JobNotFound:
     return JobNotFound(f"there is no job {job_id}: `producer status` lists the jobs")
 
 
-def _items() -> Select[Any]:
+def item_rows() -> Select[Any]:
+    """Return the query of what `item_of` makes items of, with nothing asked for yet."""
     return select(*_ITEM_COLUMNS).outerjoin(ReviewRow, ReviewRow.item_id == ItemRow.id)
 
 
-def _item(row: Any) -> Item:
+def item_of(row: Any) -> Item:
+    """Return the item that a row of `item_rows` is."""
     values = {name: getattr(row, name) for name in _ITEM_FIELDS}
     return Item(**values | {"state": ItemStatus(row.state)}, review=review_of(row))
