@@ -8,6 +8,7 @@ from pathlib import Path
 from producer.target import TargetFolder
 from shared.errors import UsageError
 from shared.flows.exports.export import Export
+from shared.flows.exports.manifest import MANIFEST
 from shared.flows.exports.marker import (
     MARKER,
     RESULTS_CSV,
@@ -58,7 +59,7 @@ def check_free(folder: Path, repository: Repository, job: Job | None, export: Ex
                 f"or delete this one first"
             )
         return
-    if taken := occupied(folder, export.top):
+    if taken := occupied(folder, (*export.top, MANIFEST)):
         raise UsageError(
             f"{folder} has {' and '.join(taken)} already, which would be mixed with the results: give another folder"
         )

@@ -16,6 +16,7 @@ from producer.collect import Destination, collect, destination_of
 from producer.display import Display
 from producer.download import Download
 from producer.exits import EXIT_CODES_HELP, exit_code_of
+from producer.export import export_command
 from producer.options import (
     FOLDER,
     NamedOption,
@@ -249,6 +250,9 @@ def download(reference: str, folder: Path, export: Export, sheet: bool) -> None:
             display.line("note: its upload is not complete; names that fall together with later ones will change")
         if not _download(services, job, to, display).is_complete:
             raise click.exceptions.Exit(ExitCode.SOME_FAILED)
+
+
+main.add_command(export_command)
 
 
 @main.command()

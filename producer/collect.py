@@ -70,21 +70,26 @@ def destination_of(folder: Path | None, export: Export, *, sheet: bool = False) 
 def collect(services: Services, job: Job, to: Destination, display: Display) -> Download:
     """Download and say so."""
     done = download(services, job, to.export, to.folder, display)
-    display.line(f"results are in {to.folder}: {_files(done)}")
-    if done.missing:
-        display.line(f"error: the object store has lost {plural(done.missing, 'result')} of this job")
-    if done.refused:
-        display.line(f"error: {plural(done.refused, 'file')} could not be written, all others are there:")
-        for refusal in done.refusals:
-            display.line(f"  {refusal.name}: {refusal.reason}")
-        if done.refused > len(done.refusals):
-            display.line(f"  … and {done.refused - len(done.refusals):,} more")
+    tell(done, to.folder, display)
     if to.sheet:
         from producer.sheet import write_contact_sheet
 
         if path := write_contact_sheet(services.repository, job, to.folder):
             display.line(f"contact sheet: {path}")
     return done
+
+
+def tell(done: Download, to: Path, display: Display) -> None:
+    """Say what was written where, and what is missing."""
+    display.line(f"results are in {to}: {_files(done)}")
+    if done.missing:
+        display.line(f"error: the object store has lost {plural(done.missing, 'result')} of this job")
+    if done.refused:
+        display.line(f"error: {plural(done.refused, 'file')} could not be written, all others are there:")
+        for refusal in done.refusals:
+            display.line(f"  {refusal.file or refusal.path}: {refusal.reason}")
+        if done.refused > len(done.refusals):
+            display.line(f"  … and {done.refused - len(done.refusals):,} more")
 
 
 def _files(done: Download) -> str:

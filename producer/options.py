@@ -13,6 +13,9 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 
 job_argument = click.argument("reference", metavar="JOB")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
+FORMATS = EXPORTS
+"""The formats of results, by name."""
+
 sheet_option = click.option(
     "--contact-sheet", "sheet", is_flag=True, help="Draw DIR/contact-sheet.png: input, truth, probability, mask, Dice."
 )

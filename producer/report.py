@@ -58,7 +58,7 @@ def download_json(folder: Path, done: Download) -> dict[str, Any]:
             "kept": done.kept,
             "missing": done.missing,
             "refused": done.refused,
-            "refusals": [{"file": refusal.name, "reason": refusal.reason} for refusal in done.refusals],
+            "refusals": [{"file": refusal.file, "reason": refusal.reason} for refusal in done.refusals],
         },
     }
 

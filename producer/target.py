@@ -98,6 +98,19 @@ class TargetFolder:
                     with suppress(OSError):
                         os.utime(aside, (modified, modified))
 
+    @contextmanager
+    def keeping(self, name: str) -> Iterator[Path]:
+        """Yield a hidden path beside the file `name`, with its folders made, for what is kept until that is whole.
+
+        Raises:
+            FileRefused: nothing can be kept there.
+            UsageError: none can, or a link in the folder leads out of it.
+        """
+        path = self.root / name
+        with _failures(path):
+            self._make(path.parent)
+            yield path.with_name(f".{path.name}.parts")
+
     def _make(self, folder: Path) -> None:
         if folder in self._made:
             return

@@ -4,7 +4,8 @@
     encode_mask, decode_mask                bool ↔ PNG of 1 bit that reads as 0 and 255
     widen_mask                              PNG of 1 bit → PNG of 8 bits, which every reader takes for 0 and 255
     encode_probability, decode_probability  uint8 ↔ PNG of 8 bits; float32 in [0, 1] on reading
-    encode_grey                             uint8 → PNG of 8 bits
+    decode_levels                           the same PNG → its levels, uint16 from 0 to 255
+    encode_grey, encode_grey_16             uint8, uint16 → PNG of 8, 16 bits
 
 An image is taken as its file stores it: EXIF orientation is not applied, so that a mask lies pixel on pixel
 over its source. Colour becomes Rec. 601 luma, unless one of its channels shows far more; transparent parts are seen on
@@ -29,9 +30,11 @@ __all__ = [
     "DecodeLimits",
     "DecodedImage",
     "decode",
+    "decode_levels",
     "decode_mask",
     "decode_probability",
     "encode_grey",
+    "encode_grey_16",
     "encode_mask",
     "encode_probability",
     "widen_mask",
@@ -140,9 +143,24 @@ def decode_probability(data: bytes) -> NDArray[np.float32]:
     return np.asarray(_open_png(data).convert("L"), dtype=np.float32) / np.float32(255)
 
 
+def decode_levels(data: bytes) -> NDArray[np.uint16]:
+    """H×W levels from 0 to 255, as uint16, from a PNG of 8 bits.
+
+    Raises:
+        ImageError: `truncated`.
+    """
+    return np.asarray(_open_png(data).convert("L"), dtype=np.uint16)
+
+
 def encode_grey(image: NDArray[np.uint8]) -> bytes:
     """H×W uint8 to a PNG of 8 bits."""
     return png.encode(image, image.shape[1], bit_depth=8)
+
+
+def encode_grey_16(image: NDArray[np.uint16]) -> bytes:
+    """H×W uint16 to a PNG of 16 bits."""
+    rows = image.astype(">u2").view(np.uint8)
+    return png.encode(rows, image.shape[1], bit_depth=16, row_filter=png.Filter.UP)
 
 
 def _open_png(data: bytes) -> Image.Image:

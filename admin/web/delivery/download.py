@@ -8,6 +8,7 @@ from admin.web.context import held_answers, who
 from admin.web.delivery.zip_stream import zip_stream
 from shared.flows.exports.export import Export
 from shared.flows.exports.job_results import JobResults
+from shared.flows.exports.manifest import Exporting
 from shared.flows.exports.registry import DEFAULT
 from shared.jobs.records import Job
 from shared.portable import attachment_names, portable_name
@@ -31,8 +32,9 @@ def results_zip(services: Services, job: Job, export: Export) -> Response:
 
 
 def _begun(services: Services, job: Job, export: Export) -> Response:
-    files = export.files(JobResults(services.repository, services.store, job))
-    stream = zip_stream(files, services.store, modified=job.finished_at or job.created_at)
+    exporting = Exporting(export, JobResults(services.repository, services.store, job))
+    modified = job.finished_at or job.created_at
+    stream = zip_stream(exporting.files(), services.store, modified=modified, lacks=exporting.lacks)
     # Begun now, so that what can go wrong becomes a page and not half an answer.
     answer = Response(chain([next(stream)], stream), mimetype="application/zip")
     answer.call_on_close(stream.close)

@@ -1,42 +1,84 @@
 """What an export is: a name, words for people, and a stream of files made from a job's items.
 
-Where the files go is no business of an export: `producer download` writes them to a folder, the admin sends them as a
-zip. Both take them from the stream in order, and fetch what is stored some files ahead.
+Where the files go is no business of an export: `producer` writes them to a folder, the admin sends them as a zip. Both
+take them from the stream in order, and fetch what is stored some files ahead. What an item cannot give is a `Lack`, and
+no reason to leave out the others.
 """
 
+import importlib.util
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from shared.errors import ImageError, ObjectMissing
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
+
+from shared.errors import ImageError, ObjectMissing, StoreUnavailable, UsageError
 from shared.flows.exports.job_results import JobResults
 from shared.jobs.records import Job
 from shared.store import ObjectStore
 
+# A store that is restarted or replaced is back within this; whoever waits longer is told.
+_PATIENCE_SECONDS = 20.0
+_fetching = Retrying(
+    retry=retry_if_exception_type(StoreUnavailable),
+    wait=wait_exponential(multiplier=0.5, max=5),
+    stop=stop_after_delay(_PATIENCE_SECONDS),
+    reraise=True,
+)
+
+
+class NotExportable(UsageError):
+    """A format cannot hold this item; the text says why, and which one can."""
+
+
+@dataclass(frozen=True)
+class Lack:
+    """Something that an export cannot give."""
+
+    path: str  # of the item, as it was submitted; empty where it is not known
+    file: str  # the name that it would have, where it would have one of its own
+    reason: str  # one line
+    lost: bool = False  # the object store does not have it any more
+
 
 @dataclass(frozen=True)
 class StoredFile:
-    """A file made of one stored object, held whole in memory; it is fetched in a thread, while others are written.
+    """A file made of stored objects of one item, held whole in memory; fetched in a thread, while others are written.
 
     Args:
         name: relative, with `/`; unique in the export.
         key: the object's.
         modified: when the result came about, in Unix seconds. A file on disk with this very time is that result, and is
             not fetched again.
-        convert: makes the file's bytes from the object's, in the thread that fetched it; None leaves them as they are.
+        convert: makes the file's bytes from those of the object (and of `more`), in the thread that fetched them; None
+            leaves them as they are.
+        path: the item's, to tell what is missing.
+        more: keys of further objects.
     """
 
     name: str
     key: str
     modified: float
-    convert: Callable[[bytes], bytes] | None = None
+    convert: Callable[..., bytes] | None = None
+    path: str = ""
+    more: tuple[str, ...] = ()
 
-    def read(self, store: ObjectStore) -> bytes | None:
-        """Return the file's bytes; None where the store has lost the object, or holds a damaged one."""
+    def read(self, store: ObjectStore) -> bytes | Lack:
+        """Return the file's bytes; what lacks where the store has lost an object, or the format cannot hold it.
+
+        Raises:
+            StoreUnavailable: the store did not answer, time and again.
+        """
         try:
-            data = store.get(self.key)
-            return data if self.convert is None else self.convert(data)
-        except (ObjectMissing, ImageError):
-            return None
+            objects = [_fetching.copy()(store.get, key) for key in (self.key, *self.more)]
+            return objects[0] if self.convert is None else self.convert(*objects)
+        except ObjectMissing:
+            return Lack(self.path, self.name, "the object store has lost it: `admin audit` tells more", lost=True)
+        except (ImageError, NotExportable) as error:
+            return self.lack(str(error))
+
+    def lack(self, reason: str) -> Lack:
+        """Return that this file is missing."""
+        return Lack(self.path, self.name, reason)
 
 
 @dataclass(frozen=True)
@@ -52,7 +94,32 @@ class WrittenFile:
     blocks: Callable[[], Iterable[bytes]]
 
 
-ExportFile = StoredFile | WrittenFile
+def part_lacks(lack: Lack) -> Lack:
+    """Return the lack of a part, which has no file of its own."""
+    return replace(lack, file="")
+
+
+Part = tuple[StoredFile, bytes]
+"""What one item brings to a gathered file."""
+
+
+@dataclass(frozen=True)
+class GatheredFile:
+    """One file of all items: parts of it are made from stored objects in threads, as files are, then framed in order.
+
+    Args:
+        name: relative, with `/`; unique in the export.
+        parts: yields them; the name of each is its item's id. A folder keeps what it has of them until the file is
+            whole, so that a repeat goes on.
+        frame: makes the file's bytes of the parts that there are, a few at a time.
+    """
+
+    name: str
+    parts: Callable[[], Iterator[StoredFile]]
+    frame: Callable[[Iterable[Part]], Iterable[bytes]]
+
+
+ExportFile = StoredFile | WrittenFile | GatheredFile
 
 
 @dataclass(frozen=True)
@@ -68,6 +135,7 @@ class Export:
         count: how many files `files` will yield, for a progress bar.
         top: the names that `files` can begin with, up to the first `/`. A folder that has one of them, and of which
             nobody knows that it is the job's, is not written to.
+        needs: modules that have to be installed, which the extra `export` brings.
     """
 
     name: str
@@ -76,3 +144,21 @@ class Export:
     files: Callable[[JobResults], Iterator[ExportFile]]
     count: Callable[[Job], int]
     top: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+
+    @property
+    def single(self) -> str | None:
+        """The name of its only file, which can be written under any name; None where it has several or a folder."""
+        return self.top[0] if len(self.top) == 1 and "." in self.top[0] else None
+
+    def check_installed(self) -> None:
+        """Look whether what it needs is installed.
+
+        Raises:
+            UsageError: it is not.
+        """
+        absent = [module for module in self.needs if importlib.util.find_spec(module) is None]
+        if absent:
+            raise UsageError(
+                f"the export {self.name} needs {' and '.join(absent)}: pip install 'delineate[export]' brings it"
+            )

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from shared.flows.exports.names import job_output_names
+from shared.flows.exports.names import PNG, job_output_names, output_names
 from shared.flows.items import all_items
 from shared.jobs.records import Item, Job
 from shared.jobs.repository import Repository
@@ -22,20 +22,28 @@ class JobResults:
         self.job = job
         self.store = store
         self._repository = repository
-        self._names = job_output_names(repository, job.id)
+        self._names = {PNG: job_output_names(repository, job.id)}
 
     def items(self, *, states: Sequence[ItemStatus] = ()) -> Iterator[Item]:
         """Yield the items (that are in one of `states`) as they are now, by number, a page at a time."""
         return all_items(self._repository, self.job.id, states=states)
 
-    def succeeded(self) -> Iterator[tuple[Item, str]]:
-        """Yield each item that has a result, with its output name: its path with the extension `.png`."""
-        return ((item, name) for item, name in self.named(states=[ItemStatus.SUCCEEDED]) if name)
+    def succeeded(self, ending: str = PNG) -> Iterator[tuple[Item, str]]:
+        """Yield each item that has a result, with its output name: its path with the extension `ending`."""
+        named = self.named(states=[ItemStatus.SUCCEEDED], ending=ending)
+        return ((item, name) for item, name in named if name)
 
-    def named(self, *, states: Sequence[ItemStatus] = ()) -> Iterator[tuple[Item, str]]:
+    def named(self, *, states: Sequence[ItemStatus] = (), ending: str = PNG) -> Iterator[tuple[Item, str]]:
         """Yield each item (that is in one of `states`) with its output name, which is empty where it has no result.
 
         An item that came after the names were read belongs to a job that still runs: it waits for the next time.
         """
+        names = self._names_with(ending)
         for item in self.items(states=states):
-            yield item, self._names.get(item.path, "") if item.state is ItemStatus.SUCCEEDED else ""
+            yield item, names.get(item.path, "") if item.state is ItemStatus.SUCCEEDED else ""
+
+    def _names_with(self, ending: str) -> dict[str, str]:
+        """Return the names of all items, whatever is wanted of them: they are the same in every export."""
+        if ending not in self._names:
+            self._names[ending] = output_names(self._names[PNG], ending)
+        return self._names[ending]

@@ -16,11 +16,11 @@ from shared.flows.items import all_paths
 from shared.jobs.repository import Repository
 from shared.portable import folded, portable_name
 
-_ENDING = ".png"
+PNG = ".png"
 _DIGEST_LENGTH = 8
 
 
-def output_names(paths: Iterable[str]) -> dict[str, str]:
+def output_names(paths: Iterable[str], ending: str = PNG) -> dict[str, str]:
     """Return the output name of each path: unique, relative, portable, the same whatever the order of `paths`.
 
     Two that some file system would take for one are together: by case, by the form of accents, by what was replaced.
@@ -28,6 +28,10 @@ def output_names(paths: Iterable[str]) -> dict[str, str]:
     So does, in turn, an input `a.jpg.png` beside them (`a.jpg.png.png`), and one whose output would be called as a
     folder of the inputs. Where whole names fall together too, as those of `A.png` and `a.png`, each gets a digest of
     its path: `A~1c2ad66d.png`.
+
+    Args:
+        paths: of all items of a job, relative, with `/`.
+        ending: of the outputs, with its dot.
 
     Raises:
         UsageError: a path that is empty, absolute or holds a `..` or a NUL, so that it could lead out of a folder.
@@ -41,7 +45,7 @@ def output_names(paths: Iterable[str]) -> dict[str, str]:
     while moving:
         touched = set()
         for path in moving:
-            key = folded(_name(path, levels[path]))
+            key = folded(_name(path, levels[path], ending))
             claims[key].append(path)
             touched.add(key)
         moving = []
@@ -58,12 +62,12 @@ def output_names(paths: Iterable[str]) -> dict[str, str]:
             for path in leaving:
                 levels[path] += 1
             moving.extend(leaving)
-    return {path: _name(path, level) for path, level in levels.items()}
+    return {path: _name(path, level, ending) for path, level in levels.items()}
 
 
-def job_output_names(repository: Repository, job_id: str) -> dict[str, str]:
+def job_output_names(repository: Repository, job_id: str, ending: str = PNG) -> dict[str, str]:
     """Return `output_names` of all items of a job; about half a kilobyte of memory for each."""
-    return output_names(all_paths(repository, job_id))
+    return output_names(all_paths(repository, job_id), ending)
 
 
 def _checked(path: str) -> str:
@@ -78,14 +82,14 @@ def _folders_above(path: str) -> Iterator[str]:
         yield path
 
 
-def _name(path: str, level: int) -> str:
+def _name(path: str, level: int, ending: str) -> str:
     folder, _, whole = path.rpartition("/")
     stem = whole if level == 1 else posixpath.splitext(whole)[0]
     if level > 1:
         digest = hashlib.sha256(f"{level} {path}".encode()).hexdigest()[:_DIGEST_LENGTH]
-        name = portable_name(stem, ending=f"~{digest}{_ENDING}")
+        name = portable_name(stem, ending=f"~{digest}{ending}")
     else:
-        name = portable_name(stem, ending=_ENDING)
+        name = portable_name(stem, ending=ending)
     return f"{_folder(folder)}/{name}" if folder else name
 
 

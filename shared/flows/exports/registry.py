@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from shared.errors import UsageError
-from shared.flows.exports import results
+from shared.flows.exports import pictures, results, tables
 from shared.flows.exports.export import Export
 
 DEFAULT = results.EXPORT
@@ -12,6 +12,8 @@ EXPORTS: Mapping[str, Export] = {
     export.name: export
     for export in (
         DEFAULT,
+        *pictures.EXPORTS,
+        *tables.EXPORTS,
     )
 }  # fmt: skip
 

@@ -31,6 +31,7 @@ def result_files(item: Item, output_name: str, kind: JobKind) -> Iterator[Stored
                 key=key,
                 modified=item.finished_at or 0.0,
                 convert=_as_8_bit if folder in _BILEVEL else None,
+                path=item.path,
             )
 
 

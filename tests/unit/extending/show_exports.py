@@ -26,6 +26,7 @@ from producer.cli import main  # noqa: E402
 from shared.config import load_settings  # noqa: E402
 from shared.db.migrate import migrate  # noqa: E402
 from shared.db.tables import new_id  # noqa: E402
+from shared.flows.exports.manifest import MANIFEST  # noqa: E402
 from shared.flows.exports.marker import MARKER  # noqa: E402
 from shared.images.codec import encode_mask, encode_probability  # noqa: E402
 from shared.jobs.records import NewItem, Success  # noqa: E402
@@ -79,11 +80,11 @@ with closing(connect(settings)) as services:
     parameters = client.get("/api/v1/openapi.json").json["paths"]["/api/v1/jobs/{job_id}/results.zip"]["get"][
         "parameters"
     ]
-    written = [path for path in folder.rglob("*") if path.is_file() and path.name != MARKER]
+    written = [path for path in folder.rglob("*") if path.is_file() and path.name not in (MARKER, MANIFEST)]
     print(json.dumps({
-        "help": {name: run(name, "--help") for name in ("submit", "demo", "download")},
+        "help": {name: run(name, "--help") for name in ("submit", "demo", "download", "export")},
         "folder": {path.relative_to(folder).as_posix(): path.read_text() for path in written},
-        "zip": {name: archive.read(name).decode() for name in archive.namelist()},
+        "zip": {name: archive.read(name).decode() for name in archive.namelist() if name != MANIFEST},
         "file_name": answer.headers["Content-Disposition"],
         "parameter": next(found for found in parameters if found["name"] == "format"),
         "page": client.get(f"/jobs/{job_id}").text,

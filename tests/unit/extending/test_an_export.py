@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from shared.flows.exports.registry import EXPORTS
 from tests.unit.extending.conftest import House
 
 # Each mask's share of foreground in a text file of its own, and a list of all of them.
@@ -47,12 +48,12 @@ def test_an_export_arrives_wherever_results_leave(house_copy: House, tmp_path: P
     home.mkdir()
     shown = house_copy.run(Path(__file__).with_name("show_exports.py"), str(home), "shares")
     for said in shown["help"].values():
-        assert "[results|shares]" in said
-        assert "shares: shares/ and list.txt." in said
+        assert "results|shares|" in said
+        assert "shares: shares/ and list.txt" in said
     files = {"shares/a.png.txt": "0.50", "list.txt": "a.jpg succeeded True"}
     assert shown["folder"] == shown["zip"] == files
     assert shown["file_name"].endswith("-shares.zip")
-    assert shown["parameter"]["schema"]["enum"] == ["results", "shares"]
+    assert shown["parameter"]["schema"]["enum"] == [*list(EXPORTS)[:1], "shares", *list(EXPORTS)[1:]]
     assert "`shares`: shares/ and list.txt." in shown["parameter"]["schema"]["description"]
     for name, label in (("results", "Masks, probability maps and table"), ("shares", "Shares of foreground")):
         assert f'<a href="/jobs/{shown["job"]}/results.zip?format={name}" download>{label}</a>' in shown["page"]

@@ -1,5 +1,6 @@
 import csv
 import io
+import json
 import re
 import zipfile
 
@@ -268,7 +269,7 @@ def test_the_zip_of_a_synthetic_job(browser: Browser, services: Services) -> Non
         for folder in ("masks", "probabilities", "sources", "truths")
         for n in range(4)
     }
-    assert set(archive.namelist()) == names | {"results.csv"}
+    assert set(archive.namelist()) == names | {"results.csv", "manifest.json"}
     item = services.repository.items(job, limit=1)[0]
     for name, key in (("probabilities", item.probability_key), ("sources", item.source_key)):
         assert archive.read(f"{name}/synthetic-000000.png") == services.store.get(key or "")
@@ -285,7 +286,7 @@ def test_the_zip_of_images_has_a_row_for_each_and_files_for_what_succeeded(
     browser: Browser, services: Services
 ) -> None:
     archive = zipfile.ZipFile(io.BytesIO(browser.get(f"/jobs/{mixed(services)}/results.zip").data))
-    assert set(archive.namelist()) == {"masks/a/good.png", "probabilities/a/good.png", "results.csv"}
+    assert set(archive.namelist()) == {"masks/a/good.png", "probabilities/a/good.png", "results.csv", "manifest.json"}
     rows = list(csv.DictReader(io.StringIO(archive.read("results.csv").decode(), newline="")))
     assert [row["error_code"] for row in rows] == ["", "not_an_image", "empty_file", "empty_file"]
 
@@ -295,7 +296,8 @@ def test_the_zip_names_what_the_store_has_lost(browser: Browser, services: Servi
     item = services.repository.items(job, limit=1)[0]
     services.store.delete([item.mask_key or ""])
     archive = zipfile.ZipFile(io.BytesIO(browser.get(f"/jobs/{job}/results.zip").data))
-    assert archive.read("missing.txt").decode() == "masks/synthetic-000000.png\n"
+    [missing] = json.loads(archive.read("manifest.json"))["missing"]
+    assert (missing["path"], missing["file"]) == ("synthetic-000000.png", "masks/synthetic-000000.png")
     assert "masks/synthetic-000001.png" in archive.namelist()
 
 
@@ -304,7 +306,8 @@ def test_a_damaged_mask_counts_as_lost(browser: Browser, services: Services) -> 
     item = services.repository.items(job, limit=1)[0]
     services.store.put(item.mask_key or "", b"no png")
     archive = zipfile.ZipFile(io.BytesIO(browser.get(f"/jobs/{job}/results.zip").data))
-    assert archive.read("missing.txt").decode() == "masks/synthetic-000000.png\n"
+    [missing] = json.loads(archive.read("manifest.json"))["missing"]
+    assert (missing["path"], missing["file"]) == ("synthetic-000000.png", "masks/synthetic-000000.png")
 
 
 def test_a_format_that_there_is_not_is_one_line(browser: Browser, services: Services) -> None:

@@ -13,8 +13,9 @@ from admin.web.delivery.zip_stream import zip_stream
 from producer.display import Display
 from producer.download import download
 from shared.errors import StoreUnavailable
-from shared.flows.exports.export import ExportFile, StoredFile, WrittenFile
+from shared.flows.exports.export import ExportFile, Lack, StoredFile, WrittenFile
 from shared.flows.exports.job_results import JobResults
+from shared.flows.exports.manifest import MANIFEST, Exporting
 from shared.flows.exports.marker import MARKER
 from shared.flows.exports.registry import EXPORTS
 from shared.flows.synthetic import SyntheticSpec, submit_synthetic
@@ -46,9 +47,13 @@ def stored(name: str, key: str = "k") -> StoredFile:
 
 
 def zipped(files: list[ExportFile], store: MemoryStore) -> zipfile.ZipFile:
-    archive = zipfile.ZipFile(io.BytesIO(b"".join(zip_stream(files, store, modified=TIME + 60))))
+    archive = zipfile.ZipFile(io.BytesIO(b"".join(zip_stream(files, store, modified=TIME + 60, lacks=unexpected))))
     assert archive.testzip() is None
     return archive
+
+
+def unexpected(lack: Lack) -> None:
+    raise AssertionError(lack)
 
 
 def test_names_and_times_come_back(store: MemoryStore) -> None:
@@ -72,7 +77,9 @@ def test_names_and_times_come_back(store: MemoryStore) -> None:
 def test_a_time_that_zip_does_not_know_is_its_first_or_last(
     store: MemoryStore, modified: float, told: tuple[int, ...]
 ) -> None:
-    stream = zip_stream([StoredFile("a", "k", modified), WrittenFile("b", lambda: [b"x"])], store, modified=modified)
+    stream = zip_stream(
+        [StoredFile("a", "k", modified), WrittenFile("b", lambda: [b"x"])], store, modified=modified, lacks=unexpected
+    )
     archive = zipfile.ZipFile(io.BytesIO(b"".join(stream)))
     assert [info.date_time for info in archive.infolist()] == [told, told]
 
@@ -101,7 +108,7 @@ def test_large_text_is_sent_while_it_is_made(store: MemoryStore) -> None:
             made.append(number)
             yield bytes((number * k) % 251 for k in range(1000))
 
-    stream = zip_stream([WrittenFile("t", blocks)], store, modified=TIME)
+    stream = zip_stream([WrittenFile("t", blocks)], store, modified=TIME, lacks=unexpected)
     assert len(next(stream)) > 2**17
     assert 0 < len(made) < 2000
     stream.close()
@@ -115,7 +122,7 @@ def test_it_takes_no_more_files_than_it_needs(store: MemoryStore) -> None:
             taken.append(stored(f"{len(taken)}"))
             yield taken[-1]
 
-    stream = zip_stream(endless(), store, modified=TIME)
+    stream = zip_stream(endless(), store, modified=TIME, lacks=unexpected)
     for _ in range(100):
         next(stream)
     assert len(taken) < 120
@@ -123,9 +130,19 @@ def test_it_takes_no_more_files_than_it_needs(store: MemoryStore) -> None:
 
 
 def test_what_is_lost_is_named_at_the_end(store: MemoryStore) -> None:
-    archive = zipped([stored("a"), stored("gone", "g"), stored("b"), stored("ünï", "h")], store)
-    assert archive.namelist() == ["a", "b", "missing.txt"]
-    assert archive.read("missing.txt").decode() == "gone\nünï\n"
+    lacking: list[Lack] = []
+    long = "/".join("n" * 250 for _ in range(300))
+    files = [
+        stored("a"),
+        stored("gone", "g"),
+        stored("b"),
+        stored(long),
+        WrittenFile("told", lambda: [b"%d" % len(lacking)]),
+    ]
+    archive = zipfile.ZipFile(io.BytesIO(b"".join(zip_stream(files, store, modified=TIME, lacks=lacking.append))))
+    assert archive.namelist() == ["a", "b", "told"]
+    assert [(lack.file, lack.lost) for lack in lacking] == [("gone", True), (long, False)]
+    assert archive.read("told") == b"2"
 
 
 def test_a_store_that_goes_away_leaves_no_whole_zip() -> None:
@@ -135,7 +152,7 @@ def test_a_store_that_goes_away_leaves_no_whole_zip() -> None:
                 raise StoreUnavailable("the store does not answer")
             return b"fine"
 
-    stream = zip_stream([stored("a"), stored("b", "away"), stored("c")], Failing("f"), modified=TIME)
+    stream = zip_stream([stored("a"), stored("b", "away"), stored("c")], Failing("f"), modified=TIME, lacks=unexpected)
     sent = [next(stream)]
     with pytest.raises(StoreUnavailable):
         sent.extend(stream)
@@ -153,7 +170,7 @@ def test_closing_it_ends_the_fetching() -> None:
                 go_on.wait()
             return b"x"
 
-    stream = zip_stream([stored(f"{n}", f"{n}") for n in range(100)], Waiting("w"), modified=TIME)
+    stream = zip_stream([stored(f"{n}", f"{n}") for n in range(100)], Waiting("w"), modified=TIME, lacks=unexpected)
     next(stream)
     go_on.set()
     stream.close()
@@ -165,11 +182,13 @@ def test_a_folder_gets_the_same_files(services: Services, tmp_path: Path) -> Non
     simulated_worker.process(services, job_id)
     job, export = services.repository.job(job_id), EXPORTS["results"]
     done = download(services, job, export, tmp_path / "out", Display())
-    assert (done.fetched, done.kept, done.missing, done.made) == (12, 0, 0, ("results.csv",))
-    files = export.files(JobResults(services.repository, services.store, job))
-    archive = zipfile.ZipFile(io.BytesIO(b"".join(zip_stream(files, services.store, modified=TIME))))
+    assert (done.fetched, done.kept, done.missing, done.made) == (12, 0, 0, ("results.csv", "manifest.json"))
+    exporting = Exporting(export, JobResults(services.repository, services.store, job))
+    archive = zipfile.ZipFile(
+        io.BytesIO(b"".join(zip_stream(exporting.files(), services.store, modified=TIME, lacks=unexpected)))
+    )
     paths = [path for path in (tmp_path / "out").rglob("*") if path.is_file() and path.name != MARKER]
-    assert {path.relative_to(tmp_path / "out").as_posix(): path.read_bytes() for path in paths} == {
-        name: archive.read(name) for name in archive.namelist()
-    }
-    assert len(paths) == export.count(job)
+    written = {path.relative_to(tmp_path / "out").as_posix(): path.read_bytes() for path in paths}
+    assert written.keys() == set(archive.namelist())
+    assert all(written[name] == archive.read(name) for name in written if name != MANIFEST)  # it tells when it was made
+    assert len(paths) == exporting.count

@@ -1,0 +1,144 @@
+"""Exports of pictures: masks, probabilities and overlays in one format each.
+
+A stored probability is a level of 0 to 255; what has more digits writes the same numbers (level / 255) more finely.
+"""
+
+from collections.abc import Iterator
+from io import BytesIO
+from typing import Any
+
+from shared.flows.exports.export import Export
+from shared.flows.exports.per_image import (
+    mask_and_probability_of,
+    mask_and_source_of,
+    mask_of,
+    per_image,
+    probability_of,
+)
+from shared.jobs.records import Item
+
+_TIFF_PIXELS_A_STRIP = 2**18
+
+
+def _png_mask(_item: Item, png: bytes) -> bytes:
+    from shared.images.codec import widen_mask
+
+    return widen_mask(png)
+
+
+def _tiff_mask(item: Item, png: bytes) -> bytes:
+    import numpy as np
+
+    from shared.images.codec import decode_mask
+
+    return tiff(decode_mask(png).view(np.uint8) * np.uint8(255), item)
+
+
+def _png_8(_item: Item, png: bytes) -> bytes:
+    return png
+
+
+def _png_16(_item: Item, png: bytes) -> bytes:
+    from shared.images.codec import decode_levels, encode_grey_16
+
+    # 65,535 / 255: every level has its exact place.
+    return encode_grey_16(decode_levels(png) * 257)
+
+
+def _tiff_float(item: Item, png: bytes) -> bytes:
+    from shared.images.codec import decode_probability
+
+    return tiff(decode_probability(png), item)
+
+
+def _npy(_item: Item, png: bytes) -> bytes:
+    import numpy as np
+
+    from shared.images.codec import decode_probability
+
+    buffer = BytesIO()
+    np.save(buffer, decode_probability(png), allow_pickle=False)
+    return buffer.getvalue()
+
+
+def _overlay(_item: Item, mask: bytes, source: bytes) -> bytes:
+    from shared.flows.exports.drawing import overlay_png
+
+    return overlay_png(mask, source)
+
+
+def _ome_tiff(item: Item, mask: bytes, probability: bytes) -> bytes:
+    import numpy as np
+    import tifffile
+
+    from shared.images.codec import decode_levels, decode_mask
+
+    planes = np.stack([decode_mask(mask).view(np.uint8) * np.uint8(255), decode_levels(probability).astype(np.uint8)])
+    size = getattr(item, "pixel_size", None)
+    physical = {} if size is None else {
+        "PhysicalSizeX": size, "PhysicalSizeXUnit": "µm", "PhysicalSizeY": size, "PhysicalSizeYUnit": "µm",
+    }  # fmt: skip
+    buffer = BytesIO()
+    tifffile.imwrite(
+        buffer, planes, ome=True, photometric="minisblack", compression="zlib", predictor=True, software="delineate",
+        metadata={"axes": "CYX", "Name": item.path, "Channel": {"Name": ["mask", "probability"]}, **physical},
+        **resolution(item),
+    )  # fmt: skip
+    return buffer.getvalue()
+
+
+def tiff(pixels: Any, item: Item) -> bytes:
+    """Return a TIFF of H×W pixels, deflated, with their size where the item has one."""
+    import tifffile
+
+    buffer = BytesIO()
+    rows = max(1, _TIFF_PIXELS_A_STRIP // pixels.shape[1])
+    tifffile.imwrite(
+        buffer, pixels, photometric="minisblack", compression="zlib", predictor=pixels.dtype.kind != "f",
+        rowsperstrip=min(rows, pixels.shape[0]), metadata=None, software="delineate", **resolution(item),
+    )  # fmt: skip
+    return buffer.getvalue()
+
+
+def resolution(item: Item) -> dict[str, Any]:
+    """Return how a TIFF tells the size of pixels: their number per centimetre; nothing where it is not known."""
+    size = getattr(item, "pixel_size", None)
+    if size is None:
+        return {}
+    per_centimetre = 10_000.0 / size  # from µm
+    return {"resolution": (per_centimetre, per_centimetre), "resolutionunit": "CENTIMETER"}
+
+
+def _exports() -> Iterator[Export]:
+    yield per_image("masks", "Masks, PNG", "PNG, 0 and 255 at 8 bits", ending=".png", keys=mask_of, convert=_png_mask)
+    yield per_image(
+        "masks-tiff", "Masks, TIFF", "TIFF, 0 and 255 at 8 bits", ending=".tif", keys=mask_of, convert=_tiff_mask,
+        needs=("tifffile",),
+    )  # fmt: skip
+    yield per_image(
+        "probabilities", "Probabilities, PNG of 8 bits", "PNG, 255 for probability 1",
+        ending=".png", keys=probability_of, convert=_png_8,
+    )  # fmt: skip
+    yield per_image(
+        "probabilities-16", "Probabilities, PNG of 16 bits", "PNG, 65,535 for probability 1",
+        ending=".png", keys=probability_of, convert=_png_16,
+    )  # fmt: skip
+    yield per_image(
+        "probabilities-tiff", "Probabilities, TIFF", "TIFF, 32-bit floats from 0 to 1",
+        ending=".tif", keys=probability_of, convert=_tiff_float, needs=("tifffile",),
+    )  # fmt: skip
+    yield per_image(
+        "probabilities-npy", "Probabilities, NumPy", ".npy, 32-bit floats from 0 to 1",
+        ending=".npy", keys=probability_of, convert=_npy,
+    )  # fmt: skip
+    yield per_image(
+        "ome-tiff", "OME-TIFF", "OME-TIFF, mask and probability as channels of 8 bits, with the pixels' size",
+        ending=".ome.tif", keys=mask_and_probability_of, convert=_ome_tiff, needs=("tifffile",),
+    )  # fmt: skip
+    yield per_image(
+        "overlays", "Overlays", "PNG, the mask's outline over the picture",
+        ending=".png", keys=mask_and_source_of, convert=_overlay, needs=("tifffile", "imagecodecs"),
+    )  # fmt: skip
+
+
+EXPORTS = tuple(_exports())
