@@ -31,12 +31,12 @@ def item(item_id: UUID) -> schemas.Item:
 
 @operation(
     "GET",
-    "/items/<uuid:item_id>/files/<any(source, mask, probability, truth):file>",
+    "/items/<uuid:item_id>/files/<any(source, mask, probability, truth, correction):file>",
     media=("image/png", "application/octet-stream"),
     problems=_NO_ITEM | _LINK | _PARTS,
 )
 def item_file(item_id: UUID, file: str) -> ResponseReturnValue:
-    """Take home a file of an image: `source`, `mask`, `probability` or `truth`.
+    """Take home a file of an image: `source`, `mask`, `probability`, `truth` or `correction`.
 
     Uploaded sources come as bytes without a type; all others are PNG. A download that was cut goes on with `Range` and
     `If-Range`.

@@ -182,6 +182,10 @@ class Demo(_Request):
     seed: int | None = Field(default=None, ge=0, le=MAX_SEED, description="Determines the image; null: any.")
 
 
+class Correction(_Request):
+    """A corrected mask."""
+
+
 class Synthetic(_NewJob):
     """A job of generated images; what is null is drawn for each of them."""
 

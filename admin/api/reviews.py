@@ -2,14 +2,16 @@
 
 from uuid import UUID
 
-from flask import abort
+from flask import abort, request
 
 from admin.api import requests, schemas
-from admin.api.operations import operation
+from admin.api.operations import InvalidRequest, operation
 from admin.web.context import account_name, reviews, services
+from admin.web.delivery.corrections import CorrectionRefused, keep_correction, read_correction
 from shared.jobs.grades import StepKind
 from shared.jobs.records import Item
 
+_MASK = "mask"
 _NO_ITEM = {404: "The job has no such image."}
 _NO_RESULT = _NO_ITEM | {409: "The image has no result (yet)."}
 
@@ -36,6 +38,48 @@ def put_grade(job_id: UUID, item_id: UUID, body: requests.Grading) -> schemas.Re
     _item(job_id, item_id)
     reviews().grade(str(job_id), str(item_id), body.grade, note=body.note, by=account_name())
     return _review(job_id, item_id, after=StepKind.GRADE)
+
+
+@operation(
+    "PUT",
+    "/jobs/<uuid:job_id>/items/<uuid:item_id>/correction",
+    answer=schemas.Review,
+    body=requests.Correction,
+    files=_MASK,
+    one_file=True,
+    problems=_NO_RESULT,
+    for_reviewers=True,
+)
+def put_correction(job_id: UUID, item_id: UUID, body: requests.Correction) -> schemas.Review:
+    """Keep a corrected mask beside the one that the model made.
+
+    The part `mask` of the form is a picture of the image's size with two values, the higher of which is inside, or one:
+    0 where nothing is inside, any other where all is.
+    """
+    del body
+    item = _item(job_id, item_id)
+    files = request.files.getlist(_MASK)
+    if len(files) != 1 or set(request.files) != {_MASK}:
+        raise InvalidRequest([schemas.FieldProblem(field=_MASK, reason=f"send one file, as a part named {_MASK}")])
+    try:
+        keep_correction(item, read_correction(item, files[0]), by=account_name())
+    except CorrectionRefused as error:
+        raise InvalidRequest([schemas.FieldProblem(field=_MASK, reason=str(error))]) from error
+    return _review(job_id, item_id, after=StepKind.CORRECTION)
+
+
+@operation(
+    "DELETE",
+    "/jobs/<uuid:job_id>/items/<uuid:item_id>/correction",
+    answer=schemas.Review,
+    problems=_NO_RESULT,
+    for_reviewers=True,
+)
+def delete_correction(job_id: UUID, item_id: UUID) -> schemas.Review:
+    """Take a corrected mask back; it stays in the store, and its step in the history."""
+    item = _item(job_id, item_id)
+    reviews().correct(item.job_id, item.id, None, by=account_name())
+    return _review(job_id, item_id, after=StepKind.CORRECTION)
 
 
 def _item(job_id: UUID, item_id: UUID) -> Item:

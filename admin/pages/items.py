@@ -45,7 +45,7 @@ def item(item_id: UUID) -> ResponseReturnValue:
     )
 
 
-@blueprint.get("/<uuid:item_id>/<any(source, mask, probability, overlay, truth):name>.png")
+@blueprint.get("/<uuid:item_id>/<any(source, mask, probability, overlay, truth, correction, corrected):name>.png")
 def picture(item_id: UUID, name: str) -> ResponseReturnValue:
     """One picture of an item, made on the fly; `size` is one of SIZES, or missing for the whole."""
     found = _item(item_id)
@@ -79,7 +79,7 @@ def picture(item_id: UUID, name: str) -> ResponseReturnValue:
 
 def version(item: Item) -> str:
     """A word that changes with the item's result, so that a picture can be kept until then."""
-    return hashlib.sha256(f"{item.state} {item.finished_at}".encode()).hexdigest()[:12]
+    return hashlib.sha256(f"{item.state} {item.finished_at} {item.review.correction_key}".encode()).hexdigest()[:12]
 
 
 def _item(item_id: UUID) -> Item:

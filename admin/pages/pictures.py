@@ -33,6 +33,8 @@ class Picture(StrEnum):
     PROBABILITY = "probability"  # in the colours of `shared.images.heatmap`
     OVERLAY = "overlay"  # the mask's contour over the source
     TRUTH = "truth"
+    CORRECTION = "correction"  # the mask that somebody drew
+    CORRECTED = "corrected"  # its contour over the source
 
 
 def is_shown(item: Item) -> bool:
@@ -48,6 +50,8 @@ def keys_of(item: Item, picture: Picture) -> tuple[str, ...] | None:
         Picture.PROBABILITY: (item.probability_key,),
         Picture.OVERLAY: (item.source_key, item.mask_key),
         Picture.TRUTH: (item.truth_key,),
+        Picture.CORRECTION: (item.review.correction_key,),
+        Picture.CORRECTED: (item.source_key, item.review.correction_key),
     }[picture]
     present = tuple(key for key in keys if key is not None)
     return present if len(present) == len(keys) else None
@@ -118,6 +122,8 @@ _DRAWN: dict[Picture, Callable[..., NDArray[np.uint8]]] = {
     Picture.PROBABILITY: _probability,
     Picture.OVERLAY: _overlay,
     Picture.TRUTH: _mask,
+    Picture.CORRECTION: _mask,
+    Picture.CORRECTED: _overlay,
 }
 
 

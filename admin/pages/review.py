@@ -13,9 +13,10 @@ from werkzeug.exceptions import BadRequest
 
 from admin.pages.pictures import is_shown
 from admin.web.context import account_name, reviews, services
+from admin.web.delivery.corrections import CorrectionRefused, keep_correction, read_correction
 from shared.errors import IllegalTransition, UsageError
 from shared.jobs.grades import MAX_NOTE_LENGTH, Grade
-from shared.jobs.records import Item
+from shared.jobs.records import Item, Job
 from shared.jobs.state import ItemStatus
 
 AHEAD = 3
@@ -30,7 +31,7 @@ blueprint = Blueprint("review", __name__, url_prefix="/jobs/<uuid:job_id>/review
 @blueprint.get("")
 def desk(job_id: UUID) -> ResponseReturnValue:
     """The desk with the next result, or with the one that the address names."""
-    job = services().repository.job(str(job_id))
+    job = _job(job_id)
     named = request.args.get("item", type=UUID)
     if named is None:
         found = reviews().take(job.id, by=account_name(), limit=1, leaving_out=_ids("passed", request.args))
@@ -50,7 +51,7 @@ def desk(job_id: UUID) -> ResponseReturnValue:
 @blueprint.post("/take")
 def take(job_id: UUID) -> ResponseReturnValue:
     """The next results as pieces of the desk."""
-    job = services().repository.job(str(job_id))
+    job = _job(job_id)
     keeping, passed = _ids("keeping", request.form), _ids("passed", request.form)
     ahead = min(max(request.form.get("ahead", default=AHEAD, type=int), 0), AHEAD)
     ids = reviews().take(job.id, by=account_name(), limit=ahead, keeping=keeping, leaving_out=passed)
@@ -82,6 +83,23 @@ def grade(job_id: UUID, item_id: UUID) -> ResponseReturnValue:
     return redirect(url_for("review.desk", job_id=job_id))
 
 
+@blueprint.post("/<uuid:item_id>/correction")
+def correct(job_id: UUID, item_id: UUID) -> ResponseReturnValue:
+    """Keep a corrected mask, and show its result again."""
+    item = _item(job_id, item_id)
+    file = request.files.get("mask")
+    if file is None:
+        raise BadRequest
+    try:
+        keep_correction(item, read_correction(item, file), by=account_name())
+    except (CorrectionRefused, IllegalTransition) as error:
+        return _refused(job_id, error, item_id)
+    if _by_script():
+        return render_template("_review_item.html", job=_job(job_id), item=_item(job_id, item_id), **_SHOWN)
+    flash("The corrected mask is kept beside the model’s.")
+    return redirect(url_for("review.desk", job_id=job_id, item=item_id))
+
+
 @blueprint.post("/undo")
 def undo(job_id: UUID) -> ResponseReturnValue:
     """Undo one's own last step in this job, and show its result again."""
@@ -92,10 +110,13 @@ def undo(job_id: UUID) -> ResponseReturnValue:
     if undone is None:
         return _refused(job_id, UsageError("there is nothing of yours to undo in this job"))
     if _by_script():
-        item = _item(job_id, UUID(undone))
-        return render_template("_review_item.html", job=services().repository.job(str(job_id)), item=item, **_SHOWN)
+        return render_template("_review_item.html", job=_job(job_id), item=_item(job_id, UUID(undone)), **_SHOWN)
     flash("Undone.")
     return redirect(url_for("review.desk", job_id=job_id, item=undone))
+
+
+def _job(job_id: UUID) -> Job:
+    return services().repository.job(str(job_id))
 
 
 def _item(job_id: UUID, item_id: UUID) -> Item:
@@ -105,12 +126,12 @@ def _item(job_id: UUID, item_id: UUID) -> Item:
     return found
 
 
-def _refused(job_id: UUID, error: UsageError | IllegalTransition) -> ResponseReturnValue:
+def _refused(job_id: UUID, error: UsageError | IllegalTransition, item_id: UUID | None = None) -> ResponseReturnValue:
     sentence = f"{str(error)[:1].upper()}{str(error)[1:]}."
     if _by_script():
         return jsonify(told=sentence), 409
     flash(sentence, "error")
-    return redirect(url_for("review.desk", job_id=job_id))
+    return redirect(url_for("review.desk", job_id=job_id, item=item_id))
 
 
 def _by_script() -> bool:

@@ -2,9 +2,10 @@
 
 Waitress keeps a whole body, in a temporary file from half a megabyte on, before it calls the app: a stranger could fill
 the disk. So more than FORM_BYTES is taken in on the routes of uploads alone, and there once the database has said that
-its sender, by a session or a token that is alive, is an operator; meanwhile the connection is not read. Each account
-has MAX_OF_ACCOUNT uploads at a time, all together MAX_UPLOADS. All other large bodies are not read at all: the app is
-called without, and answers whoever may not ask as always, the rest with what became of the body.
+its sender, by a session or a token that is alive, is an operator (of a corrected mask: a reviewer); meanwhile the
+connection is not read. Each account has MAX_OF_ACCOUNT uploads at a time, all together MAX_UPLOADS. All other large
+bodies are not read at all: the app is called without, and answers whoever may not ask as always, the rest with what
+became of the body.
 """
 
 import logging
@@ -25,8 +26,10 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.http import parse_cookie
 
 from admin.domain import sessions, tokens
+from admin.domain.roles import Role
 from admin.serving.connections import Channel
 from admin.web.context import EXTENSION
+from admin.web.guard.auth import FOR_REVIEWERS
 from admin.web.guard.cors import API_PREFIX
 from admin.web.guard.security import FORM_BYTES, UPLOADS, cookie_names
 from admin.web.refusals import Unread, too_large
@@ -65,12 +68,12 @@ class Intake:
     def is_upload(self, method: str, path: str, headers: Mapping[str, str]) -> bool:
         """Whether a request may have more than FORM_BYTES."""
         is_form = headers.get("CONTENT_TYPE", "").lower().startswith("multipart/form-data")
-        return method == "POST" and is_form and self._endpoint("/" + path.lstrip("/")) in UPLOADS
+        return method in ("POST", "PUT") and is_form and self._endpoint(method, path) in UPLOADS
 
-    def _endpoint(self, path: str) -> str | None:
+    def _endpoint(self, method: str, path: str) -> str | None:
         try:
-            return str(self._addresses.match(path, method="POST")[0])
-        except HTTPException:  # there is none, or it takes no POST
+            return str(self._addresses.match("/" + path.lstrip("/"), method=method)[0])
+        except HTTPException:  # there is none, or it takes no such method
             return None
 
     def look_up(self, channel: Channel, parser: "_Parser") -> None:
@@ -106,7 +109,8 @@ class Intake:
                     channel.server.add_task(channel)
 
     def _refusal(self, parser: "_Parser") -> Unread | None:
-        account = self._operator(parser.path, parser.headers)
+        for_reviewers = self._endpoint(parser.command, parser.path) in FOR_REVIEWERS
+        account = self._sender(parser.path, parser.headers, for_reviewers=for_reviewers)
         if account is None:
             return _NOT_YET
         buffer = parser.body_rcv.getbuf()
@@ -117,15 +121,19 @@ class Intake:
             self._uploads[buffer] = account
         return None
 
-    def _operator(self, path: str, headers: Mapping[str, str]) -> str | None:
+    def _sender(self, path: str, headers: Mapping[str, str], *, for_reviewers: bool) -> str | None:
         """The account of whoever may upload; None for everybody else."""
+
+        def may(role: Role) -> bool:
+            return role.may_review if for_reviewers else role.may_change
+
         if ("/" + path.lstrip("/")).startswith(API_PREFIX):
             scheme, _, token = headers.get("AUTHORIZATION", "").partition(" ")
             bearer = tokens.bearer(self._database, token.strip()) if scheme.lower() == "bearer" else None
-            return bearer.account.name if bearer and bearer.role.may_change else None
+            return bearer.account.name if bearer and may(bearer.role) else None
         key = self._session_key(headers.get("COOKIE", ""))
         visitor = sessions.visitor(self._database, key) if key else None
-        return visitor.account.name if visitor and visitor.account.role.may_change else None
+        return visitor.account.name if visitor and may(visitor.account.role) else None
 
     def _session_key(self, cookies: str) -> str | None:
         # As admin.web.guard.security has set it.

@@ -80,7 +80,7 @@
     for (const sheet of page.querySelectorAll(".sheet")) {
       const known = desk.querySelector(`[data-item="${sheet.dataset.item}"]`);
       if (!known) {
-        desk.append(sheet);
+        desk.append(prepared(sheet));
         sheet.querySelectorAll("img").forEach((image) => image.decode().catch(() => {}));
       }
     }
@@ -136,7 +136,7 @@
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       const sheet = page.querySelector(".sheet");
       desk.querySelector(`[data-item="${sheet.dataset.item}"]`)?.remove();
-      desk.prepend(sheet);
+      desk.prepend(prepared(sheet));
       show(sheet);
       say("Undone.");
       fill();
@@ -145,10 +145,63 @@
     }
   };
 
+  // The sheet again, as the server has it now.
+  const renew = async (sheet, answer) => {
+    if (!answer.ok || answer.redirected) {
+      say(await told(answer), true);
+      return;
+    }
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const renewed = page.querySelector(".sheet");
+    renewed.querySelector(".note").value = sheet.querySelector(".note").value;
+    sheet.replaceWith(prepared(renewed));
+    show(renewed);
+    say("The corrected mask is kept beside the model’s.");
+    fill();
+  };
+
+  const send = async (sheet, mask) => {
+    const form = sheet.querySelector(".upload-mask form");
+    const values = new FormData();
+    values.append("csrf_token", form.elements.csrf_token.value);
+    values.append("mask", mask);
+    try {
+      await renew(sheet, await fetch(form.action, { method: "POST", headers: { "X-Requested-With": "review" }, body: values }));
+    } catch {
+      say("The server does not answer: that mask was not saved. Try again.", true);
+    }
+  };
+
+  const correct = async (sheet) => {
+    const pictures = sheet.querySelector(".sheet-pictures");
+    const host = sheet.querySelector(".brush");
+    if (!pictures || !host.hidden) {
+      return;
+    }
+    pictures.hidden = true;
+    try {
+      const mask = await window.openBrush(host);
+      if (mask) {
+        await send(sheet, mask);
+      }
+    } catch (error) {
+      say(error.message, true);
+    }
+    pictures.hidden = false;
+  };
+
+  // What only a script can do is shown by it.
+  const prepared = (sheet) => {
+    sheet.querySelectorAll(".correct").forEach((button) => { button.hidden = false; });
+    return sheet;
+  };
+
   desk.addEventListener("submit", (event) => {
     event.preventDefault();
     event.stopPropagation(); // forms.js would wait for an answer that leads elsewhere
-    if (event.submitter?.name === "grade" && current()) {
+    if (event.target.matches(".upload-mask form")) {
+      send(current(), event.target.elements.mask.files[0]);
+    } else if (event.submitter?.name === "grade" && current()) {
       grade(current(), event.submitter.value);
     }
   });
@@ -156,6 +209,8 @@
     if (event.target.closest(".pass")) {
       event.preventDefault();
       pass(event.target.closest(".sheet"));
+    } else if (event.target.closest(".correct")) {
+      correct(event.target.closest(".sheet"));
     }
   });
   undoForm.addEventListener("submit", (event) => {
@@ -170,6 +225,7 @@
     u: (sheet) => grade(sheet, "unsure"),
     n: (sheet) => sheet.querySelector(".note").focus(),
     s: pass,
+    b: correct,
   };
 
   document.addEventListener("keydown", (event) => {
@@ -210,6 +266,7 @@
     }
   });
 
+  sheets().forEach(prepared);
   setInterval(() => { if (!document.hidden) { fill(); } }, RENEW_MS);
   fill();
 })();

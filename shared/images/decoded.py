@@ -73,7 +73,7 @@ class DecodedImage:
     mode: str  # what the file holds: "grey", "RGB", "palette", "CMYK" …; "+alpha" where some may be transparent
     bit_depth: int  # bits a sample
     note: str | None = None  # what the result's reader should know, see shared.images.notes
-    is_transparent: bool = False  # whether some of it was seen on a plain ground; known where it was decoded
+    is_transparent: bool = False  # whether some of it was seen on a plain ground
     has_holes: bool = False  # whether pixels that the file has no data of are NaN; all others are finite
 
     @property

@@ -162,6 +162,7 @@ def _answer(memory: int, length: int, limits: DecodeLimits) -> dict[str, Any]:
         "bit_depth": image.bit_depth,
         "note": image.note,
         "has_holes": image.has_holes,
+        "is_transparent": image.is_transparent,
     }
 
 

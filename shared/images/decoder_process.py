@@ -179,6 +179,7 @@ class DecoderProcess:
             bit_depth=_depth(fields["bit_depth"]),
             note=None if fields["note"] is None else line(fields["note"]),
             has_holes=fields["has_holes"] is True,
+            is_transparent=fields["is_transparent"] is True,
         )
 
 

@@ -4,6 +4,7 @@
     jobs/{job}/truth/{item}.png         the true mask of a synthetic item, 1 bit
     jobs/{job}/mask/{item}.png          the predicted mask, 1 bit
     jobs/{job}/prob/{item}.png          the predicted probability, 8 bit
+    jobs/{job}/correction/{item}-{id}.png   a mask corrected by hand, 1 bit; each one has an id of its own
     models/{sha256}/model.safetensors   a model's weights, named by the SHA-256 of this very file
     models/{sha256}/model.json          that model's metadata
     models/{sha256}/familiarity.safetensors   the scores that were fitted for it, where they were
@@ -27,6 +28,7 @@ _EXTENSION = re.compile(r"\.[a-z0-9]{1,8}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _KEY = re.compile(
     rf"jobs/(?P<job>{_UUID})/(?:(?P<folder>truth|mask|prob)/(?P<result>{_UUID})\.png"
+    rf"|correction/(?P<corrected>{_UUID})-{_UUID}\.png"
     rf"|source/(?P<source>{_UUID})(?P<ext>(?:{_EXTENSION.pattern})?))"
     rf"|models/(?P<sha256>{_SHA256.pattern})/(?P<file>model\.safetensors|model\.json|familiarity\.safetensors)"
     rf"|{HEALTH_CHECK}"
@@ -40,6 +42,7 @@ class KeyKind(StrEnum):
     TRUTH = "truth"
     MASK = "mask"
     PROBABILITY = "prob"
+    CORRECTION = "correction"
     MODEL_WEIGHTS = "model.safetensors"
     MODEL_METADATA = "model.json"
     MODEL_FAMILIARITY = "familiarity.safetensors"
@@ -82,6 +85,11 @@ def probability(job: str | UUID, item: str | UUID) -> str:
     return f"{job_prefix(job)}prob/{_canonical(item)}.png"
 
 
+def correction(job: str | UUID, item: str | UUID, own: str | UUID) -> str:
+    """Return the key of a corrected mask of an item; `own` is the correction's id, so that none replaces another."""
+    return f"{job_prefix(job)}correction/{_canonical(item)}-{_canonical(own)}.png"
+
+
 def model_weights(sha256: str) -> str:
     """Return the key of a model's weights; `sha256` is 64 lower-case hexadecimal digits."""
     return f"models/{_digest(sha256)}/{KeyKind.MODEL_WEIGHTS}"
@@ -114,6 +122,8 @@ def parse(key: str) -> ParsedKey:
         raise UsageError(f"not a key of the object store: {key!r}")
     if match["folder"]:
         return ParsedKey(KeyKind(match["folder"]), match["job"], match["result"], ".png")
+    if match["corrected"]:
+        return ParsedKey(KeyKind.CORRECTION, match["job"], match["corrected"], ".png")
     if match["source"]:
         return ParsedKey(KeyKind.SOURCE, match["job"], match["source"], match["ext"])
     if match["sha256"]:

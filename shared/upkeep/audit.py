@@ -176,8 +176,8 @@ class Audit:
         with self._database.read() as connection:
             listed = list(owned(connection, job_id, page))
         for each in listed:
-            info, kind, item = each
-            if each.is_named and kind is not None and item is not None:
+            info, kind, item, _ = each
+            if each.is_named and kind is not None and kind in NAMED_BY and item is not None:
                 if item["number"] < len(seen):
                     seen[item["number"]] |= _BIT[kind]
                 is_input = kind is KeyKind.SOURCE and item["source_bytes"] is not None

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
 
-from shared.db.tables import ItemRow
+from shared.db.tables import ItemRow, ReviewStepRow
 from shared.errors import UsageError
 from shared.jobs.state import ItemStatus
 from shared.store import ObjectInfo, keys
@@ -26,11 +26,14 @@ class Listed(NamedTuple):
     info: ObjectInfo
     kind: KeyKind | None  # None: not a key of ours
     item: Mapping[str, Any] | None
+    is_correction: bool = False  # that the history of its item names
 
     @property
     def is_named(self) -> bool:
-        """Whether the item's row names this very object."""
-        return self.kind is not None and self.item is not None and self.item[NAMED_BY[self.kind]] == self.info.key
+        """Whether the item's row, or its history, names this very object."""
+        if self.kind is None or self.kind not in NAMED_BY:
+            return self.is_correction
+        return self.item is not None and bool(self.item[NAMED_BY[self.kind]] == self.info.key)
 
     @property
     def is_waste(self) -> bool:
@@ -45,8 +48,19 @@ def owned(connection: Connection, job_id: str, page: Sequence[ObjectInfo]) -> It
     query = select(*columns, *(getattr(ItemRow, name) for name in NAMED_BY.values()))
     of_page = (ItemRow.job_id == job_id) & ItemRow.id.in_({key.item for _, key in parsed if key is not None})
     items = {row.id: dict(row._mapping) for row in connection.execute(query.where(of_page))}
+    given = _corrections(connection, [info.key for info, key in parsed if key and key.kind is KeyKind.CORRECTION])
     for info, key in parsed:
-        yield Listed(info, None if key is None else key.kind, None if key is None else items.get(key.item or ""))
+        item = None if key is None else items.get(key.item or "")
+        yield Listed(info, None if key is None else key.kind, item, is_correction=info.key in given)
+
+
+def _corrections(connection: Connection, stored: Sequence[str]) -> set[str]:
+    """Return those of these keys that some step of a review gave."""
+    if not stored:
+        return set()
+    own = {keys.parse(key).item for key in stored}
+    query = select(ReviewStepRow.correction_key).where(ReviewStepRow.item_id.in_(own))
+    return {str(key) for key in connection.execute(query.where(ReviewStepRow.correction_key.in_(stored))).scalars()}
 
 
 def _parsed(key: str) -> keys.ParsedKey | None:

@@ -4,10 +4,13 @@ import csv
 import io
 import zipfile
 
+import numpy as np
 import pytest
-from playwright.sync_api import Page, expect
+from numpy.typing import NDArray
+from playwright.sync_api import Locator, Page, expect
 
 from shared.flows.synthetic import SyntheticSpec, submit_synthetic
+from shared.images.codec import decode_mask
 from shared.jobs.grades import Grade
 from shared.jobs.records import Item
 from shared.services import Services
@@ -33,6 +36,20 @@ def results(page: Page, job: str) -> dict[str, dict[str, str]]:  # noqa: F811
     with zipfile.ZipFile(download.value.path()) as archive:
         rows = csv.DictReader(io.StringIO(archive.read("results.csv").decode()))
         return {row["path"]: row for row in rows}
+
+
+def mask_of(services: Services, key: str | None) -> NDArray[np.bool_]:  # noqa: F811
+    return decode_mask(services.store.get(key or ""))
+
+
+def paint(field: Locator, x: float, y: float) -> None:
+    """Put the pen down once at a place of the field, in shares of its sides, and move it a hair."""
+    box = field.bounding_box()
+    assert box is not None
+    mouse = field.page.mouse
+    mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"])
+    mouse.down()
+    mouse.up()
 
 
 def test_a_job_is_graded_by_keys(page: Page, services: Services, items: list[Item]) -> None:  # noqa: F811
@@ -69,6 +86,33 @@ def test_a_job_is_graded_by_keys(page: Page, services: Services, items: list[Ite
     page.keyboard.press("Escape")
     page.keyboard.press("r")
     is_shown(items[2])
+    # A disc more in one corner of the mask, one in another that is undone.
+    before = mask_of(services, items[2].mask_key)
+    page.keyboard.press("b")
+    field = page.locator(".brush-over")
+    expect(field).to_be_visible()
+    page.keyboard.press("]")  # from 8 px to 10
+    expect(page.locator("output")).to_have_text("radius 10 px")
+    paint(field, 30 / 512, 30 / 512)
+    paint(field, 480 / 512, 30 / 512)
+    page.keyboard.press("z")
+    page.keyboard.press("e")
+    paint(field, 256 / 512, 256 / 512)
+    page.keyboard.press("Enter")
+    expect(page.locator(".sheet:visible .said")).to_contain_text("Mask corrected by ana")
+    item = services.repository.item(items[2].id)
+    assert item is not None
+    assert item.review.corrected_by == "ana"
+    after = mask_of(services, item.review.correction_key)
+    assert (mask_of(services, item.mask_key) == before).all()
+    row, column = np.indices(after.shape) + 0.5
+    far = np.ones(after.shape, dtype=bool)
+    for (x, y), value in {(30, 30): True, (256, 256): False}.items():
+        distance = np.hypot(column - x, row - y)
+        assert (after[distance < 8] == value).all()
+        far &= distance > 13
+    assert (after[far] == before[far]).all()
+
     page.keyboard.press("s")
     is_shown(items[3])
 
@@ -92,4 +136,5 @@ def test_a_job_is_graded_by_keys(page: Page, services: Services, items: list[Ite
     rows = results(page, job)
     said = [rows[item.path]["grade"] for item in items]
     assert said == [Grade.ACCEPTED, Grade.REJECTED, "", *[Grade.UNSURE] * 3]
+    assert [bool(rows[item.path]["corrected_by"]) for item in items] == [False, False, True, False, False, False]
     assert (rows[items[1].path]["grade_note"], rows[items[1].path]["graded_by"]) == ("a hole", "ana")

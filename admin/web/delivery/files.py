@@ -29,7 +29,7 @@ _HELD_FROM = 8 * 2**20
 
 
 def files_of(item: Item, kind: JobKind) -> Mapping[str, tuple[str, str]]:
-    """Return key and content type of what is there of an item: `source`, `mask`, `probability`, `truth`.
+    """Return key and content type of what is there of an item: `source`, `mask`, `probability`, `truth`, `correction`.
 
     Somebody's upload is never given as an image: a browser would show what may be no image at all.
     """
@@ -39,6 +39,7 @@ def files_of(item: Item, kind: JobKind) -> Mapping[str, tuple[str, str]]:
         "mask": (item.mask_key, _PNG),
         "probability": (item.probability_key, _PNG),
         "truth": (item.truth_key, _PNG),
+        "correction": (item.review.correction_key, _PNG),
     }
     return {name: (key, media) for name, (key, media) in keys.items() if key is not None}
 
@@ -78,5 +79,7 @@ def send(services: Services, item: Item, name: str, key: str, media: str) -> Res
 
 def _version(item: Item, name: str) -> str:
     """A word that changes with the object: a source stays as it was uploaded, all others are of a result."""
+    if name == "correction":
+        return hashlib.sha256(str(item.review.correction_key).encode()).hexdigest()[:32]
     result = "" if name == "source" and item.synthesis is None else item.finished_at
     return hashlib.sha256(f"{item.id} {name} {result}".encode()).hexdigest()[:32]

@@ -36,7 +36,12 @@ _FOR_VIEWERS = frozenset(
         "account.end_session", "account.end_others",
     }
 )  # fmt: skip
-FOR_REVIEWERS = frozenset({"api.put_grade", "review.grade", "review.take", "review.undo"})
+FOR_REVIEWERS = frozenset(
+    {
+        "api.put_grade", "api.put_correction", "api.delete_correction", "review.grade", "review.take", "review.undo",
+        "review.correct",
+    }
+)  # fmt: skip
 """The endpoints that change no more than grades and corrections."""
 _FOR_OPERATORS = frozenset({"submit.upload", "submit.synthetic", "api.demo"})
 """What is asked for by GET and yet is no matter for viewers: forms, and a job that is made."""

@@ -25,7 +25,12 @@ _MIN_DISTINCT_CHARACTERS = 8  # different ones; 32 random hexadecimal digits hav
 _PLACEHOLDER = re.compile(r"change.?me|secret.?key|example|password|default|insecure", re.IGNORECASE)
 FORM_BYTES = 2**20
 """The most that a form without files may have."""
-UPLOADS = frozenset({"submit.upload", "api.submit_uploaded", "api.predict", "api.predict_json"})
+UPLOADS = frozenset(
+    {
+        "submit.upload", "review.correct", "api.submit_uploaded", "api.predict", "api.predict_json",
+        "api.put_correction",
+    }
+)  # fmt: skip
 """The endpoints that take more, up to MAX_UPLOAD_BYTES."""
 
 _HSTS = "DELINEATE_HSTS_SECONDS"

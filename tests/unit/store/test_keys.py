@@ -25,6 +25,8 @@ def test_an_items_keys_come_back_from_parse(job: str, item: str, ext: str):
     assert keys.parse(keys.source(job, item)) == ParsedKey(KeyKind.SOURCE, job, item, "")
     assert keys.parse(keys.truth(job, item)) == ParsedKey(KeyKind.TRUTH, job, item, ".png")
     assert keys.parse(keys.mask(job, item)) == ParsedKey(KeyKind.MASK, job, item, ".png")
+    corrected = keys.correction(job, item, "01890000-0000-7000-8000-00000000000c")
+    assert keys.parse(corrected) == ParsedKey(KeyKind.CORRECTION, job, item, ".png")
     assert keys.parse(keys.probability(job, item)) == ParsedKey(KeyKind.PROBABILITY, job, item, ".png")
 
 
