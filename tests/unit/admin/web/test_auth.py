@@ -52,6 +52,7 @@ FOR_VIEWERS = {
     "items.picture", "models.index", "tokens.index", "tokens.create", "tokens.revoke", "account.index",
     "account.change_password", "account.end_session", "account.end_others", "api.me", "api.jobs", "api.job",
     "api.job_items", "api.job_results", "api.item", "api.item_file", "api.models", "api.workers", "api.grade",
+    "events.index", "api.list_events",
 }  # fmt: skip
 FOR_THE_DESK = {"review.desk"}
 FOR_OPERATORS = {
