@@ -1,13 +1,22 @@
 """The `data` section of a training config: where the samples come from."""
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt, model_validator
 
 from shared.errors import UsageError
 from shared.ranges import Share
 from shared.synth import DEFAULT_DEFINITION, Definition, find_definition
+
+
+def _several(value: Any) -> Any:
+    """One value stands for itself alone."""
+    return (value,) if isinstance(value, int) or (isinstance(value, str) and value.startswith("#")) else value
+
+
+Colour = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
+Foreground = Annotated[Literal["nonzero", "half", "alpha"] | tuple[int | Colour, ...] | None, BeforeValidator(_several)]
 
 
 class DataConfig(BaseModel):
@@ -31,8 +40,14 @@ class DataConfig(BaseModel):
     inverted_share: Share = 0.0  # of the training samples shown as dark dots on light ground
     workers: int = Field(default=1, ge=0)  # processes that make them where training runs on a CPU; 0: itself
 
-    # Of a folder, which holds one folder `images` and one `masks`.
+    # Of a folder of images and masks, see training.data.pairs.layout.
     folder: Path | None = None
+    # What of a mask is foreground: "nonzero", "half" (over half of the range), "alpha" (what is opaque), or the values
+    # that are, and colours as "#rrggbb"; None: by a rule that all masks bear out, see training.data.pairs.foreground.
+    foreground: Foreground = None
+    mask_suffix: str | None = None  # that a mask's name has behind its image's, where it is no usual one
+    fold: Annotated[str, Field(pattern=r"^[1-9]\d*/[1-9]\d*$")] | None = None  # "2/5": the second of five is held out
+    cache_mib: int = Field(default=2048, ge=0)  # memory for pairs that have been read
     validation_share: Annotated[float, Field(gt=0, lt=1)] = 0.2  # of the pairs
     split_seed: int = Field(default=0, ge=0)
 

@@ -1,74 +1,31 @@
-"""Training on image/mask pairs of one's own: FOLDER/images/NAME.EXT beside FOLDER/masks/NAME.EXT.
+"""Training on image/mask pairs of one's own: a `DataSource` of a folder.
 
-A pair has one name, any of the formats that are read each, and one size. A mask is foreground where it is over half of
-its range. Pairs are decoded when a batch needs them and cut to squares of the training size.
+Pairs are cut to squares of the training size, flipped, turned and varied at random; those that are held out are scored
+as they are, nearly as the worker would see them. See `training.data.pairs` for what may lie in the folder.
 """
 
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import groupby
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from shared.errors import ImageError, UsageError
-from shared.images.codec import DecodeLimits, decode
-from shared.images.decoded import Pixels
-from shared.images.formats import IMAGE_EXTENSIONS
-from shared.images.notes import NoteCode, note_codes
+from shared.errors import UsageError
 from shared.images.padding import pad_with_ground
-from shared.images.preparation import prepare
 from training.data.config import DataConfig
+from training.data.pairs.cache import PairCache, Sample
+from training.data.pairs.split import split
+from training.data.pairs.survey import Survey, survey
 from training.data.source import Batch, NoiseLevel
 
-_LIMITS = DecodeLimits(min_side=16, max_side=16384)
 _THREADS = 4  # that decode
-_SPLIT_STREAM, _EPOCH_STREAM = 11, 12
-
-
-@dataclass(frozen=True)
-class Pair:
-    """The two files of one sample."""
-
-    image: Path
-    mask: Path
-
-
-def find_pairs(folder: Path) -> list[Pair]:
-    """Return all pairs by name.
-
-    Raises:
-        UsageError: a folder is missing or empty, or an image has not just one mask.
-    """
-    images, masks = (_by_name(folder / name) for name in ("images", "masks"))
-    alone = sorted(images.keys() ^ masks.keys())
-    if alone:
-        side, other = ("an image", "mask") if alone[0] in images else ("a mask", "image")
-        raise UsageError(
-            f"{folder}: {alone[0]!r} is {side} without its {other} ({len(alone)} such): give both the same name"
-        )
-    if len(images) < 2:
-        raise UsageError(f"{folder} has {len(images)} pairs: training needs two at least, one of them to validate on")
-    return [Pair(images[name], masks[name]) for name in sorted(images)]
-
-
-def read_pair(pair: Pair) -> tuple[Pixels, NDArray[np.bool_]]:
-    """Read the image (H, W) in its own units, and the mask.
-
-    Raises:
-        UsageError: a file is no image, or the two differ in size.
-    """
-    image, mask = _decode(pair.image), _decode(pair.mask, is_mask=True)
-    if image.shape != mask.shape:
-        sizes = [f"{pixels.shape[1]}×{pixels.shape[0]}" for pixels in (image, mask)]
-        raise UsageError(f"{pair.mask} is {sizes[1]} px, its image is {sizes[0]} px: a pair has one size")
-    low, high = float(mask.min()), float(mask.max())
-    if low == high:  # all background, or all foreground
-        return image, np.full(mask.shape, high > 0)
-    return image, mask > (low + high) / 2
+_EPOCH_STREAM = 12
+_MULTIPLE = 64  # px, of the sides of held-out images: every network here takes them
+_MOST_SCORED_PX = 1024  # of a side of a held-out image; of a larger one the middle
+_Cut = tuple[NDArray[np.float32], NDArray[np.bool_]]
 
 
 class FolderData:
@@ -83,20 +40,18 @@ class FolderData:
         device: torch.device,
         rank: int = 0,
         world_size: int = 1,
+        surveyed: Survey | None = None,
     ) -> None:
-        if config.folder is None:
-            raise UsageError("data.folder: name the folder of the pairs")
         self.config = config
         self.seed = seed
         self.batch_size = batch_size
         self.device = device
         self.rank = rank
         self.world_size = world_size
-        pairs = find_pairs(config.folder)
-        order = np.random.default_rng((config.split_seed, _SPLIT_STREAM)).permutation(len(pairs))
-        held_out = min(max(round(len(pairs) * config.validation_share), 1), len(pairs) - 1)
-        self.held_out = [pairs[i] for i in order[:held_out]][: config.validation_samples]
-        self.training = [pairs[i] for i in order[held_out:]]
+        self.survey = (surveyed or survey(config)).check()
+        self.training, held_out = split(self.survey, config)
+        self.held_out = held_out[: config.validation_samples]
+        self._cache = PairCache(self.survey.rules, config.cache_mib << 20)
         self.samples_per_epoch = config.samples or len(self.training)
         if self.batches_per_epoch == 0:
             raise UsageError(
@@ -121,29 +76,40 @@ class FolderData:
                 indices = range(first, first + self.batch_size)
                 yield self._batch(list(threads.map(lambda i: self._augmented(epoch, i, int(order[i])), indices)))
 
-    def calibration(self) -> Iterator[Batch]:
+    def fresh(self) -> Iterator[Batch]:
         """See `DataSource`: augmented pairs, in an order that no epoch has."""
         return self.batches(0, NoiseLevel())
 
+    def calibration(self) -> Iterator[Batch]:
+        """See `DataSource`: the held-out pairs, one after the other, for as long as is asked."""
+        yield from self.held_out_batches()
+
     def validation(self) -> Mapping[str, Iterable[Batch]]:
-        """See `DataSource`: the held-out pairs, their middle where they are larger than a sample."""
+        """See `DataSource`: the held-out pairs, whole, of very large ones the middle."""
         return {"val": _HeldOut(self)}
 
     def held_out_batches(self) -> Iterator[Batch]:
-        """Yield the batches of this process's part of the held-out pairs."""
-        stride = self.world_size * self.batch_size
-        for first in range(self.rank * self.batch_size, len(self.held_out), stride):
-            pairs = self.held_out[first : first + self.batch_size]
-            yield self._batch([_cut(*read_pair(pair), self.config.size, (0.5, 0.5)) for pair in pairs])
+        """Yield the batches of this process's part of the held-out pairs, each of images of one size."""
+        mine = self.held_out[self.rank :: self.world_size]
+        for _, group in groupby((_whole(self._cache.get(pair)) for pair in mine), key=lambda cut: cut[0].shape):
+            waiting: list[_Cut] = []
+            for sample in group:
+                waiting.append(sample)
+                if len(waiting) * sample[0].size >= self.batch_size * self.config.size**2:
+                    yield self._batch(waiting)
+                    waiting = []
+            if waiting:
+                yield self._batch(waiting)
 
-    def _augmented(self, epoch: int, index: int, pair: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    def _augmented(self, epoch: int, index: int, pair: int) -> _Cut:
         rng = np.random.default_rng((self.seed, epoch, index, _EPOCH_STREAM))
-        image, mask = _cut(*read_pair(self.training[pair]), self.config.size, (rng.random(), rng.random()))
+        sample = self._cache.get(self.training[pair])
+        image, mask = _cut(sample, self.config.size, (rng.random(), rng.random()))
         turns, is_flipped = int(rng.integers(4)), bool(rng.integers(2))
         image, mask = np.rot90(image, turns), np.rot90(mask, turns)
         return (image[:, ::-1], mask[:, ::-1]) if is_flipped else (image, mask)
 
-    def _batch(self, samples: Sequence[tuple[NDArray[np.float32], NDArray[np.bool_]]]) -> Batch:
+    def _batch(self, samples: Sequence[_Cut]) -> Batch:
         images = torch.from_numpy(np.stack([image for image, _ in samples]))
         masks = torch.from_numpy(np.stack([mask for _, mask in samples]))
         return Batch(images[:, None].to(self.device), masks[:, None].to(self.device).float())
@@ -157,51 +123,28 @@ class _HeldOut(Iterable[Batch]):
         return self.source.held_out_batches()
 
 
-def _cut(
-    image: Pixels, mask: NDArray[np.bool_], size: int, place: tuple[float, float]
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Cut a square of the training size at `place`, 0 to 1 from the top left; a smaller image is padded with its mean.
+def _whole(sample: Sample) -> _Cut:
+    """The image with more of its ground around, to sides that networks take."""
+    sides = [min(side, _MOST_SCORED_PX) for side in sample.mask.shape]
+    starts = [(whole - side) // 2 for whole, side in zip(sample.mask.shape, sides, strict=True)]
+    window = tuple(slice(start, start + side) for start, side in zip(starts, sides, strict=True))
+    missing = [-side % _MULTIPLE for side in sides]
+    return _padded(sample.image[window], sample.mask[window], missing)
 
-    Standardised as a whole before it is cut, as the worker does.
+
+def _cut(sample: Sample, size: int, place: tuple[float, float]) -> _Cut:
+    """Cut a square of the training size at `place`, 0 to 1 from the top left; a smaller image gets more of its ground.
+
+    It was prepared as a whole before, as the worker does.
     """
-    missing = [max(size - side, 0) for side in image.shape]
-    padding = [(m // 2, m - m // 2) for m in missing]
-    above_and_left = (padding[0], padding[1])
-    padded, mask = pad_with_ground(prepare(image).image, above_and_left), np.pad(mask, padding)
-    row, column = (round(share * (side - size)) for share, side in zip(place, padded.shape, strict=True))
-    return padded[row : row + size, column : column + size], mask[row : row + size, column : column + size]
+    image, mask = _padded(sample.image, sample.mask, [max(size - side, 0) for side in sample.mask.shape])
+    row, column = (round(share * (side - size)) for share, side in zip(place, image.shape, strict=True))
+    return image[row : row + size, column : column + size], mask[row : row + size, column : column + size]
 
 
-def _by_name(folder: Path) -> dict[str, Path]:
-    try:
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    except OSError as error:
-        raise UsageError(
-            f"{folder} cannot be read ({error.strerror}): put `images` and `masks` side by side"
-        ) from error
-    files: dict[str, Path] = {}
-    for entry in entries:
-        path = Path(entry.path)
-        if path.suffix.lower() not in IMAGE_EXTENSIONS or not entry.is_file():
-            continue
-        if path.stem in files:
-            raise UsageError(f"{folder} has {files[path.stem].name} and {path.name}: keep one file of each name")
-        files[path.stem] = path
-    return files
-
-
-def _decode(path: Path, *, is_mask: bool = False) -> Pixels:
-    """The pixels as the worker would have them, where it is plain what those are; else it is refused."""
-    try:
-        decoded = decode(path.read_bytes(), limits=_LIMITS)
-        if is_mask and decoded.is_transparent:
-            raise UsageError(f"{path} is transparent in places: save the mask without transparency, black and white")
-        if NoteCode.ORIENTATION in note_codes(decoded.note):
-            raise UsageError(f"{path} is shown turned, and used as stored: save image and mask as they are shown")
-        if decoded.has_holes:
-            raise UsageError(f"{path} has pixels without data: fill them in, or leave it out")
-        return decoded.pixels
-    except ImageError as error:
-        raise UsageError(f"{path} cannot be used: {error}") from error
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+def _padded(image: NDArray[np.float32], mask: NDArray[np.bool_], missing: Sequence[int]) -> _Cut:
+    if not any(missing):
+        return image, mask
+    top, left = (each // 2 for each in missing)
+    padding = ((top, missing[0] - top), (left, missing[1] - left))
+    return pad_with_ground(image, padding), np.pad(mask, padding)

@@ -4,6 +4,7 @@ import torch
 
 from training.data.config import DataConfig
 from training.data.folder import FolderData
+from training.data.pairs.survey import Survey
 from training.data.source import Batch, DataSource, NoiseLevel
 from training.data.synthetic import SyntheticData
 
@@ -11,12 +12,37 @@ __all__ = ["Batch", "DataConfig", "DataSource", "NoiseLevel", "open_data"]
 
 
 def open_data(
-    config: DataConfig, *, seed: int, batch_size: int, device: torch.device, rank: int = 0, world_size: int = 1
+    config: DataConfig,
+    *,
+    seed: int,
+    batch_size: int,
+    device: torch.device,
+    rank: int = 0,
+    world_size: int = 1,
+    surveyed: Survey | None = None,
 ) -> DataSource:
-    """Open the run's data. `batch_size` is the part of a step that one process computes at once.
+    """Open the run's data.
+
+    Args:
+        config: what they are.
+        seed: of the run.
+        batch_size: the part of a step that one process computes at once.
+        device: that the batches come on.
+        rank: of this process.
+        world_size: how many processes there are.
+        surveyed: what was found in the folder, where somebody has looked; else it is looked at now.
 
     Raises:
         UsageError: the folder cannot be used.
     """
-    kind = FolderData if config.kind == "folder" else SyntheticData
-    return kind(config, seed=seed, batch_size=batch_size, device=device, rank=rank, world_size=world_size)
+    if config.kind == "folder":
+        return FolderData(
+            config,
+            seed=seed,
+            batch_size=batch_size,
+            device=device,
+            rank=rank,
+            world_size=world_size,
+            surveyed=surveyed,
+        )
+    return SyntheticData(config, seed=seed, batch_size=batch_size, device=device, rank=rank, world_size=world_size)

@@ -39,8 +39,12 @@ class DataSource(Protocol):
         """Yield the epoch's batches from the position `start` (in batches) on."""
         ...
 
+    def fresh(self) -> Iterator[Batch]:
+        """Yield an epoch's number of batches of training samples that no epoch has; for normalisation's statistics."""
+        ...
+
     def calibration(self) -> Iterator[Batch]:
-        """Yield an epoch's number of batches that are like the validated ones, but neither trained on nor scored."""
+        """Yield batches that are like the validated ones and not trained on; of scenes, not scored either."""
         ...
 
     def validation(self) -> Mapping[str, Iterable[Batch]]:

@@ -152,6 +152,10 @@ class SyntheticData:
         parts = [self._seeds(0, position) for position in range(self.batches_per_epoch)]
         return iter(self._batches([BatchSpec(seeds, _VALIDATED) for seeds in parts]))
 
+    def fresh(self) -> Iterator[Batch]:
+        """See `DataSource`; scenes are all new."""
+        return self.calibration()
+
     def validation(self) -> Mapping[str, Iterable[Batch]]:
         """See `DataSource`: the val set's distribution, the same without noise, and each further definition's."""
         seeds = MONITOR_SEEDS[: self.config.validation_samples]

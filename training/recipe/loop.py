@@ -185,7 +185,7 @@ class TrainingRun:
         net = copy.deepcopy(self.average.net)
         count = self.config.optimiser.precise_bn_images // self.config.optimiser.batch_size
         if count:
-            batches = itertools.islice(self.source.calibration(), count * self.config.optimiser.accumulation)
+            batches = itertools.islice(self.source.fresh(), count * self.config.optimiser.accumulation)
             precise_normalisation(net, batches, self.context.device, self._dtype)
             for name, statistic in net.named_buffers():
                 if name.endswith(("running_mean", "running_var")):

@@ -12,7 +12,7 @@ from shared.errors import UsageError
 from shared.net.metadata import Metadata
 from training.config import TrainingConfig
 from training.data.config import DataConfig
-from training.data.folder import find_pairs
+from training.data.pairs.layout import find_layout
 
 
 def data_definition(config: DataConfig) -> dict[str, Any]:
@@ -24,8 +24,8 @@ def data_definition(config: DataConfig) -> dict[str, Any]:
         main, *others = config.definitions().values()
         mixture = {other.name: {"share": config.mixture[other.name], **other.describe()} for other in others}
         return main.describe() | ({"mixture": mixture} if mixture else {})
-    pairs = find_pairs(config.folder)
-    files = [[path.name, path.stat().st_size] for pair in pairs for path in (pair.image, pair.mask)]
+    pairs = find_layout(config.folder, config.mask_suffix).pairs
+    files = [[path.name, path.stat().st_size] for pair in pairs for path in (pair.image, *pair.masks)]
     return {
         "name": f"folder {config.folder.name}",
         "sha256": hashlib.sha256(json.dumps(files).encode()).hexdigest(),

@@ -85,11 +85,24 @@ def test_a_small_image_is_padded_with_more_of_its_ground(tmp_path):
     assert batch.masks[:, :, 0].abs().max() == 0
 
 
-def test_an_empty_mask_is_empty(tmp_path):
-    for index in range(2):
-        write_pair(tmp_path, f"{index}", mask=np.zeros((80, 100), dtype=bool))
-    source = opened(tmp_path, batch_size=1)
-    assert next(source.batches(0, NOISE)).masks.sum() == 0
+def test_an_empty_mask_is_empty_and_what_is_held_out_is_not(tmp_path):
+    for index in range(6):
+        write_pair(tmp_path, f"{index}", mask=np.zeros((80, 100), dtype=bool) if index < 4 else None)
+    for seed in range(5):
+        source = opened(tmp_path, batch_size=1, data={"split_seed": seed})
+        assert len(source.held_out) == 1
+        (scored,) = source.validation()["val"]
+        assert scored.masks.any()
+        assert {int(pair.name) for pair in source.training} >= {0, 1, 2, 3}
+    assert min(batch.masks.sum() for batch in source.batches(0, NOISE)) == 0
+
+
+def test_held_out_images_are_scored_whole(folder):
+    write_pair(folder, "10", shape=(130, 70))
+    source = opened(folder, batch_size=1, data={"validation_share": 0.9, "split_seed": 1})
+    scored = list(source.validation()["val"])
+    assert {tuple(batch.images.shape[2:]) for batch in scored} == {(128, 128), (192, 128)}
+    assert sum(len(batch.images) for batch in scored) == len(source.held_out)
 
 
 def read_everything(folder):
@@ -136,13 +149,13 @@ def break_all(folder):
 @pytest.mark.parametrize(
     ("damage", "reason"),
     [
-        (break_missing, "'4' is an image without its mask"),
+        (break_missing, "images without a mask.*: images/4.png"),
         (break_size, "4.png is 40×40 px, its image is 100×80 px"),
         (break_file, "4.png cannot be used"),
-        (break_mask_into_alpha, "4.png is transparent in places"),
+        (break_mask_into_alpha, "transparent in places: set data.foreground to alpha .*: masks/4.png"),
         (break_orientation, "4.png is shown turned"),
-        (break_twice, "keep one file of each name"),
-        (break_all, "cannot be read"),
+        (break_twice, "two files of one name, of which to keep one: images/4.jpg and images/4.png"),
+        (break_all, "masks without an image of the same name: masks/0.png, masks/1.png, masks/2.png and 7 more"),
     ],
 )
 def test_a_pair_that_does_not_fit_is_one_clear_line(folder, damage, reason):

@@ -1,0 +1,106 @@
+"""One pair as it is trained on: the image's pixels, and the foreground of its mask, pixel on pixel."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.errors import UsageError
+from shared.images.decoded import DecodedImage, Pixels, in_pixel_type
+from training.data.pairs.foreground import Rule
+from training.data.pairs.layout import Pair
+from training.data.pairs.masks import LIMITS, Kind, RawMask, checked_decode, orientation_of, read_array, read_mask
+
+_ORIENTATION = re.compile(r"orientation ([2-8])")
+TRANSPARENT = "transparent in places"
+
+
+def read_pair(pair: Pair, rules: Mapping[Kind, Rule]) -> tuple[Pixels, NDArray[np.bool_]]:
+    """Read the image (H, W) in its own units, and the mask.
+
+    Raises:
+        UsageError: a file cannot be used, or the two do not lie on each other.
+    """
+    raw = read_mask(pair.masks)
+    pixels = fitted(pair, read_image(pair.image), raw)
+    return pixels, rules[raw.kind].apply(raw)
+
+
+def read_image(path: Path) -> DecodedImage:
+    """Decode an image as the worker does, or take an array as it is.
+
+    Raises:
+        UsageError: it cannot be used.
+    """
+    if path.suffix.lower() != ".npy":
+        return checked_decode(path)
+    pixels = in_pixel_type(read_array(path))
+    if min(pixels.shape) < LIMITS.min_side:
+        raise UsageError(f"{path} is {_size(pixels)}: the shortest side accepted is {LIMITS.min_side} px")
+    return DecodedImage(pixels, "npy", "grey", 8 * pixels.dtype.itemsize)
+
+
+def fitted(pair: Pair, image: DecodedImage, mask: RawMask) -> Pixels:
+    """Return the image's pixels under those of its mask.
+
+    Both are as stored where their files are shown turned alike. Where the image alone is, the sides of the two tell
+    whether the mask was drawn on what is shown.
+
+    Raises:
+        UsageError: the two differ in size, or nothing tells how they lie on each other.
+    """
+    turn, pixels = orientation_of(image), image.pixels
+    if turn == mask.orientation:
+        if pixels.shape != mask.samples.shape:
+            sizes = f"is {_size(mask.samples)}, its image is {_size(pixels)}"
+            raise UsageError(f"{pair.masks[0]} {sizes}: a pair has one size")
+        return pixels
+    shown = shown_pixels(pixels, turn)
+    fits = [each for each in (pixels, shown) if each.shape == mask.samples.shape]
+    if mask.orientation or len(fits) != 1:
+        raise UsageError(
+            f"{pair.image if turn else pair.masks[0]} is shown turned, and the other file of the pair is not, or not "
+            "alike: save image and mask as they are shown"
+        )
+    return fits[0]
+
+
+def check_alpha(pair: Pair, mask: RawMask, asked: object) -> None:
+    """Check that nothing of a mask is hidden in its transparency, unless it was said what counts.
+
+    Raises:
+        UsageError: something may be.
+    """
+    if mask.alpha is not None and asked is None:
+        raise UsageError(
+            f"{pair.masks[0]} {TRANSPARENT}: set data.foreground to alpha where that is the mask, to nonzero where its "
+            "colours are"
+        )
+
+
+def shown_pixels(pixels: Pixels, note: str) -> Pixels:
+    """Turn pixels as a viewer shows them, by the note of their orientation (EXIF's numbers)."""
+    found = _ORIENTATION.search(note)
+    match int(found[1]) if found else 1:
+        case 2:
+            return pixels[:, ::-1]
+        case 3:
+            return pixels[::-1, ::-1]
+        case 4:
+            return pixels[::-1]
+        case 5:
+            return pixels.T
+        case 6:
+            return np.rot90(pixels, -1)
+        case 7:
+            return pixels[::-1, ::-1].T
+        case 8:
+            return np.rot90(pixels)
+        case _:
+            return pixels
+
+
+def _size(pixels: NDArray[np.generic]) -> str:
+    return f"{pixels.shape[1]}×{pixels.shape[0]} px"
