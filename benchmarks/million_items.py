@@ -131,6 +131,11 @@ def pages(services: Services, job_id: str) -> dict[str, str]:
     return {
         "jobs": "/",
         "jobs, polled": "/jobs/live",
+        "jobs, those that failed with a code": "/?cause=truncated",
+        "jobs, a text in no name": "/?q=no+such+name",
+        "jobs, by name, of one owner and state": "/?sort=name&state=failed,partial&owner=filled",
+        "jobs, the latest end first": "/?sort=ended",
+        "events": "/events",
         "jobs, later page": f"/?before={ids[len(ids) // 2]}",
         "jobs, last page": f"/?before={ids[-2]}",
         "job": job,

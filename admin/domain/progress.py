@@ -3,7 +3,7 @@
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from shared.jobs.pace import pace_of, worked_of
@@ -50,6 +50,14 @@ class Progress:
     def can_retry(self) -> bool:
         """Whether a retry is a legal step."""
         return self.job.state in JOB_STEPS[JobEvent.RETRY].sources
+
+
+def at_rest(seen: Progress) -> Progress:
+    """Return the progress without what goes on by itself, such as the job's age, to be compared with a later one."""
+    quiet = seen.job.quiet_for
+    if quiet is not None:
+        quiet = quiet // 60 * 60 if seen.job.upload_stopped else 0.0
+    return replace(seen, age=0.0, job=replace(seen.job, quiet_for=quiet))
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime
 
+from markupsafe import Markup
+
 from shared.db.measurements import MEASUREMENTS, NEED_SCORES, NEED_TRUTH, Measurement
 from shared.db.reasons import sentence_of
 from shared.images.scale import scale_text
@@ -44,6 +46,13 @@ def ago(seconds: float) -> str:
 def utc(timestamp: float | None) -> str:
     """A time as `2026-11-23 04:05:06 UTC`."""
     return NOTHING if timestamp is None else f"{datetime.fromtimestamp(timestamp, UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def local(timestamp: float | None) -> Markup | str:
+    """A time that the browser writes in its reader's zone; in UTC where it has no script."""
+    if timestamp is None:
+        return NOTHING
+    return Markup('<time datetime="{}">{}</time>').format(iso(timestamp), utc(timestamp))
 
 
 def iso(timestamp: float) -> str:
@@ -113,6 +122,6 @@ def capitalize_first(text: str) -> str:
 
 FILTERS = {
     "ago": ago, "capitalize_first": capitalize_first, "count": count, "duration": duration, "explanation": explanation,
-    "iso": iso, "measured": measured, "missing": missing, "rate": rate, "scale_text": scale_text, "share": share,
-    "size": size, "utc": utc,
+    "iso": iso, "local": local, "measured": measured, "missing": missing, "rate": rate, "scale_text": scale_text,
+    "share": share, "size": size, "utc": utc,
 }  # fmt: skip

@@ -1,18 +1,20 @@
 """The pages of jobs: the list, one job, and what can be done with it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Literal
 from uuid import UUID
 
-from flask import Blueprint, flash, make_response, redirect, render_template, request, url_for
+from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from admin.domain import queries
 from admin.domain.item_words import ItemWords, item_words
 from admin.domain.job_query import STATE_GROUPS, filter_words, job_query
-from admin.domain.progress import Fleet, Progress
+from admin.domain.progress import Fleet, Progress, at_rest
 from admin.web.context import meter, services, who
 from admin.web.delivery.download import results_zip
+from admin.web.live import live_part, version_of
 from shared.db.events import Actor, EventFilter, EventSource, events
 from shared.errors import IllegalTransition, ItemErrorCode, UsageError
 from shared.flows.exports.registry import DEFAULT, EXPORTS, export_named
@@ -20,9 +22,9 @@ from shared.images.notes import told
 from shared.jobs.filters import JobSort
 from shared.jobs.item_search import ItemSearch, Place
 from shared.jobs.listing import count_jobs
-from shared.jobs.records import Job
+from shared.jobs.records import Job, Worker
 from shared.jobs.state import ItemStatus, JobKind, JobStatus
-from shared.jobs.workers import SHOWN_SECONDS
+from shared.jobs.workers import ALIVE_SECONDS, SHOWN_SECONDS
 
 _EVENTS_SHOWN = 10
 
@@ -52,55 +54,41 @@ def index() -> ResponseReturnValue:
 def live() -> ResponseReturnValue:
     """The part of `index` that is polled."""
     view = _jobs_view()
-    return render_template("_jobs_live.html", **view), 400 if view["query"].problems else 200
+    answer = live_part(view["version"], lambda: render_template("_jobs_live.html", **view))
+    if view["query"].problems:
+        answer.status_code = 400
+    return answer
 
 
 @blueprint.get("/jobs/<uuid:job_id>")
 def job(job_id: UUID) -> ResponseReturnValue:
     """One job with its items."""
-    progress, view = _progress_of(job_id), _items_view(job_id)
-    reasons = []
-    if progress.job.counts.failed and _words().state in ((), (ItemStatus.FAILED,)):
-        reasons = queries.failure_reasons(services().database, progress.job)
-    marks = services().repository.marks(progress.job.id)
+    view = _job_view(job_id)
+    database, shown = services().database, view["progress"].job
     return render_template(
         "job.html",
-        progress=progress,
-        released=_released(progress),
-        reasons=reasons,
-        marks=marks,
-        notes=told(services().repository.notes(progress.job.id)) if marks.noted else "",
-        exports=EXPORTS.values(),
-        events=events(services().database, EventFilter(job_id=progress.job.id), limit=_EVENTS_SHOWN + 1),
+        events=events(database, EventFilter(job_id=shown.id), limit=_EVENTS_SHOWN + 1),
         events_shown=_EVENTS_SHOWN,
-        now=queries.now(services().database),
-        **view,
+        now=queries.now(database),
+        **_details(view),
+        **_items_view(job_id),
     )
 
 
 @blueprint.get("/jobs/<uuid:job_id>/progress")
 def progress(job_id: UUID) -> ResponseReturnValue:
-    """The part of `job` that is polled each second. Once the job has ended it asks for the page to be loaded anew."""
-    seen = _progress_of(job_id)
-    page = render_template(
-        "_job_progress.html",
-        progress=seen,
-        released=_released(seen),
-        wanted=_words(),
-        words=_words().words(),
-        marks=services().repository.marks(seen.job.id),
-        live=seen.is_open,
-    )
-    answer = make_response(page)
-    if not seen.is_open:
-        answer.headers["HX-Refresh"] = "true"
-    return answer
+    """The part of `job` that is polled: all of it but the items."""
+    view = _job_view(job_id)
+    asked = {"wanted": _words(), "words": _words().words()}
+    return live_part(view["version"], lambda: render_template("_job_live.html", **_details(view), **asked))
 
 
 @blueprint.get("/jobs/<uuid:job_id>/items")
 def items(job_id: UUID) -> ResponseReturnValue:
-    """The items of `job`, polled while it runs."""
-    return render_template("_items.html", progress=_progress_of(job_id), **_items_view(job_id))
+    """The items of `job`, polled too."""
+    seen, view = _progress_of(job_id), _items_view(job_id)
+    version = version_of(seen.is_open, view["page"], view["words"], view["after"])
+    return live_part(version, lambda: render_template("_items.html", progress=seen, **view))
 
 
 @blueprint.post("/jobs/<uuid:job_id>/cancel")
@@ -143,6 +131,12 @@ def _jobs_view() -> dict[str, Any]:
     rows = [meter().read(job, now) for job in page.jobs]
     workers = services().workers.alive(within=SHOWN_SECONDS)
     return {
+        "version": version_of(
+            (page.older, page.newer),
+            [at_rest(row) for row in rows],
+            [_seen(worker) for worker in workers],
+            (query.typed, query.problems),
+        ),
         "page": page,
         "rows": rows,
         "query": query,
@@ -150,6 +144,33 @@ def _jobs_view() -> dict[str, Any]:
         "fleet": Fleet.of(workers),
         # New jobs may come at any time on the first page; older pages only change while something runs.
         "poll_seconds": 1 if any(row.is_open for row in rows) else 5 if query.before is None else None,
+    }
+
+
+def _seen(worker: Worker) -> Worker:
+    """A worker as it is shown: when exactly it was last heard of is not, as long as it lives."""
+    return replace(worker, seen_at=0.0, age=0.0 if worker.age < ALIVE_SECONDS else worker.age)
+
+
+def _job_view(job_id: UUID) -> dict[str, Any]:
+    seen = _progress_of(job_id)
+    released, marks = _released(seen), services().repository.marks(seen.job.id)
+    return {
+        "version": version_of(at_rest(seen), released, marks, _words().words()),
+        "progress": seen,
+        "released": released,
+        "marks": marks,
+    }
+
+
+def _details(view: dict[str, Any]) -> dict[str, Any]:
+    """What a job's page has beyond its counts, which is not read for a poll without news."""
+    shown, marks = view["progress"].job, view["marks"]
+    shows_failures = shown.counts.failed and _words().state in ((), (ItemStatus.FAILED,))
+    return view | {
+        "reasons": queries.failure_reasons(services().database, shown) if shows_failures else [],
+        "notes": told(services().repository.notes(shown.id)) if marks.noted else "",
+        "exports": EXPORTS.values(),
     }
 
 

@@ -1,7 +1,7 @@
 """The admin's web application: pages under `/`, the HTTP API under `/api/v1`, health under `/health`."""
 
 import hashlib
-import json
+import time
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
@@ -14,7 +14,7 @@ from admin.domain.progress import ProgressMeter
 from admin.pages import account, events, formats, items, jobs, models, review, submit, tokens
 from admin.pages.pictures import SHOWN_PIXELS
 from admin.serving import errors
-from admin.web import health, metrics, refusals, request_ids
+from admin.web import compression, health, metrics, refusals, request_ids
 from admin.web.context import DECODERS, EXTENSION, HELD, METER, WHOLE_PICTURES
 from admin.web.delivery.gates import Gate
 from admin.web.delivery.limits import MAX_FILES
@@ -28,15 +28,6 @@ from shared.services import Services, connect
 # A small form beside the files of an upload.
 _OTHER_FORM_PARTS = 20
 
-# No style or code that the content policy would refuse, and nothing from elsewhere.
-_HTMX = {
-    "includeIndicatorStyles": False,
-    "allowEval": False,
-    "allowScriptTags": False,
-    "selfRequestsOnly": True,
-    "historyEnabled": False,
-}
-
 
 def create_app(settings: Settings, services: Services | None = None) -> Flask:
     """Return the application; `services` are opened from the settings unless given. Nothing is contacted yet.
@@ -45,6 +36,7 @@ def create_app(settings: Settings, services: Services | None = None) -> Flask:
         ConfigurationError: SECRET_KEY is missing or too short, or an address cannot be one.
     """
     app = Flask("admin")  # whose folder holds templates and static files
+    compression.init_app(app)  # first, and so asked last
     security.init_app(app, settings)
     request_ids.init_app(app)
     app.config.update(
@@ -76,7 +68,7 @@ def create_app(settings: Settings, services: Services | None = None) -> Flask:
         app.register_blueprint(module.blueprint)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.filters.update(formats.FILTERS)
-    app.jinja_env.globals.update(asset=_asset, picture_version=items.version, htmx_config=json.dumps(_HTMX))
+    app.jinja_env.globals.update(asset=_asset, picture_version=items.version, clock=time.time)
     return app
 
 

@@ -15,7 +15,7 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 from pydantic import SecretStr
 
-from admin.domain import tokens
+from admin.domain import sessions, tokens
 from admin.domain.accounts import ensure_first_account
 from admin.domain.roles import Role
 from admin.pages.pictures import THUMBNAIL
@@ -23,6 +23,7 @@ from devservers.process import free_ports, running
 from shared.config import child_environment, load_settings
 from shared.db.migrate import migrate
 from shared.db.model_registry import ModelRegistry
+from shared.flows.synthetic import SyntheticSpec, submit_synthetic
 from shared.jobs.state import JobStatus
 from shared.services import Services, connect
 from tests import simulated_worker
@@ -120,14 +121,16 @@ def test_a_synthetic_job_from_its_form_to_its_results(page: Page, services: Serv
     expect(progress).to_contain_text("queued")
 
     # The page follows by itself, item by item.
+    page.evaluate("window.kept = 'yes'")
     job_id = page.url.rpartition("/")[2]
     for number, _ in enumerate(simulated_worker.process_one_by_one(services, job_id), start=1):
         expect(progress).to_contain_text(f"{number} of {IMAGES} finished")
     assert services.repository.job(job_id).state is JobStatus.SUCCEEDED
     expect(progress).to_contain_text("succeeded")
 
-    # It has been loaded anew, and asks no more.
-    expect(page.locator("[hx-get]")).to_have_count(0)
+    # Nothing was loaded anew for that.
+    expect(page.get_by_role("link", name="Download results")).to_be_visible()
+    assert page.evaluate("window.kept") == "yes"
     thumbnails = page.locator(".card img")
     expect(thumbnails).to_have_count(IMAGES)
     for thumbnail in thumbnails.all():
@@ -140,6 +143,77 @@ def test_a_synthetic_job_from_its_form_to_its_results(page: Page, services: Serv
     with zipfile.ZipFile(tmp_path / "results.zip") as archive:
         assert archive.testzip() is None
         assert len(archive.namelist()) == 4 * IMAGES + 1
+
+
+def test_a_page_that_follows_keeps_what_is_its_readers(browser: Browser, address: str, services: Services) -> None:
+    """Focus, what is typed and what is open outlive news, an outage and the end of the session."""
+    context = browser.new_context(base_url=address)
+    context.set_default_timeout(LONG_MS)
+    page = context.new_page()
+    page.goto("/login")
+    log_in(page)
+    state, banner = page.locator("#live-state"), page.locator("#live-banner")
+    expect(state).to_have_text("Live")
+    page.get_by_label("Name, submitter or end of the id").fill("half a wo")
+    page.get_by_text("More filters").click()
+    job = submit_synthetic(services, SyntheticSpec(2), name="news", submitted_by="bea (web)")
+    expect(page.get_by_role("link", name="news")).to_be_visible()
+    page.evaluate("document.querySelector('#live th a').focus()")
+    context.set_offline(True)
+    expect(banner).to_contain_text("The server does not answer.")
+    expect(state).to_have_text("Reconnecting")
+    simulated_worker.process(services, job)
+    context.set_offline(False)
+    expect(page.locator("#live")).to_contain_text("succeeded")
+    expect(banner).to_be_hidden()
+    assert page.evaluate("document.activeElement.textContent") == "news"
+    expect(page.get_by_label("Name, submitter or end of the id")).to_have_value("half a wo")
+    expect(page.get_by_label("Owner")).to_be_visible()
+
+    state.click()
+    expect(state).to_have_text("Paused")
+    later = submit_synthetic(services, SyntheticSpec(1), name="later", submitted_by="bea (web)")
+    state.click()
+    expect(page.get_by_role("link", name="later")).to_be_visible()
+
+    page.goto(f"/jobs/{later}")
+    sessions.end_others(services.database, "ana", but="")
+    expect(banner).to_contain_text("Your session has ended: log in again in another tab.")
+    other = context.new_page()
+    other.goto("/login")
+    log_in(other)
+    expect(banner).to_be_hidden()
+    page.get_by_text("Cancel…").click()
+    page.get_by_role("button", name="Cancel the job").click()  # a form of the session before
+    expect(page.locator("#progress")).to_contain_text("cancelled")
+    context.close()
+
+
+def test_light_and_dark_are_chosen_and_kept(page: Page) -> None:
+    def ground() -> str:
+        return str(page.evaluate("getComputedStyle(document.body).backgroundColor"))
+
+    page.emulate_media(color_scheme="light")
+    light = ground()
+    page.emulate_media(color_scheme="dark")
+    dark = ground()
+    assert light != dark
+    page.get_by_role("button", name="Theme: system").click()
+    assert ground() == light
+    page.reload()
+    assert ground() == light
+    page.get_by_role("button", name="Theme: light").click()
+    assert ground() == dark
+    page.get_by_role("button", name="Theme: dark").click()
+    page.emulate_media(color_scheme="light")
+    assert ground() == light
+
+
+def log_in(page: Page) -> None:
+    page.get_by_label("Name").fill("ana")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("heading", name="Jobs", exact=True)).to_be_visible()
 
 
 def test_an_item_shows_its_pictures_side_by_side(page: Page, services: Services) -> None:

@@ -17,6 +17,7 @@ from werkzeug.wrappers import Response
 
 from admin.domain import accounts, sessions, tokens
 from admin.domain.roles import Role
+from admin.web import live
 from admin.web.context import EXTENSION, account, services
 from admin.web.guard.auth_limiter import LoginLimiter
 from admin.web.guard.cors import API_PREFIX
@@ -225,9 +226,9 @@ def _require_session() -> Response | None:
     # No endpoint: a page that is not there, which strangers are told as well.
     if g.account is not None or request.endpoint is None or request.endpoint in PUBLIC:
         return None
-    if request.headers.get("HX-Request"):
-        # The page that polls is loaded afresh, and so leads to the login.
-        return Response(status=401, headers={"HX-Refresh": "true"})
+    if request.headers.get(live.HEADER):
+        # The page says so, and keeps what is typed into it.
+        return Response(status=401)
     target = request.script_root + request.full_path.rstrip("?") if request.method == "GET" else None
     if session.get("_user_id"):
         flash("Your session has ended. Log in again.")

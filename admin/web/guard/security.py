@@ -151,6 +151,10 @@ def _limit_body() -> None:
 
 
 def _add_headers(response: Response) -> Response:
+    if response.status_code == 304:
+        # Nothing new to protect: the browser keeps the headers of what it has.
+        response.headers.setdefault("Cache-Control", "no-store")
+        return response
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
     # Off unless asked for: it holds for the whole host, other ports and what runs there included. Browsers ignore it

@@ -6,10 +6,12 @@ import zipfile
 
 import numpy as np
 import pytest
+from flask import Flask
 from PIL import Image
 from sqlalchemy import select, update
 
-from admin.domain import queries
+from admin.domain import accounts, queries, sessions
+from admin.domain.roles import Role
 from shared.db.tables import ItemRow, ShardRow, new_id
 from shared.flows.exports.registry import EXPORTS
 from shared.flows.submission import Source, submit_images
@@ -68,10 +70,10 @@ def test_the_list_shows_how_fast_workers_run_and_what_limits_them(browser: Brows
 
 def test_the_list_is_polled_each_second_while_something_runs(browser: Browser, services: Services) -> None:
     synthetic(services)
-    assert 'hx-trigger="every 5s"' in browser.get("/").text
+    assert 'data-live-every="5"' in browser.get("/").text
     synthetic(services, done=False)
     fragment = browser.get("/jobs/live").text
-    assert 'hx-trigger="every 1s"' in fragment
+    assert 'data-live-every="1"' in fragment
     assert "<html" not in fragment
 
 
@@ -104,7 +106,7 @@ def test_a_filter_is_an_address_that_can_be_shared(browser: Browser, services: S
     assert ">liver<" in page
     assert ">kidney<" not in page
     assert "1 job: “liv”, open, of ana" in page
-    assert 'hx-get="/jobs/live?q=liv&amp;state=open&amp;owner=ana&amp;sort=name"' in page
+    assert 'data-live="/jobs/live?q=liv&amp;state=open&amp;owner=ana&amp;sort=name"' in page
     assert ">liver<" in browser.get("/?mine=1").text
     assert "No job fits." in browser.get("/?q=heart").text
     assert "2 jobs" in browser.get("/?q=&state=").text
@@ -219,17 +221,51 @@ def test_the_count_of_the_one_frequent_reason_is_what_the_others_leave(
     assert "over 0" in browser.get(f"/jobs/{job.id}").text
 
 
-def test_polling_stops_with_the_job(browser: Browser, services: Services) -> None:
+def test_the_job_is_asked_for_less_often_once_it_has_ended(browser: Browser, services: Services) -> None:
     job = synthetic(services, 2, done=False)
-    running = browser.get(f"/jobs/{job}/progress")
-    assert 'hx-trigger="every 1s"' in running.text
-    assert "HX-Refresh" not in running.headers
-    assert "hx-get" in browser.get(f"/jobs/{job}/items").text
+    assert 'data-live-every="1"' in browser.get(f"/jobs/{job}/progress").text
+    assert 'data-live-every="2"' in browser.get(f"/jobs/{job}/items").text
     simulated_worker.process(services, job)
-    ended = browser.get(f"/jobs/{job}/progress")
-    assert "hx-get" not in ended.text
-    assert ended.headers["HX-Refresh"] == "true"
-    assert "hx-get" not in browser.get(f"/jobs/{job}").text
+    for part in ("progress", "items"):
+        assert 'data-live-every="5"' in browser.get(f"/jobs/{job}/{part}").text
+
+
+def test_a_poll_without_news_has_no_body(browser: Browser, services: Services) -> None:
+    job = synthetic(services, 2, done=False)
+    worker = new_id()
+
+    def report() -> None:
+        services.workers.report(worker, name="w", device="cpu", model="0" * 64, images=1)
+
+    report()
+    parts = ["/jobs/live", "/jobs/live?since=1d", f"/jobs/{job}/progress", f"/jobs/{job}/items"]
+    versions = {}
+    for part in parts:
+        answer = browser.get(part)
+        versions[part] = answer.headers["ETag"]
+        # The page itself says the version, so that its first poll finds nothing new.
+        page = browser.get("/?since=1d" if "since" in part else "/" if part == "/jobs/live" else f"/jobs/{job}").text
+        assert part.endswith("items") or f"data-live-version='{versions[part]}'" in page
+    report()  # that a worker lives is no news
+    for part in parts:
+        answer = browser.get(part, headers={"If-None-Match": versions[part]})
+        assert (answer.status_code, answer.data) == (304, b"")
+        assert len(str(answer.headers)) < 300
+    simulated_worker.process(services, job)
+    for part in parts:
+        answer = browser.get(part, headers={"If-None-Match": versions[part]})
+        assert answer.status_code == 200
+        assert answer.headers["ETag"] != versions[part]
+
+
+def test_another_account_gets_no_version_of_this_one(app: Flask, browser: Browser, services: Services) -> None:
+    synthetic(services, 1)
+    accounts.add(services.database, "vic", "words that vic knows", Role.VIEWER)
+    client = app.test_client()
+    with client.session_transaction() as session:
+        session["_user_id"] = sessions.begin(services.database, "vic")
+    seen = browser.get("/jobs/live").headers["ETag"]
+    assert client.get("/jobs/live", headers={"If-None-Match": seen}).status_code == 200
 
 
 def test_a_job_can_be_cancelled_while_it_is_open_and_retried_afterwards(browser: Browser, services: Services) -> None:

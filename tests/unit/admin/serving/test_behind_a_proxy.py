@@ -153,7 +153,7 @@ def test_below_a_path(app: Flask, settings: Settings) -> None:
         [cookie] = visitor.cookies
         assert cookie.name.startswith("__Secure-delineate-")
         assert cookie.path == "/delineate"
-        links = re.findall(r'(?:href|src|action|hx-get)="(/[^"]*)"', page)
+        links = re.findall(r'(?:href|src|action|data-live)="(/[^"]*)"', page)
         assert len(links) > 8
         for link in links:
             assert link.startswith("/delineate/")
