@@ -3,7 +3,18 @@
 Every request shows a token (`admin.domain.tokens`); errors are problem details (RFC 9457).
 """
 
-from admin.api import document, events, interactive, items, jobs, models, reviews, workers
+from admin.api import document, events, interactive, items, jobs, models, reviews, submissions, workers
 from admin.api.operations import blueprint
 
-__all__ = ["blueprint", "document", "events", "interactive", "items", "jobs", "models", "reviews", "workers"]
+__all__ = [
+    "blueprint",
+    "document",
+    "events",
+    "interactive",
+    "items",
+    "jobs",
+    "models",
+    "reviews",
+    "submissions",
+    "workers",
+]

@@ -156,7 +156,9 @@ def _request(found: Operation, names: Any) -> dict[str, Any]:
 def _responses(found: Operation, names: Any) -> dict[str, Any]:
     schema = names[found.answer, "serialization"] if found.answer is not None else None
     content = {media: {"schema": schema} if schema else {} for media in found.media}
-    answers: dict[str, Any] = {str(found.status): {"description": "As asked for.", "content": content}}
+    answers: dict[str, Any] = {str(found.status): {"description": "As asked for."}}
+    if content:
+        answers[str(found.status)]["content"] = content
     problems = dict(_ANY_ERROR) | dict(found.problems)
     if found.changes:
         problems[403] = "The token's role, or its account's, may not do that."

@@ -48,7 +48,11 @@ def jobs(query: requests.JobsPage) -> schemas.Jobs:
     Pages are cut by key: give `next` of one page as `before` of the following one.
     """
     before = str(query.before) if query.before else None
-    found = services().repository.jobs(limit=query.limit + 1, before=before)
+    repository = services().repository
+    if query.id_ends is None:
+        found = repository.jobs(limit=query.limit + 1, before=before)
+    else:
+        found = [repository.job(found) for found in repository.job_ids_ending(query.id_ends, limit=query.limit)]
     page = found[: query.limit]
     return schemas.Jobs(jobs=_responses(page), next=page[-1].id if len(found) > query.limit else None)
 
@@ -59,7 +63,7 @@ def job(job_id: UUID) -> Response:
     seconds = preferred_wait()
     if seconds:
         wait_for_end(str(job_id), seconds)
-    return waited(json_answer(_job(str(job_id)).model_dump_json()), seconds)
+    return waited(json_answer(job_as_given(str(job_id)).model_dump_json()), seconds)
 
 
 @operation("GET", "/jobs/<uuid:job_id>/items", answer=schemas.Items, query=requests.ItemsPage, problems=_NO_JOB)
@@ -74,6 +78,22 @@ def job_items(job_id: UUID, query: requests.ItemsPage) -> schemas.Items:
     return schemas.Items(
         items=[schemas.Item.of(item, list(files_of(item, kind))) for item in found.items],
         next=None if found.next is None else found.next.word(query.order),
+    )
+
+
+@operation("GET", "/jobs/<uuid:job_id>/summary", answer=schemas.Summary, problems=_NO_JOB)
+def job_summary(job_id: UUID) -> schemas.Summary:
+    """Tell what stands out in a job: failures by code, results by mark, notes by kind."""
+    repository = services().repository
+    job = repository.job(str(job_id))
+    marks = repository.marks(job.id)
+    return schemas.Summary(
+        failures={found.code: found.count for found in queries.failure_reasons(services().database, job)},
+        nothing_found=marks.nothing_found,
+        unfamiliar=marks.unfamiliar,
+        reasons=dict(marks.reasons),
+        noted=marks.noted,
+        notes=dict(repository.notes(job.id)) if marks.noted else {},
     )
 
 
@@ -161,7 +181,12 @@ def retry_job(job_id: UUID) -> schemas.Job:
     return _responses([services().repository.retry(str(job_id), by=_actor())])[0]
 
 
-def _job(job_id: str) -> schemas.Job:
+def job_as_given(job_id: str) -> schemas.Job:
+    """Return a job as the API gives it.
+
+    Raises:
+        JobNotFound: there is none.
+    """
     return _responses([services().repository.job(job_id)])[0]
 
 
@@ -174,7 +199,7 @@ def _started(job_id: str) -> ResponseReturnValue:
     seconds = preferred_wait()
     if seconds:
         wait_for_end(job_id, seconds)
-    answer = json_answer(_job(job_id).model_dump_json(), 201)
+    answer = json_answer(job_as_given(job_id).model_dump_json(), 201)
     answer.headers["Location"] = url_for("api.job", job_id=job_id)
     return waited(answer, seconds)
 

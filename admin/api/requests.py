@@ -11,6 +11,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    Json,
     ValidationInfo,
     WithJsonSchema,
     field_validator,
@@ -19,8 +20,9 @@ from pydantic import (
 
 from admin.api.export_name import ExportName
 from admin.domain.item_words import ItemWords, as_a_value
-from admin.web.delivery.limits import MAX_IMAGES
+from admin.web.delivery.limits import MAX_FILES, MAX_IMAGES
 from shared.db.events import EventKind, EventSource
+from shared.errors import ItemErrorCode
 from shared.flows.exports.registry import DEFAULT, EXPORTS
 from shared.flows.synthetic import MAX_DOTS, MAX_JITTER, MAX_SEED
 from shared.images.scale import MAX_SCALE, MIN_SCALE
@@ -32,6 +34,8 @@ from shared.ranges import Share
 from shared.synth import DEFAULT_DEFINITION, DEFINITIONS, NOISE_LABELS
 
 MAX_PAGE_SIZE = 500
+MAX_PATHS = 1000
+MAX_SUBMISSIONS = 20
 
 Scale = Annotated[float, Field(ge=MIN_SCALE, le=MAX_SCALE)]
 # Neither control characters (PostgreSQL takes no NUL), line separators nor what turns text round; not blank.
@@ -49,6 +53,12 @@ def _in_utc(moment: datetime) -> datetime:
 
 
 Moment = Annotated[datetime, AfterValidator(_in_utc)]
+
+
+def _relative(path: str) -> str:
+    if "\0" in path or any(part in ("", ".", "..") for part in path.split("/")):
+        raise ValueError("this is no relative path to a file")
+    return path
 
 
 def _number(value: object) -> object:
@@ -91,6 +101,9 @@ class JobsPage(_Request):
 
     limit: int = Field(default=50, ge=1, le=MAX_PAGE_SIZE)
     before: UUID | None = Field(default=None, description="`next` of the page before.")
+    id_ends: str | None = Field(
+        default=None, pattern=r"^[0-9a-f-]{4,36}$", description="Those alone whose ids end like this, on one page."
+    )
 
 
 class ItemsPage(ItemWords):
@@ -163,6 +176,68 @@ class Grading(_Request):
 
     grade: Grade | None = Field(description="Null takes the grade back.")
     note: Note | None = Field(default=None, description="A few words of why.")
+
+
+Path = Annotated[str, Field(min_length=1, max_length=2000), AfterValidator(_relative)]
+SubmissionName = Annotated[str, Field(min_length=1, max_length=255)]
+
+
+class NewSubmission(_NewJob):
+    """A job of images that come later."""
+
+    name: JobName = "upload"
+    scale: Scale | Literal["auto"] = Field(default=1.0, description="As of an upload.")
+    unfamiliar: Unfamiliar = Field(default=Unfamiliar.FLAG, description="As of an upload.")
+    key: SubmissionName | None = Field(
+        default=None,
+        description="Any text of the client's own, by which an interrupted submission is found.",
+    )
+
+
+class FailedFile(_Request):
+    """A file that its sender could not read."""
+
+    path: Path
+    code: ItemErrorCode
+    error: Annotated[str, Field(max_length=500, pattern=r"^[^\u0000]*$")]
+
+
+class BatchDetails(_Request):
+    """What is known of the files of a batch."""
+
+    paths: list[Path] | None = Field(default=None, description="Of the files, in their order; else their names.")
+    modified: dict[Path, Annotated[int, Field(ge=0, lt=2**63)]] = Field(
+        default={}, description="When each was last written to, in nanoseconds since 1970."
+    )
+    replace: list[Path] = Field(default=[], description="Those that take the place of another content.")
+    failed: list[FailedFile] = Field(default=[], max_length=MAX_FILES)
+
+
+class Batch(_Request):
+    """Some images of a job."""
+
+    replace: bool = Field(default=False, description="Whether an image takes the place of another one of its path.")
+    details: Json[BatchDetails] | None = Field(default=None, description="JSON: what is known of the files.")
+
+
+class Paths(_Request):
+    """Paths to look for in a job."""
+
+    paths: list[Path] = Field(max_length=MAX_PATHS)
+
+
+class SubmissionKey(_Request):
+    """Which submission to look for."""
+
+    key: SubmissionName
+    within: float = Field(default=0.0, ge=0, le=86400, description="A job that was sealed so many seconds ago too.")
+
+
+class Submission(_Request):
+    """What to note of a submission."""
+
+    key: SubmissionName | None = None
+    awaited: bool | None = Field(default=None, description="Whether its sender waits for the job's end.")
 
 
 class Predict(_Request):

@@ -77,6 +77,8 @@ class Job(_Response):
     started_at: Time | None
     finished_at: Time | None
     uploading: bool = Field(description="Whether images may still be added.")
+    quiet_seconds: float | None = Field(description="Since images were last added; null: none can be added any more.")
+    abandoned: bool = Field(description="Whether it was ended before all of its images were there.")
     cancel_requested: bool
     model: str | None = Field(description="SHA-256 of the model of its images; null: each worker's own.")
     scale: float | Literal["auto"] = Field(
@@ -104,6 +106,8 @@ class Job(_Response):
             started_at=time_or_none(job.started_at),
             finished_at=time_or_none(job.finished_at),
             uploading=job.sealed_at is None and not job.state.is_final,
+            quiet_seconds=job.quiet_for,
+            abandoned=job.abandoned_at is not None,
             cancel_requested=job.cancel_requested_at is not None,
             counts=Counts(**{name: getattr(job.counts, name) for name in Counts.model_fields}),
             seconds=progress.seconds,
@@ -135,6 +139,12 @@ class Item(_Response):
     height: int | None = Field(description="px")
     model: str | None
     threshold: float | None
+    preprocessing: str | None
+    code_version: str | None
+    device: str | None = Field(description="That it was computed on, with its arithmetic and library.")
+    source_bytes: int | None
+    synthesis: dict[str, Any] | None = Field(description="What a generated image was made from.")
+    reason_place: str | None = Field(description="Where in a large image the reason was found.")
     grade: Grade | None = Field(description="What a reviewer says of the result; null: nobody has said anything.")
     grade_note: str | None
     graded_by: str | None
@@ -211,6 +221,47 @@ def _replaced(history: Sequence[StepRecord], kind: StepKind | None) -> ReviewSte
     return ReviewStep.of(standing[0]) if len({step.reviewer for step in standing}) == 2 else None
 
 
+class Summary(_Response):
+    """What stands out in a job."""
+
+    failures: dict[str, int] = Field(description="How many images failed, by code.")
+    nothing_found: int
+    unfamiliar: int
+    reasons: dict[str, int] = Field(description="The unfamiliar ones by their reason.")
+    noted: int
+    notes: dict[str, int] = Field(description="Notes by their kind; a result may have several.")
+
+
+class Added(_Response):
+    """What became of a batch of images."""
+
+    added: int = Field(description="That are new.")
+    known: int = Field(description="That the job had already, with the same content.")
+    replaced: int = Field(description="That took the place of another content.")
+    failed: int = Field(description="Of all these, those that cannot be used.")
+
+
+class Version(_Response):
+    """What tells a file from what it was before."""
+
+    size: int = Field(description="bytes")
+    modified: int = Field(description="Nanoseconds since 1970.")
+
+
+class Known(_Response):
+    """Which paths a job has; null where its sender did not say which version of the file it is."""
+
+    files: dict[str, Version | None]
+
+
+class Submissions(_Response):
+    """Jobs to go on with."""
+
+    unsealed: str | None = Field(description="The job of this key to which images can be added.")
+    awaited: str | None = Field(description="The sealed job of this key for which its sender waits.")
+    others: list[str] = Field(description="All jobs to which images can be added, the newest first.")
+
+
 class Jobs(_Response):
     """A page of jobs, the newest first."""
 
@@ -283,15 +334,17 @@ class Workers(_Response):
     """The workers that were seen within a minute, the oldest first, and what they do together."""
 
     workers: list[Worker]
+    quiet_seconds: float | None = Field(description="Since a worker was last seen; null: there is none.")
     images_per_second: float | None = Field(description="The sum; null: of none known.")
     share: float | None = Field(description="Of the bare models' speeds, over the workers that know both.")
 
     @classmethod
-    def of(cls, workers: Sequence[WorkerRecord]) -> Self:
+    def of(cls, workers: Sequence[WorkerRecord], quiet_seconds: float | None) -> Self:
         """Return workers as the API gives them."""
         together = Fleet.of(workers)
         return cls(
             workers=[Worker.of(worker) for worker in workers],
+            quiet_seconds=quiet_seconds,
             images_per_second=together.images_per_second,
             share=together.share,
         )

@@ -9,4 +9,5 @@ from shared.jobs.workers import SHOWN_SECONDS
 @operation("GET", "/workers", answer=schemas.Workers)
 def workers() -> schemas.Workers:
     """List the workers that live: how fast each runs, its share of the bare model's speed, what limits it."""
-    return schemas.Workers.of(services().workers.alive(within=SHOWN_SECONDS))
+    workers = services().workers
+    return schemas.Workers.of(workers.alive(within=SHOWN_SECONDS), workers.quiet_for())

@@ -40,6 +40,7 @@ THREADS = sum(lane.threads for lane in LANES.values())
 _PICTURE = re.compile(r"/items/[^/]+/[a-z]+\.png")
 _DOWNLOAD = re.compile(r"(/api/v1)?/jobs/[^/]+/results\.zip|/api/v1/items/[^/]+/files/[^/]+")
 _SUBMISSIONS = frozenset({"/new/upload", "/new/synthetic", "/api/v1/jobs/images", "/api/v1/jobs/synthetic"})
+_BATCH = re.compile(r"/api/v1/jobs/[^/]+/images")
 _WAITS = frozenset({"/api/v1/predict", "/api/v1/predict/json", "/api/v1/demo"})
 _PASSWORDS = frozenset({"/login", "/account/password", "/tokens"})
 
@@ -56,7 +57,7 @@ def lane_of(method: str, path: str, *, prefers: str = "") -> str:
         return "downloads"
     if path in _WAITS or (path.startswith("/api/v1/jobs/") and "wait" in prefers.lower()):
         return "waits"
-    if method == "POST" and path in _SUBMISSIONS:
+    if method == "POST" and (path in _SUBMISSIONS or _BATCH.fullmatch(path)):
         return "submissions"
     if method == "POST" and path in _PASSWORDS:
         return "passwords"

@@ -71,7 +71,7 @@ class Upload:
 
     def _upload_all(self, sources: Iterable[Source], pool: ThreadPoolExecutor, uploading: deque[_Block]) -> None:
         for wanted in blocks(sources, self.services.settings.shard_size):
-            new, changed = self._new(wanted)
+            new, changed = self.select(wanted)
             self._start([*new, *changed], pool, uploading, replaces=changed)
             if len(uploading) == 2:
                 self._commit(uploading[0])
@@ -85,23 +85,24 @@ class Upload:
         block = _Block(replaces={source.path for source in replaces})
         uploading.append(block)
         for source in sources:
-            block.uploads.append(pool.submit(self._upload, source))
+            block.uploads.append(pool.submit(self.take, source))
 
     def _commit_all(self, uploading: deque[_Block]) -> None:
         while uploading:
             self._commit(uploading[0])
             uploading.popleft()
 
-    def _new(self, block: Sequence[Source]) -> tuple[Sequence[Source], Sequence[Source]]:
+    def select(self, block: Sequence[Source]) -> tuple[Sequence[Source], Sequence[Source]]:
         """Return what an interrupted submission had not committed, and what has changed since it was."""
         if not self.resumed:
             return block, ()
         known = self.services.repository.known_files(self.job_id, [source.path for source in block])
         changed = [source for source in block if _has_changed(source, known.get(source.path))]
-        self._advance(files=len(known) - len(changed))
+        self.advance(files=len(known) - len(changed))
         return [source for source in block if source.path not in known], changed
 
-    def _upload(self, source: Source) -> NewItem:
+    def take(self, source: Source) -> NewItem:
+        """Store a source; what cannot be used becomes an item that has failed. Runs in a thread."""
         item = NewItem(id=new_id(), path=source.path)
         try:
             data, version = _read(source)
@@ -126,7 +127,7 @@ class Upload:
         unfinished = [_still_written(source) for source in self._changed_meanwhile()]
         for items in blocks(unfinished, self.services.settings.shard_size):
             self.services.repository.add_shard(self.job_id, items, replaces={item.path for item in items})
-            self._advance(files=0, failed=len(items))
+            self.advance(files=0, failed=len(items))
 
     def _changed_meanwhile(self) -> list[Source]:
         """Wait until the youngest file has been left alone for a while, and return those that have changed."""
@@ -139,16 +140,16 @@ class Upload:
 
     def _commit(self, block: _Block) -> None:
         items = [upload.result() for upload in block.uploads]
-        if items and self._add(items, block.replaces):
+        if items and self.add(items, block.replaces):
             self.hints.send()
-        self._advance(
+        self.advance(
             files=len(items),
             failed=sum(item.error_code is not None for item in items),
             uploaded=sum(item.source_bytes or 0 for item in items),
             changed=len(block.replaces),
         )
 
-    def _add(self, items: Sequence[NewItem], replaces: set[str]) -> bool:
+    def add(self, items: Sequence[NewItem], replaces: set[str]) -> bool:
         """Add a shard; leave out what another process that submits the same has added meanwhile."""
         repository = self.services.repository
         while items:
@@ -163,7 +164,8 @@ class Upload:
                 items = [item for item in items if item.path not in known]
         return False
 
-    def _advance(self, *, files: int, failed: int = 0, uploaded: int = 0, changed: int = 0) -> None:
+    def advance(self, *, files: int, failed: int = 0, uploaded: int = 0, changed: int = 0) -> None:
+        """Count what was done, and tell of it."""
         done = self.progress
         self.progress = SubmissionProgress(
             done.files + files, done.failed + failed, done.bytes + uploaded, done.changed + changed

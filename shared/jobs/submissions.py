@@ -130,6 +130,12 @@ class Submissions(JobReader):
                 for row in connection.execute(query)
             }
 
+    def contents(self, job_id: str, paths: Collection[str]) -> dict[str, str | None]:
+        """Return those of `paths` that the job already has, and the keys of their sources; None without one."""
+        query = select(ItemRow.path, ItemRow.source_key).where(ItemRow.job_id == job_id, ItemRow.path.in_(paths))
+        with self.database.read() as connection:
+            return {row.path: row.source_key for row in connection.execute(query)}
+
     def item_ids(self, job_id: str, paths: Collection[str]) -> set[str]:
         """Return the ids of the items of these paths that the job has."""
         query = select(ItemRow.id).where(ItemRow.job_id == job_id, ItemRow.path.in_(paths))

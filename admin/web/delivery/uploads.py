@@ -22,7 +22,12 @@ def sources(files: Iterable[FileStorage], *, max_bytes: int) -> Iterator[Source]
     for file in files:
         path = _unique(relative_path(file.filename or ""), taken)
         taken.add(path)
-        yield Source(path=path, read=_Reader(file, max_bytes))
+        yield source(file, path, max_bytes)
+
+
+def source(file: FileStorage, path: str, max_bytes: int) -> Source:
+    """Return a file as a source of this path."""
+    return Source(path=path, read=_Reader(file, max_bytes))
 
 
 def refuse_if_all_are_too_large(files: Sequence[FileStorage], *, max_bytes: int) -> None:
@@ -92,6 +97,7 @@ class _Reader:
         self._max_bytes = max_bytes
 
     def __call__(self) -> bytes:
+        self._file.stream.seek(0)
         data = self._file.stream.read(self._max_bytes + 1)
         if len(data) > self._max_bytes:
             raise ItemError(ItemErrorCode.TOO_MANY_BYTES, f"the file is larger than {self._max_bytes:,} bytes")

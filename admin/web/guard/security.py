@@ -28,7 +28,7 @@ FORM_BYTES = 2**20
 UPLOADS = frozenset(
     {
         "submit.upload", "review.correct", "api.submit_uploaded", "api.predict", "api.predict_json",
-        "api.put_correction",
+        "api.put_correction", "api.add_to_job",
     }
 )  # fmt: skip
 """The endpoints that take more, up to MAX_UPLOAD_BYTES."""

@@ -107,7 +107,7 @@ def test_a_viewer_changes_nothing(app: Flask, viewer: Api) -> None:
         answer = viewer.client.open(address, method=method, headers=viewer.headers)
         assert (answer.status_code == 403) is (method != "GET" or address.endswith("/demo")), (method, address)
         refused += answer.status_code == 403
-    assert refused == 8
+    assert refused == 15
     assert viewer.get("/me").json["role"] == "viewer"
 
 
@@ -450,7 +450,12 @@ def test_bodies_are_limited(operator: Api) -> None:
 
 
 def test_workers_and_how_fast_they_run(viewer: Api, services: Services) -> None:
-    assert viewer.get("/workers").json == {"workers": [], "images_per_second": None, "share": None}
+    assert viewer.get("/workers").json == {
+        "workers": [],
+        "quiet_seconds": None,
+        "images_per_second": None,
+        "share": None,
+    }
     services.workers.report(
         new_id(), name="w", device="cpu", model="ab" * 32, images=7, performance=Performance(60.0, 80.0, "infer")
     )

@@ -53,12 +53,14 @@ FOR_VIEWERS = {
     "account.change_password", "account.end_session", "account.end_others", "api.me", "api.jobs", "api.job",
     "api.job_items", "api.job_results", "api.item", "api.item_file", "api.models", "api.workers", "api.grade",
     "events.index", "api.list_events",
+    "api.job_summary",
 }  # fmt: skip
 FOR_THE_DESK = {"review.desk"}
 FOR_OPERATORS = {
     "submit.synthetic", "submit.upload", "jobs.cancel", "jobs.retry", "models.activate", "models.rollback",
     "api.submit_generated", "api.submit_uploaded", "api.cancel_job", "api.retry_job", "api.predict",
-    "api.predict_json", "api.demo",
+    "api.predict_json", "api.demo", "api.begin_submission", "api.add_to_job", "api.known_images", "api.seal_job",
+    "api.discard_job", "api.find_submissions", "api.change_submission",
 }  # fmt: skip
 
 

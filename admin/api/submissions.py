@@ -1,0 +1,182 @@
+"""Jobs that are filled a few images at a time, and gone on with after an interruption; sealed once all are there."""
+
+import hashlib
+from collections.abc import Sequence
+from uuid import UUID
+
+from flask import Response, request, url_for
+from werkzeug.datastructures import FileStorage
+
+from admin.api import requests, schemas
+from admin.api.conditional import json_answer
+from admin.api.jobs import job_as_given
+from admin.api.operations import InvalidRequest, operation
+from admin.web.context import services, submitter, who
+from admin.web.delivery import uploads
+from admin.web.delivery.limits import MAX_FILES
+from admin.web.refusals import Refused
+from shared.errors import ItemError, Outrun, UsageError
+from shared.flows.additions import NameTaken, add_images
+from shared.flows.sources import Source
+from shared.flows.submission import seal
+from shared.images.scale import AUTO_SCALE
+from shared.jobs.state import JobKind
+
+_NO_JOB = {404: "There is no such job."}
+_CLOSED = _NO_JOB | {409: "The job takes no more images: its submission is complete, or was ended."}
+_FILES = "images"
+_BEGUN = {200: "The job of this key that was begun before."}
+
+
+@operation(
+    "POST", "/jobs", answer=schemas.Job, status=201, body=requests.NewSubmission, problems={200: "It was begun."}
+)
+def begin_submission(body: requests.NewSubmission) -> Response:
+    """Begin a job of images that come a few at a time, or go on with the one of this `key`.
+
+    Add images (`/jobs/{job_id}/images`), then seal the job: it ends once they are segmented. With a `key` that the same
+    account began a job with, and never sealed, the answer is that job, with the status 200.
+    """
+    repository = services().repository
+    key = _key_of(body.key) if body.key is not None else None
+    job_id = repository.unsealed_job(key) if key else None
+    is_new = job_id is None
+    while job_id is None:
+        try:
+            job_id = repository.create_job(
+                JobKind.IMAGES,
+                name=body.name,
+                submitted_by=submitter(),
+                submission_key=key,
+                priority=body.priority,
+                scale=AUTO_SCALE if isinstance(body.scale, str) else body.scale,
+                unfamiliar=body.unfamiliar,
+            )
+        except Outrun:  # by a request of the same key
+            job_id = repository.unsealed_job(str(key))
+            is_new = False
+    answer = json_answer(job_as_given(job_id).model_dump_json(), 201 if is_new else 200)
+    answer.headers["Location"] = url_for("api.job", job_id=job_id)
+    return answer
+
+
+@operation(
+    "POST",
+    "/jobs/<uuid:job_id>/images",
+    answer=schemas.Added,
+    body=requests.Batch,
+    files=_FILES,
+    problems=_CLOSED | {409: "The job takes no more images, or has another image of one of these names."},
+)
+def add_to_job(job_id: UUID, body: requests.Batch) -> schemas.Added:
+    """Add images to a job that is not sealed, each a part `images` of the form.
+
+    Safe to send again: an image whose path and content the job has is left out. One of the same path and another
+    content is refused, or with `replace` takes the place of the first.
+    """
+    _unsealed(str(job_id))
+    given = request.files.getlist(_FILES)
+    details = body.details or requests.BatchDetails()
+    if set(request.files) - {_FILES} or len(given) > MAX_FILES or not (given or details.failed):
+        reason = f"send 1 to {MAX_FILES} files, each as a part named {_FILES}"
+        raise InvalidRequest([schemas.FieldProblem(field=_FILES, reason=reason)])
+    sources = [*_sources(given, details.paths), *map(_failing, details.failed)]
+    if len({source.path for source in sources}) < len(sources):
+        raise InvalidRequest([schemas.FieldProblem(field=_FILES, reason="two images have the same path")])
+    replaceable = set(details.replace)
+    try:
+        done = add_images(
+            services(),
+            str(job_id),
+            sources,
+            replaces=lambda path: body.replace or path in replaceable,
+            modified=details.modified,
+        )
+    except NameTaken as error:
+        advice = f"{str(error)[:1].upper()}{str(error)[1:]}. Give them other names, or send `replace=true`."
+        raise Refused(409, advice) from error
+    return schemas.Added(added=done.added, known=done.known, replaced=done.replaced, failed=done.failed)
+
+
+@operation("POST", "/jobs/<uuid:job_id>/known", answer=schemas.Known, body=requests.Paths, problems=_NO_JOB)
+def known_images(job_id: UUID, body: requests.Paths) -> schemas.Known:
+    """Tell which of these paths the job has, so that nothing is sent twice."""
+    services().repository.kind(str(job_id))
+    found = services().repository.known_files(str(job_id), body.paths)
+    return schemas.Known(
+        files={
+            path: None if version is None else schemas.Version(size=version.size, modified=version.modified)
+            for path, version in found.items()
+        }
+    )
+
+
+@operation("POST", "/jobs/<uuid:job_id>/seal", answer=schemas.Job, problems=_NO_JOB)
+def seal_job(job_id: UUID) -> schemas.Job:
+    """Say that all images are there: the job ends once they are segmented. Once more it changes nothing."""
+    services().repository.kind(str(job_id))
+    seal(services(), str(job_id))
+    return job_as_given(str(job_id))
+
+
+@operation("DELETE", "/jobs/<uuid:job_id>", status=204, media=(), problems=_CLOSED)
+def discard_job(job_id: UUID) -> Response:
+    """Take back a job to which no image was added."""
+    if services().repository.job(str(job_id)).counts.total:
+        raise UsageError("the job has images: cancel it instead")
+    services().repository.discard_empty(str(job_id))
+    return Response(status=204)
+
+
+@operation("POST", "/submissions/find", answer=schemas.Submissions, body=requests.SubmissionKey)
+def find_submissions(body: requests.SubmissionKey) -> schemas.Submissions:
+    """Find the jobs of a submission that was interrupted: while it uploaded, or while its sender waited."""
+    repository, key = services().repository, _key_of(body.key)
+    return schemas.Submissions(
+        unsealed=repository.unsealed_job(key),
+        awaited=repository.awaited_job(key, within=body.within),
+        others=repository.unsealed_jobs(limit=requests.MAX_SUBMISSIONS),
+    )
+
+
+@operation("POST", "/jobs/<uuid:job_id>/submission", status=204, media=(), body=requests.Submission, problems=_CLOSED)
+def change_submission(job_id: UUID, body: requests.Submission) -> Response:
+    """Let a submission be found by another key, or note that its sender waits for the job's end, or has seen it."""
+    repository = services().repository
+    repository.kind(str(job_id))
+    if body.key is not None:
+        _unsealed(str(job_id))
+        repository.adopt(str(job_id), _key_of(body.key))
+    if body.awaited is not None:
+        repository.await_end(str(job_id), waits=body.awaited)
+    return Response(status=204)
+
+
+def _unsealed(job_id: str) -> None:
+    job = services().repository.job(job_id)
+    if job.kind is not JobKind.IMAGES or job.sealed_at is not None or job.state.is_final:
+        raise UsageError(f"job {job_id} takes no more images: its submission is complete, or was ended")
+
+
+def _key_of(key: str) -> str:
+    """The key of a client as the account's own."""
+    return hashlib.sha256(f"{who()}\0{key}".encode(errors="replace")).hexdigest()
+
+
+def _sources(files: Sequence[FileStorage], paths: Sequence[str] | None) -> list[Source]:
+    max_bytes = services().settings.max_source_bytes
+    if paths is None:
+        return [uploads.source(file, uploads.relative_path(file.filename or ""), max_bytes) for file in files]
+    if len(paths) != len(files):
+        reason = f"{len(paths)} paths of {len(files)} files"
+        raise InvalidRequest([schemas.FieldProblem(field="details.paths", reason=reason)])
+    return [uploads.source(file, path, max_bytes) for file, path in zip(files, paths, strict=True)]
+
+
+def _failing(failed: requests.FailedFile) -> Source:
+    """What its sender could not read, as a source that fails with its reason."""
+
+    def read() -> bytes:
+        raise ItemError(failed.code, failed.error)
+
+    return Source(failed.path, read)
