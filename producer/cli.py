@@ -5,13 +5,13 @@ What needs numpy or Pillow is imported by the commands that use it: others start
 
 from collections.abc import Sequence
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
 from producer import report
+from producer.access import opened as _services
 from producer.collect import Destination, collect, destination_of
 from producer.display import Display
 from producer.download import Download
@@ -35,7 +35,7 @@ from producer.summary import Summary, summarise
 from producer.unfinished import Request
 from producer.watch import stopped_upload, why_it_waits
 from producer.watch import watch as watch_job
-from shared.commandline import ExitCode, Program, on_interrupt, opened_services, plural
+from shared.commandline import ExitCode, Program, on_interrupt, plural
 from shared.db.events import Actor
 from shared.errors import ItemErrorCode, Retryable
 from shared.flows.exports.export import Export
@@ -48,13 +48,14 @@ from shared.services import Services
 from shared.version import code_version
 
 _STATUS_JOBS = 20
-# The log is for developers; users get bars, tables and the one line that an error is.
-_services = partial(opened_services, check=False, quiet=True)
 
 
 @click.group("producer", cls=Program, epilog=EXIT_CODES_HELP, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(code_version(), prog_name="producer")
-def main() -> None:
+@click.option(
+    "--api", metavar="URL", help="Work through the HTTP API of this admin, with the token that DELINEATE_TOKEN holds."
+)
+def main(api: str | None) -> None:
     """Submit images for segmentation, follow the jobs, download the results.
 
     JOB is a job's id, its last characters (four or more), or `last` for the newest job.

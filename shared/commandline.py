@@ -145,9 +145,19 @@ def ended(module: str, body: Callable[[], int]) -> int:
         return _told(error, module)
 
 
+_options: dict[str, str] = {}
+
+
+def keep_options(program: str, options: str) -> None:
+    """Have all commands that this process tells of name these options of their program."""
+    _options[program] = options
+
+
 def typed(command: str) -> str:
     """Return a command of ours as it can be typed here: `producer`, or `.venv/bin/producer` in a checkout."""
-    program = command.partition(" ")[0]
+    program, _, rest = command.partition(" ")
+    if program in _options:
+        command = " ".join(filter(None, (program, _options[program], rest)))
     folder = Path(sys.executable).parent
     found = shutil.which(program)
     if (found and Path(found).parent == folder) or not (folder / program).exists():

@@ -165,6 +165,10 @@ class Settings(BaseSettings):
     )
 
     # the producer
+    delineate_api: str | None = _setting(
+        None, "Address of an admin that `producer` works through, by its HTTP API; as `--api`. Empty: the services."
+    )
+    delineate_token: SecretStr | None = _setting(None, "Token that `producer` shows to that API.")
     upload_threads: int = _setting(8, "Files uploaded or downloaded at once.", unit="threads", ge=1, le=64)
 
     @classmethod

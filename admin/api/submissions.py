@@ -149,6 +149,7 @@ def change_submission(job_id: UUID, body: requests.Submission) -> Response:
         repository.adopt(str(job_id), _key_of(body.key))
     if body.awaited is not None:
         repository.await_end(str(job_id), waits=body.awaited)
+    repository.keep_alive(str(job_id))
     return Response(status=204)
 
 

@@ -1,0 +1,255 @@
+"""The client: jobs in, results out."""
+
+import tempfile
+import time
+import uuid
+import zipfile
+from base64 import b64decode
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from delineate_client.connection import DEFAULT_PATIENCE_SECONDS, Connection
+from delineate_client.errors import WaitTimeout
+from delineate_client.models import Item, Job
+from delineate_client.pictures import Map, Mask, encoded, mask_of, probability_of
+from delineate_client.sending import Images, NamedFile, files_of, send_all
+
+_PAGE_ITEMS = 200
+_FETCHED_AHEAD = 8
+_WAIT_SECONDS = 30
+_SHORT_PAUSE_SECONDS = 0.1
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What was found in one image. Arrays have its size, (height, width); None where it failed.
+
+    Attributes:
+        item: the image, with what was measured of it.
+        mask: bool, True inside.
+        probability: float32, from 0 to 1.
+    """
+
+    item: Item
+    mask: Mask | None
+    probability: Map | None
+
+
+class Client:
+    """Delineate's HTTP API. Safe in threads; close it, or use it as a context.
+
+    Args:
+        url: of the admin, such as `http://127.0.0.1:8000`.
+        token: that the page *Tokens* or `admin tokens create` made; an operator's where anything is submitted.
+        patience: for how many seconds what may pass, such as a restart, is tried again.
+        transport: of httpx, for tests.
+
+    Raises:
+        ApiError: from every method: the API refuses what was asked, and says what to do.
+        ApiUnavailable: from every method: it stayed away; nothing is lost.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        *,
+        patience: float = DEFAULT_PATIENCE_SECONDS,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        self.connection = Connection(url, token, patience=patience, transport=transport)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.connection.close()
+
+    def submit(
+        self,
+        images: Images,
+        *,
+        name: str = "upload",
+        priority: str = "normal",
+        scale: float | str = 1.0,
+        unfamiliar: str = "flag",
+        recursive: bool = False,
+        key: str | None = None,
+    ) -> Job:
+        """Submit images as one job, and return it.
+
+        Args:
+            images: a folder, files, or arrays by name: (height, width) of uint8, uint16 or floats, or
+                (height, width, 3) of uint8.
+            name: of the job.
+            priority: "low", "normal" or "high".
+            scale: by which the images are resampled for the network, or "auto".
+            unfamiliar: "flag" or "refuse", see docs/trusting-results.md.
+            recursive: whether subfolders are gone into.
+            key: any text by which an interrupted submission is found again: the same call then sends what is missing.
+
+        Raises:
+            ValueError: there is no image, or an array is none.
+            OSError: a file cannot be read.
+        """
+        files = files_of(images, recursive=recursive)
+        first = next(files)  # before there is a job
+        body = {"name": name, "priority": priority, "scale": scale, "unfamiliar": unfamiliar}
+        # With a key of its own even so: an answer that is lost does not make two jobs.
+        begun = self.connection.json("POST", "jobs", json=body | {"key": key or str(uuid.uuid4())})
+        send_all(self.connection, begun["id"], self._missing(begun, _chained(first, files)))
+        return Job.of(self.connection.json("POST", f"jobs/{begun['id']}/seal"))
+
+    def synthesise(self, count: int, *, name: str = "synthetic", priority: str = "normal", **scene: Any) -> Job:
+        """Start a job of generated images; `scene` has what else the document's `Synthetic` takes, such as `seed`."""
+        body = {"count": count, "name": name, "priority": priority} | scene
+        key = {"Idempotency-Key": str(uuid.uuid4())}
+        return Job.of(self.connection.json("POST", "jobs/synthetic", json=body, headers=key))
+
+    def job(self, job: Job | str) -> Job:
+        """Return a job as it stands now."""
+        return Job.of(self.connection.json("GET", f"jobs/{_id(job)}"))
+
+    def jobs(self, *, limit: int = 20) -> list[Job]:
+        """Return the newest jobs, the newest first, at most 500."""
+        return [Job.of(value) for value in self.connection.json("GET", "jobs", params={"limit": limit})["jobs"]]
+
+    def wait(
+        self, job: Job | str, *, timeout: float | None = None, on_progress: Callable[[Job], None] | None = None
+    ) -> Job:
+        """Wait for a job's end and return it.
+
+        Args:
+            job: or its id.
+            timeout: in seconds; None waits for as long as it takes.
+            on_progress: gets the job as it stands, now and then.
+
+        Raises:
+            WaitTimeout: it has not ended by then.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        longest = _WAIT_SECONDS if on_progress is None else 1
+        while True:
+            left = longest if deadline is None else min(longest, deadline - time.monotonic())
+            asked = {"Prefer": f"wait={int(left)}"} if left >= 1 else {}
+            found = Job.of(self.connection.json("GET", f"jobs/{_id(job)}", headers=asked))
+            if on_progress is not None:
+                on_progress(found)
+            if found.has_ended:
+                return found
+            if left <= 0:
+                raise WaitTimeout(f"job {found.id} is {found.state} after {timeout:g} s; it goes on")
+            if not asked:
+                time.sleep(min(left, _SHORT_PAUSE_SECONDS))
+
+    def cancel(self, job: Job | str) -> Job:
+        """Cancel a job: what waits ends at once, what is at work ends without a result."""
+        return Job.of(self.connection.json("POST", f"jobs/{_id(job)}/cancel"))
+
+    def retry(self, job: Job | str) -> Job:
+        """Try again what failed or was cancelled in a job that has ended."""
+        return Job.of(self.connection.json("POST", f"jobs/{_id(job)}/retry"))
+
+    def items(self, job: Job | str, *, state: str | None = None) -> Iterator[Item]:
+        """Yield the images of a job (of one state), by number, a page at a time."""
+        query: dict[str, Any] = {"limit": _PAGE_ITEMS} | ({"state": state} if state else {})
+        while True:
+            page = self.connection.json("GET", f"jobs/{_id(job)}/items", params=query)
+            yield from map(Item.of, page["items"])
+            if page["next"] is None:
+                return
+            query["after"] = page["next"]
+
+    def results(self, job: Job | str) -> Iterator[Result]:
+        """Yield the images of a job that have ended, by number, with their arrays; some are fetched ahead."""
+        ended = (item for item in self.items(job) if item.state not in ("pending", "running"))
+        with ThreadPoolExecutor(_FETCHED_AHEAD, thread_name_prefix="fetch") as pool:
+            going = [pool.submit(self._result, item) for item in islice(ended, _FETCHED_AHEAD)]
+            try:
+                while going:
+                    result = going.pop(0).result()
+                    going += [pool.submit(self._result, item) for item in islice(ended, 1)]
+                    yield result
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
+
+    def file(self, item: Item, name: str) -> bytes:
+        """Return a file of an image: `source`, `mask`, `probability` or `truth`; `item.files` says which there are."""
+        return self.connection.bytes("GET", f"items/{item.id}/files/{name}")
+
+    def download(self, job: Job | str, folder: str | Path, *, format: str = "results") -> Path:
+        """Write a job's results into a folder, as far as they are there, and return it.
+
+        Args:
+            job: or its id.
+            folder: is made where it is missing; files of the same names are replaced.
+            format: one that the document lists, such as `results`.
+        """
+        target = Path(folder)
+        with tempfile.TemporaryFile() as archive:
+            with self.connection.stream(f"jobs/{_id(job)}/results.zip", params={"format": format}) as answer:
+                for block in answer.iter_bytes():
+                    archive.write(block)
+            archive.seek(0)
+            target.mkdir(parents=True, exist_ok=True)
+            with zipfile.ZipFile(archive) as opened:
+                opened.extractall(target)  # which leads nowhere else, whatever the names are
+        return target
+
+    def predict(self, image: Any, *, scale: float | str = 1.0) -> Result:
+        """Segment one image, a path or an array as of `submit`, before all batches, and return its result."""
+        if isinstance(image, str | Path):
+            file = NamedFile(Path(image).name, Path(image).read_bytes())
+        else:
+            data, extension = encoded(image)
+            file = NamedFile(f"image{extension}", data)
+        found = self.connection.json(
+            "POST",
+            "predict/json",
+            files={"file": (file.path, file.data)},
+            data={"scale": str(scale)},
+            headers={"Idempotency-Key": str(uuid.uuid4())},
+        )
+        mask, probability = (b64decode(found[name]) for name in ("mask", "probability"))
+        return Result(Item.of(found["item"]), mask_of(mask), probability_of(probability))
+
+    def _result(self, item: Item) -> Result:
+        mask = mask_of(self.file(item, "mask")) if "mask" in item.files else None
+        probability = probability_of(self.file(item, "probability")) if "probability" in item.files else None
+        return Result(item, mask, probability)
+
+    def _missing(self, job: dict[str, Any], files: Iterable[NamedFile]) -> Iterator[NamedFile]:
+        """The files that a submission that goes on has not sent yet; of equal size and time, where both are known."""
+        if not job["counts"]["total"]:
+            yield from files
+            return
+        iterator = iter(files)
+        while some := list(islice(iterator, _PAGE_ITEMS)):
+            asked = {"paths": [file.path for file in some]}
+            known = self.connection.json("POST", f"jobs/{job['id']}/known", json=asked)["files"]
+            for file in some:
+                version = known.get(file.path)
+                if version is None or (version["size"], version["modified"]) != (len(file.data), file.modified):
+                    yield file
+
+
+def _chained(first: NamedFile, others: Iterator[NamedFile]) -> Iterator[NamedFile]:
+    yield first
+    yield from others
+
+
+def _id(job: Job | str) -> str:
+    return job if isinstance(job, str) else job.id

@@ -1,0 +1,215 @@
+"""The jobs of an API, asked for as those of a database."""
+
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
+from itertools import islice
+from typing import Any
+from uuid import uuid4
+
+from delineate_client.connection import Connection
+from delineate_client.sending import NamedFile, send
+from producer.remote.records import item_of, job_of
+from producer.remote.store import RemoteStore
+from producer.remote.translated import translated
+from shared.db.database import Database
+from shared.db.events import SYSTEM, Actor
+from shared.errors import ItemErrorCode, JobNotFound
+from shared.flows.synthetic import SyntheticSpec
+from shared.images.scale import AUTO_SCALE, AUTO_WORD
+from shared.jobs.records import FileVersion, Item, Job, Mark, Marks, NewItem, Priority, Unfamiliar
+from shared.jobs.repository import Repository
+from shared.jobs.state import ItemStatus, JobKind
+
+_PAGE = 500
+_BATCH_BYTES = 32 * 2**20
+
+
+class RemoteRepository(Repository):
+    """What the commands of `producer` ask of a repository; `database` answers nothing else."""
+
+    def __init__(self, connection: Connection, store: RemoteStore, database: Database) -> None:
+        super().__init__(database)
+        self._connection = connection
+        self._store = store
+
+    # -- reading ---------------------------------------------------------------------------------------------
+
+    def job(self, job_id: str) -> Job:
+        return job_of(self._json("GET", f"jobs/{job_id}"))
+
+    def kind(self, job_id: str) -> JobKind:
+        return self.job(job_id).kind
+
+    def jobs(self, *, limit: int, before: str | None = None) -> list[Job]:
+        query = {"limit": min(limit, _PAGE)} | ({"before": before} if before else {})
+        return [job_of(value) for value in self._json("GET", "jobs", params=query)["jobs"]]
+
+    def job_ids_ending(self, ending: str, *, limit: int) -> list[str]:
+        found = self._json("GET", "jobs", params={"id_ends": ending, "limit": limit})
+        return [value["id"] for value in found["jobs"]]
+
+    def items(
+        self,
+        job_id: str,
+        *,
+        limit: int,
+        after: int = -1,
+        states: Sequence[ItemStatus] = (),
+        mark: Mark | None = None,
+    ) -> list[Item]:
+        query: dict[str, Any] = {"mark": mark.value} if mark else {}
+        if states:
+            query["state"] = ",".join(state.value for state in states)
+        found: list[Item] = []
+        while len(found) < limit:
+            page = self._json(
+                "GET", f"jobs/{job_id}/items", params=query | {"after": after, "limit": min(limit, _PAGE)}
+            )
+            found += map(item_of, page["items"])
+            if page["next"] is None:
+                break
+            after = int(page["next"])
+        return found[:limit]
+
+    def paths(self, job_id: str, *, limit: int, after: int = -1) -> list[tuple[int, str]]:
+        return [(item.number, item.path) for item in self.items(job_id, limit=limit, after=after)]
+
+    def item(self, item_id: str) -> Item | None:
+        try:
+            return item_of(self._json("GET", f"items/{item_id}"))
+        except JobNotFound:
+            return None
+
+    def marks(self, job_id: str) -> Marks:
+        told = self._summary(job_id)
+        return Marks(**{name: told[name] for name in ("nothing_found", "unfamiliar", "reasons", "noted")})
+
+    def notes(self, job_id: str) -> Mapping[str, int]:
+        notes: Mapping[str, int] = self._summary(job_id)["notes"]
+        return notes
+
+    def failures(self, job_id: str, code: ItemErrorCode) -> int:
+        return int(self._summary(job_id)["failures"].get(code.value, 0))
+
+    def worked_seconds(self, job: Job) -> float | None:
+        return job.worked_seconds
+
+    # -- submitting ------------------------------------------------------------------------------------------
+
+    def create_job(
+        self,
+        kind: JobKind,  # noqa: ARG002 - of images; `submit_synthetic` makes others
+        *,
+        name: str,
+        submitted_by: str,  # noqa: ARG002 - the token says it
+        submission_key: str | None = None,
+        priority: int = 0,
+        scale: float = 1.0,
+        unfamiliar: Unfamiliar = Unfamiliar.FLAG,
+        **more: Any,
+    ) -> str:
+        body = {
+            "name": name,
+            "key": submission_key or str(uuid4()),
+            "priority": Priority(priority).word,
+            "scale": AUTO_WORD if scale == AUTO_SCALE else scale,
+            "unfamiliar": unfamiliar.value,
+        }
+        return str(self._json("POST", "jobs", json=body | more)["id"])
+
+    def submit_synthetic(self, spec: SyntheticSpec, *, name: str, priority: Priority) -> str:
+        """Make a synthetic job and return its id."""
+        asked = {field: getattr(spec, field) for field in spec.__dataclass_fields__}
+        key = {"Idempotency-Key": str(uuid4())}
+        made = self._json("POST", "jobs/synthetic", json=asked | {"name": name, "priority": priority.word}, headers=key)
+        return str(made["id"])
+
+    def unsealed_job(self, submission_key: str) -> str | None:
+        found: str | None = self._found(submission_key)["unsealed"]
+        return found
+
+    def awaited_job(self, submission_key: str, *, within: float) -> str | None:
+        found: str | None = self._found(submission_key, within=within)["awaited"]
+        return found
+
+    def unsealed_jobs(self, *, limit: int) -> list[str]:
+        found: list[str] = self._found("-")["others"]
+        return found[:limit]
+
+    def adopt(self, job_id: str, submission_key: str) -> None:
+        self._json("POST", f"jobs/{job_id}/submission", json={"key": submission_key})
+
+    def await_end(self, job_id: str, *, waits: bool) -> None:
+        self._json("POST", f"jobs/{job_id}/submission", json={"awaited": waits})
+
+    def keep_alive(self, job_id: str) -> None:
+        self._json("POST", f"jobs/{job_id}/submission", json={})
+
+    def known_files(self, job_id: str, paths: Collection[str]) -> dict[str, FileVersion | None]:
+        remaining = iter(paths)
+        known: dict[str, FileVersion | None] = {}
+        while some := list(islice(remaining, _PAGE)):
+            for path, version in self._json("POST", f"jobs/{job_id}/known", json={"paths": some})["files"].items():
+                known[path] = None if version is None else FileVersion(version["size"], version["modified"])
+        return known
+
+    def item_ids(self, job_id: str, paths: Collection[str]) -> set[str]:  # noqa: ARG002
+        return set()  # the server gives ids of its own; what waits here was never stored
+
+    def add_shard(self, job_id: str, items: Sequence[NewItem], *, replaces: Collection[str] = ()) -> str:
+        failed = [item for item in items if item.error_code is not None]
+        told = [{"path": item.path, "code": str(item.error_code), "error": item.error or ""} for item in failed]
+        batch: list[NamedFile] = []
+        post = partial(self._send, job_id, replaces=replaces)
+        for item in items:
+            if item.source_key is None:
+                continue
+            file = NamedFile(item.path, self._store.take(item.source_key), item.source_modified)
+            if batch and sum(len(each.data) for each in batch) + len(file.data) > _BATCH_BYTES:
+                post(batch)
+                batch = []
+            batch.append(file)
+        if batch or told:
+            post(batch, failed=told)
+        return ""
+
+    def seal(self, job_id: str) -> None:
+        self._json("POST", f"jobs/{job_id}/seal")
+
+    def discard_empty(self, job_id: str) -> None:
+        if not self.job(job_id).counts.total:
+            self._json("DELETE", f"jobs/{job_id}")
+
+    # -- steering --------------------------------------------------------------------------------------------
+
+    def cancel(self, job_id: str, *, by: Actor = SYSTEM) -> Job:  # noqa: ARG002 - the token says it
+        return job_of(self._json("POST", f"jobs/{job_id}/cancel"))
+
+    def retry(self, job_id: str, *, by: Actor = SYSTEM) -> Job:  # noqa: ARG002
+        return job_of(self._json("POST", f"jobs/{job_id}/retry"))
+
+    # -- asking ----------------------------------------------------------------------------------------------
+
+    def _send(
+        self,
+        job_id: str,
+        files: Sequence[NamedFile],
+        *,
+        replaces: Collection[str],
+        failed: Sequence[Mapping[str, str]] = (),
+    ) -> None:
+        sent = {file.path for file in files} | {each["path"] for each in failed}
+        with translated():
+            send(self._connection, job_id, files, failed=failed, replace=sent.intersection(replaces))
+
+    def _summary(self, job_id: str) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = self._json("GET", f"jobs/{job_id}/summary")
+        return found
+
+    def _found(self, key: str, *, within: float = 0.0) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = self._json("POST", "submissions/find", json={"key": key, "within": within})
+        return found
+
+    def _json(self, method: str, path: str, **options: Any) -> Any:
+        with translated():
+            return self._connection.json(method, path, **options)
