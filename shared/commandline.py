@@ -114,6 +114,8 @@ class Program(Commands):
             code = _fail("interrupted", ExitCode.INTERRUPTED)
         except BaseException as error:
             code = _told(error, self.name or "")
+        finally:
+            _options.clear()
         sys.exit(code)
 
 
@@ -149,7 +151,7 @@ _options: dict[str, str] = {}
 
 
 def keep_options(program: str, options: str) -> None:
-    """Have all commands that this process tells of name these options of their program."""
+    """Have all commands that are told of until this one ends name these options of their program."""
     _options[program] = options
 
 
