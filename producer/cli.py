@@ -40,7 +40,9 @@ from shared.db.events import Actor
 from shared.errors import ItemErrorCode, Retryable
 from shared.flows.exports.export import Export
 from shared.flows.lookup import find_job
+from shared.flows.pages import PageChoice, pages_of_text
 from shared.identity import user_at_host
+from shared.images.channel_choice import AUTO, channel_of
 from shared.images.scale import scale_of
 from shared.jobs.pace import pace_of
 from shared.jobs.records import Job, Priority, Unfamiliar
@@ -91,6 +93,23 @@ def main(api: str | None) -> None:
     help="Images unlike anything that the model knows: flag them in their results, or refuse them, so that they fail.",
 )
 @click.option(
+    "--pages",
+    default="first",
+    show_default=True,
+    metavar="first|all|N|A-B",
+    callback=lambda _context, _option, text: pages_of_text(text),
+    help="Of a TIFF of several pages: the first, or each of these as an image of its own, called stack.tif#0007.",
+)
+@click.option(
+    "--channel",
+    default=AUTO,
+    show_default=True,
+    metavar="N|red|green|blue|luma|mean|max|auto",
+    callback=lambda _context, _option, text: channel_of(text),
+    help="What of several channels is segmented: one by number or colour as it is stored, or a mix; auto: the light, "
+    "or what shows more, which a note tells.",
+)
+@click.option(
     "--resume", metavar="JOB", help="Go on with this interrupted submission; it is found by itself as a rule."
 )
 @priority_option
@@ -102,6 +121,8 @@ def submit(
     name: str | None,
     scale: float,
     unfamiliar: Unfamiliar,
+    pages: PageChoice,
+    channel: str,
     resume: str | None,
     priority: Priority,
     wait: bool,
@@ -118,11 +139,18 @@ def submit(
     to = destination_of(folder, export)
     display = Display()
     waits = wait or to is not None
-    request = Request(name, priority, scale, unfamiliar, waits=waits, resume=resume)
+    request = Request(name, priority, scale, unfamiliar, channel, waits=waits, resume=resume)
     with _services() as services:
         with on_interrupt("interrupted; the same command goes on where it was"):
             submission = submit_paths(
-                services, paths, request, recursive=recursive, follow_links=follow_links, to=to, display=display
+                services,
+                paths,
+                request,
+                recursive=recursive,
+                follow_links=follow_links,
+                pages=pages,
+                to=to,
+                display=display,
             )
         _conclude(
             services, submission.job_id, display, str(submission), wait=wait, to=to, as_json=as_json, repeatable=True

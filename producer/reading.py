@@ -10,7 +10,9 @@ becomes the item's failure.
 import errno
 import os
 import stat
-from typing import NoReturn
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO, NoReturn
 
 from shared.errors import ItemError, ItemErrorCode
 from shared.images.formats import HEAD_BYTES, is_readable
@@ -36,6 +38,19 @@ def read_file(path: str, *, root: str | None, max_bytes: int) -> bytes:
     Raises:
         ItemError: `unreadable`, `symlink_outside`, `not_a_file` or `too_many_bytes`.
     """
+    with opened(path, root=root) as file:
+        status = os.fstat(file.fileno())
+        _check(status, max_bytes)
+        return file.read(status.st_size)
+
+
+@contextmanager
+def opened(path: str, *, root: str | None) -> Iterator[BinaryIO]:
+    """Open the file at `path` as `read_file` does, whatever its size.
+
+    Raises:
+        ItemError: as `read_file`; also where reading it fails later.
+    """
     try:
         if root is None:
             path = os.path.realpath(path, strict=True)
@@ -43,12 +58,11 @@ def read_file(path: str, *, root: str | None, max_bytes: int) -> bytes:
             root, path = os.path.realpath(root), os.path.realpath(path, strict=True)
             if not _lies_in(path, root):
                 raise ItemError(ItemErrorCode.SYMLINK_OUTSIDE, "a symbolic link that leads out of the submitted folder")
-        _check(os.stat(path, follow_symlinks=False), max_bytes)
+        _check_kind(os.stat(path, follow_symlinks=False))
         descriptor = _open(path, _AS_FILE) if root is None else _open_beneath(root, os.path.relpath(path, root))
         with open(descriptor, "rb") as file:
-            status = os.fstat(descriptor)
-            _check(status, max_bytes)
-            return file.read(status.st_size)
+            _check_kind(os.fstat(descriptor))
+            yield file
     except OSError as error:
         raise ItemError(ItemErrorCode.UNREADABLE, _reason(error)) from error
 
@@ -111,10 +125,13 @@ def _open_beneath(root: str, relative: str) -> int:
         os.close(here)
 
 
-def _check(status: os.stat_result, max_bytes: int) -> None:
+def _check_kind(status: os.stat_result) -> None:
     if not stat.S_ISREG(status.st_mode):
         kind = _KINDS.get(stat.S_IFMT(status.st_mode), "something else")
         raise ItemError(ItemErrorCode.NOT_A_FILE, f"{kind}, not a file")
+
+
+def _check(status: os.stat_result, max_bytes: int) -> None:
     if status.st_size > max_bytes:
         raise ItemError(
             ItemErrorCode.TOO_MANY_BYTES, f"{status.st_size:,} bytes: the largest file accepted has {max_bytes:,}"

@@ -34,6 +34,7 @@ def job_json(job: Job, pace: Pace | None = None) -> dict[str, Any]:
         "priority": job.priority,
         "scale": AUTO_WORD if job.scale == AUTO_SCALE else job.scale,
         "unfamiliar": job.unfamiliar.value,
+        "channel": job.channel,
         "counts": {
             "total": counts.total,
             "pending": counts.pending,

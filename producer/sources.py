@@ -21,11 +21,13 @@ from producer.reading import (
     read_file,
     unreadable_folder,
 )
+from producer.stacks import Stack
 from producer.survey import Survey
 from shared.commandline import plural
 from shared.errors import UsageError
 from shared.flows.exports.marker import is_results_folder
 from shared.flows.exports.registry import EXPORTS
+from shared.flows.pages import FIRST_PAGE, PageChoice, page_of
 from shared.flows.submission import Source
 from shared.images.formats import IMAGE_EXTENSIONS, may_be_an_image
 from shared.jobs.records import FileVersion
@@ -51,11 +53,18 @@ class Sources:
     """
 
     def __init__(
-        self, arguments: Sequence[Path], *, recursive: bool, max_bytes: int, follow_links: bool = False
+        self,
+        arguments: Sequence[Path],
+        *,
+        recursive: bool,
+        max_bytes: int,
+        follow_links: bool = False,
+        pages: PageChoice = FIRST_PAGE,
     ) -> None:
         """Look at the arguments themselves, not into them.
 
-        With `follow_links` links are followed wherever they lead, those to folders too, each folder once.
+        With `follow_links` links are followed wherever they lead, those to folders too, each folder once. `pages` says
+        which of a stack's pages are images of their own.
 
         Raises:
             UsageError: an argument does not exist.
@@ -63,6 +72,7 @@ class Sources:
         self.recursive = recursive
         self.follow_links = follow_links
         self.max_bytes = max_bytes
+        self.pages = pages
         # A dict keeps the order and drops what is given twice.
         self.arguments = tuple(dict.fromkeys(_absolute(argument) for argument in arguments))
         self._folders = frozenset(filter(os.path.isdir, self.arguments))
@@ -84,8 +94,8 @@ class Sources:
             UsageError: there is nothing to submit, or a folder given cannot be read.
         """
         survey = Survey()
-        for _ in self._walk(survey):
-            survey.images += 1
+        for found in self._walk(survey):
+            survey.images += self._count(found)
         if not survey.images:
             notes = "".join(f"; {note}" for note in survey.notes())
             raise UsageError(f"there is no image in {self._spelt}{notes}")
@@ -101,11 +111,30 @@ class Sources:
 
     def version_of(self, path: str) -> FileVersion | None:
         """Return the version of the file of this relative path; None where there is none."""
-        return file_version(os.path.join(self.base, path))
+        whole = os.path.join(self.base, path)
+        if not self.pages.is_first and (page := page_of(whole)) and not os.path.lexists(whole):
+            return self._stack(_Found(page[0], None)).version(page[1])
+        return file_version(whole)
 
     def __iter__(self) -> Iterator[Source]:
         for found in self._walk(Survey()):
-            yield self._source(found)
+            source = self._source(found)
+            numbers = self._pages(found)
+            yield from [source] if numbers is None else self._stack(found).sources(source.path, self.pages, numbers)
+
+    def _count(self, found: _Found) -> int:
+        numbers = self._pages(found)
+        return 1 if numbers is None else max(len(numbers), 1)
+
+    def _pages(self, found: _Found) -> list[int] | None:
+        """Return which pages of a file are images; None: it is one itself, or fails as one."""
+        path = found.path.removeprefix(self.base).lstrip("/")
+        if self.pages.is_first or found.is_folder or self._shown(path) != path:
+            return None
+        return self._stack(found).wanted(self.pages)
+
+    def _stack(self, found: _Found) -> Stack:
+        return Stack(found.path, None if self.follow_links else found.root, self.max_bytes)
 
     def _walk(self, survey: Survey) -> Iterator[_Found]:
         for argument in self.arguments:

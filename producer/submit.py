@@ -10,6 +10,7 @@ from producer.display import Display
 from producer.sources import Sources
 from producer.unfinished import Request, Unfinished, stopped_namesakes, unfinished
 from shared.commandline import plural
+from shared.flows.pages import FIRST_PAGE, PageChoice
 from shared.flows.submission import SubmissionProgress, submit_images
 from shared.identity import user_at_host
 from shared.services import Services
@@ -43,6 +44,7 @@ def submit_paths(
     *,
     recursive: bool,
     follow_links: bool = False,
+    pages: PageChoice = FIRST_PAGE,
     to: Destination | None = None,
     display: Display,
 ) -> Submission:
@@ -56,7 +58,7 @@ def submit_paths(
         Retryable: a service went away on the way; the same call goes on where this one was.
     """
     max_bytes = services.settings.max_source_bytes
-    sources = Sources(arguments, recursive=recursive, follow_links=follow_links, max_bytes=max_bytes)
+    sources = Sources(arguments, recursive=recursive, follow_links=follow_links, max_bytes=max_bytes, pages=pages)
     services.check()
     survey = sources.survey()
     for note in survey.notes():
@@ -98,6 +100,7 @@ def submit_paths(
             priority=request.priority,
             scale=request.scale,
             unfamiliar=request.unfamiliar,
+            channel=request.channel,
             on_start=started,
             on_progress=advanced,
         )

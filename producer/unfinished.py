@@ -13,6 +13,7 @@ from shared.errors import UsageError
 from shared.flows.lookup import find_job
 from shared.flows.sources import Source
 from shared.identity import user_at_host
+from shared.images.channel_choice import AUTO
 from shared.jobs.records import FileVersion, Job, Priority, Unfamiliar
 from shared.jobs.state import JobKind
 from shared.services import Services
@@ -50,6 +51,7 @@ class Request:
     priority: Priority = Priority.NORMAL
     scale: float = 1.0
     unfamiliar: Unfamiliar = Unfamiliar.FLAG
+    channel: str = AUTO
     waits: bool = False  # for the end of the job
     resume: str | None = None  # a job to go on with, as people refer to it
     begun: float = field(default_factory=_command_began)
@@ -57,7 +59,14 @@ class Request:
     def key(self, sources: Sources) -> str:
         """Return the key under which the submission is found again: the same command on the same machine."""
         paths = [os.fsencode(path).hex() for path in sources.arguments]
-        asked = [self.name or sources.name, self.scale, self.unfamiliar, self.priority]
+        asked = [
+            self.name or sources.name,
+            self.scale,
+            self.unfamiliar,
+            self.priority,
+            self.channel,
+            sources.pages.text,
+        ]
         identity = [user_at_host(), paths, sources.recursive, sources.follow_links, *asked]
         return hashlib.sha256(json.dumps(identity).encode()).hexdigest()
 
@@ -91,9 +100,14 @@ def unfinished(services: Services, sources: Sources, images: int, request: Reque
             return Unfinished(job, is_uploaded=True)
     for job_id in repository.unsealed_jobs(limit=_COMPARED_JOBS):
         job = repository.job(job_id)
-        if (job.scale, job.unfamiliar) == (request.scale, request.unfamiliar) and _begins_as(services, job, sources):
+        if _is_asked_alike(job, request) and _begins_as(services, job, sources):
             return Unfinished(job, is_uploaded=False)
     return None
+
+
+def _is_asked_alike(job: Job, request: Request) -> bool:
+    asked = request.scale, request.unfamiliar, request.channel
+    return (job.scale, job.unfamiliar, job.channel) == asked
 
 
 def stopped_namesakes(services: Services, name: str) -> list[Job]:

@@ -185,6 +185,8 @@ class ItemErrorCode(StrEnum):
     TRUNCATED = "truncated"  # the bytes end early or are damaged
     TOO_SMALL = "too_small"  # a side is under MIN_IMAGE_SIDE
     TOO_LARGE = "too_large"  # a side is over MAX_IMAGE_SIDE
+    NO_SUCH_CHANNEL = "no_such_channel"  # the picture has not the channel that the job asks for
+    NO_SUCH_PAGE = "no_such_page"  # the file has not the pages that were asked for
     NOT_FINITE = "not_finite"  # NaN or infinite intensities
     DECODE_TIMEOUT = "decode_timeout"  # it took longer than DECODE_SECONDS
     DECODE_MEMORY = "decode_memory"  # it needs more memory than the largest image accepted

@@ -25,6 +25,7 @@ from shared.errors import (
     ObjectMissing,
     Retryable,
 )
+from shared.images.channel_choice import AUTO
 from shared.images.codec import encode_grey, encode_mask, encode_probability
 from shared.images.decoded import DecodedImage, Pixels
 from shared.images.notes import CONSTANT, joined
@@ -80,7 +81,7 @@ class ItemProcessor:
         self,
         store: ObjectStore,
         *,
-        decode: Callable[[bytes], DecodedImage],
+        decode: Callable[[bytes, str], DecodedImage],
         budget: PixelBudget,
         windows: Windows,
         io_threads: int,
@@ -141,7 +142,7 @@ class ItemProcessor:
         with ExitStack() as memory:
             with self._place(self._loading, work), work.model.batcher.expecting():
                 work.held.check()
-                source = self._load(work.item)
+                source = self._load(work.item, work.channel)
                 shape = source.pixels.shape
                 used = used_scale(InMemory(source.pixels), work.scale)
                 if source.generated is None and source.pixels.size * used**2 > WHOLE_PIXELS:
@@ -174,6 +175,7 @@ class ItemProcessor:
         result = self._windows.segment(
             lambda: self._fetch(item.source_key or ""),
             scale=work.scale,
+            channel=work.channel,
             submit=work.submit,
             witness=work.witness,
             check=check,
@@ -189,7 +191,7 @@ class ItemProcessor:
         """A place among those who load or store; an urgent image does not stand in line, and is one of few."""
         return nullcontext() if work.held.is_urgent else line
 
-    def _load(self, item: ClaimedItem) -> _Source:
+    def _load(self, item: ClaimedItem, channel: str) -> _Source:
         if item.synthesis is not None:
             with metrics.DECODE.time():
                 sample = synthesise(**item.synthesis)
@@ -199,7 +201,7 @@ class ItemProcessor:
         data = self._fetch(item.source_key)
         with metrics.DECODE.time():
             try:
-                decoded = self._decode(data)
+                decoded = self._decode(data, channel)
             except ImageError as error:
                 if error.code is ItemErrorCode.TOO_LARGE:
                     raise _TooLarge from error
@@ -293,13 +295,19 @@ def _success(work: Work, judged: Judged, shape: tuple[int, int], note: str | Non
         reason_place=judged.place_in_image,
         model=model.sha256,
         threshold=model.threshold,
-        preprocessing=judged.preprocessing,
+        preprocessing=_preprocessing(judged, work),
         code_version=code_version(),
         device=model.device,
         note=joined(note, notes=[CONSTANT] if judged.reason is Reason.CONSTANT else ()),
         seconds=work.seconds,
         **synthetic,
     )
+
+
+def _preprocessing(judged: Judged, work: Work) -> str:
+    """Return how the pixels that the network saw were made of the file's."""
+    is_chosen = work.channel != AUTO and work.item.synthesis is None
+    return f"{judged.preprocessing}, channel {work.channel}" if is_chosen else judged.preprocessing
 
 
 def _refuse_unfamiliar(judged: Judged, work: Work) -> None:

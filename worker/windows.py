@@ -79,6 +79,7 @@ class Windows:
         fetch: Callable[[], bytes],
         *,
         scale: float,
+        channel: str,
         submit: Submit,
         witness: Callable[[TilePlan], Witness],
         check: Callable[[], None],
@@ -90,6 +91,7 @@ class Windows:
         Args:
             fetch: gets the file's bytes, which are let go of as soon as they are in a file.
             scale: resamples the image for the network; `AUTO_SCALE`: as the spacing of its dots asks.
+            channel: what of its channels is taken, see `shared.images.channel_choice`.
             submit: has the network answer a tile.
             witness: makes what watches the tiles of a plan.
             check: called between tiles; it raises once nobody wants the result any more.
@@ -103,7 +105,9 @@ class Windows:
         with self._slots, ExitStack() as files:
             check()
             with metrics.DECODE.time():
-                pixels, note = decode_to_file(source, limits=self._limits, seconds=self._decode_seconds)
+                pixels, note = decode_to_file(
+                    source, limits=self._limits, seconds=self._decode_seconds, channel=channel
+                )
                 files.enter_context(pixels)
                 stored, shape = pixels, (pixels.height, pixels.width)
                 used = used_scale(pixels, scale)

@@ -27,6 +27,11 @@ class Work:
         return self.held.claim.scale
 
     @property
+    def channel(self) -> str:
+        """What of the image's channels is taken, see `shared.images.channel_choice`."""
+        return self.held.claim.channel
+
+    @property
     def submit(self) -> Submit:
         """A function that queues a tile for the network, before others where the claim is urgent."""
         return partial(self.model.batcher.submit, urgent=self.held.is_urgent)

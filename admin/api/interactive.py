@@ -141,6 +141,7 @@ def _submitted(body: requests.Predict) -> str:
             priority=Priority.HIGH,
             scale=AUTO_SCALE if isinstance(body.scale, str) else body.scale,
             unfamiliar=body.unfamiliar,
+            channel=body.channel,
             on_start=lambda job_id, _resumed: tell(job_id),
         )
 

@@ -21,6 +21,7 @@ from admin.web.once import submitted_once
 from shared.db.events import Actor
 from shared.errors import UsageError
 from shared.flows.exports.registry import export_named
+from shared.flows.pages import pages_of_text
 from shared.flows.submission import submit_images
 from shared.flows.synthetic import SyntheticSpec, submit_synthetic
 from shared.images.scale import AUTO_SCALE
@@ -156,12 +157,13 @@ def submit_uploaded(body: requests.Upload) -> ResponseReturnValue:
     def make(tell: Callable[[str], None]) -> str:
         return submit_images(
             services(),
-            uploads.sources(files, max_bytes=max_bytes),
+            uploads.sources(files, max_bytes=max_bytes, pages=pages_of_text(body.pages)),
             name=body.name,
             submitted_by=submitter(),
             priority=body.priority,
             scale=AUTO_SCALE if isinstance(body.scale, str) else body.scale,
             unfamiliar=body.unfamiliar,
+            channel=body.channel,
             on_start=lambda job_id, _resumed: tell(job_id),
         )
 

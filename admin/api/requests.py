@@ -1,8 +1,8 @@
 """What the API takes: queries and bodies, checked at run time and drawn into the document."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, TypeVar
 from uuid import UUID
 
 from pydantic import (
@@ -22,9 +22,11 @@ from admin.api.export_name import ExportName
 from admin.domain.item_words import ItemWords, as_a_value
 from admin.web.delivery.limits import MAX_FILES, MAX_IMAGES
 from shared.db.events import EventKind, EventSource
-from shared.errors import ItemErrorCode
+from shared.errors import ItemErrorCode, UsageError
 from shared.flows.exports.registry import DEFAULT, EXPORTS
+from shared.flows.pages import FIRST_PAGE, PAGES_PATTERN, pages_of_text
 from shared.flows.synthetic import MAX_DOTS, MAX_JITTER, MAX_SEED
+from shared.images.channel_choice import AUTO, CHANNEL_PATTERN, channel_of
 from shared.images.scale import MAX_SCALE, MIN_SCALE
 from shared.jobs.grades import MAX_NOTE_LENGTH, Grade
 from shared.jobs.item_filter import ItemSort
@@ -33,10 +35,14 @@ from shared.jobs.records import Priority, Unfamiliar
 from shared.ranges import Share
 from shared.synth import DEFAULT_DEFINITION, DEFINITIONS, NOISE_LABELS
 
+T = TypeVar("T")
+
 MAX_PAGE_SIZE = 500
 MAX_PATHS = 1000
 MAX_SUBMISSIONS = 20
 
+Pages = Annotated[str, Field(pattern=PAGES_PATTERN), AfterValidator(lambda text: _understood(pages_of_text, text).text)]
+Channel = Annotated[str, Field(pattern=CHANNEL_PATTERN), AfterValidator(lambda text: _understood(channel_of, text))]
 Scale = Annotated[float, Field(ge=MIN_SCALE, le=MAX_SCALE)]
 # Neither control characters (PostgreSQL takes no NUL), line separators nor what turns text round; not blank.
 _UNUSABLE = r"\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
@@ -59,6 +65,14 @@ def _relative(path: str) -> str:
     if "\0" in path or any(part in ("", ".", "..") for part in path.split("/")):
         raise ValueError("this is no relative path to a file")
     return path
+
+
+def _understood(understand: Callable[[str], T], text: str) -> T:
+    """Return what a text says; pydantic knows errors of values alone."""
+    try:
+        return understand(text)
+    except UsageError as error:
+        raise ValueError(str(error)) from error
 
 
 def _number(value: object) -> object:
@@ -169,6 +183,17 @@ class Upload(_NewJob):
         description="Images unlike anything that the model knows: `flag` says so in their results, `refuse` has them "
         "fail with the code `unfamiliar`.",
     )
+    pages: Pages = Field(
+        default=FIRST_PAGE.text,
+        description="Of a TIFF of several pages: `first`, or each of `all`, `3`, `1-10`, `1,4-6` as an image of its "
+        "own, called `stack.tif#0007`.",
+    )
+    channel: Channel = Field(
+        default=AUTO,
+        description="What of the images' channels is segmented: `auto` the light, or what shows more, which a note "
+        "tells; `luma`, `mean` or `max` of all; `red`, `green`, `blue`; or a channel's number, from 1. An image "
+        "without it fails with the code `no_such_channel`.",
+    )
 
 
 class Grading(_Request):
@@ -188,6 +213,7 @@ class NewSubmission(_NewJob):
     name: JobName = "upload"
     scale: Scale | Literal["auto"] = Field(default=1.0, description="As of an upload.")
     unfamiliar: Unfamiliar = Field(default=Unfamiliar.FLAG, description="As of an upload.")
+    channel: Channel = Field(default=AUTO, description="As of an upload.")
     key: SubmissionName | None = Field(
         default=None,
         description="Any text of the client's own, by which an interrupted submission is found.",
@@ -245,6 +271,7 @@ class Predict(_Request):
 
     scale: Scale | Literal["auto"] = Field(default=1.0, description="As of a job.")
     unfamiliar: Unfamiliar = Field(default=Unfamiliar.FLAG, description="As of a job.")
+    channel: Channel = Field(default=AUTO, description="As of a job.")
 
 
 class Demo(_Request):

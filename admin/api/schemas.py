@@ -85,6 +85,7 @@ class Job(_Response):
         description="By which its images are resampled for the network; auto: each by the spacing of its dots."
     )
     unfamiliar: Unfamiliar = Field(description="What becomes of images unlike anything that the model knows.")
+    channel: str = Field(description="What of its images' channels is segmented.")
     counts: Counts
     seconds: float | None = Field(description="In work, without pauses and what did not succeed; null: not known.")
     images_per_second: float | None = Field(
@@ -99,7 +100,17 @@ class Job(_Response):
         return cls(
             **{
                 name: getattr(job, name)
-                for name in ("id", "kind", "name", "state", "priority", "submitted_by", "model", "unfamiliar")
+                for name in (
+                    "id",
+                    "kind",
+                    "name",
+                    "state",
+                    "priority",
+                    "submitted_by",
+                    "model",
+                    "unfamiliar",
+                    "channel",
+                )
             },
             scale=AUTO_WORD if job.scale == AUTO_SCALE else job.scale,
             created_at=_time(job.created_at),

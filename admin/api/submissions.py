@@ -51,6 +51,7 @@ def begin_submission(body: requests.NewSubmission) -> Response:
                 priority=body.priority,
                 scale=AUTO_SCALE if isinstance(body.scale, str) else body.scale,
                 unfamiliar=body.unfamiliar,
+                channel=body.channel,
             )
         except Outrun:  # by a request of the same key
             job_id = repository.unsealed_job(str(key))

@@ -13,7 +13,9 @@ from admin.domain.request_keys import MAX_KEY_LENGTH
 from admin.web.delivery.limits import MAX_FILES, MAX_IMAGES
 from admin.web.delivery.uploads import visible
 from shared.errors import UsageError
+from shared.flows.pages import FIRST_PAGE, pages_of_text
 from shared.flows.synthetic import MAX_DOTS, MAX_JITTER, MAX_SEED, SyntheticSpec
+from shared.images.channel_choice import AUTO, channel_of
 from shared.images.scale import scale_of
 from shared.jobs.records import Unfamiliar
 from shared.synth import DEFAULT_DEFINITION, DEFINITIONS, NOISE_LABELS
@@ -119,6 +121,18 @@ class UploadForm(FlaskForm):  # type: ignore[misc]
         default=Unfamiliar.FLAG,
         description="Images unlike anything that the model knows: marked in the results, or not segmented at all.",
     )
+    pages = StringField(
+        "Pages",
+        filters=[_stripped],
+        description="Of a TIFF of several pages: all, one such as 3, or some such as 1-10, each as an image of its "
+        "own. Empty: the first.",
+    )
+    channel = StringField(
+        "Channel",
+        filters=[_stripped],
+        description="Of images in colour or of several channels: a number from 1, red, green, blue, luma, mean or max. "
+        "Empty: what shows most, with a note of what was taken.",
+    )
     images = MultipleFileField("Images")
 
     def validate_scale(self, field: Any) -> None:
@@ -127,6 +141,20 @@ class UploadForm(FlaskForm):  # type: ignore[misc]
             scale_of(field.data or "1")
         except UsageError as error:
             raise ValidationError(f"{error}.".replace("scale", "Scale", 1)) from error
+
+    def validate_pages(self, field: Any) -> None:
+        """A choice of pages."""
+        try:
+            pages_of_text(field.data or FIRST_PAGE.text)
+        except UsageError as error:
+            raise ValidationError(f"{error}.".replace("pages", "Pages", 1)) from error
+
+    def validate_channel(self, field: Any) -> None:
+        """A number, or one of the words."""
+        try:
+            channel_of(field.data or AUTO)
+        except UsageError as error:
+            raise ValidationError(f"{error}.".replace("channel", "Channel", 1)) from error
 
     def validate_images(self, field: Any) -> None:
         """At least one file, and not too many."""

@@ -11,8 +11,10 @@ from admin.web.delivery import uploads
 from admin.web.delivery.limits import MAX_FILES
 from admin.web.once import submitted_once
 from shared.errors import UsageError
+from shared.flows.pages import FIRST_PAGE, pages_of_text
 from shared.flows.submission import submit_images
 from shared.flows.synthetic import SyntheticSpec, submit_synthetic
+from shared.images.channel_choice import AUTO, channel_of
 from shared.images.formats import READABLE, READABLE_EXTENSIONS
 from shared.images.scale import scale_of
 from shared.jobs.records import Priority, Unfamiliar
@@ -80,12 +82,17 @@ def _uploaded(form: UploadForm, tell: Callable[[str], None]) -> str:
     files = form.images.data
     return submit_images(
         services(),
-        uploads.sources(files, max_bytes=services().settings.max_source_bytes),
+        uploads.sources(
+            files,
+            max_bytes=services().settings.max_source_bytes,
+            pages=pages_of_text(form.pages.data or FIRST_PAGE.text),
+        ),
         name=form.name.data or "upload",
         submitted_by=_submitter(),
         priority=_priority(len(files)),
         scale=scale_of(form.scale.data or "1"),
         unfamiliar=Unfamiliar(form.unfamiliar.data),
+        channel=channel_of(form.channel.data or AUTO),
         on_start=lambda job_id, _resumed: tell(job_id),
     )
 

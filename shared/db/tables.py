@@ -99,6 +99,9 @@ class JobRow(Base):
     worked_seconds: Mapped[float | None]  # while images that succeeded were in work; once it has ended
     # What becomes of its unfamiliar images, a word of shared.jobs.records.Unfamiliar.
     unfamiliar: Mapped[str] = mapped_column(String(8), default="flag", server_default="flag")
+    channel: Mapped[str] = mapped_column(
+        String(8), default="auto", server_default="auto"
+    )  # that of its images is taken
     # after its end, see shared.upkeep.retention
     tidied_at: Mapped[float | None]  # when objects that no row names had been deleted
     sources_removed_at: Mapped[float | None]  # from when on its sources go
@@ -187,6 +190,7 @@ class ItemRow(_MeasurementColumns, Base):
     error_code: Mapped[str | None] = mapped_column(String(32))
     error: Mapped[str | None] = mapped_column(Text)
     note: Mapped[str | None] = mapped_column(Text)  # see shared.images.notes
+    described: Mapped[dict[str, Any] | None]  # what a manifest says of it, by column
     finished_at: Mapped[float | None]
     seconds: Mapped[float | None]  # from fetch to store
     width: Mapped[int | None]

@@ -19,6 +19,7 @@ from shared.errors import DelineateError, Outrun, Retryable, UsageError
 from shared.flows.hints import Hints
 from shared.flows.sources import Source, SubmissionProgress
 from shared.flows.upload import Upload
+from shared.images.channel_choice import AUTO
 from shared.images.scale import checked_scale
 from shared.jobs.records import Priority, Unfamiliar
 from shared.jobs.state import JobKind
@@ -43,6 +44,7 @@ def submit_images(
     priority: Priority = Priority.NORMAL,
     scale: float = 1.0,
     unfamiliar: Unfamiliar = Unfamiliar.FLAG,
+    channel: str = AUTO,
     on_start: Callable[[str, bool], None] = lambda job_id, resumed: None,
     on_progress: Callable[[SubmissionProgress], None] = lambda progress: None,
 ) -> str:
@@ -52,7 +54,8 @@ def submit_images(
     submission took it is taken anew.
 
     The images are resampled by `scale` for the network; their results have their own size. `unfamiliar` says what
-    becomes of images unlike anything that the model knows. `on_start` gets the job's id and whether it is an
+    becomes of images unlike anything that the model knows, `channel` what of
+    their channels is taken. `on_start` gets the job's id and whether it is an
     interrupted one that goes on; where it raises, nothing is uploaded and no new job stays.
 
     Raises:
@@ -77,6 +80,7 @@ def submit_images(
                 priority=priority,
                 scale=scale,
                 unfamiliar=unfamiliar,
+                channel=channel,
             )
         except Outrun:  # by another process that submits the same
             job_id = repository.unsealed_job(str(submission_key))

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import chain
-from pathlib import PurePosixPath
 from threading import Event, Thread
 
 from shared.db.tables import new_id
 from shared.errors import DelineateError, ItemError, ItemErrorCode, Outrun
 from shared.flows.hints import Hints
+from shared.flows.pages import extension_of
 from shared.flows.sources import Source, SubmissionProgress, blocks
 from shared.jobs.records import FileVersion, NewItem
 from shared.services import Services
@@ -110,7 +110,7 @@ class Upload:
             return replace(item, error_code=error.code, error=str(error))
         if version is not None and time.time() - version.modified * _NANO < _FRESH_SECONDS:
             self._fresh[source] = version
-        key = keys.source(self.job_id, item.id, PurePosixPath(source.path).suffix)
+        key = keys.source(self.job_id, item.id, extension_of(source.path))
         self.services.store.put(key, data)
         modified = None if version is None else version.modified
         return replace(item, source_key=key, source_bytes=len(data), source_modified=modified)

@@ -10,13 +10,14 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.errors import ImageError, ItemErrorCode
+from shared.images.channel_choice import AUTO, COLOURS, LUMA, MAX, MEAN
 from shared.images.decoded import Pixels, in_pixel_type
 from shared.images.grey import channel_of_contrast, luma, luma_of_cmyk
 from shared.images.notes import Note, NoteCode
 
 _MIN_RANGE = 0.02  # of full light, below which there is nothing to be seen
 _LIGHT = 0.6  # of full light: what is lighter is better seen on black
-_COLOURS = ("red", "green", "blue")
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,27 @@ class Layout:
         """Channels that are neither colour nor alpha."""
         return [index for index in range(self.colours, self.samples) if index != self.alpha]
 
+    @property
+    def mixed(self) -> list[int]:
+        """Channels that a mix is made of: all but alpha."""
+        return [index for index in range(self.samples) if index != self.alpha]
+
+    def require(self, choice: str) -> None:
+        """Check that there is what somebody has chosen (`shared.images.channel_choice`).
+
+        Raises:
+            ImageError: `no_such_channel`.
+        """
+        count = f"{self.samples} channel{'' if self.samples == 1 else 's'}"
+        if choice.isdigit() and int(choice) > self.samples:
+            raise ImageError(ItemErrorCode.NO_SUCH_CHANNEL, f"no channel {choice}: the picture has {count}")
+        if choice in COLOURS and self.colours != 3:
+            raise ImageError(
+                ItemErrorCode.NO_SUCH_CHANNEL, f"no {choice} channel: the picture is not RGB, it has {count}"
+            )
+        if choice in (MEAN, MAX) and self.colours == 4:
+            raise ImageError(ItemErrorCode.NO_SUCH_CHANNEL, f"no {choice} of inks: choose luma, or a channel by number")
+
 
 @dataclass(frozen=True)
 class Rendering:
@@ -41,6 +63,7 @@ class Rendering:
 
     layout: Layout
     channel: int | None = None  # taken in place of the colours
+    mix: str | None = None  # of all channels, taken in place of the colours: "mean" or "max"
     alpha: int | None = None  # as the layout has it, None where it is not applied
     opaque: float = 0.0  # alpha of what hides all that is behind it
     behind: float = 0.0  # light behind transparent parts
@@ -48,13 +71,21 @@ class Rendering:
     notes: tuple[Note, ...] = ()
 
     @classmethod
-    def of(cls, look: NDArray[Any], layout: Layout) -> Self:
+    def of(cls, look: NDArray[Any], layout: Layout, choice: str = AUTO) -> Self:
         """Decide.
 
         Args:
             look: H×W×C, samples of the picture, or all of them.
             layout: of the channels.
+            choice: of channels, see `shared.images.channel_choice`. A single one is taken as it is stored, whatever
+                lets it through; a mix is composed as colours are.
+
+        Raises:
+            ImageError: the picture has no such channel.
         """
+        layout.require(choice)
+        if choice != AUTO:
+            return cls._chosen(look, layout, choice)
         channel, notes = _taken(look, layout)
         made = cls(layout, channel, notes=tuple(notes))
         if layout.alpha is not None:
@@ -62,6 +93,13 @@ class Rendering:
         if layout.colours == 3 and channel is None:
             made = made._in_best_colour(look)
         return made
+
+    @classmethod
+    def _chosen(cls, look: NDArray[Any], layout: Layout, choice: str) -> Self:
+        if choice not in (LUMA, MEAN, MAX):
+            return cls(layout, COLOURS.index(choice) if choice in COLOURS else int(choice) - 1)
+        made = cls(layout, mix=None if choice == LUMA else choice)
+        return made if layout.alpha is None else made._through(look, layout.alpha)
 
     def grey(self, channels: NDArray[Any]) -> Pixels:
         """Make samples of the file, H×W×C, grey: H×W, whole numbers as they are where one channel is taken."""
@@ -71,6 +109,8 @@ class Rendering:
     def _light(self, channels: NDArray[Any]) -> Pixels:
         if self.channel is not None:
             return in_pixel_type(channels[..., self.channel])
+        if self.mix is not None:
+            return _mixed(channels, self.layout.mixed, self.mix)
         match self.layout.colours:
             case 1:
                 return in_pixel_type(channels[..., 0])
@@ -116,10 +156,26 @@ class Rendering:
         if best is None:
             return self
         told = Note(NoteCode.COLOUR, f"the {best} channel was taken, in which far more is to be seen than in the light")
-        return self._with([told], channel=_COLOURS.index(best))
+        return self._with([told], channel=COLOURS.index(best))
 
     def _with(self, notes: list[Note], **changes: Any) -> Self:
         return replace(self, notes=(*self.notes, *notes), **changes)
+
+
+def _mixed(channels: NDArray[Any], indexes: list[int], mix: str) -> Pixels:
+    """Return the mean, float32, or the largest of some channels, one after the other: memory for one is enough."""
+    mixed = in_pixel_type(channels[..., indexes[0]])
+    if len(indexes) == 1:
+        return mixed
+    if mix == MAX:
+        for index in indexes[1:]:
+            mixed = np.maximum(mixed, in_pixel_type(channels[..., index]))
+        return mixed
+    total = mixed.astype(np.float32)
+    for index in indexes[1:]:
+        total += channels[..., index]
+    total /= np.float32(len(indexes))
+    return total
 
 
 def _taken(look: NDArray[Any], layout: Layout) -> tuple[int | None, list[Note]]:

@@ -21,6 +21,7 @@ from PIL.PngImagePlugin import PngImageFile
 
 from shared.errors import ImageError, ItemErrorCode
 from shared.images import png
+from shared.images.channel_choice import AUTO
 from shared.images.decoded import DecodedImage, DecodeLimits
 from shared.images.formats import READABLE, identify
 from shared.images.png_stream import PngStream
@@ -43,15 +44,16 @@ __all__ = [
 _ROWS_AT_ONCE = 256
 
 
-def decode(data: bytes, *, limits: DecodeLimits) -> DecodedImage:
+def decode(data: bytes, *, limits: DecodeLimits, channel: str = AUTO) -> DecodedImage:
     """Read one image as grey, in the units of its file: uint8 or uint16 as stored where it is that, else float32.
 
-    Sides are checked against `limits` as soon as the header is read, before memory for pixels is taken.
+    `channel` is what of its channels is taken, see `shared.images.channel_choice`. Sides are checked against `limits`
+    as soon as the header is read, before memory for pixels is taken.
 
     Raises:
         ImageError: with the code `empty_file`, `not_an_image`, `unsupported_format`, `animated`,
-            `too_small`, `too_large`, `truncated` or `not_finite`. The reason is one line in our own words,
-            never text out of the file; the library's error is chained.
+            `too_small`, `too_large`, `no_such_channel`, `truncated` or `not_finite`. The reason is one line in
+            our own words, never text out of the file; the library's error is chained.
     """
     if not data:
         raise ImageError(ItemErrorCode.EMPTY_FILE, "the file has no bytes")
@@ -66,7 +68,7 @@ def decode(data: bytes, *, limits: DecodeLimits) -> DecodedImage:
             f"{format_name} is not among the formats read: convert it to one of {', '.join(READABLE)}",
         )
     try:
-        image = _read(format_name, data, limits)
+        image = _read(format_name, data, limits, channel)
     except (ImageError, MemoryError):
         raise
     except NotImplementedError as error:
@@ -85,20 +87,20 @@ def not_read(format_name: str) -> ImageError:
     return ImageError(ItemErrorCode.UNSUPPORTED_FORMAT, reason)
 
 
-def _read(format_name: str, data: bytes, limits: DecodeLimits) -> DecodedImage:
+def _read(format_name: str, data: bytes, limits: DecodeLimits, channel: str) -> DecodedImage:
     match format_name:
         case "PNG":
-            return raster.read_png(data, limits)
+            return raster.read_png(data, limits, channel)
         case "JPEG":
-            return raster.read_jpeg(data, limits)
+            return raster.read_jpeg(data, limits, channel)
         case "BMP":
-            return raster.read_bmp(data, limits)
+            return raster.read_bmp(data, limits, channel)
         case "WebP":
-            return raster.read_webp(data, limits)
+            return raster.read_webp(data, limits, channel)
         case _:
             from shared.images.readers import tiff  # tifffile is not in a producer's installation
 
-            return tiff.read(data, limits)
+            return tiff.read(data, limits, channel)
 
 
 def encode_mask(mask: NDArray[np.bool_]) -> bytes:

@@ -5,9 +5,9 @@ what it can use up: no secrets in its environment, no connection but the one to 
 that follows from the limits on pixels. Its parent bounds the time. Before the first file comes it gives up all that
 decoding does not need (`shared.confinement`): a hole in a library then leads to this process's memory and no further.
 
-For each image the parent writes the file's bytes into the memory they share, sends their number, and reads an
-answer: one JSON object, with the pixels (of the type that it names, row by row) in the same memory. No pickle goes
-either way.
+For each image the parent writes the file's bytes into the memory they share, sends their number and which channel is
+wanted, and reads an answer: one JSON object, with the pixels (of the type that it names, row by row) in the same
+memory. No pickle goes either way.
 """
 
 import fcntl
@@ -32,6 +32,8 @@ from shared.errors import ImageError, ItemErrorCode
 from shared.images import scratch
 from shared.images.codec import DecodeLimits, decode
 
+LENGTH_BYTES = 8
+"""Bytes of a request that are the number of the image's; a word for the channel follows."""
 MAX_ANSWER_BYTES = 4096
 """Bytes of an answer."""
 
@@ -48,8 +50,8 @@ MAX_SAMPLE_BYTES = 4
 """Bytes of a pixel in the scratch file."""
 
 
-Answer = Callable[[int, int, DecodeLimits], dict[str, Any]]
-"""What answers for the image whose bytes, so many, lie in the scratch file of that descriptor."""
+Answer = Callable[[int, int, DecodeLimits, str], dict[str, Any]]
+"""What answers for an image: by the scratch file's descriptor, the number of its bytes there, its wanted channel."""
 
 
 def main() -> None:
@@ -72,9 +74,10 @@ def serve(answer: Answer, bytes_per_pixel: int) -> None:
     with Connection(connection_descriptor) as connection, suppress(EOFError, ConnectionError):
         connection.send_bytes(b"ready")
         while True:
-            length = int.from_bytes(connection.recv_bytes(), "big")
+            asked = connection.recv_bytes()
+            length, channel = int.from_bytes(asked[:LENGTH_BYTES], "big"), asked[LENGTH_BYTES:].decode()
             _bound_memory(allowance + BYTES_PER_SOURCE_BYTE * length)
-            connection.send_bytes(json.dumps(answer(memory, length, limits)).encode())
+            connection.send_bytes(json.dumps(answer(memory, length, limits, channel)).encode())
 
 
 def _end_with_parent() -> None:
@@ -135,9 +138,9 @@ def refusals(answer: Answer) -> Answer:
     """Turn what `answer` raises for an image into an answer too."""
 
     @wraps(answer)
-    def guarded(memory: int, length: int, limits: DecodeLimits) -> dict[str, Any]:
+    def guarded(memory: int, length: int, limits: DecodeLimits, channel: str) -> dict[str, Any]:
         try:
-            return answer(memory, length, limits)
+            return answer(memory, length, limits, channel)
         except ImageError as error:
             return {"code": error.code, "reason": str(error)}
         except MemoryError:
@@ -150,8 +153,8 @@ def refusals(answer: Answer) -> Answer:
 
 
 @refusals
-def _answer(memory: int, length: int, limits: DecodeLimits) -> dict[str, Any]:
-    image = decode(scratch.read(memory, length), limits=limits)
+def _answer(memory: int, length: int, limits: DecodeLimits, channel: str) -> dict[str, Any]:
+    image = decode(scratch.read(memory, length), limits=limits, channel=channel)
     scratch.write(memory, np.ascontiguousarray(image.pixels).data)
     return {
         "height": image.height,

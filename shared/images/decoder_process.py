@@ -18,6 +18,7 @@ from shared.config import bare_environment
 from shared.errors import DecoderUnavailable, ImageError, ItemErrorCode
 from shared.images import decoder as child
 from shared.images import scratch
+from shared.images.channel_choice import AUTO
 from shared.images.decoded import PIXEL_TYPES, DecodedImage, DecodeLimits
 
 T = TypeVar("T")
@@ -84,8 +85,8 @@ class DecoderProcess:
         """Whether the process has not ended."""
         return self._process.poll() is None
 
-    def decode(self, data: bytes) -> DecodedImage:
-        """Have one image decoded.
+    def decode(self, data: bytes, channel: str = AUTO) -> DecodedImage:
+        """Have one image decoded, of it a choice of channels.
 
         Raises:
             ImageError: the image is refused; the process goes on.
@@ -99,17 +100,17 @@ class DecoderProcess:
         except OSError as error:
             raise DecoderUnavailable(f"no memory for decoding an image: {error.strerror}") from error
         try:
-            return self.answer(len(data), self._image)
+            return self.answer(len(data), self._image, channel)
         finally:
             scratch.shrink(self._memory, _KEPT_BYTES)
 
-    def answer(self, length: int, understand: Callable[[dict[str, Any]], T]) -> T:
+    def answer(self, length: int, understand: Callable[[dict[str, Any]], T], channel: str = AUTO) -> T:
         """Have the image decoded whose bytes, so many, are in the scratch file; return what is understood from it.
 
         `understand` raises what a dictionary of anything may lead it to. Raises as `decode`.
         """
         self._become_ready()
-        answer = self._ask(length)
+        answer = self._ask(length, channel)
         try:
             fields = json.loads(answer)
             if "code" in fields:
@@ -139,9 +140,9 @@ class DecoderProcess:
                 return
         raise DecoderUnavailable("a process for decoding images does not start: what it wrote above says why")
 
-    def _ask(self, length: int) -> bytes:
+    def _ask(self, length: int, channel: str) -> bytes:
         try:
-            self._connection.send_bytes(length.to_bytes(8, "big"))
+            self._connection.send_bytes(length.to_bytes(child.LENGTH_BYTES, "big") + channel.encode())
             if self._answers_within(self._seconds):
                 return self._connection.recv_bytes(child.MAX_ANSWER_BYTES)
         except (EOFError, ConnectionError) as error:

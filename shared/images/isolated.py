@@ -10,6 +10,7 @@ from typing import NoReturn
 
 from shared.errors import DecoderUnavailable, ImageError, ImageOutOfMemory, ItemErrorCode
 from shared.images import decoder as child
+from shared.images.channel_choice import AUTO
 from shared.images.decoded import DecodedImage, DecodeLimits
 from shared.images.decoder_process import DecoderDeath, DecoderProcess
 
@@ -38,8 +39,10 @@ class Decoders:
         self._idle: list[DecoderProcess] = []
         self._closed = False
 
-    def decode(self, data: bytes) -> DecodedImage:
+    def decode(self, data: bytes, channel: str = AUTO) -> DecodedImage:
         """Read one image as grey, in the units of its file, of one of the three types of pixels.
+
+        `channel` is what of its channels is taken, see `shared.images.channel_choice`.
 
         Raises:
             ImageError: as `codec.decode`; and `decode_timeout`, `decode_memory` or `decoder_crashed`.
@@ -50,14 +53,14 @@ class Decoders:
             decoder = self._take()
             if not decoder.is_new:
                 try:
-                    return self._run(decoder, data)
+                    return self._run(decoder, data, channel)
                 except DecoderDeath as death:
                     if death.code is ItemErrorCode.DECODE_TIMEOUT:
                         self._fail(death)  # nothing that others left behind takes that long
                     _log(death, "tried again in a new one")
                 decoder = self._make()
             try:
-                return self._run(decoder, data)
+                return self._run(decoder, data, channel)
             except DecoderDeath as death:
                 self._fail(death)
 
@@ -97,9 +100,9 @@ class Decoders:
                 return
         decoder.end()
 
-    def _run(self, decoder: DecoderProcess, data: bytes) -> DecodedImage:
+    def _run(self, decoder: DecoderProcess, data: bytes, channel: str) -> DecodedImage:
         try:
-            image = decoder.decode(data)
+            image = decoder.decode(data, channel)
         except ImageError:
             self._keep(decoder)
             raise

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from shared.errors import ImageError, ImageOutOfDisk, ImageOutOfMemory, ItemErrorCode
 from shared.images import large_decoder as child
 from shared.images import scratch
+from shared.images.channel_choice import AUTO
 from shared.images.decoded import PIXEL_TYPES, DecodeLimits
 from shared.images.decoder_process import DecoderDeath, DecoderProcess, line
 
@@ -95,7 +96,12 @@ class PixelFile:
 
 
 def decode_to_file(
-    source: Callable[[int], int], *, limits: DecodeLimits, seconds: float, module: str = child.__name__
+    source: Callable[[int], int],
+    *,
+    limits: DecodeLimits,
+    seconds: float,
+    channel: str = AUTO,
+    module: str = child.__name__,
 ) -> tuple[PixelFile, str | None]:
     """Decode one image, in a process of its own, into a file; return that, and what is to be noted of the image.
 
@@ -123,7 +129,7 @@ def decode_to_file(
             has_holes = fields["has_holes"] is True
             return PixelFile(os.dup(descriptor), child.pixels_at(length), shape, dtype, has_holes=has_holes), note
 
-        return process.answer(length, understand)
+        return process.answer(length, understand, channel)
     except DecoderDeath as death:
         if death.code is None:
             raise ImageOutOfMemory(str(death)) from death

@@ -41,17 +41,17 @@ def pixels_at(length: int) -> int:
 
 
 @refusals
-def _answer(memory: int, length: int, limits: DecodeLimits) -> dict[str, Any]:
+def _answer(memory: int, length: int, limits: DecodeLimits, channel: str) -> dict[str, Any]:
     start = pixels_at(length)
     bound_for_good(resource.RLIMIT_FSIZE, start + MAX_SAMPLE_BYTES * limits.max_pixels)
     data = scratch.read(memory, length)
     if identify(data) != "TIFF":
-        image = decode(data, limits=limits)
+        image = decode(data, limits=limits, channel=channel)
         said = _write(memory, start, _slices(image.pixels))
         return said | {"height": image.height, "width": image.width, "note": image.note, "has_holes": image.has_holes}
     try:
         with TiffFile(BytesIO(data)) as tiff:
-            picture = reader.Picture(tiff, data, limits)
+            picture = reader.Picture(tiff, data, limits, channel)
             said = _write(memory, start, picture.greys())
             page = picture.page
             shape = {"height": page.imagelength, "width": page.imagewidth}

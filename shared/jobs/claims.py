@@ -73,7 +73,7 @@ class Claims:
         if not taken:
             return None
         items = sorted(
-            (ClaimedItem(*item) for *item, _priority, _model, _scale, _unfamiliar, _state in taken),
+            (ClaimedItem(*item) for *item, _priority, _model, _scale, _unfamiliar, _channel, _state in taken),
             key=lambda item: item.id,
         )
         return Claim(
@@ -84,6 +84,7 @@ class Claims:
             model=taken[0].job_model,
             scale=taken[0].job_scale,
             unfamiliar=Unfamiliar(taken[0].job_unfamiliar),
+            channel=taken[0].job_channel,
             items=tuple(items),
         )
 
@@ -280,6 +281,7 @@ def _taking(free: Select[str]) -> ReturningUpdate[Any]:
         job.with_only_columns(JobRow.model).scalar_subquery().label("job_model"),
         job.with_only_columns(JobRow.scale).scalar_subquery().label("job_scale"),
         job.with_only_columns(JobRow.unfamiliar).scalar_subquery().label("job_unfamiliar"),
+        job.with_only_columns(JobRow.channel).scalar_subquery().label("job_channel"),
         job.with_only_columns(JobRow.state).scalar_subquery().label("job_state"),
     )  # fmt: skip
 

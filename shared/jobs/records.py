@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from shared.db.measurements import Measurements
 from shared.db.reasons import UNFAMILIAR_BELOW
 from shared.errors import ItemErrorCode
+from shared.images.channel_choice import AUTO
 from shared.jobs.grades import NO_REVIEW, Review
 from shared.jobs.state import ItemCounts, ItemStatus, JobKind, JobStatus
 
@@ -106,6 +107,7 @@ class Job:
     model: str | None = None  # sha256 of the model that its images get; None: the worker's own
     scale: float = 1.0  # by which its images are resampled for the network; results have the images' own size
     unfamiliar: Unfamiliar = Unfamiliar.FLAG
+    channel: str = AUTO  # what of its images' channels is taken, see `shared.images.channel_choice`
     abandoned_at: float | None = None  # when it was ended before its submission was complete
     worked_seconds: float | None = None  # while images that succeeded were in work, once it has ended
     quiet_for: float | None = None  # seconds since somebody was last seen submitting; None where that is complete
@@ -150,6 +152,7 @@ class NewItem:
     synthesis: dict[str, Any] | None = None
     error_code: ItemErrorCode | None = None
     error: str | None = None
+    described: dict[str, Any] | None = None  # what a manifest says of it, by column
 
 
 @dataclass(frozen=True)
@@ -175,6 +178,7 @@ class Claim:
     model: str | None  # likewise, see `Job.model`
     scale: float  # likewise
     unfamiliar: Unfamiliar  # likewise
+    channel: str  # likewise
     items: tuple[ClaimedItem, ...]
 
 
@@ -244,6 +248,7 @@ class Item(Measurements[float | None]):
     device: str | None
     reason: str | None
     reason_place: str | None
+    described: dict[str, Any] | None = None
     review: Review = NO_REVIEW
 
     @property

@@ -10,6 +10,7 @@ from shared.db.events import Actor, EventKind, record
 from shared.db.model_registry import active_model
 from shared.db.tables import IS_OPEN, STAYS, ItemRow, JobRow, ShardRow, new_id
 from shared.errors import Outrun, UsageError
+from shared.images.channel_choice import AUTO
 from shared.jobs import shards
 from shared.jobs.reading import JobReader, quiet_for
 from shared.jobs.records import FileVersion, NewItem, Unfamiliar
@@ -37,6 +38,7 @@ class Submissions(JobReader):
         priority: int = 0,
         scale: float = 1.0,
         unfamiliar: Unfamiliar = Unfamiliar.FLAG,
+        channel: str = AUTO,
     ) -> str:
         """Create an empty, unsealed job and return its id. It keeps the model that is active now to its end.
 
@@ -61,6 +63,7 @@ class Submissions(JobReader):
                         owner=by.owner[:128],
                         scale=scale,
                         unfamiliar=unfamiliar,
+                        channel=channel,
                         model=active_model().scalar_subquery(),
                     )
                 )

@@ -1,14 +1,19 @@
 """Uploaded files as sources of a job. Their names are shown and given back, but never become paths of this machine."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from os import SEEK_END
 from pathlib import PurePosixPath
+from threading import Lock
+from typing import NoReturn
 
 from werkzeug.datastructures import FileStorage
 
 from admin.web.refusals import Refused
 from shared.errors import ItemError, ItemErrorCode
+from shared.flows.pages import FIRST_PAGE, PageChoice, no_such_page, page_path
 from shared.flows.submission import Source
+from shared.images.tiff_split import pages_of
 from shared.portable import is_usable
 
 _MAX_PART_BYTES = 200  # under the 255 of file systems, with room for `.png` and a number
@@ -16,13 +21,13 @@ _MAX_PARTS = 8
 _UNNAMED = "image"
 
 
-def sources(files: Iterable[FileStorage], *, max_bytes: int) -> Iterator[Source]:
-    """Yield a source for each file, under a path of its own; one of more than `max_bytes` will fail as an item."""
+def sources(files: Iterable[FileStorage], *, max_bytes: int, pages: PageChoice = FIRST_PAGE) -> Iterator[Source]:
+    """Yield a source for each file or page, under a path of its own; of more than `max_bytes` it fails as an item."""
     taken: set[str] = set()
     for file in files:
         path = _unique(relative_path(file.filename or ""), taken)
         taken.add(path)
-        yield source(file, path, max_bytes)
+        yield from [source(file, path, max_bytes)] if pages.is_first else page_sources(file, path, max_bytes, pages)
 
 
 def source(file: FileStorage, path: str, max_bytes: int) -> Source:
@@ -87,6 +92,42 @@ def _unique(path: str, taken: set[str]) -> str:
         path = str(pure.with_name(f"{pure.stem} ({number}){pure.suffix}"))
         number += 1
     return path
+
+
+def page_sources(file: FileStorage, path: str, max_bytes: int, choice: PageChoice) -> Iterator[Source]:
+    """Yield a source for each of the pages of a file that are asked for."""
+    stack = _Stack(file)
+    found = pages_of(stack)
+    numbers = choice.of(max(len(found), 1))
+    if len(found) < 2 and 1 in numbers:
+        file.stream.seek(0)
+        yield Source(path, _Reader(file, max_bytes))
+    elif not numbers:
+        yield Source(path, partial(_refuse, ItemErrorCode.NO_SUCH_PAGE, no_such_page(choice, max(len(found), 1))))
+    for number in numbers if len(found) > 1 else ():
+        page = found[number - 1]
+        reason = f"a page of {page.size:,} bytes: the largest file accepted has {max_bytes:,}"
+        too_large = partial(_refuse, ItemErrorCode.TOO_MANY_BYTES, reason)
+        yield Source(page_path(path, number), too_large if page.size > max_bytes else partial(page.cut, stack))
+
+
+def _refuse(code: ItemErrorCode, reason: str) -> NoReturn:
+    raise ItemError(code, reason)
+
+
+class _Stack:
+    """An uploaded file of which several threads read parts."""
+
+    def __init__(self, file: FileStorage) -> None:
+        self._stream = file.stream
+        self._lock = Lock()
+        self.length = _size(file)
+
+    def at(self, offset: int, size: int) -> bytes:
+        """Return `size` bytes from an offset on, or fewer where there are no more."""
+        with self._lock:
+            self._stream.seek(min(offset, self.length))
+            return self._stream.read(min(size, self.length))
 
 
 class _Reader:

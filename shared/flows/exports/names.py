@@ -13,6 +13,7 @@ from functools import lru_cache
 
 from shared.errors import UsageError
 from shared.flows.items import all_paths
+from shared.flows.pages import page_of
 from shared.jobs.repository import Repository
 from shared.portable import folded, portable_name
 
@@ -84,13 +85,19 @@ def _folders_above(path: str) -> Iterator[str]:
 
 def _name(path: str, level: int, ending: str) -> str:
     folder, _, whole = path.rpartition("/")
-    stem = whole if level == 1 else posixpath.splitext(whole)[0]
+    stem = whole if level == 1 else _stem(whole)
     if level > 1:
         digest = hashlib.sha256(f"{level} {path}".encode()).hexdigest()[:_DIGEST_LENGTH]
         name = portable_name(stem, ending=f"~{digest}{ending}")
     else:
         name = portable_name(stem, ending=ending)
     return f"{_folder(folder)}/{name}" if folder else name
+
+
+def _stem(name: str) -> str:
+    """Return the name without its extension; of a page with its number: `stack#0007` of `stack.tif#0007`."""
+    page = page_of(name)
+    return f"{posixpath.splitext(page[0])[0]}#{page[1]:04d}" if page else posixpath.splitext(name)[0]
 
 
 @lru_cache(maxsize=1024)

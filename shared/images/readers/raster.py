@@ -17,6 +17,7 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from shared.errors import ImageError, ItemErrorCode
+from shared.images.channel_choice import AUTO
 from shared.images.channels import Layout, Rendering
 from shared.images.decoded import DecodedImage, DecodeLimits, in_pixel_type
 from shared.images.notes import Note, NoteCode, joined
@@ -39,7 +40,7 @@ _MODES = {
 }
 
 
-def read_png(data: bytes, limits: DecodeLimits) -> DecodedImage:
+def read_png(data: bytes, limits: DecodeLimits, channel: str = AUTO) -> DecodedImage:
     """Any PNG of one frame, at its full depth."""
     png = parse_png(data)
     image = PngImageFile(BytesIO(png.data))
@@ -51,12 +52,12 @@ def read_png(data: bytes, limits: DecodeLimits) -> DecodedImage:
     quick = inflated(png)
     notes = orientation_notes(png.orientation)
     if png.bit_depth == 16:
-        return _read_png_of_16_bits(quick or png.data, png.transparent, notes)
+        return _read_png_of_16_bits(quick or png.data, png.transparent, notes, channel)
     image = PngImageFile(BytesIO(quick)) if quick else image
-    return _load(image, "PNG", png.bit_depth, notes, transparent=png.transparent)
+    return _load(image, "PNG", png.bit_depth, notes, channel, transparent=png.transparent)
 
 
-def read_jpeg(data: bytes, limits: DecodeLimits) -> DecodedImage:
+def read_jpeg(data: bytes, limits: DecodeLimits, channel: str = AUTO) -> DecodedImage:
     """JPEG of 8 bits, baseline, progressive or lossless: grey, YCbCr, RGB, CMYK and YCCK."""
     header = parse_jpeg(data)
     require_read(header)
@@ -71,10 +72,10 @@ def read_jpeg(data: bytes, limits: DecodeLimits) -> DecodedImage:
     notes = orientation_notes(header.orientation)
     if header.pictures > 1:
         notes.append(Note(NoteCode.PAGES, f"first of {header.pictures} pictures"))
-    return _load(image, "JPEG", 8, notes)
+    return _load(image, "JPEG", 8, notes, channel)
 
 
-def read_bmp(data: bytes, limits: DecodeLimits) -> DecodedImage:
+def read_bmp(data: bytes, limits: DecodeLimits, channel: str = AUTO) -> DecodedImage:
     """Windows and OS/2 bitmaps of 1 to 32 bits a pixel, plain or run-length coded."""
     try:
         image = BmpImageFile(BytesIO(data))
@@ -83,17 +84,17 @@ def read_bmp(data: bytes, limits: DecodeLimits) -> DecodedImage:
             raise ImageError(ItemErrorCode.UNSUPPORTED_FORMAT, "a BMP of an unusual layout") from error
         raise
     limits.check(*image.size)
-    return _load(image, "BMP", 1 if image.mode == "1" else 8, [])
+    return _load(image, "BMP", 1 if image.mode == "1" else 8, [], channel)
 
 
-def read_webp(data: bytes, limits: DecodeLimits) -> DecodedImage:
+def read_webp(data: bytes, limits: DecodeLimits, channel: str = AUTO) -> DecodedImage:
     """Still WebP, lossy or lossless."""
     # Read by hand, since opening the file in libwebp already allocates the canvas.
     header = parse_webp_header(data)
     limits.check(header.width, header.height)
     if header.animated:
         raise ImageError(ItemErrorCode.ANIMATED, "an animated WebP: submit single images")
-    return _load(WebPImageFile(BytesIO(data)), "WebP", 8, orientation_notes(header.orientation))
+    return _load(WebPImageFile(BytesIO(data)), "WebP", 8, orientation_notes(header.orientation), channel)
 
 
 def gif_is_animated(data: bytes) -> bool:
@@ -105,17 +106,23 @@ def gif_is_animated(data: bytes) -> bool:
 
 
 def _load(
-    image: ImageFile, format_name: str, bit_depth: int, notes: list[Note], transparent: bytes | None = None
+    image: ImageFile,
+    format_name: str,
+    bit_depth: int,
+    notes: list[Note],
+    channel: str,
+    transparent: bytes | None = None,
 ) -> DecodedImage:
     mode = _MODES[image.mode]
     image.load()
     read = _Bands(image, bit_depth, transparent)
     if image.mode in ("1", "L") and read.key is None:
+        Layout(1, 1, 255).require(channel)
         return DecodedImage(in_pixel_type(np.asarray(image)), format_name, mode, bit_depth, joined(notes=notes))
     width, height = image.size
     whole = read(0, height) if height <= _BAND_ROWS else None
     look = read.look() if whole is None else whole
-    rendering = Rendering.of(look, Layout(read.colours, look.shape[2], 255, read.alpha))
+    rendering = Rendering.of(look, Layout(read.colours, look.shape[2], 255, read.alpha), channel)
     if whole is not None:
         pixels = rendering.grey(whole)
     else:
@@ -180,7 +187,7 @@ def _transparency(mode: str, bit_depth: int, transparent: bytes | None) -> NDArr
     return None if stored.max() > largest else (stored * (255 // largest)).astype(np.uint8)
 
 
-def _read_png_of_16_bits(data: bytes, transparent: bytes | None, notes: list[Note]) -> DecodedImage:
+def _read_png_of_16_bits(data: bytes, transparent: bytes | None, notes: list[Note], channel: str) -> DecodedImage:
     import imagecodecs  # not in a producer's installation, which reads no sources
 
     channels = imagecodecs.png_decode(data)  # H×W or H×W×C, uint16
@@ -188,12 +195,13 @@ def _read_png_of_16_bits(data: bytes, transparent: bytes | None, notes: list[Not
     mode = {1: "grey", 2: "grey+alpha", 3: "RGB", 4: "RGB+alpha"}[samples]
     has_key = transparent is not None and samples in (1, 3) and len(transparent) == 2 * samples
     if samples == 1 and not has_key:
+        Layout(1, 1, 65535).require(channel)
         return DecodedImage(in_pixel_type(channels), "PNG", mode, 16, joined(notes=notes))
     if has_key:
         seen = (np.atleast_3d(channels) != np.frombuffer(transparent or b"", dtype=">u2")).any(axis=2)
         channels = np.dstack([channels, seen * np.uint16(65535)])
     colours = 1 if samples <= 2 else 3
     alpha = colours if channels.shape[2] > colours else None
-    rendering = Rendering.of(channels, Layout(colours, channels.shape[2], 65535, alpha))
+    rendering = Rendering.of(channels, Layout(colours, channels.shape[2], 65535, alpha), channel)
     note = joined(notes=[*notes, *rendering.notes])
     return DecodedImage(rendering.grey(channels), "PNG", mode, 16, note, rendering.is_transparent)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tifffile import COMPRESSION, PHOTOMETRIC, TiffFile, TiffPage
 
 from shared.errors import ImageError, ItemErrorCode
+from shared.images.channel_choice import AUTO
 from shared.images.channels import Rendering
 from shared.images.decoded import DecodedImage, DecodeLimits, Pixels
 from shared.images.notes import Note, joined
@@ -59,10 +60,10 @@ _COMPRESSIONS = (
 _PREDICTORS = {1: "buif", 2: "uif", 3: "f"}  # none, of whole numbers (GDAL writes it of floats, too), of floats
 
 
-def read(data: bytes, limits: DecodeLimits) -> DecodedImage:
+def read(data: bytes, limits: DecodeLimits, channel: str = AUTO) -> DecodedImage:
     """The file's picture: grey, palette, RGB, YCbCr or CMYK of 1 to 64 bits a sample, integer or float."""
     with TiffFile(BytesIO(data)) as tiff:
-        picture = Picture(tiff, data, limits)
+        picture = Picture(tiff, data, limits, channel)
         samples = picture.bands.whole()
         picture.look_at(samples)
         pixels = picture.grey(samples)
@@ -77,7 +78,7 @@ class Picture:
         ImageError: it is not read, or its strips or tiles are not all there.
     """
 
-    def __init__(self, tiff: TiffFile, data: bytes, limits: DecodeLimits) -> None:
+    def __init__(self, tiff: TiffFile, data: bytes, limits: DecodeLimits, channel: str = AUTO) -> None:
         self.page, self._notes = chosen_page(tiff, data)
         page = self.page
         limits.check(page.imagewidth, page.imagelength)
@@ -89,6 +90,8 @@ class Picture:
         self.bands = Bands(page, data, no_data.fill_value(self._no_data, self._dtype))
         self.bands.require_sound()
         self._layout = light_layout(page, self.bands.samples)
+        self._layout.require(channel)
+        self._channel = channel
         self._rendering = Rendering(self._layout)
         self._narrowing = Narrowing()
         self._left_out: NoData | None = None
@@ -127,7 +130,7 @@ class Picture:
         """
         if not self.needs_look:
             return
-        self._rendering = Rendering.of(self._light(samples), self._layout)
+        self._rendering = Rendering.of(self._light(samples), self._layout, self._channel)
         self._notes += self._decide_on_no_data(samples)
         of_light = self._of_light(samples)
         known = of_light if self._left_out is None else of_light[~self._left_out.where(of_light)]

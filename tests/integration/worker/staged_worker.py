@@ -19,8 +19,8 @@ CRASH, HOLD = 66, 67
 
 
 class StagedDecoders(Decoders):
-    def decode(self, data: bytes) -> DecodedImage:
-        image = super().decode(data)
+    def decode(self, data: bytes, channel: str) -> DecodedImage:
+        image = super().decode(data, channel)
         if image.width == CRASH:
             os._exit(139)
         if image.width == HOLD:

@@ -25,10 +25,10 @@ class MoreThanThereIs(DecodedImage):
         return super().height + 1
 
 
-def misbehave(data: bytes, *, limits: DecodeLimits) -> DecodedImage:
+def misbehave(data: bytes, *, limits: DecodeLimits, channel: str) -> DecodedImage:
     global images
     images += 1
-    image = decode(data, limits=limits)
+    image = decode(data, limits=limits, channel=channel)
     match image.width:
         case 101:
             ctypes.string_at(0)

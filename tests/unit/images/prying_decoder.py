@@ -90,7 +90,7 @@ def compute(data: bytes, *, limits: DecodeLimits) -> DecodedImage:
 
 
 if __name__ == "__main__":
-    shared.images.decoder.decode = lambda data, limits: (compute if data.startswith(b"BM") else pry)(
+    shared.images.decoder.decode = lambda data, limits, channel: (compute if data.startswith(b"BM") else pry)(
         data, limits=limits
     )
     shared.images.decoder.main()

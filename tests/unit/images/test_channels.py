@@ -8,6 +8,8 @@ import pytest
 import tifffile
 from PIL import Image
 
+from shared.errors import ImageError, UsageError
+from shared.images.channel_choice import channel_of
 from shared.images.channels import Layout, Rendering
 from shared.images.codec import decode
 from shared.images.decoded import DecodeLimits
@@ -244,3 +246,56 @@ def test_a_rendering_of_a_look_serves_all_of_the_picture():
     pixels = np.dstack([BLANK, A])
     rendering = Rendering.of(pixels[:20], Layout(1, 2, 255.0))
     np.testing.assert_array_equal(rendering.grey(pixels), A)
+
+
+CHOICES = {"1": 0, "2": 1, "red": 0, "green": 1, "blue": 2}
+
+
+@pytest.mark.parametrize("encoding", ["png", "tiff", "planar"])
+def test_a_channel_that_was_chosen_is_taken_as_it_is_stored(encoding: str) -> None:
+    colours = np.random.default_rng(3).integers(0, 255, (40, 50, 3)).astype(np.uint8)
+    file = BytesIO()
+    if encoding == "png":
+        Image.fromarray(colours).save(file, "PNG")
+    else:
+        planes = colours if encoding == "tiff" else np.moveaxis(colours, 2, 0)
+        tifffile.imwrite(file, planes, photometric="rgb", planarconfig="contig" if encoding == "tiff" else "separate")
+    taken = {
+        choice: decode(file.getvalue(), limits=LIMITS, channel=choice) for choice in (*CHOICES, "mean", "max", "luma")
+    }
+    for choice, index in CHOICES.items():
+        assert np.array_equal(taken[choice].pixels, colours[..., index])
+        assert taken[choice].note is None
+    assert np.allclose(taken["mean"].pixels, colours.mean(axis=2), atol=1e-3)
+    assert np.array_equal(taken["max"].pixels, colours.max(axis=2))
+    assert np.allclose(taken["luma"].pixels, colours @ [0.299, 0.587, 0.114], atol=1e-3)
+    with pytest.raises(ImageError, match="no channel 4: the picture has 3 channels") as refused:
+        decode(file.getvalue(), limits=LIMITS, channel="4")
+    assert refused.value.code == "no_such_channel"
+
+
+def test_a_grey_picture_has_one_channel_and_no_colours() -> None:
+    grey = np.random.default_rng(4).integers(0, 255, (40, 50)).astype(np.uint8)
+    for suffix in ("PNG", "TIFF", "JPEG"):
+        file = BytesIO()
+        Image.fromarray(grey).save(file, suffix)
+        assert decode(file.getvalue(), limits=LIMITS, channel="1").pixels.shape == (40, 50)
+        assert decode(file.getvalue(), limits=LIMITS, channel="mean").pixels.shape == (40, 50)
+        with pytest.raises(ImageError, match="no red channel"):
+            decode(file.getvalue(), limits=LIMITS, channel="red")
+
+
+def test_channels_of_a_microscope_are_taken_by_number_and_told_when_nobody_chose() -> None:
+    channels = np.random.default_rng(5).integers(0, 9000, (2, 40, 50)).astype(np.uint16)
+    file = BytesIO()
+    tifffile.imwrite(file, channels, photometric="minisblack", planarconfig="separate", metadata=None)
+    assert "channel 1 of 2" in (decode(file.getvalue(), limits=LIMITS).note or "")
+    second = decode(file.getvalue(), limits=LIMITS, channel="2")
+    assert np.array_equal(second.pixels, channels[1])
+    assert second.note is None
+
+
+@pytest.mark.parametrize("text", ["0", "65", "violet", "", "-1", "²"])
+def test_a_channel_that_nothing_can_have_is_refused_before_anything_is_submitted(text: str) -> None:
+    with pytest.raises(UsageError, match="channel is"):
+        channel_of(text)

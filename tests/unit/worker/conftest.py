@@ -35,8 +35,8 @@ LIMITS = DecodeLimits(min_side=16, max_side=4096)
 LARGE_LIMITS = DecodeLimits(min_side=16, max_side=6000, max_pixels=30_000_000)
 
 
-def decode_here(data: bytes) -> DecodedImage:
-    return decode(data, limits=LIMITS)
+def decode_here(data: bytes, channel: str = "auto") -> DecodedImage:
+    return decode(data, limits=LIMITS, channel=channel)
 
 
 @dataclass
@@ -103,7 +103,7 @@ def make_pipeline(services: Services, model: BrightIsForeground) -> Iterator[Cal
         *,
         pixels: int = 10**7,
         tiles_in_flight: int = 8,
-        decode: Callable[[bytes], DecodedImage] = decode_here,
+        decode: Callable[[bytes, str], DecodedImage] = decode_here,
         load_model: Callable[[str], BrightIsForeground] = none_published,
         sleep: Callable[[float], None] = time.sleep,
         is_lost: Callable[[], bool] = lambda: False,
@@ -165,6 +165,7 @@ class Submit(Protocol):
         priority: Priority = Priority.NORMAL,
         *,
         unfamiliar: Unfamiliar = Unfamiliar.FLAG,
+        channel: str = "auto",
     ) -> SubmittedShard: ...
 
 
@@ -177,9 +178,15 @@ def submit(services: Services) -> Submit:
         priority: Priority = Priority.NORMAL,
         *,
         unfamiliar: Unfamiliar = Unfamiliar.FLAG,
+        channel: str = "auto",
     ) -> SubmittedShard:
         job_id = services.repository.create_job(
-            JobKind.IMAGES, name="test", submitted_by="test", priority=priority, unfamiliar=unfamiliar
+            JobKind.IMAGES,
+            name="test",
+            submitted_by="test",
+            priority=priority,
+            unfamiliar=unfamiliar,
+            channel=channel,
         )
         items = []
         for path, source in sources.items():

@@ -47,6 +47,7 @@ def claim(shard: str, priority: Priority = Priority.NORMAL) -> Claim:
         model=None,
         scale=1.0,
         unfamiliar=Unfamiliar.FLAG,
+        channel="auto",
         items=(),
     )
 

@@ -1,10 +1,12 @@
 import time
 import weakref
 from collections.abc import Iterable
+from io import BytesIO
 from threading import Event, Thread
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from shared.errors import BrokerUnavailable, DatabaseUnavailable, StoreUnavailable
 from shared.images.codec import decode_mask, decode_probability
@@ -40,6 +42,27 @@ def test_a_result_has_the_size_of_its_image_and_says_where_it_comes_from(service
     assert item.worker == "test-1"
     assert item.seconds > 0
     assert services.repository.job(shard.job_id).state is JobStatus.SUCCEEDED
+
+
+@pytest.mark.parametrize(("height", "width"), [(64, 96), (2100, 2064)])
+def test_the_channel_of_a_job_is_the_one_that_is_segmented(services, make_pipeline, submit, height, width):
+    """Both as a whole and in windows."""
+    flat = np.full((height, width), 20, np.uint8)
+    colours = np.dstack([flat, np.where(bright(height, width), np.uint8(200), np.uint8(20)), flat])
+    file = BytesIO()
+    Image.fromarray(colours).save(file, "PNG")
+    shard = submit({"a.png": file.getvalue(), "grey.png": png(64, 96)}, channel="green")
+    decoders = Decoders(LIMITS, seconds=60, processes=1)
+    make_pipeline(decode=decoders.decode).process_shard(shard.id)
+    decoders.close()
+    taken, grey = shard.items["a.png"], shard.items["grey.png"]
+    assert np.array_equal(decode_mask(services.store.get(taken.mask_key)), bright(height, width))
+    assert taken.preprocessing.endswith(", channel green")
+    assert taken.note is None
+    assert (grey.error_code, grey.error) == (
+        "no_such_channel",
+        "no green channel: the picture is not RGB, it has 1 channel",
+    )
 
 
 def test_a_large_image_goes_through_in_tiles_with_few_of_them_in_flight(services, make_pipeline, submit, model):

@@ -144,8 +144,8 @@ def test_an_urgent_image_does_not_stand_in_line_behind_a_claim_in_work(
     """Every place of those who load is taken, and more images than the process has threads wait for one."""
     loading, go_on = threading.Semaphore(0), threading.Event()
 
-    def decode(data: bytes) -> DecodedImage:
-        image = decode_here(data)
+    def decode(data: bytes, channel: str) -> DecodedImage:
+        image = decode_here(data, channel)
         if image.pixels.shape == (64, 64):
             loading.release()
             assert go_on.wait(PATIENCE)

@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import numpy as np
 import pytest
+import tifffile
 from flask import Flask
 from openapi_spec_validator import validate as validate_document
 from sqlalchemy import update
@@ -178,6 +180,27 @@ def test_a_job_does_with_the_unfamiliar_what_it_is_told(
 def test_a_job_has_the_scale_it_is_told(operator: Api, asked: str | None, kept: float | str) -> None:
     body = {"images": (io.BytesIO(PNG), "a.png")} | ({} if asked is None else {"scale": asked})
     assert operator.post("/jobs/images", data=body).json["scale"] == kept
+
+
+def test_pages_and_channels_are_asked_for_by_fields(operator: Api, services: Services) -> None:
+    file = io.BytesIO()
+    tifffile.imwrite(file, np.arange(5 * 20 * 30, dtype=np.uint16).reshape(5, 20, 30), photometric="minisblack")
+    file.seek(0)
+    body = {"images": [(file, "s.tif"), (io.BytesIO(PNG), "a.png")], "pages": "2-3", "channel": "1"}
+    answer = operator.post("/jobs/images", data=body).json
+    assert answer["channel"] == "1"
+    items = {item.path: item for item in services.repository.items(answer["id"], limit=10)}
+    assert {path: item.error_code for path, item in items.items()} == {
+        "s.tif#0002": None,
+        "s.tif#0003": None,
+        "a.png": "no_such_page",
+    }
+    page = tifffile.imread(io.BytesIO(services.store.get(items["s.tif#0002"].source_key)))
+    assert page[0, 0] == 20 * 30
+    for field, value in (("pages", "0"), ("channel", "violet"), ("channel", "99")):
+        refused = operator.post("/jobs/images", data={"images": (io.BytesIO(PNG), "a.png"), field: value})
+        assert refused.status_code in (400, 422)
+        assert refused.json["fields"][0]["field"] == field
 
 
 @pytest.mark.parametrize("asked", ["0", "5", "small"])
