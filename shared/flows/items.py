@@ -20,6 +20,14 @@ def all_items(
         after = page[-1].number
 
 
+def all_teaching(repository: Repository, job_id: str | None = None) -> Iterator[Item]:
+    """Yield every result that is a pair to train on, of a job or of all that there are, by id, a page at a time."""
+    after = ""
+    while page := repository.teaching(job_id, limit=_PAGE_ITEMS, after=after):
+        yield from page
+        after = page[-1].id
+
+
 def all_paths(repository: Repository, job_id: str) -> Iterator[str]:
     """Yield the path of every item of a job, by number."""
     after = -1

@@ -14,7 +14,7 @@ from shared.images.notes import OTHER_NOTE, note_codes
 from shared.jobs.item_filter import MARKED
 from shared.jobs.pace import worked_of, worked_seconds
 from shared.jobs.records import Item, Job, Mark, Marks, Unfamiliar
-from shared.jobs.reviews import REVIEW_COLUMNS, review_of
+from shared.jobs.reviews import REVIEW_COLUMNS, TEACHES, review_of
 from shared.jobs.state import ItemCounts, ItemStatus, JobKind, JobStatus
 
 _COUNT_COLUMNS = [
@@ -117,6 +117,15 @@ class JobReader:
             query = query.where(MARKED[mark])
         with self.database.read() as connection:
             return [item_of(row) for row in connection.execute(query.order_by(ItemRow.number).limit(limit))]
+
+    def teaching(self, job_id: str | None = None, *, limit: int, after: str = "") -> list[Item]:
+        """Return results that are pairs to train on, of a job or of all, by id, from the one after the id `after`."""
+        query = item_rows().join(JobRow, JobRow.id == ItemRow.job_id).where(TEACHES, STAYS, ItemRow.id > after)
+        query = query.where(ItemRow.state == ItemStatus.SUCCEEDED)
+        if job_id is not None:
+            query = query.where(ReviewRow.job_id == job_id)
+        with self.database.read() as connection:
+            return [item_of(row) for row in connection.execute(query.order_by(ItemRow.id).limit(limit))]
 
     def paths(self, job_id: str, *, limit: int, after: int = -1) -> list[tuple[int, str]]:
         """Return numbers and paths alone of items of a job by number, from the one after number `after`."""

@@ -28,6 +28,18 @@ REVIEW_COLUMNS = [getattr(ReviewRow, field.name).label(f"review_{field.name}") f
 """What `review_of` reads from a row."""
 
 
+TEACHES: ColumnElement[bool] = or_(
+    ReviewRow.grade == Grade.ACCEPTED,
+    ReviewRow.correction_key.is_not(None)
+    & or_(
+        ReviewRow.grade.is_(None),
+        ReviewRow.grade != Grade.REJECTED,
+        ReviewRow.corrected_at > func.coalesce(ReviewRow.graded_at, 0.0),
+    ),
+)
+"""The condition of rows of which `Review.teaches` holds."""
+
+
 def review_of(row: Any) -> Review:
     """Return what REVIEW_COLUMNS of a row say."""
     values = {field.name: getattr(row, f"review_{field.name}") for field in fields(Review)}

@@ -20,11 +20,11 @@ Foreground = Annotated[Literal["nonzero", "half", "alpha"] | tuple[int | Colour,
 
 
 class DataConfig(BaseModel):
-    """Scenes of a definition of the task that are made while training, or a folder of image/mask pairs."""
+    """Scenes of a definition of the task that are made while training, image/mask pairs of a folder, or of jobs."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    kind: Literal["synthetic", "folder"] = "synthetic"
+    kind: Literal["synthetic", "folder", "job"] = "synthetic"
     size: int = Field(default=512, ge=64, le=4096, multiple_of=16)  # px, of the square samples
     samples: PositiveInt | None = None  # of an epoch; None: 5,000 scenes, or every pair of the folder once
     validation_samples: PositiveInt = 2000  # at most; a folder has what its validation share gives
@@ -50,6 +50,16 @@ class DataConfig(BaseModel):
     cache_mib: int = Field(default=2048, ge=0)  # memory for pairs that have been read
     validation_share: Annotated[float, Field(gt=0, lt=1)] = 0.2  # of the pairs
     split_seed: int = Field(default=0, ge=0)
+
+    # Of jobs, whose accepted and corrected results are the pairs.
+    jobs: tuple[str, ...] = ()  # their ids, or endings of them; none: all that there are
+    scene_share: Share = 0.0  # of the training samples that are scenes of `definition`
+
+    @model_validator(mode="after")
+    def _jobs_belong_to_their_kind(self) -> Self:
+        if (self.jobs or self.scene_share) and self.kind != "job":
+            raise ValueError("give jobs and scene_share with kind: job, and with no other kind")
+        return self
 
     @model_validator(mode="after")
     def _definitions_are_known(self) -> Self:

@@ -1,9 +1,10 @@
-"""The data of a training run: synthetic scenes, or a folder of image/mask pairs."""
+"""The data of a training run: synthetic scenes, a folder of image/mask pairs, or reviewed results of jobs."""
 
 import torch
 
 from training.data.config import DataConfig
 from training.data.folder import FolderData
+from training.data.job import JobData
 from training.data.pairs.survey import Survey
 from training.data.source import Batch, DataSource, NoiseLevel
 from training.data.synthetic import SyntheticData
@@ -45,4 +46,5 @@ def open_data(
             world_size=world_size,
             surveyed=surveyed,
         )
-    return SyntheticData(config, seed=seed, batch_size=batch_size, device=device, rank=rank, world_size=world_size)
+    kind = JobData if config.kind == "job" else SyntheticData
+    return kind(config, seed=seed, batch_size=batch_size, device=device, rank=rank, world_size=world_size)

@@ -164,7 +164,7 @@ class TrainingRun:
             batches = self.source.batches(position.epoch, noise, start=position.step * parts)
             wanted = itertools.islice(batches, (self.steps_per_epoch - position.step) * parts)
             # Files are read by other threads; scenes are made on the training device itself.
-            ahead = prefetched(wanted) if self.config.data.kind == "folder" else wanted
+            ahead = wanted if self.config.data.kind == "synthetic" else prefetched(wanted)
             for step in _grouped(ahead, parts):
                 self._agree(before + time.monotonic() - started, stop_asked())
                 if self.done >= 1 or self.stopped:

@@ -12,14 +12,18 @@ from shared.errors import UsageError
 from shared.net.metadata import Metadata
 from training.config import TrainingConfig
 from training.data.config import DataConfig
+from training.data.job import job_definition
 from training.data.pairs.layout import find_layout
 
 
 def data_definition(config: DataConfig) -> dict[str, Any]:
     """Describe what the samples are drawn from: a name, a hash, and values that tell people what is hashed.
 
-    Of synthetic scenes the definition of the task; of a folder the names and sizes of its files.
+    Of synthetic scenes the definition of the task; of a folder the names and sizes of its files, of jobs
+    the objects of their pairs.
     """
+    if config.kind == "job":
+        return job_definition(config)
     if config.folder is None:
         main, *others = config.definitions().values()
         mixture = {other.name: {"share": config.mixture[other.name], **other.describe()} for other in others}

@@ -132,7 +132,7 @@ class Export:
         description: what is in it, in one line.
         files: yields the files of a job, as far as it has come. Wherever a file says that the export is complete, it is
             the last one.
-        count: how many files `files` will yield, for a progress bar.
+        count: how many files `files` will yield at most, for a progress bar.
         top: the names that `files` can begin with, up to the first `/`. A folder that has one of them, and of which
             nobody knows that it is the job's, is not written to.
         needs: modules that have to be installed, which the extra `export` brings.

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from shared.flows.exports.names import PNG, job_output_names, output_names
-from shared.flows.items import all_items
+from shared.flows.items import all_items, all_teaching
 from shared.jobs.records import Item, Job
 from shared.jobs.repository import Repository
 from shared.jobs.state import ItemStatus
@@ -32,6 +32,13 @@ class JobResults:
         """Yield each item that has a result, with its output name: its path with the extension `ending`."""
         named = self.named(states=[ItemStatus.SUCCEEDED], ending=ending)
         return ((item, name) for item, name in named if name)
+
+    def teaching(self) -> Iterator[tuple[Item, str]]:
+        """Yield each result that is a pair to train on, accepted or corrected by hand, with its output name."""
+        names = self._names_with(PNG)
+        for item in all_teaching(self._repository, self.job.id):
+            if item.path in names:
+                yield item, names[item.path]
 
     def named(self, *, states: Sequence[ItemStatus] = (), ending: str = PNG) -> Iterator[tuple[Item, str]]:
         """Yield each item (that is in one of `states`) with its output name, which is empty where it has no result.

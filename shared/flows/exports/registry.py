@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from shared.errors import UsageError
-from shared.flows.exports import pictures, results, tables
+from shared.flows.exports import corrections, pictures, results, tables
 from shared.flows.exports.export import Export
 
 DEFAULT = results.EXPORT
@@ -14,6 +14,7 @@ EXPORTS: Mapping[str, Export] = {
         DEFAULT,
         *pictures.EXPORTS,
         *tables.EXPORTS,
+        corrections.EXPORT,
     )
 }  # fmt: skip
 

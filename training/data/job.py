@@ -1,0 +1,177 @@
+"""Training on what reviewers accepted or corrected, read from SQL and the object store; see docs/review.md.
+
+Which pairs are held out follows from the path of each image alone, by a hash: it stays so while corrections come in,
+for whoever looks, and for the same image in several jobs. A share of the training samples may be scenes of the
+definition, so that what the network knew is not forgotten.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+
+from shared.bounded_map import bounded_map
+from shared.commandline import opened_services
+from shared.errors import ObjectMissing, UsageError
+from shared.flows.exports.corrections import image_extension
+from shared.flows.items import all_teaching
+from shared.flows.lookup import find_job
+from shared.services import Services
+from training.data.config import DataConfig
+from training.data.folder import FolderData
+from training.data.seeds import training_seed
+from training.data.source import Batch, NoiseLevel
+from training.data.synthesis import training_pairs
+
+_SCENES_STREAM = 13
+_FETCHED_AT_ONCE = 4
+_DIGITS = 16  # of the hash of a path
+
+
+@dataclass(frozen=True)
+class JobPair:
+    """Image and mask of one result."""
+
+    item: str  # its id
+    path: str
+    image_key: str
+    extension: str
+    mask_key: str
+    is_corrected: bool
+
+    @property
+    def place(self) -> float:
+        """A number from 0 to 1 that follows from the path alone."""
+        return int(self._hash, 16) / float(16**_DIGITS)
+
+    @property
+    def name(self) -> str:
+        """What both of its files are called, without their extensions."""
+        return f"{self._hash}-{self.item}"
+
+    @property
+    def _hash(self) -> str:
+        return hashlib.sha256(self.path.encode()).hexdigest()[:_DIGITS]
+
+
+def find_job_pairs(services: Services, config: DataConfig) -> list[JobPair]:
+    """Return the pairs of the config's jobs, or of all that there are, by name.
+
+    Raises:
+        UsageError: there is no such job, or nothing to train on in it.
+    """
+    jobs: list[str | None] = [find_job(services, reference).id for reference in config.jobs]
+    items = (item for job in jobs or [None] for item in all_teaching(services.repository, job))
+    pairs = [
+        JobPair(
+            item=item.id,
+            path=item.path,
+            image_key=item.source_key,
+            extension=image_extension(item),
+            mask_key=mask_key,
+            is_corrected=item.review.correction_key is not None,
+        )
+        for item in items
+        if item.source_key is not None and (mask_key := item.review.correction_key or item.mask_key) is not None
+    ]
+    if len({pair.path for pair in pairs}) < 2:
+        raise UsageError(
+            f"{len(pairs)} images were accepted or corrected, and training needs two at least, one of them to validate "
+            "on: review more on the page of the job"
+        )
+    return sorted(pairs, key=lambda pair: pair.name)
+
+
+def split_job_pairs(pairs: Sequence[JobPair], share: float) -> tuple[list[JobPair], list[JobPair]]:
+    """Return what is trained on and what is held out: `share` of the paths, one at least on either side."""
+    places = sorted({pair.place for pair in pairs})
+    limit = min(max(share, np.nextafter(places[0], 1.0)), places[-1])
+    return [pair for pair in pairs if pair.place >= limit], [pair for pair in pairs if pair.place < limit]
+
+
+def fetch_job_pairs(services: Services, pairs: Sequence[JobPair], folder: Path) -> list[JobPair]:
+    """Write the files of pairs into `images` and `masks` of a folder; return those that the store had."""
+    for name in ("images", "masks"):
+        (folder / name).mkdir(parents=True)
+
+    def fetch(pair: JobPair) -> bool:
+        try:
+            image, mask = services.store.get(pair.image_key), services.store.get(pair.mask_key)
+        except ObjectMissing:
+            return False
+        (folder / "images" / f"{pair.name}{pair.extension}").write_bytes(image)
+        (folder / "masks" / f"{pair.name}.png").write_bytes(mask)
+        return True
+
+    with (
+        ThreadPoolExecutor(_FETCHED_AT_ONCE, thread_name_prefix="pairs") as pool,
+        closing(bounded_map(fetch, pairs, pool, ahead=_FETCHED_AT_ONCE)) as done,
+    ):
+        return [pair for pair, is_there in zip(pairs, done, strict=True) if is_there]
+
+
+def job_definition(config: DataConfig) -> dict[str, Any]:
+    """Describe the pairs as `training.recipe.provenance.data_definition` does."""
+    with opened_services(quiet=True) as services:
+        pairs = find_job_pairs(services, config)
+    objects = [[pair.path, pair.image_key, pair.mask_key] for pair in pairs]
+    return {
+        "name": "reviewed results",
+        "sha256": hashlib.sha256(json.dumps(objects).encode()).hexdigest(),
+        "values": {"pairs": len(pairs), "corrected": sum(pair.is_corrected for pair in pairs)},
+    }
+
+
+class JobData(FolderData):
+    """A `DataSource` of reviewed results: a folder of pairs that is fetched once, and scenes among its samples."""
+
+    def __init__(
+        self,
+        config: DataConfig,
+        *,
+        seed: int,
+        batch_size: int,
+        device: torch.device,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        self._folder = TemporaryDirectory(prefix="delineate-pairs-")  # goes with this source
+        folder = Path(self._folder.name)
+        with opened_services(quiet=True) as services:
+            pairs = split_job_pairs(find_job_pairs(services, config), config.validation_share)
+            for part, those in zip(("train", "val"), pairs, strict=True):
+                fetch_job_pairs(services, those, folder / part)
+        fetched = config.model_copy(update={"kind": "folder", "folder": folder, "foreground": "nonzero"})
+        super().__init__(fetched, seed=seed, batch_size=batch_size, device=device, rank=rank, world_size=world_size)
+
+    def batches(self, epoch: int, noise: NoiseLevel, start: int = 0) -> Iterator[Batch]:
+        """See `DataSource`; scenes among the samples have the noise that is asked for, pairs bring their own."""
+        for position, batch in enumerate(super().batches(epoch, noise, start), start=start):
+            first = (position * self.world_size + self.rank) * self.batch_size + epoch * self.samples_per_epoch
+            yield self._with_scenes(
+                batch, [training_seed(self.seed, first + i) for i in range(len(batch.images))], noise
+            )
+
+    def _with_scenes(self, batch: Batch, seeds: Sequence[int], noise: NoiseLevel) -> Batch:
+        draws = [np.random.default_rng((seed, _SCENES_STREAM)).random() for seed in seeds]
+        places = [place for place, draw in enumerate(draws) if draw < self.config.scene_share]
+        if places:
+            definition = self.config.definitions()[self.config.definition]
+            batch.images[places], batch.masks[places] = training_pairs(
+                [seeds[place] for place in places],
+                self.device,
+                definition,
+                size=self.config.size,
+                severity=noise.scale,
+                mixed_prob=noise.mixed_prob,
+                clean_share=self.config.clean_share,
+            )
+        return batch
