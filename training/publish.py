@@ -3,6 +3,9 @@
     python -m training.publish --checkpoint runs/compact               # enter it
     python -m training.publish --checkpoint runs/compact --activate    # and make it the model of new jobs
 
+One trained on reviewed results is scored on those held out beside the model in use, and not activated where it is worse
+unless --force says so.
+
 The settings say which registry (DATABASE_URL, STORE_URL). Running workers pick the model up with the first job that
 names it; jobs that exist keep theirs. `admin models` lists, activates and rolls back.
 """
@@ -19,12 +22,15 @@ from numpy.typing import NDArray
 
 from shared.commandline import ExitCode, Parser, ended, opened_services
 from shared.db.model_registry import Model, ModelRegistry
-from shared.errors import CheckpointError
+from shared.errors import CheckpointError, UsageError
 from shared.identity import user_at_host
 from shared.images.preparation import prepare
 from shared.net.checkpoint import FAMILIARITY_NAME, METADATA_NAME, LoadedModel, load_checkpoint, locate_weights
 from shared.output import replace_unknown_characters
+from shared.services import Services
 from shared.synth import synthesise
+from training.data.config import DataConfig
+from training.evaluation.held_out import compare_on_held_out
 
 _SIDE = 256  # px, of the pictures that a network is tried on
 _LEAST_RANGE = 1e-3  # of the probabilities on all of them together
@@ -52,6 +58,22 @@ def publish(registry: ModelRegistry, checkpoint: Path, *, name: str | None, by: 
         raise CheckpointError(f"{folder} is being written to: publish it when its training has ended")
     name = name or folder.resolve().name
     return registry.publish(weights, metadata, scores=scores, name=name, summary=_summary(loaded), by=by)
+
+
+def check_no_worse(services: Services, checkpoint: Path, *, force: bool) -> None:
+    """Check that a model trained on reviewed results is no worse on those held out than the one that new jobs get.
+
+    Raises:
+        UsageError: it is, and nobody forces it.
+    """
+    config = load_checkpoint(checkpoint).metadata.training.get("config")
+    data = config.get("data") if isinstance(config, dict) else None
+    if not isinstance(data, dict) or data.get("kind") != "job":
+        return
+    scores = compare_on_held_out(services, checkpoint, DataConfig.model_validate(data))
+    if scores.is_worse and not force:
+        raise UsageError(f"not activated, since it is worse: {scores}; --force activates it all the same")
+    print(scores)
 
 
 def check_answers(loaded: LoadedModel, folder: Path) -> None:
@@ -103,16 +125,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--checkpoint", type=Path, required=True, help="checkpoint folder")
     parser.add_argument("--name", help="name for people (default: the folder's)")
     parser.add_argument("--activate", action="store_true", help="make it the model of new jobs")
+    parser.add_argument(
+        "--force", action="store_true", help="with --activate: also where it is worse on held-out reviewed results"
+    )
     options = parser.parse_args(arguments)
-    return ended("training.publish", lambda: _publish(options.checkpoint, name=options.name, activate=options.activate))
+    return ended(
+        "training.publish",
+        lambda: _publish(options.checkpoint, name=options.name, activate=options.activate, force=options.force),
+    )
 
 
-def _publish(checkpoint: Path, *, name: str | None, activate: bool) -> int:
+def _publish(checkpoint: Path, *, name: str | None, activate: bool, force: bool) -> int:
     with opened_services(quiet=True) as services:
         registry, by = ModelRegistry(services.database, services.store), user_at_host()
         model = publish(registry, checkpoint, name=name, by=by)
         print(f"published {model.sha256[:12]} {model.name}, {model.size / 1e6:.1f} MB")
         if activate:
+            check_no_worse(services, checkpoint, force=force)
             registry.activate(model.sha256, by=by)
             print("active: new jobs use it")
     return ExitCode.SUCCEEDED

@@ -7,12 +7,14 @@ definition, so that what the network knew is not forgotten.
 
 import hashlib
 import json
+import shutil
+import weakref
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
 from typing import Any
 
 import numpy as np
@@ -33,6 +35,7 @@ from training.data.synthesis import training_pairs
 
 _SCENES_STREAM = 13
 _FETCHED_AT_ONCE = 4
+_LEAST_BATCHES = 8  # of an epoch
 _DIGITS = 16  # of the hash of a path
 
 
@@ -91,7 +94,10 @@ def find_job_pairs(services: Services, config: DataConfig) -> list[JobPair]:
 
 
 def split_job_pairs(pairs: Sequence[JobPair], share: float) -> tuple[list[JobPair], list[JobPair]]:
-    """Return what is trained on and what is held out: `share` of the paths, one at least on either side."""
+    """Return what is trained on and what is held out: `share` of the paths, one at least on either side.
+
+    A pair stays where it is, but for the one that has to fill a side on which the first few left nothing.
+    """
     places = sorted({pair.place for pair in pairs})
     limit = min(max(share, np.nextafter(places[0], 1.0)), places[-1])
     return [pair for pair in pairs if pair.place >= limit], [pair for pair in pairs if pair.place < limit]
@@ -143,13 +149,16 @@ class JobData(FolderData):
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
-        self._folder = TemporaryDirectory(prefix="delineate-pairs-")  # goes with this source
-        folder = Path(self._folder.name)
+        folder = Path(mkdtemp(prefix="delineate-pairs-"))
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         with opened_services(quiet=True) as services:
             pairs = split_job_pairs(find_job_pairs(services, config), config.validation_share)
             for part, those in zip(("train", "val"), pairs, strict=True):
                 fetch_job_pairs(services, those, folder / part)
-        fetched = config.model_copy(update={"kind": "folder", "folder": folder, "foreground": "nonzero"})
+        # Few pairs make an epoch of some batches too.
+        samples = config.samples or max(len(pairs[0]), _LEAST_BATCHES * batch_size * world_size)
+        changes = {"kind": "folder", "folder": folder, "foreground": "nonzero", "samples": samples}
+        fetched = config.model_copy(update=changes)
         super().__init__(fetched, seed=seed, batch_size=batch_size, device=device, rank=rank, world_size=world_size)
 
     def batches(self, epoch: int, noise: NoiseLevel, start: int = 0) -> Iterator[Batch]:

@@ -59,9 +59,10 @@ def settings(*overrides: str) -> list[str]:
     return ["--config", str(SMOKE), "--device", "cpu", *words]
 
 
-def run_tiny(out: Path, *overrides: str) -> int:
-    """Train the tiny network in this process; the exit code."""
-    return train.main([*settings(*overrides), "--out", str(out)])
+def run_tiny(out: Path, *overrides: str, init: Path | None = None) -> int:
+    """Train the tiny network in this process, from the weights of `init` where it is given; the exit code."""
+    start = [] if init is None else ["--init", str(init)]
+    return train.main([*settings(*overrides), *start, "--out", str(out)])
 
 
 def records(out: Path) -> list[dict]:

@@ -1,0 +1,212 @@
+"""Reviewed results as training data, and the whole way: a correction ends in a model that is better on its image."""
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from shared.config import load_settings
+from shared.db.migrate import migrate
+from shared.db.model_registry import ModelRegistry
+from shared.db.tables import new_id
+from shared.errors import JobNotFound, UsageError
+from shared.flows.exports.corrections import EXPORT, PAIRS_CSV
+from shared.flows.exports.export import StoredFile
+from shared.flows.exports.job_results import JobResults
+from shared.images.codec import encode_grey, encode_mask
+from shared.images.metrics import dice
+from shared.jobs.grades import Grade
+from shared.jobs.records import Item, NewItem
+from shared.jobs.reviews import Reviews
+from shared.jobs.state import JobKind
+from shared.net.architectures import build
+from shared.net.checkpoint import Metadata, load_checkpoint, save_checkpoint
+from shared.net.predictor import Predictor
+from shared.services import Services, connect
+from shared.store import keys
+from tests.outcomes import success
+from tests.unit.training.conftest import run_tiny
+from training import publish
+from training.data.config import DataConfig
+from training.data.job import JobData, find_job_pairs, job_definition, split_job_pairs
+from training.data.pairs.survey import survey
+from training.data.source import NoiseLevel
+
+SIDE = 256
+NET = {"base": 4, "levels": 3, "stem": 4, "likelihood": False}
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Services]:
+    monkeypatch.setenv("DELINEATE_HOME", str(tmp_path))
+    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/test.sqlite3")
+    monkeypatch.setenv("STORE_URL", (tmp_path / "objects").as_uri())
+    services = connect(load_settings())
+    migrate(services.database)
+    services.store.prepare()
+    yield services
+    services.close()
+
+
+def scene(seed: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """A disc that is a little brighter than its ground, under noise."""
+    rng = np.random.default_rng(seed)
+    row, column = np.indices((SIDE, SIDE)) - rng.integers(90, 166, size=2)[:, None, None]
+    mask = np.hypot(row, column) < 60
+    return np.clip(rng.normal(90 + 80 * mask, 25), 0, 255).astype(np.uint8), mask
+
+
+@pytest.fixture
+def items(services: Services) -> list[Item]:
+    """Results of a job, whose masks are all empty."""
+    job = services.repository.create_job(JobKind.IMAGES, name="job", submitted_by="ana")
+    new = []
+    for number in range(6):
+        item_id = new_id()
+        key = keys.source(job, item_id, ".png")
+        services.store.put(key, encode_grey(scene(number)[0]))
+        new.append(NewItem(id=item_id, path=f"scan/{number}.png", source_key=key))
+    shard = services.repository.add_shard(job, new)
+    services.repository.seal(job)
+    claim = services.claims.claim(shard, worker="w")
+    assert claim is not None
+    for item in claim.items:
+        services.store.put(keys.mask(job, item.id), encode_mask(np.zeros((SIDE, SIDE), dtype=bool)))
+    results = [success(each.id, mask_key=keys.mask(job, each.id), width=SIDE, height=SIDE) for each in claim.items]
+    services.claims.complete(claim, results)
+    services.repository.close_if_finished(job)
+    return services.repository.items(job, limit=9)
+
+
+def correct(services: Services, item: Item) -> None:
+    key = keys.correction(item.job_id, item.id, new_id())
+    services.store.put(key, encode_mask(scene(item.number)[1]))
+    Reviews(services.database).correct(item.job_id, item.id, key, by="kim")
+
+
+def test_what_was_accepted_or_corrected_is_a_pair(services: Services, items: list[Item]) -> None:
+    reviews = Reviews(services.database)
+    job = items[0].job_id
+    config = DataConfig(kind="job")
+    with pytest.raises(UsageError, match="0 images were accepted or corrected, and training needs two"):
+        find_job_pairs(services, config)
+    for number, grade in ((0, Grade.ACCEPTED), (1, Grade.REJECTED), (2, Grade.UNSURE), (4, Grade.REJECTED)):
+        reviews.grade(job, items[number].id, grade, by="ana")
+    correct(services, items[3])
+    correct(services, items[4])
+    correct(services, items[5])
+    reviews.grade(job, items[5].id, Grade.REJECTED, by="ana")
+    pairs = {pair.path: pair.is_corrected for pair in find_job_pairs(services, config)}
+    assert pairs == {"scan/0.png": False, "scan/3.png": True, "scan/4.png": True}
+    assert {item.path for item in items if services.repository.item(item.id).review.teaches} == pairs.keys()
+    assert pairs.keys() == {pair.path for pair in find_job_pairs(services, DataConfig(kind="job", jobs=(job,)))}
+    with pytest.raises(JobNotFound, match="no job's id ends in"):
+        find_job_pairs(services, DataConfig(kind="job", jobs=("0000",)))
+    before = job_definition(config)
+    assert before["values"] == {"pairs": 3, "corrected": 2}
+    correct(services, items[3])
+    assert job_definition(config)["sha256"] != before["sha256"]
+
+
+def test_the_export_is_a_folder_that_training_reads(services: Services, items: list[Item], tmp_path: Path) -> None:
+    reviews = Reviews(services.database)
+    reviews.grade(items[0].job_id, items[0].id, Grade.ACCEPTED, by="ana")
+    reviews.grade(items[0].job_id, items[1].id, Grade.REJECTED, by="ana")
+    correct(services, items[2])
+    folder = tmp_path / "pairs"
+    for file in EXPORT.files(JobResults(services.repository, services.store, services.repository.job(items[0].job_id))):
+        path = folder / file.name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        data = file.read(services.store) if isinstance(file, StoredFile) else b"".join(file.blocks())
+        path.write_bytes(data)
+    rows = list(csv.DictReader((folder / PAIRS_CSV).read_text().splitlines()))
+    assert [(row["name"], row["path"], row["mask"], row["reviewer"]) for row in rows] == [
+        ("scan__0", "scan/0.png", "accepted", "ana"),
+        ("scan__2", "scan/2.png", "corrected", "kim"),
+    ]
+    found = survey(DataConfig(kind="folder", folder=folder)).check()
+    shares = {facts.pair.name: facts.foreground for facts in found.facts}
+    assert shares == {"scan__0": 0.0, "scan__2": pytest.approx(scene(2)[1].mean())}
+
+
+def test_held_out_stays_held_out_while_corrections_come_in(services: Services, items: list[Item]) -> None:
+    held_out: set[str] = set()
+    trained: set[str] = set()
+    for number, item in enumerate(items):
+        correct(services, item)
+        if number > 0:
+            pairs = find_job_pairs(services, DataConfig(kind="job"))
+            training, scored = split_job_pairs(pairs, 0.5)
+            assert training
+            assert scored
+            if len({pair.place < 0.5 for pair in pairs}) == 1:
+                continue  # the hash alone would leave one side empty
+            assert {pair.path for pair in training} >= trained
+            assert {pair.path for pair in scored} >= held_out
+            trained, held_out = {pair.path for pair in training}, {pair.path for pair in scored}
+    for share in (0.001, 0.999):  # one on either side at least
+        assert all(split_job_pairs(find_job_pairs(services, DataConfig(kind="job")), share))
+
+
+def test_a_share_of_the_samples_are_scenes(services: Services, items: list[Item]) -> None:
+    for item in items:
+        correct(services, item)
+
+    def batches(share: float) -> list[torch.Tensor]:
+        config = DataConfig(kind="job", size=64, samples=32, scene_share=share)
+        source = JobData(config, seed=0, batch_size=8, device=CPU)
+        return [batch.images for batch in source.batches(1, NoiseLevel())]
+
+    pure, mixed, again = batches(0.0), batches(0.5), batches(0.5)
+    changed = [
+        not torch.equal(*both) for one, other in zip(pure, mixed, strict=True) for both in zip(one, other, strict=True)
+    ]
+    assert 8 <= sum(changed) <= 24
+    assert all(torch.equal(one, other) for one, other in zip(mixed, again, strict=True))
+
+
+def test_a_correction_ends_in_a_model_that_is_better_on_its_image(
+    services: Services, items: list[Item], tmp_path: Path, no_pictures: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torch.manual_seed(0)
+    start = tmp_path / "start"
+    save_checkpoint(start, build("attention_unet", NET), Metadata("attention_unet", NET))
+    assert publish.main(["--checkpoint", str(start), "--activate"]) == 0
+    for item in items:
+        correct(services, item)
+
+    out = tmp_path / "reviewed"
+    arguments = "model.arguments={base: 4, levels: 3, stem: 4, likelihood: false}"
+    data = "data={kind: job, size: 64, samples: 160, scene_share: 0.2, validation_share: 0.5}"
+    run = (arguments, data, "budget={epochs: 6}", "curriculum={severity: 0.2}", "watch.grace_images=100000")
+    assert run_tiny(out, *run, "loss={alpha: 1.0, beta: 1.0}", init=start) == 0
+    assert publish.main(["--checkpoint", str(out), "--name", "reviewed", "--activate"]) == 0
+    assert "the active model start has" in capsys.readouterr().out
+    registry = ModelRegistry(services.database, services.store)
+    active = registry.active()
+    assert active is not None
+    assert active.name == "reviewed"
+
+    training, _ = split_job_pairs(find_job_pairs(services, DataConfig(kind="job")), 0.5)
+    image, mask = scene(next(item.number for item in items if item.path == training[0].path))
+    before, after = (
+        dice(predictor.predict_image(image.astype(np.float32)) >= predictor.threshold, mask)
+        for predictor in map(Predictor.load, (start, out))
+    )
+    assert after > before + 0.1
+
+    # What is worse on the held-out pairs is entered, and not activated unless that is wanted.
+    worse = tmp_path / "worse"
+    save_checkpoint(worse, build("attention_unet", NET), load_checkpoint(out).metadata)
+    assert publish.main(["--checkpoint", str(worse), "--activate"]) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: not activated, since it is worse: Dice ")
+    assert line.endswith("--force activates it all the same")
+    assert registry.active() == active
+    assert publish.main(["--checkpoint", str(worse), "--activate", "--force"]) == 0
+    assert registry.active() != active
