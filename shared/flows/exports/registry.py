@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from shared.errors import UsageError
-from shared.flows.exports import corrections, pictures, results, tables
+from shared.flows.exports import corrections, objects, pictures, results, tables
 from shared.flows.exports.export import Export
 
 DEFAULT = results.EXPORT
@@ -13,6 +13,7 @@ EXPORTS: Mapping[str, Export] = {
     for export in (
         DEFAULT,
         *pictures.EXPORTS,
+        *objects.EXPORTS,
         *tables.EXPORTS,
         corrections.EXPORT,
     )
