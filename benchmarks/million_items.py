@@ -28,9 +28,11 @@ from benchmarks.measure import Effort, Row, command
 from devservers import postgres_server
 from shared.config import load_settings
 from shared.db.database import Database
-from shared.db.measurements import MEASUREMENTS, NEED_TRUTH
+from shared.db.measurements import MEASUREMENTS, Measurement
 from shared.db.migrate import migrate
 from shared.db.tables import new_id
+from shared.jobs.item_filter import ItemFilter, ItemSort, Range
+from shared.jobs.item_search import ItemSearch
 from shared.jobs.state import JobKind, JobStatus
 from shared.services import Services, connect
 
@@ -69,8 +71,16 @@ _ITEMS = """
                  state IN ('succeeded', 'failed') AS ended
           FROM (SELECT i, {state_of} AS state FROM generate_series(0, {items} - 1) AS i) AS drawn) AS drawn
 """
-# Each the largest that it can be.
-_MEASURED = {name: each.maximum or 1.0 for name, each in MEASUREMENTS.items() if name not in NEED_TRUTH}
+_PRIME = 1_000_003
+
+
+def _spread(place: int, measurement: Measurement) -> str:
+    """SQL of a value of image i: another one in each, in no order, from the smallest to the largest there can be."""
+    low, high = measurement.minimum or 0.0, 1.0 if measurement.maximum is None else measurement.maximum
+    return f"{low} + {high - low} * mod(i * {7919 + 104_730 * place}::bigint, {_PRIME}) / {_PRIME}"
+
+
+_MEASURED = {name: _spread(place, each) for place, (name, each) in enumerate(MEASUREMENTS.items())}
 
 
 @dataclass(frozen=True)
@@ -148,7 +158,9 @@ def pages(services: Services, job_id: str) -> dict[str, str]:
         "pending items, last page": f"{job}/items?state=pending&after={end}",
         "running items": f"{job}/items?state=running",
         "cancelled items, none": f"{job}/items?state=cancelled",
+        **{name: f"{job}/items?{words}" for name, words in searches(services, job_id, middle).items()},
         "item": f"/items/{item.id}",
+        "item, among the familiar by Dice": f"/items/{item.id}?sort=dice&familiarity_min=0.5",
         "models": "/models",
         "API jobs": "/api/v1/jobs",
         "API jobs, 500": "/api/v1/jobs?limit=500",
@@ -159,6 +171,32 @@ def pages(services: Services, job_id: str) -> dict[str, str]:
         "API workers": "/api/v1/workers",
         "metrics": "/metrics",
     }
+
+
+def searches(services: Services, job_id: str, middle: int) -> dict[str, str]:
+    """Return filters and orders of this large job's images as words of an address."""
+    return {
+        "items, least trusted": "sort=trust",
+        "items, highest Dice, from the middle": f"sort=-dice&after={_middle(services, job_id)}",
+        "items, lowest Dice of two ranges": "sort=dice&familiarity_min=0.5&foreground_min=0.9",
+        "items, a narrow range": "quality_min=0.5&quality_max=0.5001",
+        "items, two narrow ranges, a third order": "sort=-confidence&quality_max=0.02&trust_max=0.02",
+        "items, two ranges without an image, a third order": "sort=-confidence&quality_max=0.5&quality_low_min=2",
+        "items, unfamiliar, by time": "mark=unfamiliar&sort=-seconds",
+        "items, one code, by name": "code=truncated&sort=path",
+        "items, one code, slowest": "code=truncated&sort=-seconds",
+        "items, by state, from the end": "sort=-state",
+        "items, a name": f"text=image-{middle - 5}",
+        "items, a name that is nowhere, lowest Dice": "text=nowhere&sort=dice",
+    }
+
+
+def _middle(services: Services, job_id: str) -> str:
+    """The place of the image in the middle of the order by Dice."""
+    order = ItemSort("dice", descending=True)
+    search = ItemSearch(services.database, job_id, ItemFilter(ranges={"dice": Range(high=0.5)}), order)
+    [item] = search.page(limit=1).items
+    return search.place_of(item).word(order)
 
 
 class Visitor:

@@ -2,21 +2,27 @@
 
 import hashlib
 import threading
+from collections.abc import Callable
 from contextlib import nullcontext
+from typing import cast
 from uuid import UUID
 
 from flask import Blueprint, Response, abort, current_app, render_template, request
 from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import NotFound
 
 from admin.domain.item_words import item_words
+from admin.pages.opened_items import OpenedItems
 from admin.pages.picture_cache import PictureCache
 from admin.pages.pictures import SIZES, Picture, draw, is_shown, keys_of, placeholder
-from admin.web.context import decoders, services, who, whole_pictures
-from shared.errors import ImageError, ObjectMissing
+from admin.web.context import OPENED, decoders, services, who, whole_pictures
+from shared.errors import ImageError, ObjectMissing, UsageError
+from shared.images.regions import MAX_SIDE, Region
 from shared.jobs.item_search import ItemSearch
 from shared.jobs.records import Item
 
 _A_DAY = 86400  # seconds
+_STEPS = frozenset(2**power for power in range(13))
 # An image of the largest size takes some 300 MB while it is drawn: so many at once.
 DRAWN_AT_ONCE = 2
 _drawing = threading.BoundedSemaphore(DRAWN_AT_ONCE)
@@ -38,7 +44,6 @@ def item(item_id: UUID) -> ResponseReturnValue:
         item=found,
         job=services().repository.job(found.job_id),
         pictures=[picture for picture in Picture if keys_of(found, picture)] if is_shown(found) else [],
-        too_large=not is_shown(found),
         before=before[0] if before else None,
         after=after[0] if after else None,
         words=words.words(),
@@ -56,15 +61,7 @@ def picture(item_id: UUID, name: str) -> ResponseReturnValue:
         abort(404)
     answer = Response(mimetype="image/png")
     etag = f"{version(found)}-{wanted}-{size or 'full'}"
-    answer.set_etag(etag)
-    answer.cache_control.private = True
-    if request.args.get("v") == version(found):
-        answer.cache_control.max_age = _A_DAY
-        answer.cache_control.immutable = True
-    else:
-        answer.cache_control.no_cache = True
-    if request.if_none_match.contains(etag):
-        answer.status_code = 304
+    if _is_known(answer, found, etag):
         return answer
     if not is_shown(found):
         answer.data = placeholder()
@@ -75,6 +72,72 @@ def picture(item_id: UUID, name: str) -> ResponseReturnValue:
         current_app.logger.info("no picture %s of item %s: %s", wanted, found.id, error, extra={"action": "no_picture"})
         return Response(placeholder(), mimetype="image/png", headers={"Cache-Control": "private, no-store"})
     return answer
+
+
+@blueprint.get("/<uuid:item_id>/region")
+def region(item_id: UUID) -> ResponseReturnValue:
+    """A part of all planes of an item as samples, for the viewer; see `shared.images.regions`.
+
+    `x`, `y`, `width` and `height` are pixels of the image, `step` how many of them make a sample to each side. Without
+    them it is the whole image, as coarse as it has to be.
+    """
+    found = _item(item_id)
+    if found.source_key is None and found.mask_key is None:
+        abort(404)
+    wanted = _region()
+    answer = Response(mimetype="application/octet-stream")
+    etag = hashlib.sha256(f"{version(found)} {request.query_string.decode()}".encode()).hexdigest()[:24]
+    if _is_known(answer, found, etag):
+        return answer
+    opened = cast(OpenedItems, current_app.extensions[OPENED])
+    try:
+        answer.data = opened.region(f"{found.id} {version(found)}", found, services().store, wanted)
+    except (ImageError, ObjectMissing) as error:
+        current_app.logger.info("no region of item %s: %s", found.id, error, extra={"action": "no_picture"})
+        raise NotFound from error
+    # It is for browsers alone, all of which take it so.
+    answer.content_encoding = "gzip"
+    return answer
+
+
+def _region() -> Callable[[int, int], Region]:
+    """What the address asks for, once the image's size is known.
+
+    Raises:
+        UsageError: it is no part of an image.
+    """
+    names = ("x", "y", "width", "height", "step")
+    if not any(name in request.args for name in names):
+        return Region.whole
+    column, row, width, height, step = (request.args.get(name, type=int) for name in names)
+    if column is None or row is None or width is None or height is None or step is None:
+        raise UsageError("give x, y, width, height and step together, as whole numbers")
+
+    def within(rows: int, columns: int) -> Region:
+        part = Region(row, column, min(height, rows - row), min(width, columns - column), step)
+        fits = 0 <= row < rows and 0 <= column < columns and part.height > 0 and part.width > 0
+        if not fits or step not in _STEPS or max(part.shape) > MAX_SIDE:
+            raise UsageError(
+                f"this part is not in the image of {columns} × {rows} px, or it has more than {MAX_SIDE} samples a "
+                "side: ask for a part of it, or with a larger step, which is a power of two"
+            )
+        return part
+
+    return within
+
+
+def _is_known(answer: Response, item: Item, etag: str) -> bool:
+    """Let the answer be kept, and say whether who asks has it already."""
+    answer.set_etag(etag)
+    answer.cache_control.private = True
+    if request.args.get("v") == version(item):
+        answer.cache_control.max_age = _A_DAY
+        answer.cache_control.immutable = True
+    else:
+        answer.cache_control.no_cache = True
+    if request.if_none_match.contains(etag):
+        answer.status_code = 304
+    return answer.status_code == 304
 
 
 def version(item: Item) -> str:

@@ -12,10 +12,11 @@ from admin import api
 from admin.api import docs
 from admin.domain.progress import ProgressMeter
 from admin.pages import account, events, formats, items, jobs, models, review, submit, tokens
+from admin.pages.opened_items import OpenedItems
 from admin.pages.pictures import SHOWN_PIXELS
 from admin.serving import errors
 from admin.web import compression, health, metrics, refusals, request_ids
-from admin.web.context import DECODERS, EXTENSION, HELD, METER, WHOLE_PICTURES
+from admin.web.context import DECODERS, EXTENSION, HELD, METER, OPENED, WHOLE_PICTURES
 from admin.web.delivery.gates import Gate
 from admin.web.delivery.limits import MAX_FILES
 from admin.web.guard import auth, cors, csrf, hosts, security
@@ -53,6 +54,11 @@ def create_app(settings: Settings, services: Services | None = None) -> Flask:
         DecodeLimits(1, settings.max_image_side, SHOWN_PIXELS, settings.max_source_bytes),
         seconds=settings.decode_seconds,
         processes=items.DRAWN_AT_ONCE,
+    )
+    app.extensions[OPENED] = OpenedItems(
+        app.extensions[DECODERS].decode,
+        DecodeLimits(1, settings.max_image_side, max_bytes=settings.max_source_bytes),
+        settings.decode_seconds,
     )
     app.extensions[METER] = ProgressMeter()
     app.extensions[HELD] = Gate(of_each=2, in_all=3)  # of four threads, see admin.serving.lanes

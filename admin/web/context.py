@@ -17,6 +17,7 @@ DECODERS = "delineate-decoders"
 METER = "delineate-progress-meter"
 HELD = "delineate-held-answers"
 WHOLE_PICTURES = "delineate-whole-pictures"
+OPENED = "delineate-opened-items"
 
 
 def services() -> Services:

@@ -34,6 +34,11 @@ class PixelFile:
         self._start = start
         self._dtype = dtype
 
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The pixels' type in the file."""
+        return self._dtype
+
     def __enter__(self) -> Self:
         return self
 

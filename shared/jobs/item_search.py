@@ -18,7 +18,7 @@ from shared.jobs.item_filter import ItemFilter, ItemSort
 from shared.jobs.reading import item_of, item_rows
 from shared.jobs.records import Item
 
-SCANNED = 20_000
+SCANNED = 5_000
 """Rows that one search for text looks through."""
 COUNTED = 1_000
 """Items that are counted one by one; of more it is said that they are more."""

@@ -216,23 +216,65 @@ def log_in(page: Page) -> None:
     expect(page.get_by_role("heading", name="Jobs", exact=True)).to_be_visible()
 
 
-def test_an_item_shows_its_pictures_side_by_side(page: Page, services: Services) -> None:
+def test_an_item_is_looked_at_with_keys_and_the_next_one_follows(page: Page, services: Services) -> None:
     page.goto("/new/synthetic")
-    page.get_by_label("Images").fill("2")
+    page.get_by_label("Images").fill("3")
     page.get_by_role("button", name="Start").click()
     page.wait_for_url("**/jobs/*")
-    simulated_worker.process(services, page.url.rpartition("/")[2])
-    page.locator(".card a").first.click()
+    job_id = page.url.rpartition("/")[2]
+    simulated_worker.process(services, job_id)
+    first, second, third = services.repository.items(job_id, limit=3)
+    worst_first = sorted((first, second, third), key=lambda item: item.dice or 0)
+    page.goto(f"/items/{worst_first[0].id}?sort=dice")
+    ready = page.locator("#item[data-ready=yes]")
+    expect(ready).to_be_visible()
 
-    pictures = page.locator(".figures img")
-    expect(pictures).to_have_count(5)
-    for picture in pictures.all():
-        expect(picture).to_have_js_property("naturalWidth", 512)
-    tops = {round(box["y"]) for picture in pictures.all() if (box := picture.bounding_box())}
-    assert len(tops) == 1
+    # What the slider says is what was measured, and moving it changes the picture without a request.
+    says = page.locator("#at-threshold")
+    expect(says).to_contain_text(f"Dice {worst_first[0].dice:.4f}")
+    expect(says).to_contain_text("the stored mask")
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
+    pictures = [drawn(page)]
+    page.get_by_label("Threshold of the probability").fill("250")
+    expect(says).to_contain_text("p ≥ 0.980")
+    for key in ("f", "m", "t", "h", "x", "+", "1", "v"):
+        page.keyboard.press(key)
+        page.wait_for_timeout(60)
+        if key != "f":  # no key of ours
+            pictures.append(drawn(page))
+    assert len(set(pictures)) == len(pictures)
+    assert requests == []
+    page.get_by_label("Shown as white").fill("90")
+    expect(page.locator("#window-says")).to_have_text("0 to 90")
+
+    # The next and the one before are those of the order that one came from; the page stays.
+    page.evaluate("window.kept = 'yes'")
+    for item, key in ((worst_first[1], "n"), (worst_first[2], "ArrowRight"), (worst_first[1], "p")):
+        page.keyboard.press(key)
+        expect(page.get_by_role("heading", name=item.path)).to_be_visible()
+        expect(ready).to_be_visible()
+        assert page.url.endswith(f"/items/{item.id}?sort=dice")
+    assert page.evaluate("window.kept") == "yes"
+    page.go_back()
+    expect(page.get_by_role("heading", name=worst_first[2].path)).to_be_visible()
+
+    # Keys can be turned off; help opens all the same.
+    page.keyboard.press("?")
+    page.get_by_label("Keys are on").uncheck()
+    page.keyboard.press("p")
+    page.keyboard.press("?")
+    expect(page.get_by_label("Keys are on")).to_be_hidden()
+    expect(page.get_by_role("heading", name=worst_first[2].path)).to_be_visible()
+
     expect(page.get_by_text(simulated_worker.MODEL)).to_be_visible()
-    page.get_by_role("link", name="Next").click()
-    expect(page.get_by_role("heading", name="synthetic-000001.png")).to_be_visible()
+    page.get_by_text("Single pictures").click()
+    picture = page.get_by_role("img", name="Overlay of")
+    expect(picture).to_have_js_property("naturalWidth", 512)
+
+
+def drawn(page: Page) -> str:
+    return str(page.evaluate("document.querySelector('canvas[data-shows=result]').toDataURL()"))
 
 
 def test_an_upload_with_a_bad_file_and_a_hostile_name(page: Page, services: Services, tmp_path: Path) -> None:
