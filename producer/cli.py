@@ -295,12 +295,16 @@ def cancel(reference: str) -> None:
 
 @main.command()
 @job_argument
-def retry(reference: str) -> None:
+@click.option(
+    "--code", "codes", multiple=True, type=click.Choice(list(ItemErrorCode)), metavar="CODE",
+    help="Only what failed with this error code; can be given several times.",
+)  # fmt: skip
+def retry(reference: str, codes: tuple[str, ...]) -> None:
     """Try again what failed or was cancelled in a job that has ended."""
     with _services() as services:
         found = find_job(services, reference)
         cut_short = services.repository.failures(found.id, ItemErrorCode.TRUNCATED)
-        job = services.repository.retry(found.id, by=Actor.of_text(user_at_host()))
+        job = services.repository.retry(found.id, codes=codes, by=Actor.of_text(user_at_host()))
         with suppress(Retryable):  # the reconciler sends the hints that are not sent here
             services.dispatcher.fill()
         again = plural(job.counts.pending, "image")

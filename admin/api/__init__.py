@@ -3,11 +3,12 @@
 Every request shows a token (`admin.domain.tokens`); errors are problem details (RFC 9457).
 """
 
-from admin.api import document, events, interactive, items, jobs, models, reviews, submissions, workers
+from admin.api import bulk, document, events, interactive, items, jobs, models, reviews, submissions, workers
 from admin.api.operations import blueprint
 
 __all__ = [
     "blueprint",
+    "bulk",
     "document",
     "events",
     "interactive",

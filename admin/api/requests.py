@@ -28,10 +28,13 @@ from shared.flows.pages import FIRST_PAGE, PAGES_PATTERN, pages_of_text
 from shared.flows.synthetic import MAX_DOTS, MAX_JITTER, MAX_SEED
 from shared.images.channel_choice import AUTO, CHANNEL_PATTERN, channel_of
 from shared.images.scale import MAX_SCALE, MIN_SCALE
+from shared.jobs.bulk_actions import MAX_SELECTED, BulkKind
+from shared.jobs.filters import OWN_MODEL
 from shared.jobs.grades import MAX_NOTE_LENGTH, Grade
 from shared.jobs.item_filter import ItemSort
 from shared.jobs.item_search import Place
 from shared.jobs.records import Priority, Unfamiliar
+from shared.jobs.state import JobKind, JobStatus
 from shared.ranges import Share
 from shared.synth import DEFAULT_DEFINITION, DEFINITIONS, NOISE_LABELS
 
@@ -132,6 +135,43 @@ class ItemsPage(ItemWords):
         if "sort" in info.data:
             as_a_value(Place.of_word, after, ItemSort.of_word(info.data["sort"]))
         return after
+
+
+class Page(_Request):
+    """Which page of a list."""
+
+    limit: int = Field(default=50, ge=1, le=MAX_PAGE_SIZE)
+    before: UUID | None = Field(default=None, description="`next` of the page before.")
+
+
+_Text = Annotated[str, Field(min_length=1, max_length=200, pattern=rf"^[^{_UNUSABLE}]*$")]
+
+
+class JobsWanted(_Request):
+    """A filter of jobs; what is null asks for nothing. A time without a zone is in UTC."""
+
+    states: list[JobStatus] | None = Field(default=None, max_length=len(JobStatus))
+    kind: JobKind | None = None
+    owner: _Text | None = None
+    since: Moment | None = Field(default=None, description="Submitted then or later.")
+    until: Moment | None = Field(default=None, description="Submitted before.")
+    text: _Text | None = Field(default=None, description="In the name or the submitter, or the end of the id.")
+    cause: ItemErrorCode | None = Field(default=None, description="With an image that failed with this code.")
+    model: Annotated[str, Field(pattern=rf"^([0-9a-f]{{4,64}}|{OWN_MODEL})$")] | None = Field(
+        default=None, description=f"Digits that its SHA-256 begins with; `{OWN_MODEL}`: each worker's own."
+    )
+
+
+class NewBulkAction(_Request):
+    """An action on many jobs: on those of `jobs`, or on all that fulfil `filter` now."""
+
+    action: BulkKind
+    jobs: Annotated[list[UUID], Field(min_length=1, max_length=MAX_SELECTED)] | None = None
+    filter: JobsWanted | None = Field(default=None, description="`{}` is every job.")
+    codes: Annotated[list[ItemErrorCode], Field(max_length=len(ItemErrorCode))] | None = Field(
+        default=None, description="Of a retry: what failed with these alone; null: all that did not succeed."
+    )
+    priority: PriorityWord | None = Field(default=None, description="The new one, for the action `priority`.")
 
 
 class EventsPage(_Request):

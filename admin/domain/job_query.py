@@ -40,7 +40,8 @@ class JobQuery:
     def address(self, **changed: str | None) -> dict[str, str]:
         """Return the values of an address that asks for the same, but for these; without a page unless given."""
         values = {name: value for name, value in self.typed.items() if name != "before"} | changed
-        return {name: value for name, value in values.items() if value}
+        # Names of its own, not just any: each becomes an argument of whatever makes the address.
+        return {name: value for name, value in values.items() if value and name in _CHECKS}
 
 
 def job_query(values: Mapping[str, str], *, me: str, now: float) -> JobQuery:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal
 from uuid import UUID
 
@@ -19,6 +20,7 @@ from shared.db.events import Actor, EventFilter, EventSource, events
 from shared.errors import IllegalTransition, ItemErrorCode, UsageError
 from shared.flows.exports.registry import DEFAULT, EXPORTS, export_named
 from shared.images.notes import told
+from shared.jobs.bulk_actions import BulkKind
 from shared.jobs.filters import JobSort
 from shared.jobs.item_search import ItemSearch, Place
 from shared.jobs.listing import count_jobs
@@ -45,6 +47,7 @@ def index() -> ResponseReturnValue:
         kinds=list(JobKind),
         causes=list(ItemErrorCode),
         sorts=list(JobSort),
+        bulk_kinds=list(BulkKind),
         **view,
     )
     return page, 400 if query.problems else 200
@@ -99,8 +102,13 @@ def cancel(job_id: UUID) -> ResponseReturnValue:
 
 @blueprint.post("/jobs/<uuid:job_id>/retry")
 def retry(job_id: UUID) -> ResponseReturnValue:
-    """Try again what failed or was cancelled."""
-    return _transition(job_id, services().repository.retry, "What had failed or was cancelled is tried again.")
+    """Try again what failed or was cancelled, or what failed with the codes that the form names alone."""
+    codes = request.form.getlist("code")
+    if unknown := [code for code in codes if code not in set(ItemErrorCode)]:
+        flash(f"There is no code {unknown[0][:40]!r}: choose one of those on this page.", "error")
+        return redirect(url_for("jobs.job", job_id=job_id))
+    what = f"failed with {', '.join(codes)}" if codes else "failed or was cancelled"
+    return _transition(job_id, partial(services().repository.retry, codes=codes), f"What had {what} is tried again.")
 
 
 @blueprint.get("/jobs/<uuid:job_id>/results.zip")

@@ -6,6 +6,7 @@ the two. Rows of jobs, shards and items are written by these modules alone, whic
 
 shared.jobs.submissions     creating, filling and discarding jobs
 shared.jobs.repository      sealing, cancelling, retrying and closing jobs
+shared.jobs.retries         putting back what did not succeed
 shared.jobs.claims          claiming, releasing, expiring and completing items
 shared.jobs.clock           pulling back leases where the clock has jumped
 shared.jobs.steps           the states of both, for whoever else is in this list
@@ -106,6 +107,10 @@ class JobRow(Base):
     tidied_at: Mapped[float | None]  # when objects that no row names had been deleted
     sources_removed_at: Mapped[float | None]  # from when on its sources go
     removal_started_at: Mapped[float | None]  # from when on nobody sees it, and all of it goes
+    # A retry of it goes on in the background from this shard on, see shared.jobs.retries; null: none does.
+    retry_from: Mapped[int | None]
+    retry_codes: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))  # of what failed with these alone
+    retry_bulk: Mapped[str | None] = mapped_column(UUID_TEXT)  # the bulk action that it is a part of
     tallied_end: Mapped[float | None]  # the `finished_at` for which its failures are counted, see shared.upkeep.tally
 
     __table_args__ = (
@@ -118,6 +123,7 @@ class JobRow(Base):
         _partial("ix_jobs_untidied", "finished_at", where="tidied_at IS NULL"),
         _partial("ix_jobs_with_sources", "finished_at", where="sources_removed_at IS NULL"),
         _partial("ix_jobs_being_removed", "id", where="removal_started_at IS NOT NULL"),
+        _partial("ix_jobs_being_retried", "id", where="retry_from IS NOT NULL"),
         _partial("ix_jobs_untallied", "id", where=_UNTALLIED_END),
         Index("ix_jobs_owner", "owner", "id"),
         Index("ix_jobs_state", "state", "id"),
@@ -229,6 +235,7 @@ class ItemRow(_MeasurementColumns, Base):
 # place of the constant: SQLite uses such an index for nothing else.
 HAS_PENDING: ColumnElement[bool] = ShardRow.pending > literal_column("0")
 IS_OPEN: ColumnElement[bool] = JobRow.finished_at.is_(None)
+IS_BEING_RETRIED: ColumnElement[bool] = JobRow.retry_from.is_not(None)
 HAS_ENDED: ColumnElement[bool] = JobRow.finished_at.is_not(None)
 IS_TALLIED: ColumnElement[bool] = JobRow.tallied_end == JobRow.finished_at  # null of one that is open
 UNTALLIED: ColumnElement[bool] = JobRow.tallied_end.is_(None) | (JobRow.tallied_end != JobRow.finished_at)
@@ -424,3 +431,29 @@ class EventRow(Base):
     detail: Mapped[str | None] = mapped_column(Text)
 
     __table_args__ = (Index("ix_events_job_id", "job_id", "id"), Index("ix_events_actor", "actor", "id"))
+
+
+class BulkActionRow(Base):
+    """An action on many jobs, and how far it is; see `shared.jobs.bulk_actions`."""
+
+    __tablename__ = "bulk_actions"
+
+    id: Mapped[str] = mapped_column(UUID_TEXT, primary_key=True)
+    kind: Mapped[str] = mapped_column(String(16))
+    selection: Mapped[dict[str, Any]] = mapped_column(nullable=False)  # ids of jobs, or a filter as it was then
+    codes: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))  # of a retry
+    priority: Mapped[int | None]
+    made_at: Mapped[float]
+    made_by: Mapped[str] = mapped_column(String(128))
+    source: Mapped[str] = mapped_column(String(16))
+    matched: Mapped[int]  # jobs, when it was asked for, counted up to a limit
+    matched_more: Mapped[bool]
+    jobs_done: Mapped[int]
+    jobs_skipped: Mapped[int]  # whose state did not allow it
+    items_done: Mapped[int]
+    after_job: Mapped[str | None] = mapped_column(UUID_TEXT)  # the last one that is done; they go by id
+    begun_at: Mapped[float | None]
+    abort_requested_at: Mapped[float | None]
+    finished_at: Mapped[float | None]
+
+    __table_args__ = (_partial("ix_bulk_actions_open", "id", where="finished_at IS NULL"),)

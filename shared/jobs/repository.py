@@ -11,12 +11,13 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from shared.db.database import db_now
 from shared.db.events import SYSTEM, Actor, EventKind, record
-from shared.db.tables import HAS_PENDING, IS_OPEN, STAYS, ItemRow, JobRow, ShardRow
-from shared.errors import JobNotFound, UsageError
-from shared.jobs import shards
+from shared.db.tables import HAS_PENDING, IS_BEING_RETRIED, IS_OPEN, STAYS, ItemRow, JobRow, ShardRow
+from shared.errors import JobNotFound
+from shared.jobs import retries, shards
 from shared.jobs.pace import worked_seconds
 from shared.jobs.reading import counts_of, quiet_for
 from shared.jobs.records import Job
+from shared.jobs.retries import Within
 from shared.jobs.state import (
     JOB_STEPS,
     ItemEvent,
@@ -28,12 +29,6 @@ from shared.jobs.state import (
 )
 from shared.jobs.steps import move, move_job
 from shared.jobs.submissions import OPEN_STATES, Submissions, ends_submission, is_unsealed
-
-# What a retry wipes: the claim, the failure and the clock of the first try.
-_FRESH = {
-    "attempts": 0, "quarantined": False, "worker": None, "error_code": None, "error": None, "finished_at": None,
-    "seconds": None,
-}  # fmt: skip
 
 # Shards of a job that is cancelled in one transaction, and how long one call goes on with it: a large job must not
 # keep all other writers waiting, nor who asked for it, nor the reconciler, which goes on with the rest.
@@ -54,7 +49,14 @@ class Repository(Submissions):
 
     # -- steering --------------------------------------------------------------------------------------------
 
-    def cancel(self, job_id: str, *, by: Actor = SYSTEM) -> Job:
+    def cancel(
+        self,
+        job_id: str,
+        *,
+        by: Actor = SYSTEM,
+        bulk_id: str | None = None,
+        within: Within = lambda connection: None,
+    ) -> Job:
         """Cancel a job: what is pending ends at once, what is running ends without a result.
 
         Of a very large job some of it ends at once, and the rest in the reconciler's rounds.
@@ -68,7 +70,8 @@ class Repository(Submissions):
         with self.database.write() as connection:
             after_job_event(_locked_state(connection, job_id), JobEvent.CANCEL)
             connection.execute(update(JobRow).where(JobRow.id == job_id).values(ends_submission()))
-            record(connection, EventKind.CANCELLED, by, job_ids=[job_id])
+            record(connection, EventKind.CANCELLED, by, job_ids=[job_id], bulk_id=bulk_id)
+            within(connection)
         self._cancel_pending(job_id, until=time.monotonic() + _CANCEL_SECONDS)
         self.close_if_finished(job_id)
         return self.job(job_id)
@@ -109,8 +112,25 @@ class Repository(Submissions):
                 connection.execute(move(ItemEvent.CANCEL, pending, finished_at=db_now()))
                 shards.recount_some(connection, some)
 
-    def retry(self, job_id: str, *, by: Actor = SYSTEM) -> Job:
+    def retry(
+        self,
+        job_id: str,
+        *,
+        codes: Sequence[str] = (),
+        by: Actor = SYSTEM,
+        bulk_id: str | None = None,
+        within: Within = lambda connection: None,
+    ) -> Job:
         """Put what failed or was cancelled back to pending, with all its attempts; items without a source stay failed.
+
+        Of a very large job some of it is put back at once, and the rest in the reconciler's rounds.
+
+        Args:
+            job_id: of a job that has ended.
+            codes: of the failures that are tried again; none: all, and what was cancelled.
+            by: who asks.
+            bulk_id: the bulk action that it is a part of.
+            within: does something more in the transaction that begins it.
 
         Raises:
             JobNotFound: no such job.
@@ -118,31 +138,24 @@ class Repository(Submissions):
             UsageError: nothing in it can be tried again.
         """
         with self.database.write() as connection:
-            shards.lock_all(connection, job_id)
+            retries.lock_first(connection, job_id)
             after_job_event(_locked_state(connection, job_id), JobEvent.RETRY)
-            has_source = or_(ItemRow.source_key.is_not(None), ItemRow.synthesis.is_not(None))
-            retried = (ItemRow.job_id == job_id) & has_source
-            if not connection.execute(move(ItemEvent.RETRY, retried, **_FRESH)).rowcount:
-                raise UsageError(
-                    f"nothing in job {job_id} can be tried again: its failed files were never uploaded, or are gone"
-                )
-            connection.execute(
-                update(ShardRow).where(ShardRow.job_id == job_id).values(not_before=0.0, releases=0, published_at=None)
-            )
-            shards.recount_all(connection, job_id)
-            connection.execute(
-                move_job(
-                    JobEvent.RETRY,
-                    JobRow.id == job_id,
-                    started_at=None,
-                    finished_at=None,
-                    cancel_requested_at=None,
-                    tidied_at=None,
-                    sources_removed_at=None,
-                )
-            )
-            record(connection, EventKind.RETRIED, by, job_ids=[job_id])
+            within(connection)
+            retries.begin(connection, job_id, codes=codes, by=by, bulk_id=bulk_id)
+        retries.go_on(self.database, job_id, until=time.monotonic() + retries.GO_ON_SECONDS)
         return self.job(job_id)
+
+    def mark_removed(self, connection: Connection, job_ids: Sequence[str]) -> Sequence[str]:
+        """Let nobody see these jobs any more, as far as they have ended, and all of them go; return which."""
+        ended = (JobRow.id.in_(job_ids), JobRow.state.not_in(OPEN_STATES), STAYS)
+        removed = update(JobRow).where(*ended).values(removal_started_at=db_now())
+        return connection.execute(removed.returning(JobRow.id)).scalars().all()
+
+    def set_priority(self, connection: Connection, job_ids: Sequence[str], priority: int) -> Sequence[str]:
+        """Let these jobs go earlier or later, as far as they are open; return which."""
+        still = (JobRow.id.in_(job_ids), JobRow.state.in_(OPEN_STATES), STAYS)
+        changed = update(JobRow).where(*still).values(priority=priority)
+        return connection.execute(changed.returning(JobRow.id)).scalars().all()
 
     def close_if_finished(self, job_id: str) -> JobStatus | None:
         """End a sealed job whose items have all ended; return its final state, or None if it goes on."""
@@ -153,7 +166,7 @@ class Repository(Submissions):
         with self.database.write() as connection:
             job = connection.execute(
                 select(JobRow.sealed_at, JobRow.cancel_requested_at, JobRow.abandoned_at)
-                .where(JobRow.id == job_id, JobRow.state.in_(OPEN_STATES))
+                .where(JobRow.id == job_id, JobRow.state.in_(OPEN_STATES), ~IS_BEING_RETRIED)
                 .with_for_update()
             ).one_or_none()
             if job is None or job.sealed_at is None:
@@ -185,7 +198,11 @@ class Repository(Submissions):
             if time.monotonic() < until:
                 self._cancel_pending(job_id, until=until)
         ended = select(JobRow.id).where(
-            IS_OPEN, JobRow.state.in_(OPEN_STATES), JobRow.sealed_at.is_not(None), ~_has_open_items(JobRow.id)
+            IS_OPEN,
+            JobRow.state.in_(OPEN_STATES),
+            JobRow.sealed_at.is_not(None),
+            ~IS_BEING_RETRIED,
+            ~_has_open_items(JobRow.id),
         )
         with self.database.read() as connection:
             candidates = connection.execute(ended).scalars().all()

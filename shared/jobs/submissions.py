@@ -14,6 +14,7 @@ from shared.images.channel_choice import AUTO
 from shared.jobs import shards
 from shared.jobs.reading import JobReader, quiet_for
 from shared.jobs.records import FileVersion, NewItem, Unfamiliar
+from shared.jobs.retries import NOT_RETRIED
 from shared.jobs.state import JOB_STEPS, ItemStatus, JobEvent, JobKind, JobStatus
 from shared.jobs.steps import move_job
 
@@ -233,6 +234,7 @@ def ends_submission() -> dict[str, object]:
         "cancel_requested_at": func.coalesce(JobRow.cancel_requested_at, db_now()),
         "sealed_at": func.coalesce(JobRow.sealed_at, db_now()),
         "abandoned_at": incomplete,
+        **NOT_RETRIED,
     }
 
 

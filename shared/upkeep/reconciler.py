@@ -15,7 +15,9 @@ from shared.jobs import clock
 from shared.jobs.claims import Claims
 from shared.jobs.metrics import LAST_ROUND
 from shared.jobs.repository import Repository
+from shared.jobs.retries import go_on_with_all
 from shared.queue.dispatch import Dispatcher
+from shared.upkeep.bulk import BulkRunner
 from shared.upkeep.retention import Retention
 from shared.upkeep.tally import tally
 
@@ -60,6 +62,7 @@ class Reconciler:
         self.interval = interval
         self.retention = retention
         self.abandon_after = abandon_after
+        self._bulk = BulkRunner(repository)
         self._looks_for_abandoned_from = 0.0
         self._retention_rests_until = 0.0
         self._was_slow = False
@@ -70,6 +73,7 @@ class Reconciler:
     def round(self) -> Round:
         """Do one round; Retryable where database or broker is away."""
         asked = time.monotonic()
+        go_on_with_all(self.repository.database)
         closed = self.repository.close_finished()
         slow = time.monotonic() - asked > self.claims.lease_seconds / 4
         if slow and not self._was_slow:  # one that is slow each time does not hang: it would never free a lease
@@ -80,6 +84,7 @@ class Reconciler:
         published = self.dispatcher.fill()
         self._end_abandoned()
         tally(self.claims.database)
+        self._bulk.round()
         self._retain()
         return Round(freed=freed, closed=closed, published=published)
 

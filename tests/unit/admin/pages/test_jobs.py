@@ -124,6 +124,12 @@ def test_a_wrong_filter_keeps_what_was_typed_and_says_what_is_wrong(browser: Bro
         assert "Choose one of open, ended, queued" in answer.text
 
 
+@pytest.mark.parametrize("name", ["_external", "_scheme", "_method", "endpoint", "values", "f-q"])
+def test_no_name_of_a_filter_is_an_argument_of_something_else(browser: Browser, name: str) -> None:
+    for address in ("/", "/jobs/live", "/events"):
+        assert browser.get(f"{address}?{name}=x").status_code == 400
+
+
 def test_who_did_what_is_on_the_job_and_on_a_page_of_its_own(browser: Browser, services: Services) -> None:
     job = synthetic(services, 1, done=False)
     browser.submit(f"/jobs/{job}/cancel")

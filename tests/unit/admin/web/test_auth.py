@@ -53,7 +53,7 @@ FOR_VIEWERS = {
     "account.change_password", "account.end_session", "account.end_others", "api.me", "api.jobs", "api.job",
     "api.job_items", "api.job_results", "api.item", "api.item_file", "api.models", "api.workers", "api.grade",
     "events.index", "api.list_events",
-    "api.job_summary",
+    "api.job_summary", "bulk.index", "bulk.one", "bulk.live", "api.list_bulk_actions", "api.see_bulk_action",
 }  # fmt: skip
 FOR_THE_DESK = {"review.desk"}
 FOR_OPERATORS = {
@@ -61,6 +61,7 @@ FOR_OPERATORS = {
     "api.submit_generated", "api.submit_uploaded", "api.cancel_job", "api.retry_job", "api.predict",
     "api.predict_json", "api.demo", "api.begin_submission", "api.add_to_job", "api.known_images", "api.seal_job",
     "api.discard_job", "api.find_submissions", "api.change_submission",
+    "bulk.make", "bulk.stop", "api.ask_bulk_action", "api.abort_bulk_action",
 }  # fmt: skip
 
 
@@ -179,7 +180,7 @@ def test_every_changing_route_is_tested_for_its_token(app: Flask) -> None:
         "auth.log_in", "auth.logout", "submit.synthetic", "submit.upload", "jobs.cancel", "jobs.retry",
         "models.activate", "models.rollback", "tokens.create", "tokens.revoke", "account.change_password",
         "account.end_session", "account.end_others", "review.grade", "review.take", "review.undo",
-        "review.correct",
+        "review.correct", "bulk.make", "bulk.stop",
     }  # fmt: skip
 
 

@@ -1,0 +1,204 @@
+import pytest
+from sqlalchemy import select, update
+
+from shared.db.database import Database
+from shared.db.events import Actor, EventFilter, EventKind, EventSource, events
+from shared.db.tables import JobRow, ShardRow, new_id
+from shared.errors import ItemErrorCode, UsageError
+from shared.jobs import bulk_actions, retries
+from shared.jobs.bulk_actions import BulkKind, BulkOrder, BulkState
+from shared.jobs.claims import Claims
+from shared.jobs.filters import JobFilter
+from shared.jobs.records import Failure, Priority
+from shared.jobs.repository import Repository
+from shared.jobs.state import ItemCounts, JobStatus
+from shared.upkeep import bulk
+from shared.upkeep.bulk import BulkRunner
+from tests.outcomes import all_succeed
+from tests.unit.conftest import MakeJob
+
+ANA = Actor("ana", EventSource.PAGE)
+AWAY, SMALL = ItemErrorCode.SOURCE_MISSING, ItemErrorCode.TOO_SMALL
+
+
+@pytest.fixture
+def runner(repository: Repository) -> BulkRunner:
+    return BulkRunner(repository)
+
+
+@pytest.fixture
+def failed_job(repository: Repository, claims: Claims, make_job: MakeJob):
+    """Make a job of several shards of three images, of each of which the first two failed with these codes."""
+
+    def make(*codes: ItemErrorCode, shards: int = 1) -> str:
+        job, ids = make_job(*[3] * shards)
+        for shard in ids:
+            claim = claims.claim(shard, worker="w")
+            assert claim is not None
+            failures = [
+                Failure(item.id, code, "no", seconds=0.1) for item, code in zip(claim.items, codes, strict=False)
+            ]
+            claims.complete(claim, [*failures, *all_succeed(claim)[len(codes) :]])
+        repository.close_if_finished(job)
+        return job
+
+    return make
+
+
+def finish(runner: BulkRunner, bulk_id: str) -> bulk_actions.BulkAction:
+    for _ in range(100):
+        runner.round()
+        found = bulk_actions.bulk_action(runner._database, bulk_id)
+        if found.finished_at is not None:
+            return found
+    raise AssertionError(f"{found} does not end")
+
+
+def test_a_cause_is_retried_over_all_jobs(
+    database: Database, repository: Repository, runner: BulkRunner, failed_job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retries, "_SHARDS_AT_ONCE", 2)
+    monkeypatch.setattr(bulk, "_JOBS_AT_ONCE", 2)
+    both = [failed_job(AWAY, SMALL, shards=5) for _ in range(3)]
+    other = failed_job(SMALL)
+    order = BulkOrder(BulkKind.RETRY, filter=JobFilter(cause=AWAY), codes=[AWAY])
+    asked = bulk_actions.ask(database, order, by=ANA)
+    assert (asked.state, asked.matched, asked.matched_more) == (BulkState.WAITING, 3, False)
+    late = failed_job(AWAY)  # not there when it was asked for
+    with database.write() as connection:
+        connection.execute(update(JobRow).where(JobRow.id == late).values(created_at=asked.made_at + 1))
+    done = finish(runner, asked.id)
+    assert (done.state, done.jobs_done, done.jobs_skipped, done.items_done) == (BulkState.DONE, 3, 0, 15)
+    for job in both:
+        assert repository.job(job).counts == ItemCounts(pending=5, failed=5, succeeded=5)
+        assert repository.job(job).state is JobStatus.QUEUED
+        told = events(database, EventFilter(job_id=job, kind=EventKind.RETRIED), limit=9)
+        assert [(event.actor, event.bulk_id, event.detail) for event in told] == [
+            ("ana", asked.id, "failed with source_missing")
+        ]
+    assert repository.job(other).state is repository.job(late).state is JobStatus.PARTIAL
+    assert len(events(database, EventFilter(kind=EventKind.BULK_BEGUN), limit=9)) == 1
+
+
+def test_a_retry_that_was_interrupted_goes_on_and_the_job_does_not_end_before(
+    database: Database, repository: Repository, claims: Claims, failed_job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retries, "_SHARDS_AT_ONCE", 2)
+    monkeypatch.setattr(retries, "GO_ON_SECONDS", -1.0)
+    job = failed_job(AWAY, shards=5)
+    assert repository.retry(job).counts.pending == 2
+    # Workers are faster than the retry.
+    for shard in shards_of(database, job)[:2]:
+        claim = claims.claim(shard, worker="w")
+        assert claim is not None
+        claims.complete(claim, all_succeed(claim))
+    assert repository.close_if_finished(job) is None
+    assert repository.close_finished() == 0
+    monkeypatch.setattr(retries, "GO_ON_SECONDS", 60.0)
+    retries.go_on_with_all(database)
+    assert repository.job(job).counts == ItemCounts(pending=3, succeeded=12)
+    for shard in shards_of(database, job)[2:]:
+        claim = claims.claim(shard, worker="w")
+        assert claim is not None
+        claims.complete(claim, all_succeed(claim))
+    assert repository.close_if_finished(job) is JobStatus.SUCCEEDED
+
+
+def test_a_job_that_is_cancelled_while_it_is_put_back_stays_cancelled(
+    database: Database, repository: Repository, failed_job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retries, "_SHARDS_AT_ONCE", 2)
+    monkeypatch.setattr(retries, "GO_ON_SECONDS", -1.0)
+    job = failed_job(AWAY, shards=5)
+    repository.retry(job)
+    assert repository.cancel(job).state is JobStatus.CANCELLED
+    monkeypatch.setattr(retries, "GO_ON_SECONDS", 60.0)
+    retries.go_on_with_all(database)
+    assert repository.job(job).counts == ItemCounts(failed=3, cancelled=2, succeeded=10)
+
+
+def test_a_retry_of_what_did_not_happen_is_refused(repository: Repository, failed_job) -> None:
+    job = failed_job(SMALL)
+    with pytest.raises(UsageError, match="nothing of what failed with source_missing"):
+        repository.retry(job, codes=[AWAY])
+    assert repository.job(job).state is JobStatus.PARTIAL
+
+
+def test_what_a_state_does_not_allow_is_left_out_and_counted(
+    database: Database, repository: Repository, runner: BulkRunner, make_job: MakeJob, failed_job
+) -> None:
+    ended, (opened, _), gone = failed_job(SMALL), make_job(1), new_id()
+
+    def done(kind: BulkKind, **options) -> tuple[int, int]:
+        asked = bulk_actions.ask(database, BulkOrder(kind, jobs=[opened, ended, gone], **options), by=ANA)
+        found = finish(runner, asked.id)
+        return found.jobs_done, found.jobs_skipped
+
+    assert done(BulkKind.PRIORITY, priority=Priority.HIGH) == (1, 1)
+    assert repository.job(opened).priority == Priority.HIGH
+    assert done(BulkKind.RETRY) == (1, 1)
+    assert done(BulkKind.CANCEL) == (2, 0)
+    assert done(BulkKind.DELETE) == (2, 0)
+    assert repository.jobs(limit=9) == []
+    assert len(events(database, EventFilter(kind=EventKind.DELETED), limit=9)) == 2
+
+
+def test_an_action_is_aborted_between_two_jobs(
+    database: Database, repository: Repository, runner: BulkRunner, make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = [make_job(1)[0] for _ in range(4)]
+    asked = bulk_actions.ask(database, BulkOrder(BulkKind.CANCEL, filter=JobFilter()), by=ANA)
+    monkeypatch.setattr(bulk, "_SECONDS_A_ROUND", 0.0)
+    monkeypatch.setattr(bulk, "_JOBS_AT_ONCE", 1)
+    runner._slice(asked.id, 0.0)
+    stopped = bulk_actions.abort(database, asked.id, by=ANA)
+    assert (stopped.state, stopped.jobs_done) == (BulkState.RUNNING, 1)
+    runner._slice(asked.id, 0.0)
+    assert bulk_actions.bulk_action(database, asked.id).state is BulkState.ABORTED
+    assert [repository.job(job).state for job in jobs] == [JobStatus.CANCELLED] + [JobStatus.QUEUED] * 3
+    bulk_actions.abort(database, asked.id, by=ANA)  # again: it has stopped
+    for wrong in (new_id(), bulk_actions.ask(database, BulkOrder(BulkKind.CANCEL, jobs=jobs[:1]), by=ANA).id):
+        monkeypatch.setattr(bulk, "_SECONDS_A_ROUND", 60.0)
+        runner.round()
+        with pytest.raises(UsageError):
+            bulk_actions.abort(database, wrong, by=ANA)
+
+
+def test_two_that_do_the_same_action_count_each_job_once(
+    database: Database, repository: Repository, runner: BulkRunner, make_job: MakeJob
+) -> None:
+    first, _ = (make_job(1)[0] for _ in range(2))
+    asked = bulk_actions.ask(database, BulkOrder(BulkKind.CANCEL, filter=JobFilter()), by=ANA)
+    stale = bulk_actions.bulk_action(database, asked.id)
+    BulkRunner(repository)._do(stale, first)
+    with pytest.raises(UsageError, match="another reconciler"):
+        _count(database, runner, stale, first)
+    assert finish(runner, asked.id).jobs_done == 2
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        {"kind": BulkKind.CANCEL},
+        {"kind": BulkKind.CANCEL, "jobs": ["a"], "filter": JobFilter()},
+        {"kind": BulkKind.CANCEL, "jobs": []},
+        {"kind": BulkKind.CANCEL, "jobs": ["a"] * 1001},
+        {"kind": BulkKind.PRIORITY, "jobs": ["a"]},
+        {"kind": BulkKind.DELETE, "jobs": ["a"], "priority": 1},
+        {"kind": BulkKind.DELETE, "jobs": ["a"], "codes": ["truncated"]},
+    ],
+)
+def test_what_is_no_order_is_refused_in_a_line(order) -> None:
+    with pytest.raises(UsageError):
+        BulkOrder(**order)
+
+
+def shards_of(database: Database, job: str) -> list[str]:
+    with database.read() as connection:
+        query = select(ShardRow.id).where(ShardRow.job_id == job).order_by(ShardRow.number)
+        return list(connection.execute(query).scalars())
+
+
+def _count(database: Database, runner: BulkRunner, action: bulk_actions.BulkAction, job: str) -> None:
+    with database.write() as connection:
+        runner._count(connection, action, job, done=1)
