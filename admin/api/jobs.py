@@ -177,10 +177,10 @@ def cancel_job(job_id: UUID) -> schemas.Job:
     return _responses([services().repository.cancel(str(job_id), by=_actor())])[0]
 
 
-@operation("POST", "/jobs/<uuid:job_id>/retry", answer=schemas.Job, problems=_CONFLICT)
-def retry_job(job_id: UUID) -> schemas.Job:
-    """Try again what failed or was cancelled."""
-    return _responses([services().repository.retry(str(job_id), by=_actor())])[0]
+@operation("POST", "/jobs/<uuid:job_id>/retry", answer=schemas.Job, query=requests.Retry, problems=_CONFLICT)
+def retry_job(job_id: UUID, query: requests.Retry) -> schemas.Job:
+    """Try again what failed or was cancelled, or what failed with some codes alone."""
+    return _responses([services().repository.retry(str(job_id), codes=query.codes, by=_actor())])[0]
 
 
 def job_as_given(job_id: str) -> schemas.Job:

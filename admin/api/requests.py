@@ -137,6 +137,20 @@ class ItemsPage(ItemWords):
         return after
 
 
+def _split(value: object) -> object:
+    return value.split(",") if isinstance(value, str) else value
+
+
+class Retry(_Request):
+    """Which failures are tried again."""
+
+    codes: Annotated[
+        list[ItemErrorCode],
+        BeforeValidator(_split),
+        WithJsonSchema({"type": "string", "examples": ["source_missing", "truncated,too_small"]}),
+    ] = Field(default=[], description="Codes with commas between them; without any, all that did not succeed.")
+
+
 class Page(_Request):
     """Which page of a list."""
 

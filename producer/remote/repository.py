@@ -12,7 +12,6 @@ from producer.remote.records import item_of, job_of
 from producer.remote.store import RemoteStore
 from producer.remote.translated import translated
 from shared.db.database import Database
-from shared.db.events import SYSTEM, Actor
 from shared.errors import ItemErrorCode, JobNotFound
 from shared.flows.synthetic import SyntheticSpec
 from shared.images.scale import AUTO_SCALE, AUTO_WORD
@@ -182,11 +181,12 @@ class RemoteRepository(Repository):
 
     # -- steering --------------------------------------------------------------------------------------------
 
-    def cancel(self, job_id: str, *, by: Actor = SYSTEM) -> Job:  # noqa: ARG002 - the token says it
+    def cancel(self, job_id: str, **_options: Any) -> Job:  # who asks is said by the token
         return job_of(self._json("POST", f"jobs/{job_id}/cancel"))
 
-    def retry(self, job_id: str, *, by: Actor = SYSTEM) -> Job:  # noqa: ARG002
-        return job_of(self._json("POST", f"jobs/{job_id}/retry"))
+    def retry(self, job_id: str, *, codes: Sequence[str] = (), **_options: Any) -> Job:
+        query = {"codes": ",".join(codes)} if codes else {}
+        return job_of(self._json("POST", f"jobs/{job_id}/retry", params=query))
 
     # -- asking ----------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from shared.flows.synthetic import SyntheticSpec, submit_synthetic
 from shared.services import Services
 from shared.upkeep.bulk import BulkRunner
 from tests.unit.admin.api.conftest import Api
+from tests.unit.admin.pages.test_jobs import mixed
 
 
 def test_an_action_is_asked_for_followed_and_aborted(operator: Api, services: Services) -> None:
@@ -45,6 +46,13 @@ def test_what_is_no_action_is_refused_with_a_line(operator: Api, body: dict[str,
     answer = operator.post("/bulk-actions", json=body)
     assert answer.status_code == 422
     assert answer.json["fields"]
+
+
+def test_one_cause_of_one_job_is_retried(operator: Api, services: Services) -> None:
+    job = mixed(services)
+    counts = operator.post(f"/jobs/{job}/retry?codes=not_an_image").json["counts"]
+    assert (counts["pending"], counts["failed"]) == (1, 2)
+    assert operator.post(f"/jobs/{job}/retry?codes=bad,luck").status_code == 422
 
 
 def test_what_is_not_there(operator: Api) -> None:

@@ -54,6 +54,7 @@ FOR_VIEWERS = {
     "api.job_items", "api.job_results", "api.item", "api.item_file", "api.models", "api.workers", "api.grade",
     "events.index", "api.list_events",
     "api.job_summary", "bulk.index", "bulk.one", "bulk.live", "api.list_bulk_actions", "api.see_bulk_action",
+    "items.region",
 }  # fmt: skip
 FOR_THE_DESK = {"review.desk"}
 FOR_OPERATORS = {
