@@ -30,6 +30,7 @@ class NamedFile:
     path: str
     data: bytes
     modified: int | None = None  # nanoseconds since 1970
+    described: Mapping[str, str] | None = None  # what else is known of it, which comes back with its result
 
 
 def files_of(images: Images, *, recursive: bool) -> Iterator[NamedFile]:
@@ -108,6 +109,7 @@ def send(
     *,
     failed: Iterable[Mapping[str, str]] = (),
     replace: Iterable[str] = (),
+    described: Mapping[str, Mapping[str, str]] | None = None,
 ) -> dict[str, int]:
     """Add one batch to a job, and return what became of it. Sent again it changes nothing.
 
@@ -117,6 +119,7 @@ def send(
         files: of the batch.
         failed: files that could not be read: `path`, `code` and `error` of each.
         replace: paths whose files take the place of another content.
+        described: what is known of those that failed, by path; files have it with them.
     """
     sent = list(files)
     details = {
@@ -125,6 +128,9 @@ def send(
         "failed": list(failed),
         "replace": list(replace),
     }
+    known = dict(described or {}) | {file.path: file.described for file in sent if file.described}
+    if known:
+        details["described"] = known
     # The names of a form are for nobody: the paths are in the details.
     parts: list[Any] = [("images", (f"{n}", file.data, "application/octet-stream")) for n, file in enumerate(sent)]
     # As a part of the form, so that it is one without a file too.

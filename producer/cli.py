@@ -65,9 +65,7 @@ def main(api: str | None) -> None:
 
 
 @main.command()
-@click.argument(
-    "paths", metavar="FOLDER_OR_FILES...", nargs=-1, required=True, type=click.Path(path_type=Path, resolve_path=False)
-)
+@click.argument("paths", metavar="FOLDER_OR_FILES...", nargs=-1, type=click.Path(path_type=Path, resolve_path=False))
 @click.option("--recursive/--no-recursive", "-r", default=False, help="Take the images of subfolders too.")
 @click.option(
     "--follow-links/--no-follow-links",
@@ -91,6 +89,18 @@ def main(api: str | None) -> None:
     show_default=True,
     callback=lambda _context, _option, word: Unfamiliar(word),
     help="Images unlike anything that the model knows: flag them in their results, or refuse them, so that they fail.",
+)
+@click.option(
+    "--exclude",
+    multiple=True,
+    metavar="PATTERN",
+    help="Leave out what matches, by name or relative path, such as '*_mask.png' or 'old/*'; may be repeated.",
+)
+@click.option(
+    "--manifest",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="CSV",
+    help="Submit the files of a table's column path, under its column name; other columns come back in results.csv.",
 )
 @click.option(
     "--pages",
@@ -121,6 +131,8 @@ def submit(
     name: str | None,
     scale: float,
     unfamiliar: Unfamiliar,
+    exclude: tuple[str, ...],
+    manifest: Path | None,
     pages: PageChoice,
     channel: str,
     resume: str | None,
@@ -136,6 +148,8 @@ def submit(
     that you name are always taken. The job's id is printed. When a submission is interrupted, the same command goes on
     where it was: with the upload, the wait or the download.
     """
+    if not paths and manifest is None:
+        raise click.UsageError("give a folder, files, or a --manifest")
     to = destination_of(folder, export)
     display = Display()
     waits = wait or to is not None
@@ -149,6 +163,8 @@ def submit(
                 recursive=recursive,
                 follow_links=follow_links,
                 pages=pages,
+                exclude=exclude,
+                manifest=manifest,
                 to=to,
                 display=display,
             )

@@ -9,10 +9,12 @@ neighbours go on.
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from producer.patterns import is_excluded
 from producer.reading import (
     bad_name,
     file_version,
@@ -60,11 +62,12 @@ class Sources:
         max_bytes: int,
         follow_links: bool = False,
         pages: PageChoice = FIRST_PAGE,
+        exclude: Sequence[str] = (),
     ) -> None:
         """Look at the arguments themselves, not into them.
 
         With `follow_links` links are followed wherever they lead, those to folders too, each folder once. `pages` says
-        which of a stack's pages are images of their own.
+        which of a stack's pages are images of their own, `exclude` has patterns of what is left out.
 
         Raises:
             UsageError: an argument does not exist.
@@ -73,6 +76,7 @@ class Sources:
         self.follow_links = follow_links
         self.max_bytes = max_bytes
         self.pages = pages
+        self.exclude = tuple(exclude)
         # A dict keeps the order and drops what is given twice.
         self.arguments = tuple(dict.fromkeys(_absolute(argument) for argument in arguments))
         self._folders = frozenset(filter(os.path.isdir, self.arguments))
@@ -86,6 +90,11 @@ class Sources:
         """What the arguments are called together: the name of the one file or of the common folder."""
         only = self.arguments[0] if len(self.arguments) == 1 else self.base
         return _printable(os.path.basename(only)) or "images"
+
+    @property
+    def identity(self) -> list[str]:
+        """What else tells one submission of these arguments from another."""
+        return [self.pages.text, *self.exclude]
 
     def survey(self) -> Survey:
         """Count what there is.
@@ -122,13 +131,20 @@ class Sources:
             numbers = self._pages(found)
             yield from [source] if numbers is None else self._stack(found).sources(source.path, self.pages, numbers)
 
+    def sources_of(self, file: str, name: str) -> list[Source]:
+        """Return the sources that a file in the base folder, called `name`, stands for: itself, or pages of it."""
+        found = _Found(file, self.base)
+        source = replace(self._source(found), path=name)
+        numbers = self._pages(found)
+        return [source] if numbers is None else self._stack(found).sources(name, self.pages, numbers)
+
     def _count(self, found: _Found) -> int:
         numbers = self._pages(found)
         return 1 if numbers is None else max(len(numbers), 1)
 
     def _pages(self, found: _Found) -> list[int] | None:
         """Return which pages of a file are images; None: it is one itself, or fails as one."""
-        path = found.path.removeprefix(self.base).lstrip("/")
+        path = self._relative(found.path)
         if self.pages.is_first or found.is_folder or self._shown(path) != path:
             return None
         return self._stack(found).wanted(self.pages)
@@ -140,6 +156,8 @@ class Sources:
         for argument in self.arguments:
             if argument in self._folders:
                 yield from self._walk_folder(argument, survey)
+            elif is_excluded(self._relative(argument), self.exclude):
+                survey.excluded += 1
             else:
                 yield _Found(argument, None)
 
@@ -171,6 +189,8 @@ class Sources:
                     continue  # an argument of its own, and taken as such
                 if entry.name.startswith("."):
                     survey.hidden += 1
+                elif is_excluded(self._relative(entry.path), self.exclude):
+                    survey.excluded += 1
                 elif _is_folder(entry):
                     if self._enters(entry, survey, results):
                         subfolders.append(entry.name)
@@ -207,7 +227,7 @@ class Sources:
         return entry.is_symlink() and not self.follow_links and leads_outside(entry.path, root)
 
     def _source(self, found: _Found) -> Source:
-        path = found.path.removeprefix(self.base).lstrip("/")
+        path = self._relative(found.path)
         shown = self._shown(path)
         if shown != path:
             return Source(shown, bad_name)
@@ -216,6 +236,9 @@ class Sources:
         root = None if self.follow_links else found.root
         read = partial(read_file, found.path, root=root, max_bytes=self.max_bytes)
         return Source(path, read, partial(file_version, found.path))
+
+    def _relative(self, path: str) -> str:
+        return path.removeprefix(self.base).lstrip("/")
 
     def _shown(self, path: str) -> str:
         """Return the path as the database takes it: itself, or a stand-in of a failed item that no other path has."""

@@ -21,6 +21,8 @@ class Survey:
     results: int = 0  # folders that a download of results made
     subfolders: int = 0  # left out, unless recursive
     linked_folders: int = 0
+    excluded: int = 0  # files and folders, by --exclude
+    unusable_rows: int = 0  # of a manifest, among the images
 
     def leave_out(self, extension: str) -> None:
         """Count a file that is no image by its extension, which may be empty, nor by its content."""
@@ -48,6 +50,11 @@ class Survey:
                 self.linked_folders,
                 f"{self.linked_folders:,} link{'' if self.linked_folders == 1 else 's'} to folders not followed "
                 "(--follow-links goes into them)",
+            ),
+            (self.excluded, f"{plural(self.excluded, 'name')} left out by --exclude"),
+            (
+                self.unusable_rows,
+                f"{plural(self.unusable_rows, 'row')} of the manifest will fail, each with its reason",
             ),
             (
                 self.links_outside,

@@ -65,7 +65,7 @@ class Request:
             self.unfamiliar,
             self.priority,
             self.channel,
-            sources.pages.text,
+            *sources.identity,
         ]
         identity = [user_at_host(), paths, sources.recursive, sources.follow_links, *asked]
         return hashlib.sha256(json.dumps(identity).encode()).hexdigest()

@@ -176,6 +176,7 @@ class ItemErrorCode(StrEnum):
     NOT_A_FILE = "not_a_file"  # a socket, a device, a pipe
     BAD_NAME = "bad_name"  # the name is not valid UTF-8
     TOO_MANY_BYTES = "too_many_bytes"  # the file is larger than MAX_SOURCE_BYTES
+    BAD_MANIFEST = "bad_manifest"  # the manifest's row cannot be used
     CHANGED = "changed"  # the file was still being written
     # found while decoding
     EMPTY_FILE = "empty_file"  # zero bytes

@@ -46,6 +46,9 @@ MAX_SUBMISSIONS = 20
 
 Pages = Annotated[str, Field(pattern=PAGES_PATTERN), AfterValidator(lambda text: _understood(pages_of_text, text).text)]
 Channel = Annotated[str, Field(pattern=CHANNEL_PATTERN), AfterValidator(lambda text: _understood(channel_of, text))]
+# Of a manifest; PostgreSQL takes no NUL.
+Column = Annotated[str, Field(min_length=1, max_length=60, pattern=r"^[^\u0000]*$")]
+Cell = Annotated[str, Field(max_length=2000, pattern=r"^[^\u0000]*$")]
 Scale = Annotated[float, Field(ge=MIN_SCALE, le=MAX_SCALE)]
 # Neither control characters (PostgreSQL takes no NUL), line separators nor what turns text round; not blank.
 _UNUSABLE = r"\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
@@ -290,6 +293,9 @@ class BatchDetails(_Request):
         default={}, description="When each was last written to, in nanoseconds since 1970."
     )
     replace: list[Path] = Field(default=[], description="Those that take the place of another content.")
+    described: dict[Path, dict[Column, Cell]] = Field(
+        default={}, description="What a manifest says of each, by column; it comes back with the results."
+    )
     failed: list[FailedFile] = Field(default=[], max_length=MAX_FILES)
 
 

@@ -142,6 +142,7 @@ class Item(_Response):
     error_code: str | None = Field(description="A stable word, such as `not_an_image`.")
     error: str | None
     note: str | None
+    described: dict[str, Any] | None = Field(description="What a manifest says of it, by column.")
     finding: Finding | None = Field(description="Whether the mask has foreground; null without a result.")
     marks: list[Mark] = Field(description="What stands out in the result.")
     reason: str | None = Field(description="A stable word for why the result may not be what one hoped for.")

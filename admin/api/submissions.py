@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from uuid import UUID
 
 from flask import Response, request, url_for
@@ -82,6 +83,7 @@ def add_to_job(job_id: UUID, body: requests.Batch) -> schemas.Added:
         reason = f"send 1 to {MAX_FILES} files, each as a part named {_FILES}"
         raise InvalidRequest([schemas.FieldProblem(field=_FILES, reason=reason)])
     sources = [*_sources(given, details.paths), *map(_failing, details.failed)]
+    sources = [replace(source, described=details.described.get(source.path)) for source in sources]
     if len({source.path for source in sources}) < len(sources):
         raise InvalidRequest([schemas.FieldProblem(field=_FILES, reason="two images have the same path")])
     replaceable = set(details.replace)

@@ -158,18 +158,19 @@ class RemoteRepository(Repository):
     def add_shard(self, job_id: str, items: Sequence[NewItem], *, replaces: Collection[str] = ()) -> str:
         failed = [item for item in items if item.error_code is not None]
         told = [{"path": item.path, "code": str(item.error_code), "error": item.error or ""} for item in failed]
+        described = {item.path: item.described for item in failed if item.described}
         batch: list[NamedFile] = []
         post = partial(self._send, job_id, replaces=replaces)
         for item in items:
             if item.source_key is None:
                 continue
-            file = NamedFile(item.path, self._store.take(item.source_key), item.source_modified)
+            file = NamedFile(item.path, self._store.take(item.source_key), item.source_modified, item.described)
             if batch and sum(len(each.data) for each in batch) + len(file.data) > _BATCH_BYTES:
                 post(batch)
                 batch = []
             batch.append(file)
         if batch or told:
-            post(batch, failed=told)
+            post(batch, failed=told, described=described)
         return ""
 
     def seal(self, job_id: str) -> None:
@@ -197,10 +198,18 @@ class RemoteRepository(Repository):
         *,
         replaces: Collection[str],
         failed: Sequence[Mapping[str, str]] = (),
+        described: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
         sent = {file.path for file in files} | {each["path"] for each in failed}
         with translated():
-            send(self._connection, job_id, files, failed=failed, replace=sent.intersection(replaces))
+            send(
+                self._connection,
+                job_id,
+                files,
+                failed=failed,
+                replace=sent.intersection(replaces),
+                described=described,
+            )
 
     def _summary(self, job_id: str) -> Mapping[str, Any]:
         found: Mapping[str, Any] = self._json("GET", f"jobs/{job_id}/summary")

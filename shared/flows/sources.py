@@ -1,7 +1,7 @@
 """What is submitted: sources, and how they fall into shards."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import TypeVar
 
@@ -24,6 +24,7 @@ class Source:
     path: str
     read: Callable[[], bytes]
     version: Callable[[], FileVersion | None] | None = None
+    described: dict[str, str] | None = field(default=None, compare=False)  # what a manifest says of it, by column
 
 
 @dataclass(frozen=True)

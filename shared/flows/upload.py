@@ -103,7 +103,7 @@ class Upload:
 
     def take(self, source: Source) -> NewItem:
         """Store a source; what cannot be used becomes an item that has failed. Runs in a thread."""
-        item = NewItem(id=new_id(), path=source.path)
+        item = NewItem(id=new_id(), path=source.path, described=source.described)
         try:
             data, version = _read(source)
         except ItemError as error:
@@ -216,7 +216,13 @@ _STILL_WRITTEN = "the file is still being written: submit it again once it is co
 
 
 def _still_written(source: Source) -> NewItem:
-    return NewItem(id=new_id(), path=source.path, error_code=ItemErrorCode.CHANGED, error=_STILL_WRITTEN)
+    return NewItem(
+        id=new_id(),
+        path=source.path,
+        described=source.described,
+        error_code=ItemErrorCode.CHANGED,
+        error=_STILL_WRITTEN,
+    )
 
 
 def _has_changed(source: Source, before: FileVersion | None) -> bool:

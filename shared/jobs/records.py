@@ -152,7 +152,7 @@ class NewItem:
     synthesis: dict[str, Any] | None = None
     error_code: ItemErrorCode | None = None
     error: str | None = None
-    described: dict[str, Any] | None = None  # what a manifest says of it, by column
+    described: dict[str, str] | None = None  # what a manifest says of it, by column
 
 
 @dataclass(frozen=True)

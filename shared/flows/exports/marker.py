@@ -14,7 +14,7 @@ RESULTS_CSV = "results.csv"
 # The first columns that every results.csv has had.
 _CSV_BEGINS = b"path,"
 _CSV_COLUMNS = frozenset((b"path", b"state", b"error_code", b"error"))
-_MAX_HEADER_BYTES = 4096
+_MAX_HEADER_BYTES = 65536
 
 
 @dataclass(frozen=True)

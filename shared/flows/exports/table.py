@@ -7,6 +7,7 @@ spreadsheets, see `shared.formulas`; names of files are portable, and so never b
 import csv
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from itertools import chain
 
 from shared.db.measurements import MEASUREMENTS
 from shared.db.reasons import sentence_of
@@ -57,10 +58,31 @@ def results_csv(items: Iterable[tuple[Item, str]]) -> Iterator[bytes]:
 
     Lines end in CRLF as RFC 4180 has it: with LF alone Python's writer does not quote a name with a carriage return.
     """
-    writer = csv.DictWriter(_Returning(), RESULT_COLUMNS)
+    remaining = iter(items)
+    first = next(remaining, None)
+    more = described_columns(None if first is None else first[0])
+    writer = csv.DictWriter(_Returning(), [*RESULT_COLUMNS, *map(guarded, more)])
     yield writer.writeheader()
-    for item, file in items:
-        yield writer.writerow(result_row(item, file))
+    for item, file in chain([] if first is None else [first], remaining):
+        told = item.described or {}
+        described = {guarded(column): guarded(str(told.get(name, ""))) for column, name in more.items()}
+        yield writer.writerow(result_row(item, file) | described)
+
+
+def described_columns(item: Item | None) -> dict[str, str]:
+    """Return the columns of results.csv that come from a manifest, each with what it is called there.
+
+    Every item of a submission with a manifest has all of its columns. One that is called as a column of ours gets
+    `manifest_` before it.
+    """
+    names = () if item is None else (item.described or ())
+    columns: dict[str, str] = {}
+    for name in names:
+        column = name
+        while column in RESULT_COLUMNS or column in columns:
+            column = f"manifest_{column}"
+        columns[column] = name
+    return columns
 
 
 class _Returning:

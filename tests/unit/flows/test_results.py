@@ -229,6 +229,20 @@ def test_no_text_of_a_table_is_a_formula(job: tuple[Repository, str], column: st
     assert original(row[column]) == text
 
 
+def test_columns_of_a_manifest_come_back_behind_ours(job: tuple[Repository, str]) -> None:
+    repository, job_id = job
+    items = list(all_items(repository, job_id))
+    told = [{"well": "A1", "state": "good", "=x": "=1"}, {"well": "B2", "state": "", "=x": ""}, None]
+    described = [(replace(item, described=each), "") for item, each in zip(items, told, strict=False)]
+    reader = csv.DictReader(io.StringIO(b"".join(results_csv(described)).decode(), newline=""))
+    rows = list(reader)
+    assert tuple(reader.fieldnames or ()) == (*RESULT_COLUMNS, "well", "manifest_state", "'=x")
+    assert [(row["well"], row["manifest_state"], row["'=x"]) for row in rows] == [
+        ("A1", "good", "'=1"), ("B2", "", ""), ("", "", ""),
+    ]  # fmt: skip
+    assert rows[0]["state"] == "succeeded"
+
+
 def test_pages_are_invisible(job: tuple[Repository, str], monkeypatch: pytest.MonkeyPatch) -> None:
     repository, job_id = job
     monkeypatch.setattr("shared.flows.items._PAGE_ITEMS", 1)
