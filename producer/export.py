@@ -19,6 +19,7 @@ from shared.errors import Retryable, UsageError
 from shared.flows.exports.export import Export
 from shared.flows.exports.job_results import JobResults
 from shared.flows.exports.manifest import MANIFEST, Exporting
+from shared.flows.item_words import FilterWords, wanted_words
 from shared.flows.lookup import find_job
 from shared.jobs.records import Job
 from shared.services import Services
@@ -53,20 +54,40 @@ class Place:
             )
         return cls(to.parent, {export.single: to.name, MANIFEST: f"{to.stem}.{MANIFEST}"})
 
-    def take(self, services: Services, job: Job, export: Export) -> TargetFolder:
-        """Return the folder, once it is sure that nothing of somebody else's is there.
+    def taken(self, services: Services, results: JobResults, export: Export) -> tuple[TargetFolder, "Place"]:
+        """Return the folder, once it is sure that nothing of somebody else's is there, and the place as it is used.
 
         Raises:
             UsageError: something is, or it cannot be written to.
         """
         target = TargetFolder(self.folder)
-        if export.single is None or not self.renamed:
-            claim(target, services.repository, job, export)
-            return target
-        file, manifest = (self.folder / self.renamed[name] for name in (export.single, MANIFEST))
-        if file.exists() and not _is_of(manifest, job, export):
-            raise UsageError(f"{file} is there already, and is no such export of this job: give another name")
-        return target
+        if export.single is not None and self.renamed:
+            file, manifest = (self.folder / self.renamed[name] for name in (export.single, MANIFEST))
+            if file.exists() and _told(manifest, results.job, export) is None:
+                raise UsageError(f"{file} is there already, and is no such export of this job: give another name")
+            return target, self
+        claim(target, services.repository, results.job, export)
+        own = f"{export.name}.{MANIFEST}"
+        for name in (MANIFEST, own):
+            told = _told(self.folder / name, results.job, export)
+            if told is not None and told != results.wanted.words():
+                raise UsageError(f"{self.folder} has this export of other images of the job: give another folder")
+        if (self.folder / MANIFEST).exists() and _told(self.folder / MANIFEST, results.job, export) is None:
+            return target, Place(self.folder, {MANIFEST: own})  # beside that of another format
+        return target, self
+
+
+def _wanted(where: tuple[str, ...]) -> FilterWords:
+    """Return which images the conditions of the command line mean.
+
+    Raises:
+        UsageError: one is no condition.
+    """
+    pairs = [condition.partition("=") for condition in where]
+    wrong = next((condition for condition, (_, equals, _) in zip(where, pairs, strict=True) if not equals), None)
+    if wrong is not None:
+        raise UsageError(f"--where takes NAME=VALUE, such as mark=unfamiliar, and not {wrong!r}")
+    return wanted_words({name: value for name, _, value in pairs}, strict=True)
 
 
 @click.command("export")
@@ -83,21 +104,29 @@ class Place:
     "--to", type=click.Path(path_type=Path), required=True, metavar="DIR|FILE",
     help="A folder, or the file itself where the format is one, such as out.json.",
 )  # fmt: skip
+@click.option(
+    "--where", "where", multiple=True, metavar="NAME=VALUE",
+    help="Only images that are so, such as mark=unfamiliar or quality_max=0.8 or text=plate7; all of several.",
+)  # fmt: skip
 @json_option
-def export_command(reference: str, export: Export, to: Path, as_json: bool) -> None:
+def export_command(reference: str, export: Export, to: Path, where: tuple[str, ...], as_json: bool) -> None:
     """Export the results of JOB in one format, with a manifest.json of what was asked and of what is missing.
 
     As far as the job has come; the same command takes what came later, and goes on where it was interrupted.
     """
     display = Display()
-    place = Place.of(to, export)
+    place, wanted = Place.of(to, export), _wanted(where)
     with opened_services(check=False, quiet=True) as services:
         job = find_job(services, reference)
         if not job.state.is_final:
             display.line(f"note: the job is {job.state}, {plural(job.counts.finished, 'image')} of it done so far")
-        exporting = Exporting(export, JobResults(services.repository, services.store, job), renamed=place.renamed)
-        target = place.take(services, job, export)
-        command = f"producer export {job.id} --format {export.name} --to {shlex.quote(str(to))}"
+        results = JobResults(services.repository, services.store, job, wanted)
+        target, place = place.taken(services, results, export)
+        exporting = Exporting(export, results, renamed=place.renamed)
+        command = shlex.join(
+            ["producer", "export", job.id, "--format", export.name, "--to", str(to)]
+            + [word for condition in where for word in ("--where", condition)]
+        )
         done = _written(services, exporting, target, display, command)
         told_in = place.folder / place.renamed.get(MANIFEST, MANIFEST)
         tell(done, to, display)
@@ -123,10 +152,11 @@ def _written(
         raise type(error)(f"{error}; what is there stays, and `{command}` goes on where it was") from error
 
 
-def _is_of(manifest: Path, job: Job, export: Export) -> bool:
-    """Whether a manifest tells of this export of this job."""
+def _told(manifest: Path, job: Job, export: Export) -> dict[str, str] | None:
+    """Return which images a manifest tells of; None where it is not of this export of this job."""
     try:
         told = json.loads(manifest.read_bytes())
-        return bool(told["job"]["id"] == job.id and told["asked"]["format"] == export.name)
+        is_of_this = told["job"]["id"] == job.id and told["asked"]["format"] == export.name
+        return dict(told["asked"]["filter"]) if is_of_this else None
     except (OSError, ValueError, LookupError, TypeError):
-        return False
+        return None

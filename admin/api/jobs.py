@@ -106,12 +106,12 @@ def job_summary(job_id: UUID) -> schemas.Summary:
     problems=_NO_JOB,
 )
 def job_results(job_id: UUID, query: requests.ResultsFormat) -> Response:
-    """Take home a job's results in one of the formats, as far as they are there.
+    """Take home a job's results in one of the formats, or those of the wanted images alone, as far as they are there.
 
     The zip is made while it is sent, so its length is not known and it has no parts to ask for.
     `producer download` goes on where it was cut.
     """
-    return results_zip(services(), services().repository.job(str(job_id)), export_named(query.format))
+    return results_zip(services(), services().repository.job(str(job_id)), export_named(query.format), query)
 
 
 @operation(

@@ -19,11 +19,11 @@ from pydantic import (
 )
 
 from admin.api.export_name import ExportName
-from admin.domain.item_words import ItemWords, as_a_value
 from admin.web.delivery.limits import MAX_FILES, MAX_IMAGES
 from shared.db.events import EventKind, EventSource
 from shared.errors import ItemErrorCode, UsageError
 from shared.flows.exports.registry import DEFAULT, EXPORTS
+from shared.flows.item_words import FilterWords, ItemWords, as_a_value
 from shared.flows.pages import FIRST_PAGE, PAGES_PATTERN, pages_of_text
 from shared.flows.synthetic import MAX_DOTS, MAX_JITTER, MAX_SEED
 from shared.images.channel_choice import AUTO, CHANNEL_PATTERN, channel_of
@@ -206,8 +206,8 @@ class EventsPage(_Request):
     until: Moment | None = Field(default=None, description="Events before this time alone.")
 
 
-class ResultsFormat(_Request):
-    """In which format results leave."""
+class ResultsFormat(FilterWords):
+    """In which format results leave, and of which images."""
 
     format: ExportName = Field(
         default=DEFAULT.name, description=" ".join(f"`{name}`: {of.description}." for name, of in EXPORTS.items())

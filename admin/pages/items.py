@@ -11,12 +11,12 @@ from flask import Blueprint, Response, abort, current_app, render_template, requ
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import NotFound
 
-from admin.domain.item_words import item_words
 from admin.pages.opened_items import OpenedItems
 from admin.pages.picture_cache import PictureCache
 from admin.pages.pictures import SIZES, Picture, draw, is_shown, keys_of, placeholder
 from admin.web.context import OPENED, decoders, services, who, whole_pictures
 from shared.errors import ImageError, ObjectMissing, UsageError
+from shared.flows.item_words import item_words
 from shared.images.regions import MAX_SIDE, Region
 from shared.jobs.item_search import ItemSearch
 from shared.jobs.records import Item

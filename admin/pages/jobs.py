@@ -10,7 +10,6 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from admin.domain import queries
-from admin.domain.item_words import ItemWords, item_words
 from admin.domain.job_query import STATE_GROUPS, filter_words, job_query
 from admin.domain.progress import Fleet, Progress, at_rest
 from admin.web.context import meter, services, who
@@ -19,6 +18,7 @@ from admin.web.live import live_part, version_of
 from shared.db.events import Actor, EventFilter, EventSource, events
 from shared.errors import IllegalTransition, ItemErrorCode, UsageError
 from shared.flows.exports.registry import DEFAULT, EXPORTS, export_named
+from shared.flows.item_words import FilterWords, ItemWords, item_words, wanted_words
 from shared.images.notes import told
 from shared.jobs.bulk_actions import BulkKind
 from shared.jobs.filters import JobSort
@@ -113,9 +113,10 @@ def retry(job_id: UUID) -> ResponseReturnValue:
 
 @blueprint.get("/jobs/<uuid:job_id>/results.zip")
 def results(job_id: UUID) -> ResponseReturnValue:
-    """The job's results in one of the formats, as far as they are there."""
+    """The job's results in one of the formats, as far as they are there: those that the page shows, or `all`."""
     export = export_named(request.args.get("format", DEFAULT.name))
-    return results_zip(services(), services().repository.job(str(job_id)), export)
+    wanted = FilterWords() if "all" in request.args else wanted_words(request.args)
+    return results_zip(services(), services().repository.job(str(job_id)), export, wanted)
 
 
 def _transition(job_id: UUID, step: Callable[..., Job], done: str) -> ResponseReturnValue:

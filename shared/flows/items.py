@@ -2,6 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 
+from shared.db.database import Database
+from shared.jobs.item_filter import ItemFilter
+from shared.jobs.item_search import ItemSearch
 from shared.jobs.records import Item, Mark
 from shared.jobs.repository import Repository
 from shared.jobs.state import ItemStatus
@@ -26,6 +29,17 @@ def all_teaching(repository: Repository, job_id: str | None = None) -> Iterator[
     while page := repository.teaching(job_id, limit=_PAGE_ITEMS, after=after):
         yield from page
         after = page[-1].id
+
+
+def found_items(database: Database, job_id: str, wanted: ItemFilter) -> Iterator[Item]:
+    """Yield every item of a job that a filter lets through by number, a page at a time."""
+    search, after = ItemSearch(database, job_id, wanted), None
+    while True:
+        found = search.page(limit=_PAGE_ITEMS, after=after)
+        yield from found.items
+        if found.next is None:
+            return
+        after = found.next
 
 
 def all_paths(repository: Repository, job_id: str) -> Iterator[str]:

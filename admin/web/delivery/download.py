@@ -10,20 +10,21 @@ from shared.flows.exports.export import Export
 from shared.flows.exports.job_results import JobResults
 from shared.flows.exports.manifest import Exporting
 from shared.flows.exports.registry import DEFAULT
+from shared.flows.item_words import FilterWords
 from shared.jobs.records import Job
 from shared.portable import attachment_names, portable_name
 from shared.services import Services
 
 
-def results_zip(services: Services, job: Job, export: Export) -> Response:
-    """Answer with an export of the job, as far as it has come; `zip_stream` says what happens to what is lost.
+def results_zip(services: Services, job: Job, export: Export, wanted: FilterWords) -> Response:
+    """Answer with an export of the wanted items of the job, as far as it has come.
 
     Raises:
         Busy: the account has as many downloads going on as it may.
     """
     leave = held_answers().enter(who())
     try:
-        answer = _begun(services, job, export)
+        answer = _begun(services, job, export, wanted)
     except BaseException:
         leave()
         raise
@@ -31,8 +32,8 @@ def results_zip(services: Services, job: Job, export: Export) -> Response:
     return answer
 
 
-def _begun(services: Services, job: Job, export: Export) -> Response:
-    exporting = Exporting(export, JobResults(services.repository, services.store, job))
+def _begun(services: Services, job: Job, export: Export, wanted: FilterWords) -> Response:
+    exporting = Exporting(export, JobResults(services.repository, services.store, job, wanted))
     modified = job.finished_at or job.created_at
     stream = zip_stream(exporting.files(), services.store, modified=modified, lacks=exporting.lacks)
     # Begun now, so that what can go wrong becomes a page and not half an answer.

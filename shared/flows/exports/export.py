@@ -151,14 +151,22 @@ class Export:
         """The name of its only file, which can be written under any name; None where it has several or a folder."""
         return self.top[0] if len(self.top) == 1 and "." in self.top[0] else None
 
+    @property
+    def is_installed(self) -> bool:
+        """Whether what it needs is installed."""
+        return not self._absent
+
+    @property
+    def _absent(self) -> list[str]:
+        return [module for module in self.needs if importlib.util.find_spec(module) is None]
+
     def check_installed(self) -> None:
         """Look whether what it needs is installed.
 
         Raises:
             UsageError: it is not.
         """
-        absent = [module for module in self.needs if importlib.util.find_spec(module) is None]
-        if absent:
+        if absent := self._absent:
             raise UsageError(
                 f"the export {self.name} needs {' and '.join(absent)}: pip install 'delineate[export]' brings it"
             )

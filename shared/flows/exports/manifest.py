@@ -54,8 +54,8 @@ class Exporting:
 
     @property
     def identity(self) -> str:
-        """Tell parts of this export from those of another job, format or version."""
-        return f"{self.results.job.id} {self.export.name} {code_version()}"
+        """Tell parts of this export from those of another job, format, filter or version."""
+        return f"{self.results.job.id} {self.export.name} {code_version()} {self.results.wanted.words()}"
 
     @property
     def count(self) -> int:
@@ -76,7 +76,11 @@ class Exporting:
             "delineate_export": VERSION,
             "made_at": _time(datetime.now(UTC).timestamp()),
             "made_by": f"delineate {code_version()}",
-            "asked": {"format": self.export.name, "description": self.export.description, "filter": {}},
+            "asked": {
+                "format": self.export.name,
+                "description": self.export.description,
+                "filter": self.results.wanted.words(),
+            },
             "job": _job(self.results.job),
             "models": sorted(models),
             "counts": {"items": states.total(), "with_result": with_result, "states": states},

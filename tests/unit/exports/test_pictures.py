@@ -209,6 +209,29 @@ def test_a_format_that_is_a_folder_takes_no_file_name(make: MakeJob, tmp_path: P
     assert "call it" in made.export("csv", tmp_path / "out.json").stderr
 
 
+def test_only_what_is_wanted_is_exported(make: MakeJob, tmp_path: Path) -> None:
+    full = np.ones((20, 20), bool)
+    made = make({"a.png": blobs(), "full.png": full, "b/a.png": blobs(), "bad.png": None})
+    out = tmp_path / "out"
+    where = ("--where", "foreground_max=0.9", "--where", "text=A.png")
+    assert made.export("masks", out, *where).exit_code == 0
+    assert {path.name for path in (out / "masks").rglob("*.png")} == {"a.png"}
+    told = manifest(out)
+    assert told["asked"]["filter"] == {"foreground_max": "0.9", "text": "A.png"}
+    assert (told["counts"]["items"], told["missing"]) == (2, [])
+    # Other images of the same format do not mix with these; another format lies beside them.
+    assert "give another folder" in made.export("masks", out).stderr
+    assert made.export("masks-tiff", out, "--where", "state=failed").exit_code == 0
+    [entry] = manifest(out, "masks-tiff.manifest.json")["missing"]
+    assert entry["path"] == "bad.png"
+    assert made.export("masks", out, *where).exit_code == 0
+    for wrong, words in (
+        ("quality", "--where takes NAME=VALUE"),
+        ("colour=red", "nothing of an image is called colour"),
+    ):
+        assert words in made.export("masks", tmp_path / "x", "--where", wrong).stderr
+
+
 def test_what_is_not_installed_is_one_line_of_advice(
     make: MakeJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -56,4 +56,5 @@ def test_an_export_arrives_wherever_results_leave(house_copy: House, tmp_path: P
     assert shown["parameter"]["schema"]["enum"] == [*list(EXPORTS)[:1], "shares", *list(EXPORTS)[1:]]
     assert "`shares`: shares/ and list.txt." in shown["parameter"]["schema"]["description"]
     for name, label in (("results", "Masks, probability maps and table"), ("shares", "Shares of foreground")):
-        assert f'<a href="/jobs/{shown["job"]}/results.zip?format={name}" download>{label}</a>' in shown["page"]
+        assert f'<option value="{name}">{label}</option>' in shown["page"]
+    assert f'action="/jobs/{shown["job"]}/results.zip"' in shown["page"]

@@ -271,8 +271,8 @@ def test_results_as_a_zip(operator: Api, job: str) -> None:
 
 def test_the_formats_of_results_are_an_enum(operator: Api, job: str) -> None:
     declared = operator.document["paths"]["/api/v1/jobs/{job_id}/results.zip"]["get"]["parameters"]
-    [parameter] = [parameter for parameter in declared if parameter["in"] == "query"]
-    assert (parameter["name"], parameter["required"]) == ("format", False)
+    [parameter] = [parameter for parameter in declared if parameter["name"] == "format"]
+    assert (parameter["in"], parameter["required"]) == ("query", False)
     assert parameter["schema"]["enum"] == list(EXPORTS)
     assert parameter["schema"]["default"] == "results"
     for name, export in EXPORTS.items():

@@ -1,6 +1,6 @@
-"""The words of an address that say which items are wanted, and in which order: for the pages and the API alike."""
+"""Words that say which items are wanted, and in which order: for pages, the API, exports and the command line alike."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from typing import Annotated, Any, TypeVar
 
@@ -64,8 +64,8 @@ def _with_limits(model: type[_Model]) -> type[_Model]:
 
 
 @_with_limits
-class ItemWords(BaseModel):
-    """Which items of a job are wanted, and in which order."""
+class FilterWords(BaseModel):
+    """Which items of a job are wanted."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -81,11 +81,6 @@ class ItemWords(BaseModel):
         description="That the path contains, in capitals or not. Such a search looks through a part of a large job at "
         "a time: a page may hold fewer images than asked for, or none, while `next` is given.",
     )
-    sort: str = Field(
-        default="number",
-        json_schema_extra={"enum": [word for name in SORTABLE for word in (name, f"-{name}")]},
-        description="The column to sort by, with - before it for the highest first. What has no value comes last.",
-    )
 
     @model_validator(mode="before")
     @classmethod
@@ -93,14 +88,8 @@ class ItemWords(BaseModel):
         # A form sends the fields that nobody filled in, too.
         return {name: value for name, value in values.items() if value != ""} if isinstance(values, Mapping) else values
 
-    @field_validator("sort")
-    @classmethod
-    def _is_an_order(cls, word: str) -> str:
-        as_a_value(ItemSort.of_word, word)
-        return word
-
     @model_validator(mode="after")
-    def _fits(self) -> "ItemWords":
+    def _fits(self) -> "FilterWords":
         for name, within in self.filter.ranges.items():
             if within.low is not None and within.high is not None and within.low > within.high:
                 raise ValueError(f"{name}_min is not larger than {name}_max")
@@ -120,6 +109,35 @@ class ItemWords(BaseModel):
             ranges={name: within for name, within in ranges.items() if within != Range()},
         )
 
+    def words(self) -> dict[str, str]:
+        """Return what is asked for as words of an address, without what is as usual."""
+        asked = {name: getattr(self, name) for name in self._asked_by()}
+        return {
+            name: ",".join(value) if isinstance(value, tuple) else f"{value}"
+            for name, value in asked.items()
+            if value not in ((), "", None) and (name, value) != ("sort", "number")
+        }
+
+    @classmethod
+    def _asked_by(cls) -> Iterable[str]:
+        return FilterWords.model_fields
+
+
+class ItemWords(FilterWords):
+    """Which items of a job are wanted, and in which order."""
+
+    sort: str = Field(
+        default="number",
+        json_schema_extra={"enum": [word for name in SORTABLE for word in (name, f"-{name}")]},
+        description="The column to sort by, with - before it for the highest first. What has no value comes last.",
+    )
+
+    @field_validator("sort")
+    @classmethod
+    def _is_an_order(cls, word: str) -> str:
+        as_a_value(ItemSort.of_word, word)
+        return word
+
     @property
     def order(self) -> ItemSort:
         """How they are sorted."""
@@ -133,14 +151,9 @@ class ItemWords(BaseModel):
         """
         return Place.of_word(after, self.order)
 
-    def words(self) -> dict[str, str]:
-        """Return what is asked for as words of an address, without what is as usual."""
-        asked = {name: getattr(self, name) for name in ItemWords.model_fields}
-        return {
-            name: ",".join(value) if isinstance(value, tuple) else f"{value}"
-            for name, value in asked.items()
-            if value not in ((), "", None) and (name, value) != ("sort", "number")
-        }
+    @classmethod
+    def _asked_by(cls) -> Iterable[str]:
+        return ItemWords.model_fields
 
 
 def item_words(values: Mapping[str, str]) -> ItemWords:
@@ -149,10 +162,24 @@ def item_words(values: Mapping[str, str]) -> ItemWords:
     Raises:
         UsageError: one does not fit; the line says which, and what would.
     """
+    return _read(ItemWords, {name: value for name, value in values.items() if name in ItemWords.model_fields})
+
+
+def wanted_words(values: Mapping[str, str], *, strict: bool = False) -> FilterWords:
+    """Return which items the words ask for; names that are not among them mean something else, or are wrong (`strict`).
+
+    Raises:
+        UsageError: one does not fit; the line says which, and what would.
+    """
+    known = FilterWords.model_fields
+    if strict and (unknown := next((name for name in values if name not in known), None)):
+        raise UsageError(f"nothing of an image is called {unknown}: take one of {', '.join(known)}")
+    return _read(FilterWords, {name: value for name, value in values.items() if name in known})
+
+
+def _read(model: type[_Model], values: Mapping[str, str]) -> _Model:
     try:
-        return ItemWords.model_validate(
-            {name: value for name, value in values.items() if name in ItemWords.model_fields}
-        )
+        return model.model_validate(values)
     except ValidationError as error:
         [first, *_] = error.errors(include_url=False, include_input=False)
         name = str(first["loc"][0]) if first["loc"] else ""
