@@ -4,6 +4,7 @@ import hashlib
 import threading
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
 from typing import cast
 from uuid import UUID
 
@@ -67,7 +68,8 @@ def picture(item_id: UUID, name: str) -> ResponseReturnValue:
         answer.data = placeholder()
         return answer
     try:
-        answer.data = _drawn(wanted, keys, size, name=f"{found.id} {etag}")
+        make = partial(draw, wanted, size=size, decode=decoders().decode)
+        answer.data = drawn(make, keys, size, name=f"{found.id} {etag}")
     except (ImageError, ObjectMissing) as error:
         current_app.logger.info("no picture %s of item %s: %s", wanted, found.id, error, extra={"action": "no_picture"})
         return Response(placeholder(), mimetype="image/png", headers={"Cache-Control": "private, no-store"})
@@ -152,8 +154,8 @@ def _item(item_id: UUID) -> Item:
     return found
 
 
-def _drawn(wanted: Picture, keys: tuple[str, ...], size: int | None, *, name: str) -> bytes:
-    """Return a picture as it was kept, or draw it; those of whole images are not kept.
+def drawn(make: Callable[[tuple[bytes, ...]], bytes], keys: tuple[str, ...], size: int | None, *, name: str) -> bytes:
+    """Return a picture as it was kept, or have it made of its objects; those of whole images are not kept.
 
     Raises:
         Busy: as many whole images are being drawn as may be at once.
@@ -165,7 +167,7 @@ def _drawn(wanted: Picture, keys: tuple[str, ...], size: int | None, *, name: st
         if (kept := _kept.get(name)) is not None:
             return kept
         objects = tuple(services().store.get(key) for key in keys)
-        picture = draw(wanted, objects, size=size, decode=decoders().decode)
+        picture = make(objects)
     if size is not None:
         _kept.put(name, picture)
     return picture

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from shared.errors import ImageError, ItemErrorCode
 from shared.images.decoded import DecodedImage
 from shared.images.heatmap import display_grey, heatmap, overlay
 from shared.jobs.records import Item
@@ -22,6 +23,8 @@ SIZES = (THUMBNAIL, FIGURE)
 """Longest sides in px that can be asked for; without one the picture has the size of its object."""
 SHOWN_PIXELS = 4096**2
 """Pixels of the largest image that is drawn: its decoding takes some 300 MB."""
+FIRST_ALONE, SECOND_ALONE = (255, 149, 0), (64, 156, 255)
+"""Orange and blue, which everybody tells apart."""
 _SHOWN_BYTES = 64 * 2**20
 
 
@@ -67,6 +70,22 @@ def draw(picture: Picture, objects: tuple[bytes, ...], *, size: int | None, deco
         ImageError: an object is no image that `decode` takes.
     """
     return _png(_DRAWN[picture](*(_read(data, size, decode) for data in objects)))
+
+
+def draw_difference(objects: tuple[bytes, ...], *, size: int | None, decode: Decode) -> bytes:
+    """Return the PNG of a source, and over it where the first mask alone is inside (orange) and the second (blue).
+
+    Raises:
+        ImageError: an object is no image that `decode` takes, or they differ in size.
+    """
+    source, first, second = (_read(data, size, decode) for data in objects)
+    if not source.values.shape == first.values.shape == second.values.shape:
+        raise ImageError(ItemErrorCode.NOT_AN_IMAGE, "the masks differ in size")
+    picture = np.repeat(display_grey(source.values)[..., None], 3, axis=2)
+    one, other = first.shares >= 0.5, second.shares >= 0.5
+    for place, colour in ((one & ~other, FIRST_ALONE), (other & ~one, SECOND_ALONE)):
+        picture[place] = (picture[place] // 4 + np.array(colour) * 3 // 4).astype(np.uint8)
+    return _png(picture)
 
 
 @cache

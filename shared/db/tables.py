@@ -457,3 +457,25 @@ class BulkActionRow(Base):
     finished_at: Mapped[float | None]
 
     __table_args__ = (_partial("ix_bulk_actions_open", "id", where="finished_at IS NULL"),)
+
+
+class ComparisonRow(Base):
+    """How far the masks of one image agree in two jobs, see `shared.jobs.comparisons`."""
+
+    __tablename__ = "comparisons"
+
+    item_a: Mapped[str] = mapped_column(UUID_TEXT, ForeignKey("items.id", ondelete="CASCADE"), primary_key=True)
+    item_b: Mapped[str] = mapped_column(UUID_TEXT, ForeignKey("items.id", ondelete="CASCADE"), primary_key=True)
+    job_a: Mapped[str] = mapped_column(UUID_TEXT, ForeignKey("jobs.id", ondelete="CASCADE"))
+    job_b: Mapped[str] = mapped_column(UUID_TEXT, ForeignKey("jobs.id", ondelete="CASCADE"))
+    number: Mapped[int]  # of item_a in its job
+    agreement: Mapped[float]  # Dice of the two masks; -1: they cannot be compared
+    inside_a: Mapped[int] = mapped_column(BigInteger)  # pixels
+    inside_b: Mapped[int] = mapped_column(BigInteger)
+
+    __table_args__ = (
+        Index("ix_comparisons_item_b", "item_b"),
+        Index("ix_comparisons_order", "job_a", "job_b", "agreement", "number"),
+        Index("ix_comparisons_number", "job_a", "job_b", "number"),
+        Index("ix_comparisons_job_b", "job_b"),
+    )

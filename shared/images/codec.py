@@ -12,6 +12,7 @@ over its source. Colour becomes Rec. 601 luma, unless one of its channels shows 
 white. Colour profiles and gamma are ignored. What is left out is noted.
 """
 
+from collections.abc import Iterator
 from io import BytesIO
 
 import numpy as np
@@ -115,6 +116,18 @@ def decode_mask(data: bytes) -> NDArray[np.bool_]:
         ImageError: `truncated`.
     """
     return np.asarray(_open_png(data).convert("L")) > 127
+
+
+def mask_bands(data: bytes) -> Iterator[NDArray[np.bool_]]:
+    """Yield a stored mask as bands of rows, from the top.
+
+    Raises:
+        ImageError: `truncated`.
+    """
+    mask = _open_png(data)
+    for top in range(0, mask.height, _ROWS_AT_ONCE):
+        band = mask.crop((0, top, mask.width, min(top + _ROWS_AT_ONCE, mask.height)))
+        yield np.asarray(band.convert("L")) > 127
 
 
 def widen_mask(data: bytes) -> bytes:

@@ -33,7 +33,7 @@ PUBLIC = _WITHOUT_ACCOUNT | {"auth.login", "auth.log_in", "api.document", "api_d
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _FOR_VIEWERS = frozenset(
     {
-        "auth.log_in", "auth.logout", "tokens.create", "tokens.revoke", "account.change_password",
+        "auth.log_in", "auth.logout", "compare.step", "tokens.create", "tokens.revoke", "account.change_password",
         "account.end_session", "account.end_others",
     }
 )  # fmt: skip

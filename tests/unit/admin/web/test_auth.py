@@ -52,6 +52,7 @@ FOR_VIEWERS = {
     "items.picture", "models.index", "tokens.index", "tokens.create", "tokens.revoke", "account.index",
     "account.change_password", "account.end_session", "account.end_others", "api.me", "api.jobs", "api.job",
     "api.job_items", "api.job_results", "api.item", "api.item_file", "api.models", "api.workers", "api.grade",
+    "compare.index", "compare.pair", "compare.step", "compare.difference",
     "events.index", "api.list_events",
     "api.job_summary", "bulk.index", "bulk.one", "bulk.live", "api.list_bulk_actions", "api.see_bulk_action",
     "items.region",
@@ -181,7 +182,7 @@ def test_every_changing_route_is_tested_for_its_token(app: Flask) -> None:
         "auth.log_in", "auth.logout", "submit.synthetic", "submit.upload", "jobs.cancel", "jobs.retry",
         "models.activate", "models.rollback", "tokens.create", "tokens.revoke", "account.change_password",
         "account.end_session", "account.end_others", "review.grade", "review.take", "review.undo",
-        "review.correct", "bulk.make", "bulk.stop",
+        "review.correct", "bulk.make", "bulk.stop", "compare.step",
     }  # fmt: skip
 
 
