@@ -155,6 +155,10 @@ class Settings(BaseSettings):
     )
     max_upload_bytes: int = _setting(512 * 2**20, "Largest upload through the web.", unit="bytes", ge=1)
 
+    webhook_private_networks: bool = _setting(
+        False, "Whether webhooks may have http addresses, and such of private networks."
+    )
+
     # being watched (docs/monitoring.md)
     metrics_host: str = _setting("127.0.0.1", "Address on which a worker and a reconciler answer monitors.")
     metrics_port: int = _setting(

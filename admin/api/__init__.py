@@ -3,7 +3,7 @@
 Every request shows a token (`admin.domain.tokens`); errors are problem details (RFC 9457).
 """
 
-from admin.api import bulk, document, events, interactive, items, jobs, models, reviews, submissions, workers
+from admin.api import bulk, document, events, interactive, items, jobs, models, reviews, submissions, webhooks, workers
 from admin.api.operations import blueprint
 
 __all__ = [
@@ -17,5 +17,6 @@ __all__ = [
     "models",
     "reviews",
     "submissions",
+    "webhooks",
     "workers",
 ]

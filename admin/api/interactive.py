@@ -10,12 +10,11 @@ from werkzeug.datastructures import FileStorage
 
 from admin.api import requests, schemas, waiting
 from admin.api.conditional import json_answer
-from admin.api.once import idempotency_key
+from admin.api.once import submitted
 from admin.api.operations import InvalidRequest, operation
 from admin.web.context import services, submitter
 from admin.web.delivery import uploads
 from admin.web.delivery.files import files_of
-from admin.web.once import submitted_once
 from admin.web.problems import ProblemKind
 from admin.web.refusals import Refused
 from shared.errors import ObjectMissing
@@ -145,8 +144,7 @@ def _submitted(body: requests.Predict) -> str:
             on_start=lambda job_id, _resumed: tell(job_id),
         )
 
-    job_id, _is_new = submitted_once("predict", idempotency_key(), make)
-    return job_id
+    return submitted("predict", make)[0]
 
 
 def _one_file() -> FileStorage:

@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 
 from admin.api import requests, schemas
 from admin.api.conditional import json_answer
-from admin.api.once import idempotency_key
+from admin.api.once import replayed, submitted
 from admin.api.operations import InvalidRequest, operation
 from admin.api.waiting import preferred_wait, wait_for_end, waited
 from admin.domain import queries
@@ -17,7 +17,6 @@ from admin.web.delivery import uploads
 from admin.web.delivery.download import results_zip
 from admin.web.delivery.files import files_of
 from admin.web.delivery.limits import MAX_FILES
-from admin.web.once import submitted_once
 from shared.db.events import Actor
 from shared.errors import UsageError
 from shared.flows.exports.registry import export_named
@@ -127,8 +126,7 @@ def submit_generated(body: requests.Synthetic) -> ResponseReturnValue:
     def make(_tell: Callable[[str], None]) -> str:
         return submit_synthetic(services(), spec, name=body.name, submitted_by=submitter(), priority=body.priority)
 
-    job_id, _is_new = submitted_once("synthetic", idempotency_key(), make)
-    return _started(job_id)
+    return _started(*submitted("synthetic", make))
 
 
 @operation(
@@ -167,8 +165,7 @@ def submit_uploaded(body: requests.Upload) -> ResponseReturnValue:
             on_start=lambda job_id, _resumed: tell(job_id),
         )
 
-    job_id, _is_new = submitted_once("images", idempotency_key(), make)
-    return _started(job_id)
+    return _started(*submitted("images", make))
 
 
 @operation("POST", "/jobs/<uuid:job_id>/cancel", answer=schemas.Job, problems=_CONFLICT)
@@ -197,11 +194,11 @@ def _responses(jobs: Sequence[Job]) -> list[schemas.Job]:
     return [schemas.Job.of(meter().read(job, now)) for job in jobs]
 
 
-def _started(job_id: str) -> ResponseReturnValue:
+def _started(job_id: str, is_new: bool) -> ResponseReturnValue:
     seconds = preferred_wait()
     if seconds:
         wait_for_end(job_id, seconds)
-    answer = json_answer(job_as_given(job_id).model_dump_json(), 201)
+    answer = replayed(json_answer(job_as_given(job_id).model_dump_json(), 201), is_new)
     answer.headers["Location"] = url_for("api.job", job_id=job_id)
     return waited(answer, seconds)
 

@@ -1,15 +1,50 @@
 """The Idempotency-Key of a request."""
 
+import hashlib
 import re
 
-from flask import request
+from flask import Response, request
 
 from admin.api.operations import InvalidRequest
 from admin.api.schemas import FieldProblem
 from admin.domain.request_keys import MAX_KEY_LENGTH
+from admin.web.once import Make, submitted_once
 
-KEY_HEADER = "Idempotency-Key"
+KEY_HEADER, REPLAYED_HEADER = "Idempotency-Key", "Idempotency-Replayed"
 KEY_PATTERN = r"^[!-~]+$"
+
+
+def submitted(kind: str, make: Make) -> tuple[str, bool]:
+    """Return the id of the job that a request asks for, and whether it is new; under a key it is made once.
+
+    Raises:
+        InvalidRequest: the key is none.
+        Refused: it was sent with another request, or its job is still being made.
+    """
+    key = idempotency_key()
+    return submitted_once(kind, key, make, fingerprint=_fingerprint() if key else None)
+
+
+def replayed(answer: Response, is_new: bool) -> Response:
+    """Say in an answer that it is that of a request before."""
+    if not is_new:
+        answer.headers[REPLAYED_HEADER] = "true"
+    return answer
+
+
+def _fingerprint() -> str:
+    """What a request asks for: its body, or the values and files of its form."""
+    digest = hashlib.sha256(request.method.encode() + request.full_path.encode())
+    if request.mimetype != "multipart/form-data":
+        digest.update(request.get_data())
+        return digest.hexdigest()
+    for name, value in sorted(request.form.items(multi=True)):
+        digest.update(repr((name, value)).encode())
+    for name, file in request.files.items(multi=True):
+        digest.update(repr((name, file.filename)).encode())
+        digest.update(hashlib.file_digest(file.stream, "sha256").digest())  # type: ignore[arg-type]
+        file.stream.seek(0)
+    return digest.hexdigest()
 
 
 def idempotency_key() -> str | None:

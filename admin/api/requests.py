@@ -37,6 +37,7 @@ from shared.jobs.records import Priority, Unfamiliar
 from shared.jobs.state import JobKind, JobStatus
 from shared.ranges import Share
 from shared.synth import DEFAULT_DEFINITION, DEFINITIONS, NOISE_LABELS
+from shared.upkeep.webhook_post import MAX_URL_LENGTH
 
 T = TypeVar("T")
 
@@ -324,6 +325,22 @@ class Submission(_Request):
 
     key: SubmissionName | None = None
     awaited: bool | None = Field(default=None, description="Whether its sender waits for the job's end.")
+
+
+class NewWebhook(_Request):
+    """Who is to be told of the ends of jobs."""
+
+    url: str = Field(max_length=MAX_URL_LENGTH, description="https; no address of a private network.")
+    owner: Annotated[str, Field(max_length=128, pattern=rf"^[^{_UNUSABLE}]*$")] | None = Field(
+        default=None, description="Tell of jobs of this owner alone; null: of all."
+    )
+
+
+class DeliveriesPage(_Request):
+    """Which page of messages."""
+
+    limit: int = Field(default=50, ge=1, le=MAX_PAGE_SIZE)
+    before: UUID | None = Field(default=None, description="`next` of the page before.")
 
 
 class Predict(_Request):

@@ -23,6 +23,8 @@ from shared.jobs.records import Finding, Mark, Priority, Unfamiliar
 from shared.jobs.records import Item as ItemRecord
 from shared.jobs.records import Worker as WorkerRecord
 from shared.jobs.state import ItemStatus, JobKind, JobStatus
+from shared.jobs.webhooks import Delivery as DeliveryRecord
+from shared.jobs.webhooks import Webhook as WebhookRecord
 
 Time = Annotated[datetime, Field(description="In UTC, as RFC 3339 has it.")]
 
@@ -276,6 +278,65 @@ class Submissions(_Response):
     others: list[str] = Field(description="All jobs to which images can be added, the newest first.")
 
 
+class Webhook(_Response):
+    """Who is told of the ends of jobs."""
+
+    id: str
+    url: str
+    owner: str | None = Field(description="Whose jobs alone; null: all.")
+    created_at: Time
+    ended_at: Time | None = Field(description="When its receiver said that it is gone (410): it gets nothing more.")
+
+    @classmethod
+    def of(cls, webhook: WebhookRecord) -> Self:
+        """Return a webhook as the API gives it."""
+        return cls(**_webhook(webhook))
+
+
+class MadeWebhook(Webhook):
+    """A new webhook."""
+
+    secret: str = Field(description="By which its messages are signed. It is shown this once.")
+
+
+class Webhooks(_Response):
+    """The webhooks of the token's account, the newest first."""
+
+    webhooks: list[Webhook]
+
+
+class Delivery(_Response):
+    """A message to a webhook, and what became of it."""
+
+    id: str = Field(description="Its header `webhook-id`, the same in each attempt.")
+    kind: str = Field(description="Its `type`, such as `job.succeeded`.")
+    job_id: str | None
+    created_at: Time
+    attempts: int
+    delivered_at: Time | None
+    next_at: Time | None = Field(description="Of the next attempt; null: it arrived, or was given up.")
+    status: int | None = Field(description="Of the receiver's last answer.")
+    error: str | None = Field(description="Why it did not arrive.")
+
+    @classmethod
+    def of(cls, delivery: DeliveryRecord) -> Self:
+        """Return a message as the API gives it."""
+        own = ("id", "kind", "job_id", "attempts", "status", "error")
+        return cls(
+            **{name: getattr(delivery, name) for name in own},
+            created_at=_time(delivery.created_at),
+            delivered_at=time_or_none(delivery.delivered_at),
+            next_at=time_or_none(delivery.next_at),
+        )
+
+
+class Deliveries(_Response):
+    """A page of messages to a webhook, the newest first."""
+
+    deliveries: list[Delivery]
+    next: str | None = Field(description="The `before` of the next page; null on the last.")
+
+
 class Jobs(_Response):
     """A page of jobs, the newest first."""
 
@@ -467,6 +528,16 @@ class Me(_Response):
     role: Role
     token: str
     expires_at: Time | None
+
+
+def made_webhook(webhook: WebhookRecord, secret: str) -> MadeWebhook:
+    """Return a new webhook as the API gives it."""
+    return MadeWebhook(**_webhook(webhook), secret=secret)
+
+
+def _webhook(webhook: WebhookRecord) -> dict[str, Any]:
+    times = {name: time_or_none(getattr(webhook, name)) for name in ("created_at", "ended_at")}
+    return {name: getattr(webhook, name) for name in ("id", "url", "owner")} | times
 
 
 def time_or_none(timestamp: float | None) -> datetime | None:

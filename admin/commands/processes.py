@@ -15,11 +15,13 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_aft
 from shared.confinement import hide_from_neighbours
 from shared.errors import Retryable
 from shared.health import Readiness
+from shared.jobs.webhooks import Webhooks
 from shared.logs import log_uncaught
 from shared.monitoring import MonitoringServer
 from shared.services import Services
 from shared.temporary import check_temporary_folder
 from shared.upkeep.reconciler import Reconciler
+from shared.upkeep.webhooks import WebhookSender
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +73,9 @@ def reconcile(services: Services) -> None:
     log_uncaught()
     hide_from_neighbours()
     reconciler = services.reconciler()
+    # In a thread of its own: a receiver that is slow holds nothing up.
+    sender = WebhookSender(Webhooks(services.database), private=services.settings.webhook_private_networks)
+    threading.Thread(target=sender.run, args=(stop,), name="webhooks", daemon=True).start()
     with _monitored(services, reconciler):
         log.info("reconciler started", extra={"action": "reconciler_started"})
         reconciler.run(stop)

@@ -18,15 +18,19 @@ _ABANDONED_AFTER_SECONDS = 3600.0
 
 # The same on SQLite and PostgreSQL, which keep the first of two that come at once.
 _CLAIM = text(
-    "INSERT INTO request_keys (key, job_id, created_at) VALUES (:key, NULL, :now) ON CONFLICT (key) DO NOTHING"
+    "INSERT INTO request_keys (key, job_id, created_at, fingerprint) VALUES (:key, NULL, :now, :fingerprint) "
+    "ON CONFLICT (key) DO NOTHING"
 )
 
 
 class RequestKey:
     """One key of one account for one kind of submission."""
 
-    def __init__(self, database: Database, *, account: str, kind: str, key: str) -> None:
+    def __init__(
+        self, database: Database, *, account: str, kind: str, key: str, fingerprint: str | None = None
+    ) -> None:
         self._database = database
+        self._fingerprint = fingerprint
         self._key = hashlib.sha256("\0".join((account, kind, key)).encode(errors="replace")).hexdigest()
 
     def claim(self) -> bool:
@@ -37,7 +41,10 @@ class RequestKey:
             unmade = RequestKeyRow.job_id.is_(None)
             abandoned = RequestKeyRow.created_at <= now - _ABANDONED_AFTER_SECONDS
             connection.execute(delete(RequestKeyRow).where(RequestKeyRow.key == self._key, unmade, abandoned))
-            return connection.execute(_CLAIM, {"key": self._key, "now": now}).rowcount == 1
+            return (
+                connection.execute(_CLAIM, {"key": self._key, "now": now, "fingerprint": self._fingerprint}).rowcount
+                == 1
+            )
 
     def made(self, job_id: str) -> None:
         """Write down which job the key stands for."""
@@ -49,6 +56,13 @@ class RequestKey:
         with self._database.read() as connection:
             query = select(RequestKeyRow.job_id).where(RequestKeyRow.key == self._key)
             return connection.execute(query).scalar_one_or_none()
+
+    def is_the_same(self) -> bool:
+        """Whether what is asked for now is what the first to come with the key asked for, as far as both are known."""
+        with self._database.read() as connection:
+            query = select(RequestKeyRow.fingerprint).where(RequestKeyRow.key == self._key)
+            first = connection.execute(query).scalar_one_or_none()
+        return None in (first, self._fingerprint) or first == self._fingerprint
 
     def give_up(self) -> None:
         """Forget the key: there is no job, and the next to come with it tries again."""

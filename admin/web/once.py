@@ -18,16 +18,19 @@ Make = Callable[[Callable[[str], None]], str]
 """Makes the job and returns its id; may tell the id as soon as it is known."""
 
 
-def submitted_once(kind: str, key: str | None, make: Make) -> tuple[str, bool]:
+def submitted_once(kind: str, key: str | None, make: Make, *, fingerprint: str | None = None) -> tuple[str, bool]:
     """Return the id of the job, and whether this call made it. Without a key it always does.
 
     Raises:
-        Refused: somebody else with this key is still making the job.
+        Refused: somebody else with this key is still making the job, or asked for something else (`fingerprint`).
     """
     if not key:
         return make(lambda _job_id: None), True
-    request_key = RequestKey(services().database, account=who(), kind=kind, key=key)
+    request_key = RequestKey(services().database, account=who(), kind=kind, key=key, fingerprint=fingerprint)
     if not request_key.claim():
+        if not request_key.is_the_same():
+            advice = "This key was sent with another request: give each submission a key of its own."
+            raise Refused(422, advice, kind=ProblemKind.KEY_REUSED)
         return _job_of(request_key), False
     try:
         job_id = make(request_key.made)

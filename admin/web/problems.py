@@ -20,6 +20,7 @@ class ProblemKind(StrEnum):
     NO_SUCH_PART = "no-such-part"
     INVALID_VALUES = "invalid-values"
     IMAGE_UNUSABLE = "image-unusable"
+    KEY_REUSED = "key-reused"
     TOO_MANY_REQUESTS = "too-many-requests"
     DEFECT = "defect"
     UNAVAILABLE = "unavailable"
@@ -56,6 +57,7 @@ _MEANINGS = {
     ProblemKind.NO_SUCH_PART: "The file has no such part: ask for it from its beginning.",
     ProblemKind.INVALID_VALUES: "Some values do not fit; `fields` names each with its reason.",
     ProblemKind.IMAGE_UNUSABLE: "The image cannot be segmented; `code` is the stable word for why, `detail` says it.",
+    ProblemKind.KEY_REUSED: "The Idempotency-Key was sent with another request: give each submission its own.",
     ProblemKind.TOO_MANY_REQUESTS: "This token asks too often: wait for as many seconds as `Retry-After` says.",
     ProblemKind.DEFECT: "A fault of Delineate; the log of the admin has the request's id beside the reason.",
     ProblemKind.UNAVAILABLE: "A service is away or full, or too much is asked for at once: try again later.",

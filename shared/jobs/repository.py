@@ -29,6 +29,7 @@ from shared.jobs.state import (
 )
 from shared.jobs.steps import move, move_job
 from shared.jobs.submissions import OPEN_STATES, Submissions, ends_submission, is_unsealed
+from shared.jobs.webhooks import announce_end
 
 # Shards of a job that is cancelled in one transaction, and how long one call goes on with it: a large job must not
 # keep all other writers waiting, nor who asked for it, nor the reconciler, which goes on with the rest.
@@ -171,8 +172,9 @@ class Repository(Submissions):
             ).one_or_none()
             if job is None or job.sealed_at is None:
                 return None
+            counts = counts_of(connection, job_id)
             event = closing_event(
-                counts_of(connection, job_id),
+                counts,
                 cancel_requested=job.cancel_requested_at is not None,
                 is_abandoned=job.abandoned_at is not None,
             )
@@ -180,6 +182,7 @@ class Repository(Submissions):
                 return None
             worked = worked_seconds(job_id).scalar_subquery()
             connection.execute(move_job(event, JobRow.id == job_id, finished_at=db_now(), worked_seconds=worked))
+            announce_end(connection, job_id, JOB_STEPS[event].target, counts)
         return JOB_STEPS[event].target
 
     def close_finished(self) -> int:

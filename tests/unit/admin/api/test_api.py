@@ -386,6 +386,14 @@ def test_a_key_makes_one_job_of_however_many_requests(
     uploads = [operator.post("/jobs/images", data={"images": (io.BytesIO(PNG), "a.png")}, headers=key) for _ in (1, 2)]
     assert uploads[0].json["id"] == uploads[1].json["id"] != made[0].json["id"]
     assert len(services.repository.jobs(limit=10)) == 2
+    assert [answer.headers.get("Idempotency-Replayed") for answer in made] == [None, "true", "true"]
+    changed = (
+        operator.post("/jobs/synthetic", json={"count": 2}, headers=key),
+        operator.post("/jobs/images", data={"images": (io.BytesIO(PNG + b"x"), "a.png")}, headers=key),
+        operator.post("/jobs/images", data={"images": (io.BytesIO(PNG), "a.png"), "name": "n"}, headers=key),
+    )
+    assert {(answer.status_code, answer.json["type"]) for answer in changed} == {(422, "/api/v1/problems/key-reused")}
+    assert len(services.repository.jobs(limit=10)) == 2
     accounts.add(services.database, "op", "words that op knows", Role.OPERATOR)
     other = Api(app.test_client(), document, tokens.create(services.database, "op", "script", Role.OPERATOR))
     assert other.post("/jobs/synthetic", json={"count": 1}, headers=key).json["id"] != made[0].json["id"]

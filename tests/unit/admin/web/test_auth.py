@@ -56,6 +56,7 @@ FOR_VIEWERS = {
     "events.index", "api.list_events",
     "api.job_summary", "bulk.index", "bulk.one", "bulk.live", "api.list_bulk_actions", "api.see_bulk_action",
     "items.region",
+    "api.list_webhooks", "api.webhook_deliveries",
 }  # fmt: skip
 FOR_THE_DESK = {"review.desk"}
 FOR_OPERATORS = {
@@ -64,6 +65,7 @@ FOR_OPERATORS = {
     "api.predict_json", "api.demo", "api.begin_submission", "api.add_to_job", "api.known_images", "api.seal_job",
     "api.discard_job", "api.find_submissions", "api.change_submission",
     "bulk.make", "bulk.stop", "api.ask_bulk_action", "api.abort_bulk_action",
+    "api.add_webhook", "api.remove_webhook", "api.test_webhook", "api.send_again",
 }  # fmt: skip
 
 
