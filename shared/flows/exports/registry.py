@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from shared.errors import UsageError
-from shared.flows.exports import corrections, objects, pictures, results, tables
+from shared.flows.exports import corrections, objects, pictures, report, results, tables
 from shared.flows.exports.export import Export
 
 DEFAULT = results.EXPORT
@@ -15,6 +15,7 @@ EXPORTS: Mapping[str, Export] = {
         *pictures.EXPORTS,
         *objects.EXPORTS,
         *tables.EXPORTS,
+        report.EXPORT,
         corrections.EXPORT,
     )
 }  # fmt: skip
