@@ -196,6 +196,7 @@ class ItemErrorCode(StrEnum):
     MODEL_UNAVAILABLE = "model_unavailable"  # the job's model is gone from the object store, or damaged
     SOURCE_MISSING = "source_missing"  # the uploaded source is gone from the object store
     RESULT_MISSING = "result_missing"  # objects of its result are gone, and its source too
+    MASK_TOO_RAGGED = "mask_too_ragged"  # of a large image, whose job has something done to masks
     UNFAMILIAR = "unfamiliar"  # unlike anything that the model knows, and the job refuses such
     OUT_OF_MEMORY = "out_of_memory"  # the worker had too little memory for it, time and again
     OUT_OF_DISK = "out_of_disk"  # the worker's folder for temporary files was too small for it, time and again

@@ -30,19 +30,21 @@ from shared.images.codec import encode_grey, encode_mask, encode_probability
 from shared.images.decoded import DecodedImage, Pixels
 from shared.images.notes import CONSTANT, joined
 from shared.images.preparation import InMemory, Prepared, prepare
-from shared.images.probabilities import foreground_from, histogram
+from shared.images.probabilities import histogram
 from shared.images.resample import resample, scaled
 from shared.jobs.records import ClaimedItem, Failure, Outcome, Success, Unfamiliar
 from shared.logs import log_ids
 from shared.net.backends.contract import Answer
 from shared.net.tiling import Stitcher, iterate_tiles, plan_tiles
 from shared.net.witness import Witness, cut_out
+from shared.pixel_size import PixelSize
 from shared.store import ObjectStore, keys
 from shared.synth import synthesise
 from shared.version import code_version
 from worker import metrics
 from worker.judging import Judged, judge
 from worker.leases import ClaimOver, HeldClaim
+from worker.masking import masked
 from worker.measuring import compare
 from worker.memory import PixelBudget
 from worker.model_cache import ServedModel
@@ -62,6 +64,7 @@ class _Source:
     pixels: Pixels
     note: str | None = None
     has_holes: bool = False  # whether pixels without data are NaN
+    pixel_size: PixelSize | None = None  # where the file says one
     generated: NDArray[np.uint8] | None = None  # the image itself, where it is synthetic
     truth: NDArray[np.bool_] | None = None
 
@@ -158,6 +161,7 @@ class ItemProcessor:
                 levels = np.rint(levels).astype(np.uint8)
             if source.has_holes:  # nothing is found where there is no data
                 levels = np.where(np.isnan(source.pixels), np.uint8(0), levels)
+            mask, found = masked(levels, work.model.threshold, work.postprocessing)
             judged = judge(
                 histogram(levels),
                 witness,
@@ -165,10 +169,11 @@ class ItemProcessor:
                 is_constant=prepared.constant,
                 preparation=prepared.description,
                 scale=used,
+                found=found,
             )
             with self._place(self._storing, work):
                 work.held.check()
-                return self._store_result(source, levels, judged, work)
+                return self._store_result(source, levels, mask, judged, work)
 
     def _segment_in_windows(self, work: Work) -> Success:
         item, check = work.item, work.held.check
@@ -176,6 +181,7 @@ class ItemProcessor:
             lambda: self._fetch(item.source_key or ""),
             scale=work.scale,
             channel=work.channel,
+            postprocessing=work.postprocessing,
             submit=work.submit,
             witness=work.witness,
             check=check,
@@ -185,7 +191,7 @@ class ItemProcessor:
         with self._place(self._storing, work):
             check()
             self._put({probability_key: result.probability_png, mask_key: result.mask_png}, work)
-        return _success(work, result.judged, (result.height, result.width), result.note)
+        return _success(work, result.judged, (result.height, result.width), result.note, result.pixel_size)
 
     def _place(self, line: Semaphore, work: Work) -> AbstractContextManager[object]:
         """A place among those who load or store; an urgent image does not stand in line, and is one of few."""
@@ -206,7 +212,7 @@ class ItemProcessor:
                 if error.code is ItemErrorCode.TOO_LARGE:
                     raise _TooLarge from error
                 raise
-        return _Source(decoded.pixels, decoded.note, decoded.has_holes)
+        return _Source(decoded.pixels, decoded.note, decoded.has_holes, decoded.pixel_size)
 
     def _fetch(self, key: str) -> bytes:
         with metrics.FETCH.time():
@@ -243,10 +249,11 @@ class ItemProcessor:
             add_first()
         return stitcher.result(), witness
 
-    def _store_result(self, source: _Source, levels: NDArray[np.uint8], judged: Judged, work: Work) -> Success:
+    def _store_result(
+        self, source: _Source, levels: NDArray[np.uint8], mask: NDArray[np.bool_], judged: Judged, work: Work
+    ) -> Success:
         # Mask and measurements come from the levels that are stored, so that whoever reads them finds the same.
         item, job = work.item, work.item.job_id
-        mask = levels >= foreground_from(work.model.threshold)
         _refuse_unfamiliar(judged, work)
         if source.truth is not None:
             judged = replace(judged, measured=compare(judged.measured, mask, source.truth))
@@ -259,7 +266,8 @@ class ItemProcessor:
                 objects |= {source_key: encode_grey(source.generated), truth_key: encode_mask(source.truth)}
         self._put(objects, work)
         shape = mask.shape[0], mask.shape[1]
-        return _success(work, judged, shape, source.note, source_key=source_key, truth_key=truth_key)
+        more = {"source_key": source_key, "truth_key": truth_key}
+        return _success(work, judged, shape, source.note, source.pixel_size, **more)
 
     def _put(self, objects: Mapping[str, bytes], work: Work) -> None:
         """Store them: at once where few images are in work, whose sender waits for a single round trip.
@@ -281,9 +289,17 @@ class ItemProcessor:
             each_put.result()
 
 
-def _success(work: Work, judged: Judged, shape: tuple[int, int], note: str | None, **synthetic: Any) -> Success:
+def _success(
+    work: Work,
+    judged: Judged,
+    shape: tuple[int, int],
+    note: str | None,
+    pixel_size: PixelSize | None,
+    **synthetic: Any,
+) -> Success:
     """Describe a result; `shape` is height and width, `synthetic` what only a synthetic item has."""
     item, model = work.item, work.model
+    pixel_size = work.held.claim.pixel_size or pixel_size  # what a person said goes before what the file says
     return Success(
         item_id=item.id,
         height=shape[0],
@@ -298,6 +314,9 @@ def _success(work: Work, judged: Judged, shape: tuple[int, int], note: str | Non
         preprocessing=_preprocessing(judged, work),
         code_version=code_version(),
         device=model.device,
+        postprocessing=work.held.claim.postprocessing or None,
+        pixel_width_um=None if pixel_size is None else pixel_size.x,
+        pixel_height_um=None if pixel_size is None else pixel_size.y,
         note=joined(note, notes=[CONSTANT] if judged.reason is Reason.CONSTANT else ()),
         seconds=work.seconds,
         **synthetic,

@@ -11,7 +11,7 @@ from shared.db.reasons import Reason
 from shared.jobs.records import Mark, marks_of
 from shared.net.witness import Place, Witness
 from worker.explaining import explain
-from worker.measuring import measure
+from worker.measuring import MaskNumbers, measure
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,7 @@ def judge(
     is_constant: bool,
     preparation: str,
     scale: float,
+    found: MaskNumbers | None = None,
 ) -> Judged:
     """Judge the result with this histogram of 8-bit probabilities.
 
@@ -56,10 +57,11 @@ def judge(
         is_constant: whether all of the image has one value.
         preparation: what was done to the image's pixels, in words.
         scale: by which it was resampled for the network.
+        found: what was counted in the mask that is stored.
     """
     verdict = witness.verdict(counts)
     preprocessing = preparation if scale == 1.0 else f"{preparation}, scale {scale:g}"
-    judged = Judged(measure(counts, witness.threshold, verdict), preprocessing, scale)
+    judged = Judged(measure(counts, witness.threshold, verdict, found), preprocessing, scale)
     if is_constant:
         return replace(judged, reason=Reason.CONSTANT)
     if judged.is_unfamiliar and verdict.place is not None:

@@ -1,6 +1,6 @@
 """The measurements of an image, from the histogram of its 8-bit probabilities and, where there is one, its truth."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +11,27 @@ from shared.images.probabilities import MapNumbers
 from shared.net.witness import UNKNOWN, Verdict
 
 
-def measure(counts: NDArray[np.int64], threshold: float, verdict: Verdict = UNKNOWN) -> Measurements[float]:
-    """Return what a probability map tells of itself and of its mask, from its histogram of one pixel at least."""
-    numbers = MapNumbers.of(counts, threshold)
+@dataclass(frozen=True, eq=False)
+class MaskNumbers:
+    """What is counted in the mask that is stored."""
+
+    objects: int
+    area: int  # px
+    levels: NDArray[np.int64] | None = None  # histogram of the map over the mask, where that is not cut at a threshold
+
+
+def measure(
+    counts: NDArray[np.int64], threshold: float, verdict: Verdict = UNKNOWN, found: MaskNumbers | None = None
+) -> Measurements[float]:
+    """Return what a probability map tells of itself and of its mask.
+
+    Args:
+        counts: histogram of the map, of one pixel at least.
+        threshold: of the mask.
+        verdict: of the scores that were fitted for the model.
+        found: what was counted in the mask.
+    """
+    numbers = MapNumbers.of(counts, threshold, in_mask=None if found is None else found.levels)
     return Measurements(
         foreground=numbers.foreground,
         confidence=numbers.confidence,
@@ -21,6 +39,8 @@ def measure(counts: NDArray[np.int64], threshold: float, verdict: Verdict = UNKN
         quality=verdict.quality,
         quality_low=verdict.quality_low,
         familiarity=verdict.familiarity,
+        objects=None if found is None else found.objects,
+        area=None if found is None else found.area,
     )
 
 

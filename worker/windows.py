@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import ExitStack
 from dataclasses import dataclass
-from io import BytesIO
 from threading import BoundedSemaphore
 
 import numpy as np
@@ -21,17 +20,18 @@ from shared.images import scratch
 from shared.images.decoded import DecodeLimits
 from shared.images.large import PixelFile, decode_to_file
 from shared.images.padding import pad_with_ground
-from shared.images.png_stream import PngStream
 from shared.images.preparation import Preparation
-from shared.images.probabilities import LEVELS, foreground_from, histogram
 from shared.images.resample import resample_bands, scaled
 from shared.net.backends.contract import Answer
 from shared.net.bands import BandStitcher
 from shared.net.tiling import TILE_SIZE, TilePlan, plan_tiles
 from shared.net.witness import Place, Witness
+from shared.objects.options import PostProcessing
+from shared.pixel_size import PixelSize
 from worker import metrics
 from worker.batcher import Submit
 from worker.judging import Judged, judge
+from worker.masking import encoded
 from worker.memory import PixelBudget
 from worker.spacing import used_scale
 
@@ -53,6 +53,7 @@ class WindowedResult:
     probability_png: bytes
     judged: Judged
     note: str | None
+    pixel_size: PixelSize | None  # where the file says one
 
 
 class Windows:
@@ -80,6 +81,7 @@ class Windows:
         *,
         scale: float,
         channel: str,
+        postprocessing: PostProcessing,
         submit: Submit,
         witness: Callable[[TilePlan], Witness],
         check: Callable[[], None],
@@ -92,6 +94,7 @@ class Windows:
             fetch: gets the file's bytes, which are let go of as soon as they are in a file.
             scale: resamples the image for the network; `AUTO_SCALE`: as the spacing of its dots asks.
             channel: what of its channels is taken, see `shared.images.channel_choice`.
+            postprocessing: is done to the mask.
             submit: has the network answer a tile.
             witness: makes what watches the tiles of a plan.
             check: called between tiles; it raises once nobody wants the result any more.
@@ -131,16 +134,17 @@ class Windows:
                     rows = resample_bands(rows, (pixels.height, pixels.width), shape)
                 if stored.has_holes:
                     rows = _without_holes(rows, stored)
-                mask_png, probability_png, counts = _encoded(rows, shape, watching.threshold)
+                result = encoded(rows, shape, watching.threshold, postprocessing)
                 judged = judge(
-                    counts,
+                    result.counts,
                     watching,
                     window_at,
                     is_constant=preparation.constant,
                     preparation=preparation.description,
                     scale=used,
+                    found=result.found,
                 )
-                return WindowedResult(*shape, mask_png, probability_png, judged, note)
+                return WindowedResult(*shape, result.mask_png, result.probability_png, judged, note, stored.pixel_size)
 
     def _segmented(
         self,
@@ -194,21 +198,3 @@ def _without_holes(rows: Iterable[NDArray[np.float32]], stored: PixelFile) -> It
     for band in rows:
         yield np.where(np.isnan(stored.window(row, 0, *band.shape)), np.float32(0), band)
         row += len(band)
-
-
-def _encoded(
-    bands: Iterable[NDArray[np.float32]], shape: tuple[int, int], threshold: float
-) -> tuple[bytes, bytes, NDArray[np.int64]]:
-    """Mask and probability map as PNG, and the histogram of the latter."""
-    height, width = shape
-    first_foreground = foreground_from(threshold)
-    counts = np.zeros(LEVELS, dtype=np.int64)
-    mask_png, probability_png = BytesIO(), BytesIO()
-    mask = PngStream(mask_png.write, height=height, width=width, bits=1)
-    probability = PngStream(probability_png.write, height=height, width=width, bits=8)
-    for band in bands:
-        levels = np.rint(band).astype(np.uint8)
-        counts += histogram(levels)
-        mask.add(levels >= first_foreground)
-        probability.add(levels)
-    return mask_png.getvalue(), probability_png.getvalue(), counts

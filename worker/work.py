@@ -4,9 +4,11 @@ import time
 from dataclasses import dataclass
 from functools import partial
 
+from shared.errors import ConfigurationError, UsageError
 from shared.jobs.records import ClaimedItem
 from shared.net.tiling import TilePlan
 from shared.net.witness import Witness
+from shared.objects.options import PostProcessing
 from worker.batcher import Submit
 from worker.leases import HeldClaim
 from worker.model_cache import ServedModel
@@ -30,6 +32,18 @@ class Work:
     def channel(self) -> str:
         """What of the image's channels is taken, see `shared.images.channel_choice`."""
         return self.held.claim.channel
+
+    @property
+    def postprocessing(self) -> PostProcessing:
+        """What is done to the mask.
+
+        Raises:
+            ConfigurationError: a later version asked for something that this one cannot do.
+        """
+        try:
+            return PostProcessing.parse(self.held.claim.postprocessing)
+        except UsageError as error:
+            raise ConfigurationError(str(error)) from error
 
     @property
     def submit(self) -> Submit:

@@ -156,6 +156,10 @@ class Item(_Response):
     model: str | None
     threshold: float | None
     preprocessing: str | None
+    postprocessing: str | None = Field(description="What was done to the mask; null: nothing.")
+    pixel_width_um: float | None = Field(description="Width of a pixel in µm, where it is known.")
+    pixel_height_um: float | None
+    area_um2: float | None = Field(description="Area of all objects together, in µm², where a pixel's size is known.")
     code_version: str | None
     device: str | None = Field(description="That it was computed on, with its arithmetic and library.")
     source_bytes: int | None

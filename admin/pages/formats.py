@@ -100,7 +100,7 @@ def measured(item: Item) -> list[tuple[Measurement, str]]:
 def _value(measurement: Measurement, value: float) -> str:
     if measurement.as_percentage:
         return share(value)
-    return f"{value:.{min(measurement.digits, _MAX_DIGITS)}f} {measurement.unit}".rstrip()
+    return f"{value:,.{min(measurement.digits, _MAX_DIGITS)}f} {measurement.unit}".rstrip()
 
 
 def size(number: int | None) -> str:

@@ -25,6 +25,7 @@ class Measurement:
     maximum: float | None = None
     as_percentage: bool = False  # on pages, of a share of one; files and the API have the share itself
     fitted: bool = False  # for a model's weights, so that results of a model without fitted scores have none
+    of_objects: bool = False  # of the mask's objects, which results from before they were counted do not have
     is_indexed: bool = False  # so that a job of a million images is sorted and filtered by it at once; see INDEXED
     gallery: str | None = None  # its short caption under a thumbnail; None: it does not stand there
 
@@ -133,6 +134,24 @@ class Measurements(Generic[Value]):
         Measurement("IoU", "mask against truth, |A ∩ B| / |A ∪ B|", digits=4, minimum=0, maximum=1, is_indexed=True),
     ] = None
 
+    objects: Annotated[
+        float | None,
+        Measurement(
+            "Objects",
+            "parts of the mask that touch by no side and no corner",
+            digits=0,
+            minimum=0,
+            of_objects=True,
+            is_indexed=True,
+        ),
+    ] = None
+    area: Annotated[
+        float | None,
+        Measurement(
+            "Area", "of all objects together", digits=0, unit="px²", minimum=0, of_objects=True, is_indexed=True
+        ),
+    ] = None
+
 
 MEASUREMENTS: Mapping[str, Measurement] = {
     name: get_args(hint)[1] for name, hint in get_type_hints(Measurements, include_extras=True).items()
@@ -148,5 +167,8 @@ REQUIRED = frozenset(field.name for field in fields(Measurements) if field.defau
 NEED_SCORES = frozenset(name for name, measurement in MEASUREMENTS.items() if measurement.fitted)
 """The names of those that only the results of a model with fitted scores have."""
 
-NEED_TRUTH = MEASUREMENTS.keys() - REQUIRED - NEED_SCORES
+OF_OBJECTS = frozenset(name for name, measurement in MEASUREMENTS.items() if measurement.of_objects)
+"""The names of those that are counted in the mask."""
+
+NEED_TRUTH = MEASUREMENTS.keys() - REQUIRED - NEED_SCORES - OF_OBJECTS
 """The names of those that only an image with a truth has."""

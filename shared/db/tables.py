@@ -98,6 +98,10 @@ class JobRow(Base):
     model: Mapped[str | None] = mapped_column(String(64), ForeignKey("models.sha256"))
     scale: Mapped[float] = mapped_column(default=1.0, server_default="1")  # its images are resampled by this
     worked_seconds: Mapped[float | None]  # while images that succeeded were in work; once it has ended
+    pixel_width_um: Mapped[float | None]  # as was said with the job, else its files say it
+    pixel_height_um: Mapped[float | None]
+    # What is done to its masks, see shared.objects.processing.
+    postprocessing: Mapped[str] = mapped_column(String(128), default="", server_default="")
     # What becomes of its unfamiliar images, a word of shared.jobs.records.Unfamiliar.
     unfamiliar: Mapped[str] = mapped_column(String(8), default="flag", server_default="flag")
     channel: Mapped[str] = mapped_column(
@@ -201,6 +205,8 @@ class ItemRow(_MeasurementColumns, Base):
     seconds: Mapped[float | None]  # from fetch to store
     width: Mapped[int | None]
     height: Mapped[int | None]
+    pixel_width_um: Mapped[float | None]  # where it is known
+    pixel_height_um: Mapped[float | None]
     mask_key: Mapped[str | None] = mapped_column(Text)
     probability_key: Mapped[str | None] = mapped_column(Text)
     truth_key: Mapped[str | None] = mapped_column(Text)
@@ -211,6 +217,7 @@ class ItemRow(_MeasurementColumns, Base):
     model: Mapped[str | None] = mapped_column(String(64))  # sha256 of the weights
     threshold: Mapped[float | None]
     preprocessing: Mapped[str | None] = mapped_column(String(128))
+    postprocessing: Mapped[str | None] = mapped_column(String(128))
     code_version: Mapped[str | None] = mapped_column(String(32))
     device: Mapped[str | None] = mapped_column(String(160))  # of the network, its arithmetic, and the library's version
 

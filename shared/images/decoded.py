@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.errors import ImageError, ItemErrorCode
+from shared.pixel_size import PixelSize
 
 Pixels: TypeAlias = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32]
 """H×W grey, in the file's own units: 0..255, 0..65535, or whatever its floats mean."""
@@ -75,6 +76,7 @@ class DecodedImage:
     note: str | None = None  # what the result's reader should know, see shared.images.notes
     is_transparent: bool = False  # whether some of it was seen on a plain ground
     has_holes: bool = False  # whether pixels that the file has no data of are NaN; all others are finite
+    pixel_size: PixelSize | None = None  # where the file says one
 
     @property
     def height(self) -> int:

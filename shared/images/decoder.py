@@ -165,6 +165,7 @@ def _answer(memory: int, length: int, limits: DecodeLimits, channel: str) -> dic
         "bit_depth": image.bit_depth,
         "note": image.note,
         "has_holes": image.has_holes,
+        "pixel_size": None if image.pixel_size is None else [image.pixel_size.x, image.pixel_size.y],
         "is_transparent": image.is_transparent,
     }
 

@@ -15,11 +15,12 @@ from multiprocessing import Pipe
 from typing import Any, TypeVar
 
 from shared.config import bare_environment
-from shared.errors import DecoderUnavailable, ImageError, ItemErrorCode
+from shared.errors import DecoderUnavailable, ImageError, ItemErrorCode, UsageError
 from shared.images import decoder as child
 from shared.images import scratch
 from shared.images.channel_choice import AUTO
 from shared.images.decoded import PIXEL_TYPES, DecodedImage, DecodeLimits
+from shared.pixel_size import PixelSize
 
 T = TypeVar("T")
 
@@ -180,6 +181,7 @@ class DecoderProcess:
             bit_depth=_depth(fields["bit_depth"]),
             note=None if fields["note"] is None else line(fields["note"]),
             has_holes=fields["has_holes"] is True,
+            pixel_size=pixel_size(fields["pixel_size"]),
             is_transparent=fields["is_transparent"] is True,
         )
 
@@ -193,6 +195,21 @@ def line(text: str) -> str:
     if not text.isprintable():
         raise ValueError("control characters or halves of others")
     return text
+
+
+def pixel_size(sides: list[float] | None) -> PixelSize | None:
+    """Return the size of a pixel from its width and height in µm.
+
+    Raises:
+        ValueError: none can be of these.
+    """
+    if sides is None:
+        return None
+    x, y = sides
+    try:
+        return PixelSize(float(x), float(y))
+    except UsageError as error:
+        raise ValueError("no size of a pixel") from error
 
 
 def _depth(bits: int) -> int:

@@ -16,7 +16,8 @@ from shared.images import large_decoder as child
 from shared.images import scratch
 from shared.images.channel_choice import AUTO
 from shared.images.decoded import PIXEL_TYPES, DecodeLimits
-from shared.images.decoder_process import DecoderDeath, DecoderProcess, line
+from shared.images.decoder_process import DecoderDeath, DecoderProcess, line, pixel_size
+from shared.pixel_size import PixelSize
 
 BAND_ROWS = 256
 
@@ -25,11 +26,19 @@ class PixelFile:
     """H×W pixels of one grey image in a file, row by row; closes the file on leaving. Safe in threads."""
 
     def __init__(
-        self, descriptor: int, start: int, shape: tuple[int, int], dtype: np.dtype[Any], *, has_holes: bool = False
+        self,
+        descriptor: int,
+        start: int,
+        shape: tuple[int, int],
+        dtype: np.dtype[Any],
+        *,
+        has_holes: bool = False,
+        pixel_size: PixelSize | None = None,
     ) -> None:
         """Take over `descriptor`; the pixels begin at byte `start`, NaN where there is no data if it has holes."""
         self.height, self.width = shape
         self.has_holes = has_holes
+        self.pixel_size = pixel_size  # where the image's file says one
         self._descriptor = descriptor
         self._start = start
         self._dtype = dtype
@@ -48,8 +57,15 @@ class PixelFile:
         os.close(self._descriptor)
 
     @classmethod
-    def of(cls, bands: Iterator[NDArray[np.float32]], shape: tuple[int, int], *, has_holes: bool = False) -> Self:
-        """A new file of these bands of rows.
+    def of(
+        cls,
+        bands: Iterator[NDArray[Any]],
+        shape: tuple[int, int],
+        *,
+        has_holes: bool = False,
+        dtype: np.dtype[Any] = np.dtype(np.float32),  # noqa: B008 - it never changes
+    ) -> Self:
+        """A new file of these bands of rows, whose pixels are of `dtype`.
 
         Raises:
             ImageOutOfDisk: the disk is full.
@@ -66,7 +82,7 @@ class PixelFile:
         except BaseException:
             os.close(descriptor)
             raise
-        return cls(descriptor, 0, shape, np.dtype(np.float32), has_holes=has_holes)
+        return cls(descriptor, 0, shape, dtype, has_holes=has_holes)
 
     def window(self, row: int, column: int, height: int, width: int) -> NDArray[np.float32]:
         """The pixels of a window, (height, width) float32, from `row` and `column` on.
@@ -131,8 +147,10 @@ def decode_to_file(
             limits.check(shape[1], shape[0])
             note = None if fields["note"] is None else line(fields["note"])
             dtype = PIXEL_TYPES[fields["dtype"]]
-            has_holes = fields["has_holes"] is True
-            return PixelFile(os.dup(descriptor), child.pixels_at(length), shape, dtype, has_holes=has_holes), note
+            has_holes, size = fields["has_holes"] is True, pixel_size(fields["pixel_size"])
+            start = child.pixels_at(length)
+            pixels = PixelFile(os.dup(descriptor), start, shape, dtype, has_holes=has_holes, pixel_size=size)
+            return pixels, note
 
         return process.answer(length, understand, channel)
     except DecoderDeath as death:

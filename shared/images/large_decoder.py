@@ -48,14 +48,17 @@ def _answer(memory: int, length: int, limits: DecodeLimits, channel: str) -> dic
     if identify(data) != "TIFF":
         image = decode(data, limits=limits, channel=channel)
         said = _write(memory, start, _slices(image.pixels))
-        return said | {"height": image.height, "width": image.width, "note": image.note, "has_holes": image.has_holes}
+        more = {"note": image.note, "has_holes": image.has_holes, "pixel_size": None}
+        return said | {"height": image.height, "width": image.width} | more
     try:
         with TiffFile(BytesIO(data)) as tiff:
             picture = reader.Picture(tiff, data, limits, channel)
             said = _write(memory, start, picture.greys())
             page = picture.page
             shape = {"height": page.imagelength, "width": page.imagewidth}
-            return said | shape | {"note": picture.note, "has_holes": picture.has_holes}
+            size = picture.pixel_size
+            more = {"note": picture.note, "has_holes": picture.has_holes}
+            return said | shape | more | {"pixel_size": None if size is None else [size.x, size.y]}
     except (ImageError, MemoryError):
         raise
     except NotImplementedError as error:

@@ -19,6 +19,7 @@ class NoteCode(StrEnum):
     NO_DATA = "no_data"
     PREVIEW = "preview"
     CONSTANT = "constant"
+    PIXEL_SIZE = "pixel_size"
 
     @property
     def label(self) -> str:
@@ -35,6 +36,7 @@ _LABELS = {
     NoteCode.NO_DATA: "values that may stand for no data",
     NoteCode.PREVIEW: "preview beside the picture",
     NoteCode.CONSTANT: "nothing to be seen",
+    NoteCode.PIXEL_SIZE: "pixel size not used",
 }
 
 

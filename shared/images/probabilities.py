@@ -36,18 +36,25 @@ class MapNumbers:
     highest: float  # probability
 
     @classmethod
-    def of(cls, counts: NDArray[np.int64], threshold: float) -> Self:
-        """Compute them from the histogram of one pixel at least; foreground is probability >= threshold."""
-        first = foreground_from(threshold)
-        total, inside = int(counts.sum()), int(counts[first:].sum())
+    def of(cls, counts: NDArray[np.int64], threshold: float, *, in_mask: NDArray[np.int64] | None = None) -> Self:
+        """Compute them from the histogram of one pixel at least.
+
+        Args:
+            counts: of the whole map.
+            threshold: foreground is what is as probable or more …
+            in_mask: … unless the mask is another: the histogram of the map over that.
+        """
+        first = foreground_from(threshold) if in_mask is None else 0
+        found = counts if in_mask is None else in_mask
+        total, inside = int(counts.sum()), int(found[first:].sum())
         # Soft Dice of the map and its own mask: 2Σ(p·m) / (Σp + Σm), Milletari et al. 2016.
         sizes = float(_PROBABILITIES @ counts) + inside
-        overlap = 2 * float(_PROBABILITIES[first:] @ counts[first:])
+        overlap = 2 * float(_PROBABILITIES[first:] @ found[first:])
         return cls(
             foreground=inside / total,
             confidence=float(np.maximum(_PROBABILITIES, 1 - _PROBABILITIES) @ counts) / total,
             trust=overlap / sizes if sizes else 1.0,
-            entropy=float(_ENTROPIES[first:] @ counts[first:]) / inside if inside else 0.0,
+            entropy=float(_ENTROPIES[first:] @ found[first:]) / inside if inside else 0.0,
             highest=float(_PROBABILITIES[np.flatnonzero(counts)[-1]]),
         )
 

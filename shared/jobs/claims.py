@@ -6,6 +6,7 @@ discarded: the token fences it off.
 """
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import fields
 from typing import Any
 from uuid import uuid4
 
@@ -17,7 +18,7 @@ from shared.db.tables import IS_RUNNING, ItemRow, JobRow, ShardRow
 from shared.errors import ImageOutOfMemory, ItemError, ItemErrorCode
 from shared.jobs import metrics, shards, steps
 from shared.jobs.claim_log import Overdue, Strangers
-from shared.jobs.records import Claim, ClaimedItem, Outcome, Unfamiliar
+from shared.jobs.records import Claim, ClaimedItem, Outcome, Unfamiliar, pixel_size_of
 from shared.jobs.state import JOB_STEPS, ItemEvent, ItemStatus, JobEvent
 from shared.jobs.steps import NO_CLAIM, NOT_CANCELLED, move
 
@@ -73,7 +74,7 @@ class Claims:
         if not taken:
             return None
         items = sorted(
-            (ClaimedItem(*item) for *item, _priority, _model, _scale, _unfamiliar, _channel, _state in taken),
+            (ClaimedItem(*row[: len(fields(ClaimedItem))]) for row in taken),
             key=lambda item: item.id,
         )
         return Claim(
@@ -85,6 +86,8 @@ class Claims:
             scale=taken[0].job_scale,
             unfamiliar=Unfamiliar(taken[0].job_unfamiliar),
             channel=taken[0].job_channel,
+            pixel_size=pixel_size_of(taken[0].job_pixel_width_um, taken[0].job_pixel_height_um),
+            postprocessing=taken[0].job_postprocessing,
             items=tuple(items),
         )
 
@@ -282,6 +285,9 @@ def _taking(free: Select[str]) -> ReturningUpdate[Any]:
         job.with_only_columns(JobRow.scale).scalar_subquery().label("job_scale"),
         job.with_only_columns(JobRow.unfamiliar).scalar_subquery().label("job_unfamiliar"),
         job.with_only_columns(JobRow.channel).scalar_subquery().label("job_channel"),
+        job.with_only_columns(JobRow.pixel_width_um).scalar_subquery().label("job_pixel_width_um"),
+        job.with_only_columns(JobRow.pixel_height_um).scalar_subquery().label("job_pixel_height_um"),
+        job.with_only_columns(JobRow.postprocessing).scalar_subquery().label("job_postprocessing"),
         job.with_only_columns(JobRow.state).scalar_subquery().label("job_state"),
     )  # fmt: skip
 

@@ -11,6 +11,7 @@ from shared.errors import ItemErrorCode
 from shared.images.channel_choice import AUTO
 from shared.jobs.grades import NO_REVIEW, Review
 from shared.jobs.state import ItemCounts, ItemStatus, JobKind, JobStatus
+from shared.pixel_size import PixelSize
 
 UPLOAD_QUIET_SECONDS = 60.0
 """How long nothing may be seen of somebody who submits, who says something every ten."""
@@ -108,10 +109,18 @@ class Job:
     scale: float = 1.0  # by which its images are resampled for the network; results have the images' own size
     unfamiliar: Unfamiliar = Unfamiliar.FLAG
     channel: str = AUTO  # what of its images' channels is taken, see `shared.images.channel_choice`
+    pixel_width_um: float | None = None  # as was said with the job; None: as its files say
+    pixel_height_um: float | None = None
+    postprocessing: str = ""  # what is done to its masks, the text of a `shared.objects.processing.PostProcessing`
     abandoned_at: float | None = None  # when it was ended before its submission was complete
     worked_seconds: float | None = None  # while images that succeeded were in work, once it has ended
     quiet_for: float | None = None  # seconds since somebody was last seen submitting; None where that is complete
     owner: str | None = None  # whose it is
+
+    @property
+    def pixel_size(self) -> PixelSize | None:
+        """The size of a pixel of its images, where it was said with the job."""
+        return pixel_size_of(self.pixel_width_um, self.pixel_height_um)
 
     @property
     def upload_words(self) -> str | None:
@@ -126,6 +135,11 @@ class Job:
     def upload_stopped(self) -> bool:
         """Whether nobody has been seen submitting for a while, though the submission is not complete."""
         return not self.state.is_final and self.quiet_for is not None and self.quiet_for > UPLOAD_QUIET_SECONDS
+
+
+def pixel_size_of(x: float | None, y: float | None) -> PixelSize | None:
+    """Return the size of a pixel from its width and height in µm, as columns have them."""
+    return None if x is None or y is None else PixelSize(x, y)
 
 
 def _ago(seconds: float) -> str:
@@ -180,6 +194,8 @@ class Claim:
     unfamiliar: Unfamiliar  # likewise
     channel: str  # likewise
     items: tuple[ClaimedItem, ...]
+    pixel_size: PixelSize | None = None  # likewise
+    postprocessing: str = ""  # likewise
 
 
 @dataclass(frozen=True)
@@ -197,6 +213,9 @@ class Success(Measurements[float]):
     code_version: str
     seconds: float
     device: str | None = None
+    postprocessing: str | None = None
+    pixel_width_um: float | None = None
+    pixel_height_um: float | None = None
     note: str | None = None
     reason: str | None = None  # a word of `shared.db.reasons`
     reason_place: str | None = None
@@ -238,12 +257,15 @@ class Item(Measurements[float | None]):
     seconds: float | None
     width: int | None
     height: int | None
+    pixel_width_um: float | None
+    pixel_height_um: float | None
     mask_key: str | None
     probability_key: str | None
     truth_key: str | None
     model: str | None
     threshold: float | None
     preprocessing: str | None
+    postprocessing: str | None
     code_version: str | None
     device: str | None
     reason: str | None
@@ -257,6 +279,17 @@ class Item(Measurements[float | None]):
         if self.state is not ItemStatus.SUCCEEDED or self.foreground is None:
             return None
         return Finding.NOTHING if Mark.NOTHING_FOUND in self.marks else Finding.FOUND
+
+    @property
+    def pixel_size(self) -> PixelSize | None:
+        """The size of a pixel, where it is known."""
+        return pixel_size_of(self.pixel_width_um, self.pixel_height_um)
+
+    @property
+    def area_um2(self) -> float | None:
+        """The area of all its objects, where the size of a pixel is known."""
+        size = self.pixel_size
+        return None if size is None or self.area is None else self.area * size.area
 
     @property
     def marks(self) -> tuple[Mark, ...]:

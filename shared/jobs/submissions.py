@@ -17,6 +17,7 @@ from shared.jobs.records import FileVersion, NewItem, Unfamiliar
 from shared.jobs.retries import NOT_RETRIED
 from shared.jobs.state import JOB_STEPS, ItemStatus, JobEvent, JobKind, JobStatus
 from shared.jobs.steps import move_job
+from shared.pixel_size import PixelSize
 
 OPEN_STATES = JOB_STEPS[JobEvent.CANCEL].sources
 
@@ -40,6 +41,8 @@ class Submissions(JobReader):
         scale: float = 1.0,
         unfamiliar: Unfamiliar = Unfamiliar.FLAG,
         channel: str = AUTO,
+        pixel_size: PixelSize | None = None,
+        postprocessing: str = "",
     ) -> str:
         """Create an empty, unsealed job and return its id. It keeps the model that is active now to its end.
 
@@ -65,6 +68,9 @@ class Submissions(JobReader):
                         scale=scale,
                         unfamiliar=unfamiliar,
                         channel=channel,
+                        pixel_width_um=None if pixel_size is None else pixel_size.x,
+                        pixel_height_um=None if pixel_size is None else pixel_size.y,
+                        postprocessing=postprocessing,
                         model=active_model().scalar_subquery(),
                     )
                 )

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from admin.api import schemas
-from shared.db.measurements import MEASUREMENTS, NEED_SCORES, NEED_TRUTH, REQUIRED, Measurement
+from shared.db.measurements import MEASUREMENTS, NEED_SCORES, NEED_TRUTH, OF_OBJECTS, REQUIRED, Measurement
 from shared.db.tables import ItemRow
 from shared.flows.exports.table import RESULT_COLUMNS
 from shared.jobs.records import Item, Success
@@ -17,11 +17,12 @@ SHARE = Measurement("Share", "part of the whole", digits=2, minimum=0, maximum=1
 
 def test_these_are_measured() -> None:
     assert list(MEASUREMENTS) == [
-        "foreground", "confidence", "trust", "quality", "quality_low", "familiarity", "dice", "iou",
+        "foreground", "confidence", "trust", "quality", "quality_low", "familiarity", "dice", "iou", "objects", "area",
     ]  # fmt: skip
     assert {"foreground", "confidence", "trust"} == REQUIRED
     assert {"quality", "quality_low", "familiarity"} == NEED_SCORES
     assert {"dice", "iou"} == NEED_TRUTH
+    assert {"objects", "area"} == OF_OBJECTS
 
 
 @pytest.mark.parametrize("name", MEASUREMENTS)
@@ -41,8 +42,10 @@ def test_a_result_without_one_is_none(name: str) -> None:
 def test_files_have_them_in_the_order_of_their_declaration() -> None:
     assert RESULT_COLUMNS == (
         "path", "file", "state", "error_code", "error", "width", "height", "finding", "foreground", "confidence",
-        "trust", "quality", "quality_low", "familiarity", "dice", "iou", "unfamiliar", "reason", "explanation", "model",
-        "seconds", "note", "grade", "grade_note", "graded_by", "graded_at", "corrected_by", "corrected_at",
+        "trust", "quality", "quality_low", "familiarity", "dice", "iou", "objects", "area", "area_um2",
+        "pixel_width_um", "pixel_height_um", "unfamiliar", "reason", "explanation", "model", "postprocessing",
+        "seconds",
+        "note", "grade", "grade_note", "graded_by", "graded_at", "corrected_by", "corrected_at",
     )  # fmt: skip
 
 
@@ -53,7 +56,8 @@ def test_the_readme_names_the_columns_of_the_results() -> None:
 @pytest.mark.parametrize(("name", "measurement"), MEASUREMENTS.items())
 def test_the_api_explains_each_and_says_its_range(name: str, measurement: Measurement) -> None:
     schema = schemas.Item.model_json_schema(mode="serialization")
-    number = {"type": "number", "minimum": measurement.minimum, "maximum": measurement.maximum}
+    limits = {"minimum": measurement.minimum, "maximum": measurement.maximum}
+    number = {"type": "number"} | {limit: value for limit, value in limits.items() if value is not None}
     said = schema["properties"][name]
     assert said["anyOf"] == [number, {"type": "null"}]
     assert said["description"] == measurement.description

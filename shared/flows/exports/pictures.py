@@ -74,9 +74,9 @@ def _ome_tiff(item: Item, mask: bytes, probability: bytes) -> bytes:
     from shared.images.codec import decode_levels, decode_mask
 
     planes = np.stack([decode_mask(mask).view(np.uint8) * np.uint8(255), decode_levels(probability).astype(np.uint8)])
-    size = getattr(item, "pixel_size", None)
+    size = item.pixel_size
     physical = {} if size is None else {
-        "PhysicalSizeX": size, "PhysicalSizeXUnit": "µm", "PhysicalSizeY": size, "PhysicalSizeYUnit": "µm",
+        "PhysicalSizeX": size.x, "PhysicalSizeXUnit": "µm", "PhysicalSizeY": size.y, "PhysicalSizeYUnit": "µm",
     }  # fmt: skip
     buffer = BytesIO()
     tifffile.imwrite(
@@ -102,11 +102,10 @@ def tiff(pixels: Any, item: Item) -> bytes:
 
 def resolution(item: Item) -> dict[str, Any]:
     """Return how a TIFF tells the size of pixels: their number per centimetre; nothing where it is not known."""
-    size = getattr(item, "pixel_size", None)
+    size = item.pixel_size
     if size is None:
         return {}
-    per_centimetre = 10_000.0 / size  # from µm
-    return {"resolution": (per_centimetre, per_centimetre), "resolutionunit": "CENTIMETER"}
+    return {"resolution": (10_000.0 / size.x, 10_000.0 / size.y), "resolutionunit": "CENTIMETER"}  # from µm
 
 
 def _exports() -> Iterator[Export]:

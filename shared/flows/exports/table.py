@@ -15,8 +15,10 @@ from shared.formulas import guarded
 from shared.jobs.records import Item, Mark
 
 RESULT_COLUMNS = (
-    "path", "file", "state", "error_code", "error", "width", "height", "finding", *MEASUREMENTS, "unfamiliar", "reason",
-    "explanation", "model", "seconds", "note", "grade", "grade_note", "graded_by", "graded_at", "corrected_by",
+    "path", "file", "state", "error_code", "error", "width", "height", "finding", *MEASUREMENTS, "area_um2",
+    "pixel_width_um", "pixel_height_um", "unfamiliar", "reason",
+    "explanation", "model", "postprocessing", "seconds", "note", "grade", "grade_note", "graded_by", "graded_at",
+    "corrected_by",
     "corrected_at",
 )  # fmt: skip
 
@@ -38,10 +40,14 @@ def result_row(item: Item, file: str) -> dict[str, str]:
         "height": _whole(item.height),
         "finding": "" if item.finding is None else item.finding.value,
         **{name: _decimal(getattr(item, name), of.digits) for name, of in MEASUREMENTS.items()},
+        "area_um2": _decimal(item.area_um2, 4),
+        "pixel_width_um": _number(item.pixel_width_um),
+        "pixel_height_um": _number(item.pixel_height_um),
         "unfamiliar": "" if item.familiarity is None else "yes" if Mark.UNFAMILIAR in item.marks else "no",
         "reason": item.reason or "",
         "explanation": sentence_of(item.reason, item.reason_place),
         "model": item.model or "",
+        "postprocessing": item.postprocessing or "",
         "seconds": _decimal(item.seconds, 3),
         "note": guarded(item.note or ""),
         "grade": item.review.grade or "",
@@ -99,6 +105,10 @@ def _whole(value: int | None) -> str:
 def _moment(timestamp: float | None) -> str:
     """A Unix time in UTC, as RFC 3339 has it."""
     return "" if timestamp is None else datetime.fromtimestamp(timestamp, UTC).isoformat(timespec="seconds")
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.9g}"
 
 
 def _decimal(value: float | None, digits: int) -> str:

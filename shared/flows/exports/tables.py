@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 IMAGES_PARQUET = "images.parquet"
 _ROWS_A_GROUP = 10_000
 _WHOLE = ("width", "height")
-_DECIMAL = ("seconds", *MEASUREMENTS)
+_DECIMAL = ("seconds", *MEASUREMENTS, "area_um2", "pixel_width_um", "pixel_height_um")
 # A spreadsheet takes a text that begins like a formula for one, which a Parquet file's reader does not.
 _GUARDED = ("path", "error", "note", "grade_note", "graded_by", "corrected_by")
 

@@ -20,6 +20,7 @@ from shared.images.readers.no_data import NoData
 from shared.images.readers.orientation import orientation_notes
 from shared.images.readers.tiff_bands import MAX_TILE_SIDE, Bands, is_subsampled
 from shared.images.readers.tiff_pages import chosen_page
+from shared.images.readers.tiff_resolution import pixel_size
 from shared.images.readers.tiff_samples import Narrowing, light, light_layout
 
 # It logs each oddity of a damaged file; the outcome reaches the user as one reason instead.
@@ -67,8 +68,16 @@ def read(data: bytes, limits: DecodeLimits, channel: str = AUTO) -> DecodedImage
         samples = picture.bands.whole()
         picture.look_at(samples)
         pixels = picture.grey(samples)
-        depth, is_transparent = picture.page.bitspersample, picture.is_transparent
-        return DecodedImage(pixels, "TIFF", picture.mode, depth, picture.note, is_transparent, picture.has_holes)
+        return DecodedImage(
+            pixels,
+            "TIFF",
+            picture.mode,
+            picture.page.bitspersample,
+            picture.note,
+            is_transparent=picture.is_transparent,
+            has_holes=picture.has_holes,
+            pixel_size=picture.pixel_size,
+        )
 
 
 class Picture:
@@ -85,7 +94,8 @@ class Picture:
         _require_supported(page)
         self._dtype = np.dtype(page.dtype)
         orientation = page.tags.valueof(_ORIENTATION)
-        self._notes += orientation_notes(orientation)
+        self.pixel_size, of_pixels = pixel_size(tiff, page)
+        self._notes += [*orientation_notes(orientation), *of_pixels]
         self._no_data = no_data.parse_no_data(page.tags.valueof(_GDAL_NODATA))
         self.bands = Bands(page, data, no_data.fill_value(self._no_data, self._dtype))
         self.bands.require_sound()

@@ -72,7 +72,7 @@ def test_a_finished_job_is_clean_and_everything_was_looked_at(done: tuple[str, l
         ({"token": "t"}, FindingKind.ITEM, "succeeded, but has a token"),
         ({"mask_key": None}, FindingKind.ITEM, "succeeded, but has no mask_key"),
         *(({name: None}, FindingKind.ITEM, f"succeeded, but has no {name}") for name in sorted(REQUIRED)),
-        *(({name: 1.01}, FindingKind.ITEM, f"{name} is 1.01, outside of ") for name in MEASUREMENTS),
+        *(({name: -0.01}, FindingKind.ITEM, f"{name} is -0.01, outside of ") for name in MEASUREMENTS),
         ({"dice": -0.1}, FindingKind.ITEM, "dice is -0.1, outside of 0 to 1"),
         ({"confidence": 0.4}, FindingKind.ITEM, "confidence is 0.4, outside of 0.5 to 1"),
         ({"mask_key": "masks/else"}, FindingKind.ITEM, "not the item's own"),

@@ -5,7 +5,7 @@ from shared.db.measurements import MEASUREMENTS, NEED_SCORES, NEED_TRUTH
 from shared.images.probabilities import foreground_from, histogram
 from shared.net.witness import Verdict
 from tests.expected_dice import expected_dice
-from worker.measuring import compare, measure
+from worker.measuring import MaskNumbers, compare, measure
 
 
 @pytest.mark.parametrize("threshold", [0.0, 0.2, 0.5, 128 / 255, 1.0, 1.1])
@@ -25,14 +25,15 @@ def test_measurements_from_counts_are_those_of_the_map(threshold: float, highest
 def test_no_measurement_leaves_its_range(values: tuple[int, ...]) -> None:
     levels = np.resize(np.array(values, np.uint8), (37, 29))
     mask = levels >= foreground_from(0.5)
-    measured = compare(measure(histogram(levels), 0.5), mask, ~mask)
+    found = MaskNumbers(objects=1, area=int(mask.sum()))
+    measured = compare(measure(histogram(levels), 0.5, found=found), mask, ~mask)
     for name, measurement in MEASUREMENTS.items():
         assert name in NEED_SCORES or measurement.holds(getattr(measured, name)), name
 
 
 def test_only_what_needs_a_truth_or_fitted_scores_waits_for_them() -> None:
     levels = np.eye(20, dtype=np.uint8) * 255
-    measured = measure(histogram(levels), 0.5)
+    measured = measure(histogram(levels), 0.5, found=MaskNumbers(objects=1, area=20))
     assert {name for name, value in vars(measured).items() if value is None} == NEED_TRUTH | NEED_SCORES
     mask = levels > 0
     compared = compare(measured, mask, mask)

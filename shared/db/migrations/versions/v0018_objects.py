@@ -1,0 +1,49 @@
+"""Objects of masks: their number and area, the size of pixels, and what is done to masks."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0018"
+down_revision = "0017"
+branch_labels = None
+depends_on = None
+
+_MEASURED = ("objects", "area")
+_PIXEL = ("pixel_width_um", "pixel_height_um")
+_SUCCEEDED = sa.text("state = 'succeeded'")
+
+
+def upgrade() -> None:
+    # Not as a batch, see 0004.
+    for column in (*_MEASURED, *_PIXEL):
+        op.add_column("items", sa.Column(column, sa.Double(), nullable=True))
+    op.add_column("items", sa.Column("postprocessing", sa.String(length=128), nullable=True))
+    for column in _PIXEL:
+        op.add_column("jobs", sa.Column(column, sa.Double(), nullable=True))
+    op.add_column("jobs", sa.Column("postprocessing", sa.String(length=128), nullable=False, server_default=""))
+    if op.get_bind().dialect.name == "postgresql":
+        # As in 0016.
+        with op.get_context().autocommit_block():
+            for name in _MEASURED:
+                op.drop_index(f"ix_items_{name}", "items", if_exists=True, postgresql_concurrently=True)
+                op.create_index(
+                    f"ix_items_{name}",
+                    "items",
+                    ["job_id", name, "number"],
+                    postgresql_where=_SUCCEEDED,
+                    postgresql_concurrently=True,
+                )
+    else:
+        for name in _MEASURED:
+            op.create_index(f"ix_items_{name}", "items", ["job_id", name, "number"], sqlite_where=_SUCCEEDED)
+
+
+def downgrade() -> None:
+    for name in _MEASURED:
+        op.drop_index(f"ix_items_{name}", "items")
+    op.drop_column("jobs", "postprocessing")
+    for column in _PIXEL:
+        op.drop_column("jobs", column)
+    op.drop_column("items", "postprocessing")
+    for column in (*_PIXEL, *_MEASURED):
+        op.drop_column("items", column)
