@@ -46,6 +46,8 @@ from shared.images.channel_choice import AUTO, channel_of
 from shared.images.scale import scale_of
 from shared.jobs.pace import pace_of
 from shared.jobs.records import Job, Priority, Unfamiliar
+from shared.objects.options import PostProcessing
+from shared.pixel_size import PixelSize
 from shared.services import Services
 from shared.version import code_version
 
@@ -120,6 +122,18 @@ def main(api: str | None) -> None:
     "or what shows more, which a note tells.",
 )
 @click.option(
+    "--pixel-size",
+    metavar="SIZE",
+    callback=lambda _context, _option, text: None if text is None else PixelSize.parse(text),
+    help="Size of a pixel with its unit, as 0.65um or 0.5x0.6um. Without it: what each TIFF says of its own.",
+)
+@click.option(
+    "--smooth", type=int, default=0, metavar="PX", help="Smooth masks: each pixel as most within PX around it."
+)
+@click.option("--fill-holes", is_flag=True, help="Fill the holes of objects.")
+@click.option("--min-area", type=int, default=0, metavar="PX", help="Drop objects of fewer pixels.")
+@click.option("--keep-largest", is_flag=True, help="Keep each mask's largest object alone.")
+@click.option(
     "--resume", metavar="JOB", help="Go on with this interrupted submission; it is found by itself as a rule."
 )
 @priority_option
@@ -135,6 +149,11 @@ def submit(
     manifest: Path | None,
     pages: PageChoice,
     channel: str,
+    pixel_size: PixelSize | None,
+    smooth: int,
+    fill_holes: bool,
+    min_area: int,
+    keep_largest: bool,
     resume: str | None,
     priority: Priority,
     wait: bool,
@@ -153,7 +172,8 @@ def submit(
     to = destination_of(folder, export)
     display = Display()
     waits = wait or to is not None
-    request = Request(name, priority, scale, unfamiliar, channel, waits=waits, resume=resume)
+    processing = PostProcessing(smooth, fill_holes, min_area, keep_largest)
+    request = Request(name, priority, scale, unfamiliar, channel, pixel_size, processing, waits=waits, resume=resume)
     with _services() as services:
         with on_interrupt("interrupted; the same command goes on where it was"):
             submission = submit_paths(

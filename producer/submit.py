@@ -124,6 +124,8 @@ def submit_paths(
             priority=request.priority,
             scale=request.scale,
             unfamiliar=request.unfamiliar,
+            pixel_size=request.pixel_size,
+            postprocessing=request.postprocessing,
             channel=request.channel,
             on_start=started,
             on_progress=advanced,

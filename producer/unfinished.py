@@ -16,6 +16,8 @@ from shared.identity import user_at_host
 from shared.images.channel_choice import AUTO
 from shared.jobs.records import FileVersion, Job, Priority, Unfamiliar
 from shared.jobs.state import JobKind
+from shared.objects.options import NO_PROCESSING, PostProcessing
+from shared.pixel_size import PixelSize
 from shared.services import Services
 
 # Of a job that may be this submission, seen from another machine or under another name of its folder.
@@ -52,6 +54,8 @@ class Request:
     scale: float = 1.0
     unfamiliar: Unfamiliar = Unfamiliar.FLAG
     channel: str = AUTO
+    pixel_size: PixelSize | None = None
+    postprocessing: PostProcessing = NO_PROCESSING
     waits: bool = False  # for the end of the job
     resume: str | None = None  # a job to go on with, as people refer to it
     begun: float = field(default_factory=_command_began)
@@ -66,9 +70,15 @@ class Request:
             self.priority,
             self.channel,
             *sources.identity,
+            *([str(self.pixel_size), str(self.postprocessing)] if self.pixel_size or self.postprocessing else []),
         ]
         identity = [user_at_host(), paths, sources.recursive, sources.follow_links, *asked]
         return hashlib.sha256(json.dumps(identity).encode()).hexdigest()
+
+    def asks_as(self, job: Job) -> bool:
+        """Whether the job does with its images what is asked for here."""
+        mine = self.scale, self.unfamiliar, self.channel, self.pixel_size, str(self.postprocessing)
+        return mine == (job.scale, job.unfamiliar, job.channel, job.pixel_size, job.postprocessing)
 
 
 @dataclass(frozen=True)
@@ -106,8 +116,7 @@ def unfinished(services: Services, sources: Sources, images: int, request: Reque
 
 
 def _is_asked_alike(job: Job, request: Request) -> bool:
-    asked = request.scale, request.unfamiliar, request.channel
-    return (job.scale, job.unfamiliar, job.channel) == asked
+    return request.asks_as(job)
 
 
 def stopped_namesakes(services: Services, name: str) -> list[Job]:

@@ -35,6 +35,8 @@ from shared.jobs.item_filter import ItemSort
 from shared.jobs.item_search import Place
 from shared.jobs.records import Priority, Unfamiliar
 from shared.jobs.state import JobKind, JobStatus
+from shared.objects.options import MAX_MIN_AREA, MAX_SMOOTH, PostProcessing
+from shared.pixel_size import PixelSize
 from shared.ranges import Share
 from shared.synth import DEFAULT_DEFINITION, DEFINITIONS, NOISE_LABELS
 from shared.upkeep.webhook_post import MAX_URL_LENGTH
@@ -226,7 +228,37 @@ class _NewJob(_Request):
     )
 
 
-class Upload(_NewJob):
+def _checked_pixel_size(text: str) -> str:
+    try:
+        PixelSize.parse(text)
+    except UsageError as error:
+        raise ValueError(str(error)) from error
+    return text
+
+
+class _Masks(_Request):
+    """What is done to masks before they are stored, in this order, and how large pixels are."""
+
+    smooth: int = Field(
+        default=0,
+        ge=0,
+        le=MAX_SMOOTH,
+        description="Each pixel of a mask is as most are within so many px; 0: off.",
+    )
+    fill_holes: bool = Field(default=False, description="Holes of objects become part of them.")
+    min_area: int = Field(default=0, ge=0, le=MAX_MIN_AREA, description="Objects of fewer pixels are dropped.")
+    keep_largest: bool = Field(default=False, description="The largest object alone stays.")
+    pixel_size: Annotated[str, Field(max_length=64), AfterValidator(_checked_pixel_size)] | None = Field(
+        default=None, description="With its unit, `0.65um`, `0.5x0.6um`; null: what each TIFF says of its own."
+    )
+
+    @property
+    def postprocessing(self) -> PostProcessing:
+        """Return what is to be done."""
+        return PostProcessing(self.smooth, self.fill_holes, self.min_area, self.keep_largest)
+
+
+class Upload(_NewJob, _Masks):
     """A job of uploaded images."""
 
     name: JobName = "upload"

@@ -90,6 +90,8 @@ class Job(_Response):
     )
     unfamiliar: Unfamiliar = Field(description="What becomes of images unlike anything that the model knows.")
     channel: str = Field(description="What of its images' channels is segmented.")
+    pixel_size: str | None = Field(description="Of its images, as was said with it; null: as its files say.")
+    postprocessing: str = Field(description="What is done to its masks; empty: nothing.")
     counts: Counts
     seconds: float | None = Field(description="In work, without pauses and what did not succeed; null: not known.")
     images_per_second: float | None = Field(
@@ -117,6 +119,8 @@ class Job(_Response):
                 )
             },
             scale=AUTO_WORD if job.scale == AUTO_SCALE else job.scale,
+            pixel_size=None if job.pixel_size is None else str(job.pixel_size),
+            postprocessing=job.postprocessing,
             created_at=_time(job.created_at),
             started_at=time_or_none(job.started_at),
             finished_at=time_or_none(job.finished_at),

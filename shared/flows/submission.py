@@ -23,6 +23,8 @@ from shared.images.channel_choice import AUTO
 from shared.images.scale import checked_scale
 from shared.jobs.records import Priority, Unfamiliar
 from shared.jobs.state import JobKind
+from shared.objects.options import NO_PROCESSING, PostProcessing
+from shared.pixel_size import PixelSize
 from shared.services import Services
 
 __all__ = ["Source", "SubmissionProgress", "seal", "submit_images"]
@@ -45,6 +47,8 @@ def submit_images(
     scale: float = 1.0,
     unfamiliar: Unfamiliar = Unfamiliar.FLAG,
     channel: str = AUTO,
+    pixel_size: PixelSize | None = None,
+    postprocessing: PostProcessing = NO_PROCESSING,
     on_start: Callable[[str, bool], None] = lambda job_id, resumed: None,
     on_progress: Callable[[SubmissionProgress], None] = lambda progress: None,
 ) -> str:
@@ -54,9 +58,10 @@ def submit_images(
     submission took it is taken anew.
 
     The images are resampled by `scale` for the network; their results have their own size. `unfamiliar` says what
-    becomes of images unlike anything that the model knows, `channel` what of
-    their channels is taken. `on_start` gets the job's id and whether it is an
-    interrupted one that goes on; where it raises, nothing is uploaded and no new job stays.
+    becomes of images unlike anything that the model knows, `channel` what of their channels is taken, `pixel_size` how
+    large their pixels are whatever their files say, `postprocessing` what is done to their masks. `on_start` gets the
+    job's id and whether it is an interrupted one that goes on; where it raises, nothing is uploaded and no new job
+    stays.
 
     Raises:
         UsageError: there are no sources, the scale is out of range, or another submission with this key is going on.
@@ -80,6 +85,8 @@ def submit_images(
                 priority=priority,
                 scale=scale,
                 unfamiliar=unfamiliar,
+                pixel_size=pixel_size,
+                postprocessing=str(postprocessing),
                 channel=channel,
             )
         except Outrun:  # by another process that submits the same
