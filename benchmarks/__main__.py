@@ -31,6 +31,7 @@ BENCHMARKS = {
     "resampling": "Dots of another size",
     "million_items": "A million images in SQL",
     "submission": "Submitting a folder",
+    "exports": "Exports of ten thousand results",
     "object_store": "CPU of an object's way to and from S3",
     "codecs": "PNG",
     "decoding": "Decoding, in the process and apart",
