@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from playwright.sync_api import Locator, Page, expect
 
 from shared.flows.synthetic import SyntheticSpec, submit_synthetic
-from shared.images.codec import decode_mask
+from shared.images.codec import decode_mask, encode_mask
 from shared.jobs.grades import Grade
 from shared.jobs.records import Item
 from shared.services import Services
@@ -34,6 +34,33 @@ def results(page: Page, job: str) -> dict[str, dict[str, str]]:  # noqa: F811
     with zipfile.ZipFile(io.BytesIO(answer.body())) as archive:
         rows = csv.DictReader(io.StringIO(archive.read("results.csv").decode()))
         return {row["path"]: row for row in rows}
+
+
+def test_a_pair_is_looked_at_in_three_ways(page: Page, services: Services, items: list[Item]) -> None:  # noqa: F811
+    job = items[0].job_id
+    other = submit_synthetic(services, SyntheticSpec(IMAGES), name="again", submitted_by="ana")
+    simulated_worker.process(services, other)
+    changed = services.repository.items(other, limit=2)[1]
+    key = changed.mask_key or ""
+    services.store.put(key, encode_mask(mask_of(services, key)[::-1]))
+    page.goto(f"/compare?a={job}&b={other}")
+    # The comparison is made while the page is open.
+    expect(page.locator("#compare-progress")).to_contain_text(f"{IMAGES} of {IMAGES} pairs compared: mean Dice")
+    pairs = page.locator(".pairs tbody a")
+    expect(pairs).to_have_count(IMAGES)
+    expect(pairs.first).to_have_text(changed.path)
+    pairs.first.click()
+    views = {name: page.locator(f".view-{name} img") for name in ("a", "b", "difference")}
+    shown = {"1": ("a", "b"), "2": ("a", "b"), "3": ("difference",)}
+    for mode, names in shown.items():
+        page.keyboard.press(mode)
+        for name, view in views.items():
+            expect(view).to_be_visible(visible=name in names)
+            if name in names:
+                expect(view).to_have_js_property("naturalWidth", 512)
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("h1")).not_to_have_text(changed.path)
+    expect(views["difference"]).to_be_visible()  # the way to look stays
 
 
 def mask_of(services: Services, key: str | None) -> NDArray[np.bool_]:  # noqa: F811
