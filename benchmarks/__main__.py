@@ -30,6 +30,7 @@ BENCHMARKS = {
     "tiling": "Tiles against the whole image",
     "resampling": "Dots of another size",
     "million_items": "A million images in SQL",
+    "bulk_retry": "A retry by cause over all jobs",
     "submission": "Submitting a folder",
     "exports": "Exports of ten thousand results",
     "object_store": "CPU of an object's way to and from S3",
@@ -43,6 +44,7 @@ BENCHMARKS = {
 NEEDS: Mapping[str, Collection[str]] = {
     **dict.fromkeys(("efficiency", "comparison", "scale", "latency", "large_images", "submission"), tuple(SERVERS)),
     "million_items": ("postgres",),
+    "bulk_retry": ("postgres",),
     "object_store": ("s3",),
 }
 

@@ -11,7 +11,7 @@ from flask import Flask, current_app, url_for
 from admin import api
 from admin.api import docs
 from admin.domain.progress import ProgressMeter
-from admin.pages import account, bulk, compare, events, formats, items, jobs, models, review, submit, tokens
+from admin.pages import account, bulk, compare, events, formats, items, jobs, models, overview, review, submit, tokens
 from admin.pages.opened_items import OpenedItems
 from admin.pages.pictures import SHOWN_PIXELS
 from admin.serving import errors
@@ -70,7 +70,22 @@ def create_app(settings: Settings, services: Services | None = None) -> Flask:
     refusals.init_app(app)
     csrf.init_app(app, exempt=api.blueprint)
     cors.init_app(app, settings)
-    for module in (jobs, items, review, compare, models, events, bulk, submit, tokens, account, health, api, docs):
+    for module in (
+        jobs,
+        items,
+        review,
+        compare,
+        models,
+        events,
+        bulk,
+        overview,
+        submit,
+        tokens,
+        account,
+        health,
+        api,
+        docs,
+    ):
         app.register_blueprint(module.blueprint)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.filters.update(formats.FILTERS)

@@ -54,7 +54,8 @@ FOR_VIEWERS = {
     "api.job_items", "api.job_results", "api.item", "api.item_file", "api.models", "api.workers", "api.grade",
     "compare.index", "compare.pair", "compare.step", "compare.difference",
     "events.index", "api.list_events",
-    "api.job_summary", "bulk.index", "bulk.one", "bulk.live", "api.list_bulk_actions", "api.see_bulk_action",
+    "api.job_summary", "overview.index", "overview.live", "bulk.index", "bulk.one", "bulk.live",
+    "api.list_bulk_actions", "api.see_bulk_action",
     "items.region",
     "api.list_webhooks", "api.webhook_deliveries",
 }  # fmt: skip

@@ -1,0 +1,77 @@
+import re
+
+from sqlalchemy import select, update
+
+from shared.db.tables import ItemRow, ShardRow, WorkerRow, new_id
+from shared.services import Services
+from shared.upkeep.bulk import BulkRunner
+from shared.upkeep.tally import tally
+from tests.unit.admin.conftest import Browser
+from tests.unit.admin.pages.test_jobs import mixed, synthetic
+
+
+def report(services: Services, name: str) -> None:
+    services.workers.report(new_id(), name=name, device="cpu", model="0" * 64, images=1)
+
+
+def test_an_empty_installation_has_nothing_amiss(browser: Browser) -> None:
+    page = browser.get("/overview").text
+    for said in ("Nothing is amiss.", "No job is open.", "No worker has been heard of", "No image of a job"):
+        assert said in page
+
+
+def test_each_open_job_says_what_it_waits_for(browser: Browser, services: Services) -> None:
+    job = synthetic(services, 3, done=False)
+    page = browser.get("/overview").text
+    assert "No worker is running, and 1 shard with 3 images wait: start one." in page
+    assert "It waits, since no worker is running." in page
+    report(services, "studio:7")
+    assert "a worker lives and takes it as soon as it is free" in browser.get("/overview").text
+    synthetic(services, 1, done=False)
+    assert "It waits for its turn: 1 other job wait too" in browser.get("/overview").text
+    with services.database.read() as connection:
+        shard = connection.execute(select(ShardRow.id).where(ShardRow.job_id == job)).scalar_one()
+    claim = services.claims.claim(shard, worker="studio:7")
+    assert claim is not None
+    assert "3 images in work, 0 to come." in browser.get("/overview").text
+    services.claims.release(claim)
+    assert "A worker gave it back" in browser.get("/overview").text
+    services.repository.cancel(job)
+
+
+def test_a_vanished_worker_is_told_with_what_it_holds(browser: Browser, services: Services) -> None:
+    job = synthetic(services, 3, done=False)
+    report(services, "studio:7")
+    report(services, "studio:8")
+    with services.database.read() as connection:
+        shard = connection.execute(select(ShardRow.id).where(ShardRow.job_id == job)).scalar_one()
+    assert services.claims.claim(shard, worker="studio:7") is not None
+    assert "Nothing is amiss." in browser.get("/overview").text
+    with services.database.write() as connection:
+        ago = update(WorkerRow).where(WorkerRow.name == "studio:7").values(seen_at=WorkerRow.seen_at - 20)
+        connection.execute(ago)
+        connection.execute(update(ItemRow).values(lease_until=ItemRow.lease_until - 10))
+    page = browser.get("/overview").text
+    assert re.search(r"studio:7 has not been heard of for 2\d s and holds 3 images, free in [23]\d s\.", page)
+    assert "studio:8 has not" not in page
+
+
+def test_causes_over_all_jobs_are_retried_at_once(browser: Browser, services: Services) -> None:
+    jobs = [mixed(services), mixed(services)]
+    tally(services.database)
+    page = browser.get("/overview").text
+    assert re.findall(r'<td class="number">(\d+)</td><td class="number"><a href="(\S+)">(\d+)<', page) == [
+        ("4", "/?cause=empty_file", "2"), ("2", "/?cause=not_an_image", "2"),
+    ]  # fmt: skip
+    form = {"action": "retry", "scope": "all", "f-cause": "empty_file", "code": "empty_file"}
+    answer = browser.submit("/bulk-actions", form)
+    BulkRunner(services.repository).round()
+    assert "4 images" in browser.get(answer.location).text
+    assert [services.repository.job(job).counts.pending for job in jobs] == [2, 2]
+
+
+def test_a_poll_without_news_has_no_body(browser: Browser, services: Services) -> None:
+    report(services, "studio:7")
+    synthetic(services, 3, done=False)
+    version = browser.get("/overview/live").headers["ETag"]
+    assert browser.get("/overview/live", headers={"If-None-Match": version}).status_code == 304
