@@ -155,6 +155,9 @@ class Settings(BaseSettings):
     )
     max_upload_bytes: int = _setting(512 * 2**20, "Largest upload through the web.", unit="bytes", ge=1)
 
+    api_requests_per_minute: int = _setting(
+        6000, "Requests that a token may send to the API; 0: any number.", unit="1/min", ge=0, le=1_000_000
+    )
     webhook_private_networks: bool = _setting(
         False, "Whether webhooks may have http addresses, and such of private networks."
     )

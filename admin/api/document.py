@@ -20,6 +20,7 @@ from shared.version import code_version
 _CONVERTED = re.compile(r"<(?:(?P<kind>\w+)(?:\([^>]*\))?:)?(?P<name>\w+)>")
 _ANY_ERROR = {
     401: "No token, or one that is unknown, revoked or expired.",
+    429: "The token asks more often than it may: wait for as many seconds as `Retry-After` says.",
     503: "A service is away or full, or too much is asked for at once; `detail` says what to do. Try again after "
     "`Retry-After`.",
 }

@@ -21,7 +21,9 @@ from admin.web import live
 from admin.web.context import EXTENSION, account, services
 from admin.web.guard.auth_limiter import LoginLimiter
 from admin.web.guard.cors import API_PREFIX
+from admin.web.guard.rate_limit import RateLimiter
 from admin.web.guard.security_log import note, note_refusal
+from admin.web.refusals import Refused
 from shared.errors import UsageError
 
 # These never ask who is there, so that they answer while the database is away.
@@ -48,6 +50,7 @@ _FOR_OPERATORS = frozenset({"submit.upload", "submit.synthetic", "api.demo"})
 """What is asked for by GET and yet is no matter for viewers: forms, and a job that is made."""
 _FORMS_OF_REVIEWERS = frozenset({"review.desk"})
 _LIMITER = "delineate-login-limiter"
+_RATE_LIMITER = "delineate-rate-limiter"
 
 blueprint = Blueprint("auth", __name__)
 
@@ -74,6 +77,7 @@ def init_app(app: Flask) -> None:
     manager.init_app(app, add_context_processor=False)
     manager.user_loader(_load_user)
     app.extensions[_LIMITER] = LoginLimiter(app.extensions[EXTENSION].database)
+    app.extensions[_RATE_LIMITER] = RateLimiter(app.extensions[EXTENSION].settings.api_requests_per_minute)
     app.before_request(_require_account)
     app.after_request(_log_change)
     app.context_processor(lambda: {"account": account(), "role": g.get("role")})
@@ -248,3 +252,7 @@ def _require_token() -> None:
         note_refusal("token_refused", f"{request.method} {request.path!r}", outcome="401")
         raise Unauthorized("Send a valid token: `Authorization: Bearer …`.", www_authenticate=WWWAuthenticate("bearer"))
     g.account, g.role, g.token = bearer.account, bearer.role, bearer.token
+    limiter: RateLimiter = current_app.extensions[_RATE_LIMITER]
+    if seconds := limiter.wait(bearer.token.id):
+        advice = f"This token asks more often than it may: wait for {seconds} s, and send less at once."
+        raise Refused(429, advice, {"Retry-After": str(seconds)})
