@@ -20,16 +20,21 @@ from producer.export import export_command
 from producer.options import (
     FOLDER,
     NamedOption,
+    channel_option,
     definitions,
     format_option,
     job_argument,
     json_option,
     noises,
     priority_option,
+    scale_option,
     sheet_option,
     to_option,
+    unfamiliar_option,
     waiting_options,
 )
+from producer.segment import Asked, image_of, write
+from producer.segment import segment as segment_one
 from producer.submit import submit_paths
 from producer.summary import Summary, summarise
 from producer.unfinished import Request
@@ -37,13 +42,11 @@ from producer.watch import stopped_upload, why_it_waits
 from producer.watch import watch as watch_job
 from shared.commandline import ExitCode, Program, on_interrupt, plural
 from shared.db.events import Actor
-from shared.errors import ItemErrorCode, Retryable
+from shared.errors import ItemError, ItemErrorCode, Retryable
 from shared.flows.exports.export import Export
 from shared.flows.lookup import find_job
 from shared.flows.pages import PageChoice, pages_of_text
 from shared.identity import user_at_host
-from shared.images.channel_choice import AUTO, channel_of
-from shared.images.scale import scale_of
 from shared.jobs.pace import pace_of
 from shared.jobs.records import Job, Priority, Unfamiliar
 from shared.objects.options import PostProcessing
@@ -75,23 +78,8 @@ def main(api: str | None) -> None:
     help="Follow links out of the folder, and with --recursive those to folders; else they fail or are left out.",
 )
 @click.option("--name", help="Name of the job. Without it: the folder's name.")
-@click.option(
-    "--scale",
-    default="1",
-    show_default=True,
-    metavar="S|auto",
-    callback=lambda _context, _option, text: scale_of(text),
-    help="Resample by S for the network, 0.1 to 4: 0.25 where dots lie 4 times as far apart; auto: each image by the "
-    "spacing of its dots. Results keep their size.",
-)
-@click.option(
-    "--unfamiliar",
-    type=click.Choice([each.value for each in Unfamiliar]),
-    default=Unfamiliar.FLAG.value,
-    show_default=True,
-    callback=lambda _context, _option, word: Unfamiliar(word),
-    help="Images unlike anything that the model knows: flag them in their results, or refuse them, so that they fail.",
-)
+@scale_option
+@unfamiliar_option
 @click.option(
     "--exclude",
     multiple=True,
@@ -112,15 +100,7 @@ def main(api: str | None) -> None:
     callback=lambda _context, _option, text: pages_of_text(text),
     help="Of a TIFF of several pages: the first, or each of these as an image of its own, called stack.tif#0007.",
 )
-@click.option(
-    "--channel",
-    default=AUTO,
-    show_default=True,
-    metavar="N|red|green|blue|luma|mean|max|auto",
-    callback=lambda _context, _option, text: channel_of(text),
-    help="What of several channels is segmented: one by number or colour as it is stored, or a mix; auto: the light, "
-    "or what shows more, which a note tells.",
-)
+@channel_option
 @click.option(
     "--pixel-size",
     metavar="SIZE",
@@ -191,6 +171,40 @@ def submit(
         _conclude(
             services, submission.job_id, display, str(submission), wait=wait, to=to, as_json=as_json, repeatable=True
         )
+
+
+@main.command()
+@click.argument("image", metavar="IMAGE|-", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True))
+@click.argument("mask", metavar="[MASK]", default="-", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True))
+@scale_option
+@unfamiliar_option
+@channel_option
+@click.option("--probability", is_flag=True, help="The probability map, 0 to 255, in place of the mask.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=60.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to wait.",
+)
+def segment(
+    image: Path, mask: Path, scale: float, unfamiliar: Unfamiliar, channel: str, probability: bool, timeout: float
+) -> None:
+    """Segment one image, before all others, and write its mask as a PNG of 0 and 255.
+
+    `-` is standard input or output, as in `producer segment - < in.png > out.png`.
+    """
+    asked = Asked(scale, unfamiliar, channel, timeout, probability)
+    with _services() as services, on_interrupt("interrupted, and cancelled"):
+        try:
+            item, png = segment_one(services, image_of(image, services.settings.max_source_bytes), asked)
+        except ItemError as error:
+            Display().line(f"{image}: {error.code}: {error}")
+            raise click.exceptions.Exit(ExitCode.SOME_FAILED) from error
+        write(mask, png)
+        if item.note:
+            Display().line(f"note: {item.note}")
 
 
 @main.command()

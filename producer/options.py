@@ -7,7 +7,9 @@ from typing import Any
 import click
 
 from shared.flows.exports.registry import DEFAULT, EXPORTS
-from shared.jobs.records import Priority
+from shared.images.channel_choice import AUTO, channel_of
+from shared.images.scale import scale_of
+from shared.jobs.records import Priority, Unfamiliar
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 
@@ -83,3 +85,33 @@ def waiting_options(command: Callable[..., Any]) -> Callable[..., Any]:
     ):
         command = option(command)
     return command
+
+
+scale_option = click.option(
+    "--scale",
+    default="1",
+    show_default=True,
+    metavar="S|auto",
+    callback=lambda _context, _option, text: scale_of(text),
+    help="Resample by S for the network, 0.1 to 4: 0.25 where dots lie 4 times as far apart; auto: each image by the "
+    "spacing of its dots. Results keep their size.",
+)
+
+unfamiliar_option = click.option(
+    "--unfamiliar",
+    type=click.Choice([each.value for each in Unfamiliar]),
+    default=Unfamiliar.FLAG.value,
+    show_default=True,
+    callback=lambda _context, _option, word: Unfamiliar(word),
+    help="Images unlike anything that the model knows: flag them in their results, or refuse them, so that they fail.",
+)
+
+channel_option = click.option(
+    "--channel",
+    default=AUTO,
+    show_default=True,
+    metavar="N|red|green|blue|luma|mean|max|auto",
+    callback=lambda _context, _option, text: channel_of(text),
+    help="What of several channels is segmented: one by number or colour as it is stored, or a mix; auto: the light, "
+    "or what shows more, which a note tells.",
+)

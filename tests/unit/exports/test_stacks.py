@@ -1,0 +1,24 @@
+"""Masks of a stack's pages go home as a stack."""
+
+from pathlib import Path
+
+import numpy as np
+import tifffile
+
+from tests.unit.exports.conftest import MakeJob, blobs
+
+
+def test_masks_of_pages_are_pages_in_their_places(make: MakeJob, tmp_path: Path) -> None:
+    masks = {f"d/s.tif#{number:04d}": blobs(seed=number) for number in (3, 1, 2)}
+    made = make({**masks, "d/s.tif#0004": None, "single.png": blobs(), "gone.tif#0001": None})
+    done = made.export("mask-stacks", tmp_path / "out")
+    assert [file.relative_to(tmp_path / "out") for file in (tmp_path / "out").rglob("*.tif")] == [
+        Path("mask-stacks/d/s.tif")
+    ], done.output
+    with tifffile.TiffFile(tmp_path / "out" / "mask-stacks" / "d" / "s.tif") as stack:
+        pages = [page.asarray() for page in stack.pages]
+        told = [page.description for page in stack.pages]
+    for number in (1, 2, 3):
+        assert np.array_equal(pages[number - 1], masks[f"d/s.tif#{number:04d}"] * np.uint8(255))
+    assert not pages[3].any()
+    assert told[2:] == ["d/s.tif#0003", "d/s.tif#0004: the file ends early"]
