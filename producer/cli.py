@@ -12,6 +12,7 @@ import click
 
 from producer import report
 from producer.access import opened as _services
+from producer.chosen import Choice
 from producer.collect import Destination, collect, destination_of
 from producer.display import Display
 from producer.download import Download
@@ -152,6 +153,7 @@ def submit(
     to = destination_of(folder, export)
     display = Display()
     waits = wait or to is not None
+    choice = Choice(recursive, follow_links, pages, exclude, manifest)
     processing = PostProcessing(smooth, fill_holes, min_area, keep_largest)
     request = Request(name, priority, scale, unfamiliar, channel, pixel_size, processing, waits=waits, resume=resume)
     with _services() as services:
@@ -160,11 +162,7 @@ def submit(
                 services,
                 paths,
                 request,
-                recursive=recursive,
-                follow_links=follow_links,
-                pages=pages,
-                exclude=exclude,
-                manifest=manifest,
+                choice=choice,
                 to=to,
                 display=display,
             )

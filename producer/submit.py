@@ -5,15 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from producer.chosen import Choice, sources_of
 from producer.collect import Destination
 from producer.display import Display
-from producer.manifest import Manifest, ManifestSources
-from producer.patterns import expanded
-from producer.sources import Sources
 from producer.unfinished import Request, Unfinished, stopped_namesakes, unfinished
 from shared.commandline import plural
-from shared.errors import UsageError
-from shared.flows.pages import FIRST_PAGE, PageChoice
 from shared.flows.submission import SubmissionProgress, submit_images
 from shared.identity import user_at_host
 from shared.services import Services
@@ -45,11 +41,7 @@ def submit_paths(
     arguments: Sequence[Path],
     request: Request,
     *,
-    recursive: bool,
-    follow_links: bool = False,
-    pages: PageChoice = FIRST_PAGE,
-    exclude: Sequence[str] = (),
-    manifest: Path | None = None,
+    choice: Choice,
     to: Destination | None = None,
     display: Display,
 ) -> Submission:
@@ -62,27 +54,7 @@ def submit_paths(
         ConfigurationError: the services cannot be used as the settings say. No job is made.
         Retryable: a service went away on the way; the same call goes on where this one was.
     """
-    max_bytes = services.settings.max_source_bytes
-    sources: Sources
-    if manifest is not None:
-        if len(arguments) > 1:
-            raise UsageError("with a manifest give one folder, in which its files are, or none")
-        sources = ManifestSources(
-            Manifest.read(manifest),
-            arguments[0] if arguments else None,
-            max_bytes=max_bytes,
-            follow_links=follow_links,
-            pages=pages,
-        )
-    else:
-        sources = Sources(
-            expanded(arguments),
-            recursive=recursive,
-            follow_links=follow_links,
-            max_bytes=max_bytes,
-            pages=pages,
-            exclude=exclude,
-        )
+    sources = sources_of(arguments, choice, max_bytes=services.settings.max_source_bytes)
     services.check()
     survey = sources.survey()
     for note in survey.notes():

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from producer.chosen import Choice, sources_of
 from producer.manifest import Manifest, ManifestSources
 from producer.patterns import expanded
 from producer.sources import Sources
@@ -123,3 +124,11 @@ def test_what_matches_an_excluded_pattern_is_left_out_and_counted(
     sources = Sources([folder], recursive=True, max_bytes=99, exclude=patterns)
     assert [source.path for source in sources] == left
     assert any("left out by --exclude" in note for note in sources.survey().notes())
+
+
+def test_a_manifest_and_what_is_left_out_contradict_each_other(folder: Path) -> None:
+    table = folder.parent / "table.csv"
+    table.write_text("path\na.png\nb.png\n")
+    with pytest.raises(UsageError, match="take rows out of it"):
+        sources_of([folder], Choice(manifest=table, exclude=("b*",)), max_bytes=10**6)
+    assert sources_of([folder], Choice(manifest=table), max_bytes=10**6).survey().images == 2
