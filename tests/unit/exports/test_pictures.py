@@ -245,7 +245,7 @@ def test_what_is_not_installed_is_one_line_of_advice(
 def test_every_export_counts_its_files(make: MakeJob) -> None:
     from shared.flows.exports.job_results import JobResults
 
-    made = make({"a.png": blobs(), "b.png": blobs(), "c.png": None})
+    made = make({"a.png": blobs(), "b.png": blobs(), "c.png": None, "s.tif#0001": blobs()})
     for export in EXPORTS.values():
         files = list(export.files(JobResults(made.services.repository, made.services.store, made.job)))
         assert 0 < len(files) <= export.count(made.job)
