@@ -12,6 +12,7 @@ import click
 
 from producer import report
 from producer.access import opened as _services
+from producer.check import check_command
 from producer.chosen import Choice
 from producer.collect import Destination, collect, destination_of
 from producer.display import Display
@@ -22,11 +23,13 @@ from producer.options import (
     FOLDER,
     NamedOption,
     channel_option,
+    choosing_options,
     definitions,
     format_option,
     job_argument,
     json_option,
     noises,
+    paths_argument,
     priority_option,
     scale_option,
     sheet_option,
@@ -46,7 +49,7 @@ from shared.db.events import Actor
 from shared.errors import ItemError, ItemErrorCode, Retryable
 from shared.flows.exports.export import Export
 from shared.flows.lookup import find_job
-from shared.flows.pages import PageChoice, pages_of_text
+from shared.flows.pages import PageChoice
 from shared.identity import user_at_host
 from shared.jobs.pace import pace_of
 from shared.jobs.records import Job, Priority, Unfamiliar
@@ -71,36 +74,11 @@ def main(api: str | None) -> None:
 
 
 @main.command()
-@click.argument("paths", metavar="FOLDER_OR_FILES...", nargs=-1, type=click.Path(path_type=Path, resolve_path=False))
-@click.option("--recursive/--no-recursive", "-r", default=False, help="Take the images of subfolders too.")
-@click.option(
-    "--follow-links/--no-follow-links",
-    default=False,
-    help="Follow links out of the folder, and with --recursive those to folders; else they fail or are left out.",
-)
+@paths_argument
+@choosing_options
 @click.option("--name", help="Name of the job. Without it: the folder's name.")
 @scale_option
 @unfamiliar_option
-@click.option(
-    "--exclude",
-    multiple=True,
-    metavar="PATTERN",
-    help="Leave out what matches, by name or relative path, such as '*_mask.png' or 'old/*'; may be repeated.",
-)
-@click.option(
-    "--manifest",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="CSV",
-    help="Submit the files of a table's column path, under its column name; other columns come back in results.csv.",
-)
-@click.option(
-    "--pages",
-    default="first",
-    show_default=True,
-    metavar="first|all|N|A-B",
-    callback=lambda _context, _option, text: pages_of_text(text),
-    help="Of a TIFF of several pages: the first, or each of these as an image of its own, called stack.tif#0007.",
-)
 @channel_option
 @click.option(
     "--pixel-size",
@@ -330,6 +308,7 @@ def download(reference: str, folder: Path, export: Export, sheet: bool) -> None:
 
 
 main.add_command(export_command)
+main.add_command(check_command)
 
 
 @main.command()

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from shared.flows.exports.registry import DEFAULT, EXPORTS
+from shared.flows.pages import pages_of_text
 from shared.images.channel_choice import AUTO, channel_of
 from shared.images.scale import scale_of
 from shared.jobs.records import Priority, Unfamiliar
@@ -68,6 +69,48 @@ def definitions() -> Iterable[str]:
     from shared.synth import DEFINITIONS
 
     return DEFINITIONS
+
+
+paths_argument = click.argument(
+    "paths", metavar="FOLDER_OR_FILES...", nargs=-1, type=click.Path(path_type=Path, resolve_path=False)
+)
+
+
+def choosing_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command what chooses among the files of its arguments, see `producer.chosen.Choice`."""
+    for option in (
+        click.option(
+            "--pages",
+            default="first",
+            show_default=True,
+            metavar="first|all|N|A-B",
+            callback=lambda _context, _option, text: pages_of_text(text),
+            help="Of a TIFF of several pages: the first, or each of these as an image of its own, called "
+            "stack.tif#0007.",
+        ),
+        click.option(
+            "--manifest",
+            type=click.Path(path_type=Path, dir_okay=False),
+            metavar="CSV",
+            help="Submit the files of a table's column path, under its column name; other columns come back in "
+            "results.csv.",
+        ),
+        click.option(
+            "--exclude",
+            multiple=True,
+            metavar="PATTERN",
+            help="Leave out what matches, by name or relative path, such as '*_mask.png' or 'old/*'; may be repeated.",
+        ),
+        click.option(
+            "--follow-links/--no-follow-links",
+            default=False,
+            help="Follow links out of the folder, and with --recursive those to folders; else they fail or are left "
+            "out.",
+        ),
+        click.option("--recursive/--no-recursive", "-r", default=False, help="Take the images of subfolders too."),
+    ):
+        command = option(command)
+    return command
 
 
 to_option = click.option(
