@@ -130,7 +130,7 @@ def _duration(seconds: float) -> str:
 
 
 def _storage(findings: "Findings") -> int:
-    return findings.bytes + round(findings.pixels * _RESULT_BYTES_PER_PIXEL)
+    return findings.size + round(findings.pixels * _RESULT_BYTES_PER_PIXEL)
 
 
 def _print(findings: "Findings", base: str, time: str) -> None:
@@ -161,9 +161,9 @@ def _print_problems(findings: "Findings") -> None:
 def _lines(findings: "Findings") -> list[str]:
     lines = [f"{code}: {STEPS[code]}" for code in sorted(findings.problems) if code in STEPS]
     if findings.shapes:
-        shown = [f"{w}×{h} px ({count:,})" for (w, h), count in findings.shapes.most_common(_SHAPES)]
-        more = len(findings.shapes) - len(shown)
-        lines.append("sizes: " + ", ".join(shown) + (f" and {more:,} more sizes" if more else ""))
+        sizes = [f"{w}×{h} px ({count:,})" for (w, h), count in findings.shapes.most_common(_SHAPES)]
+        more = len(findings.shapes) - len(sizes)
+        lines.append("sizes: " + ", ".join(sizes) + (f" and {more:,} more sizes" if more else ""))
     if findings.copies:
         shown = [f"{copy} = {first}" for copy, first in findings.copied]
         more = ", …" if findings.copies > len(shown) else ""
@@ -176,7 +176,7 @@ def _lines(findings: "Findings") -> list[str]:
         lines.append(f"{note}: {note.label} in {plural(count, 'image')}{step}")
     if findings.usable:
         lines.append(
-            f"storage: at most {_storage(findings) / 1e6:,.1f} MB, of that {findings.bytes / 1e6:,.1f} MB of sources"
+            f"storage: at most {_storage(findings) / 1e6:,.1f} MB, of that {findings.size / 1e6:,.1f} MB of sources"
         )
     failing = f", {findings.failing:,} would fail" if findings.failing else ""
     return [*lines, f"{plural(findings.usable, 'image')} can be segmented{failing}"]
@@ -200,7 +200,7 @@ def _json(findings: "Findings", seconds: float | None) -> dict[str, Any]:
             for code, problem in sorted(findings.problems.items())
         ],
         "copies": findings.copies,
-        "bytes": findings.bytes,
+        "bytes": findings.size,
         "storage_bytes": _storage(findings),
         "seconds": seconds,
     }

@@ -66,7 +66,7 @@ class Findings:
     """What all images together are."""
 
     usable: int = 0
-    bytes: int = 0  # that would be uploaded
+    size: int = 0  # bytes that would be uploaded
     pixels: int = 0  # of usable images
     kinds: Counter[Kind] = field(default_factory=Counter)
     shapes: Counter[tuple[int, int]] = field(default_factory=Counter)
@@ -88,7 +88,7 @@ class Findings:
 
     def add(self, look: Look) -> None:
         """Count one image."""
-        self.bytes += look.size
+        self.size += look.size
         if look.digest and look.size:
             first = self._first.setdefault(look.digest, look.path)
             if first != look.path:
