@@ -166,9 +166,9 @@ def _lines(findings: "Findings") -> list[str]:
         lines.append("sizes: " + ", ".join(sizes) + (f" and {more:,} more sizes" if more else ""))
     if findings.copies:
         shown = [f"{copy} = {first}" for copy, first in findings.copied]
-        more = ", …" if findings.copies > len(shown) else ""
+        rest = ", …" if findings.copies > len(shown) else ""
         lines.append(
-            f"copies: {plural(findings.copies, 'image')} with the very bytes of another, {', '.join(shown)}{more}; "
+            f"copies: {plural(findings.copies, 'image')} with the very bytes of another, {', '.join(shown)}{rest}; "
             "--exclude leaves them out"
         )
     for note, count in findings.notes.most_common():
