@@ -5,9 +5,9 @@ import time
 import uuid
 import zipfile
 from base64 import b64decode
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -25,6 +25,14 @@ _PAGE_ITEMS = 200
 _FETCHED_AHEAD = 8
 _WAIT_SECONDS = 30
 _SHORT_PAUSE_SECONDS = 0.1
+_DEFAULTS = {
+    "channel": "auto",
+    "pixel_size": None,
+    "smooth": 0,
+    "fill_holes": False,
+    "min_area": 0,
+    "keep_largest": False,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +94,14 @@ class Client:
         priority: str = "normal",
         scale: float | str = 1.0,
         unfamiliar: str = "flag",
+        channel: str = "auto",
+        pages: str = "first",
+        pixel_size: str | None = None,
+        smooth: int = 0,
+        fill_holes: bool = False,
+        min_area: int = 0,
+        keep_largest: bool = False,
+        described: Mapping[str, Mapping[str, str]] | None = None,
         recursive: bool = False,
         key: str | None = None,
     ) -> Job:
@@ -98,6 +114,14 @@ class Client:
             priority: "low", "normal" or "high".
             scale: by which the images are resampled for the network, or "auto".
             unfamiliar: "flag" or "refuse", see docs/trusting-results.md.
+            channel: what of several channels is segmented: "auto", "luma", "mean", "max", a colour or a number from 1.
+            pages: of a TIFF of several: "first", or each of "all", "3", "1-10" as an image of its own.
+            pixel_size: with its unit, "0.65um" or "0.5x0.6um"; None: what each TIFF says of its own.
+            smooth: masks get what most pixels are within so many px; 0 is off.
+            fill_holes: whether the holes of objects become part of them.
+            min_area: px; objects of fewer are dropped.
+            keep_largest: whether the largest object of each mask alone stays.
+            described: what else is known of images, by path and column; it comes back in results.csv.
             recursive: whether subfolders are gone into.
             key: any text by which an interrupted submission is found again: the same call then sends what is missing.
 
@@ -108,9 +132,12 @@ class Client:
         files = files_of(images, recursive=recursive)
         first = next(files)  # before there is a job
         body = {"name": name, "priority": priority, "scale": scale, "unfamiliar": unfamiliar}
+        body |= _asked(channel=channel, pixel_size=pixel_size)
+        body |= _asked(smooth=smooth, fill_holes=fill_holes, min_area=min_area, keep_largest=keep_largest)
         # With a key of its own even so: an answer that is lost does not make two jobs.
         begun = self.connection.json("POST", "jobs", json=body | {"key": key or str(uuid.uuid4())})
-        send_all(self.connection, begun["id"], self._missing(begun, _chained(first, files)))
+        missing = (_with(file, described) for file in self._missing(begun, _chained(first, files)))
+        send_all(self.connection, begun["id"], missing, pages=pages)
         return Job.of(self.connection.json("POST", f"jobs/{begun['id']}/seal"))
 
     def synthesise(self, count: int, *, name: str = "synthetic", priority: str = "normal", **scene: Any) -> Job:
@@ -209,7 +236,9 @@ class Client:
                 opened.extractall(target)  # which leads nowhere else, whatever the names are
         return target
 
-    def predict(self, image: Any, *, scale: float | str = 1.0) -> Result:
+    def predict(
+        self, image: Any, *, scale: float | str = 1.0, unfamiliar: str = "flag", channel: str = "auto"
+    ) -> Result:
         """Segment one image, a path or an array as of `submit`, before all batches, and return its result."""
         if isinstance(image, str | Path):
             file = NamedFile(Path(image).name, Path(image).read_bytes())
@@ -220,7 +249,7 @@ class Client:
             "POST",
             "predict/json",
             files={"file": (file.path, file.data)},
-            data={"scale": str(scale)},
+            data={"scale": str(scale), "unfamiliar": unfamiliar, "channel": channel},
             headers={"Idempotency-Key": str(uuid.uuid4())},
         )
         mask, probability = (b64decode(found[name]) for name in ("mask", "probability"))
@@ -244,6 +273,15 @@ class Client:
                 version = known.get(file.path)
                 if version is None or (version["size"], version["modified"]) != (len(file.data), file.modified):
                     yield file
+
+
+def _asked(**options: Any) -> dict[str, Any]:
+    """Only what is asked for, so that an admin of before these options takes all other jobs."""
+    return {name: value for name, value in options.items() if value != _DEFAULTS[name]}
+
+
+def _with(file: NamedFile, described: Mapping[str, Mapping[str, str]] | None) -> NamedFile:
+    return replace(file, described=described[file.path]) if described and file.path in described else file
 
 
 def _chained(first: NamedFile, others: Iterator[NamedFile]) -> Iterator[NamedFile]:

@@ -19,6 +19,7 @@ Images = str | Path | Iterable[str | Path] | Mapping[str, NDArray[np.generic] | 
 _AT_ONCE = 3
 _BATCH_FILES = 32
 _BATCH_BYTES = 16 * 2**20
+_FIRST = "first"  # page of each file
 # Those that are read, as docs/files.md lists them; any other file can be named itself.
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"})
 
@@ -81,8 +82,8 @@ def _named(name: str, value: NDArray[np.generic] | bytes) -> NamedFile:
     return NamedFile(name if Path(name).suffix else name + extension, data)
 
 
-def send_all(connection: Connection, job_id: str, files: Iterable[NamedFile]) -> None:
-    """Add files to a job, a few batches at a time; what it has already is not sent.
+def send_all(connection: Connection, job_id: str, files: Iterable[NamedFile], *, pages: str = _FIRST) -> None:
+    """Add files, or pages of them, to a job, a few batches at a time; what it has already is not sent.
 
     Raises:
         ApiError: the API refuses some.
@@ -92,7 +93,7 @@ def send_all(connection: Connection, job_id: str, files: Iterable[NamedFile]) ->
         going: list[Future[Any]] = []
         try:
             for batch in _batches(files):
-                going.append(pool.submit(send, connection, job_id, batch))
+                going.append(pool.submit(send, connection, job_id, batch, pages=pages))
                 if len(going) >= _AT_ONCE:
                     going.pop(0).result()
             for one in going:
@@ -110,6 +111,7 @@ def send(
     failed: Iterable[Mapping[str, str]] = (),
     replace: Iterable[str] = (),
     described: Mapping[str, Mapping[str, str]] | None = None,
+    pages: str = _FIRST,
 ) -> dict[str, int]:
     """Add one batch to a job, and return what became of it. Sent again it changes nothing.
 
@@ -120,6 +122,7 @@ def send(
         failed: files that could not be read: `path`, `code` and `error` of each.
         replace: paths whose files take the place of another content.
         described: what is known of those that failed, by path; files have it with them.
+        pages: of each TIFF, which are images of their own.
     """
     sent = list(files)
     details = {
@@ -135,6 +138,8 @@ def send(
     parts: list[Any] = [("images", (f"{n}", file.data, "application/octet-stream")) for n, file in enumerate(sent)]
     # As a part of the form, so that it is one without a file too.
     parts.append(("details", (None, json.dumps(details))))
+    if pages != _FIRST:
+        parts.append(("pages", (None, pages)))
     answer: dict[str, int] = connection.json("POST", f"jobs/{job_id}/images", files=parts)
     return answer
 

@@ -58,6 +58,11 @@ class PixelSize:
         """Return the distance of the centres of two pixels that touch at a corner, in µm."""
         return math.hypot(self.x, self.y)
 
+    @property
+    def exact(self) -> str:
+        """Return it as `parse` reads it again to the last bit: "0.65um", "0.5x0.6um"."""
+        return f"{self.x!r}um" if self.x == self.y else f"{self.x!r}x{self.y!r}um"
+
     def __str__(self) -> str:
         return f"{self.x:g} µm" if self.x == self.y else f"{self.x:g} × {self.y:g} µm"
 

@@ -26,7 +26,6 @@ from shared.flows.synthetic import SyntheticSpec, submit_synthetic
 from shared.images.scale import AUTO_SCALE
 from shared.jobs.item_search import ItemSearch
 from shared.jobs.records import Job
-from shared.pixel_size import PixelSize
 
 _NO_JOB = {404: "There is no such job."}
 _CONFLICT = _NO_JOB | {409: "The job's state does not allow it."}
@@ -163,7 +162,7 @@ def submit_uploaded(body: requests.Upload) -> ResponseReturnValue:
             scale=AUTO_SCALE if isinstance(body.scale, str) else body.scale,
             unfamiliar=body.unfamiliar,
             channel=body.channel,
-            pixel_size=None if body.pixel_size is None else PixelSize.parse(body.pixel_size),
+            pixel_size=body.size_of_pixels,
             postprocessing=body.postprocessing,
             on_start=lambda job_id, _resumed: tell(job_id),
         )

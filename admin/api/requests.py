@@ -253,16 +253,20 @@ class _Masks(_Request):
     )
 
     @property
+    def size_of_pixels(self) -> PixelSize | None:
+        """Return how large pixels are, where that is said."""
+        return None if self.pixel_size is None else PixelSize.parse(self.pixel_size)
+
+    @property
     def postprocessing(self) -> PostProcessing:
         """Return what is to be done."""
         return PostProcessing(self.smooth, self.fill_holes, self.min_area, self.keep_largest)
 
 
-class Upload(_NewJob, _Masks):
-    """A job of uploaded images."""
+class _Images(_NewJob, _Masks):
+    """What is asked for of images that are sent."""
 
     name: JobName = "upload"
-
     scale: Scale | Literal["auto"] = Field(
         default=1.0,
         description="Resamples the images for the network: 0.25 where dots lie 4 times as far apart as usual; `auto`: "
@@ -273,17 +277,26 @@ class Upload(_NewJob, _Masks):
         description="Images unlike anything that the model knows: `flag` says so in their results, `refuse` has them "
         "fail with the code `unfamiliar`.",
     )
-    pages: Pages = Field(
-        default=FIRST_PAGE.text,
-        description="Of a TIFF of several pages: `first`, or each of `all`, `3`, `1-10`, `1,4-6` as an image of its "
-        "own, called `stack.tif#0007`.",
-    )
     channel: Channel = Field(
         default=AUTO,
         description="What of the images' channels is segmented: `auto` the light, or what shows more, which a note "
         "tells; `luma`, `mean` or `max` of all; `red`, `green`, `blue`; or a channel's number, from 1. An image "
         "without it fails with the code `no_such_channel`.",
     )
+
+
+class _Files(_Request):
+    """How files that are sent become images."""
+
+    pages: Pages = Field(
+        default=FIRST_PAGE.text,
+        description="Of a TIFF of several pages: `first`, or each of `all`, `3`, `1-10`, `1,4-6` as an image of its "
+        "own, called `stack.tif#0007`.",
+    )
+
+
+class Upload(_Images, _Files):
+    """A job of uploaded images."""
 
 
 class Grading(_Request):
@@ -297,13 +310,9 @@ Path = Annotated[str, Field(min_length=1, max_length=2000), AfterValidator(_rela
 SubmissionName = Annotated[str, Field(min_length=1, max_length=255)]
 
 
-class NewSubmission(_NewJob):
+class NewSubmission(_Images):
     """A job of images that come later."""
 
-    name: JobName = "upload"
-    scale: Scale | Literal["auto"] = Field(default=1.0, description="As of an upload.")
-    unfamiliar: Unfamiliar = Field(default=Unfamiliar.FLAG, description="As of an upload.")
-    channel: Channel = Field(default=AUTO, description="As of an upload.")
     key: SubmissionName | None = Field(
         default=None,
         description="Any text of the client's own, by which an interrupted submission is found.",
@@ -327,12 +336,13 @@ class BatchDetails(_Request):
     )
     replace: list[Path] = Field(default=[], description="Those that take the place of another content.")
     described: dict[Path, dict[Column, Cell]] = Field(
-        default={}, description="What a manifest says of each, by column; it comes back with the results."
+        default={},
+        description="What a manifest says of each, or of all pages of each, by column; it comes back with the results.",
     )
     failed: list[FailedFile] = Field(default=[], max_length=MAX_FILES)
 
 
-class Batch(_Request):
+class Batch(_Files):
     """Some images of a job."""
 
     replace: bool = Field(default=False, description="Whether an image takes the place of another one of its path.")

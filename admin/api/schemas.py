@@ -119,7 +119,7 @@ class Job(_Response):
                 )
             },
             scale=AUTO_WORD if job.scale == AUTO_SCALE else job.scale,
-            pixel_size=None if job.pixel_size is None else str(job.pixel_size),
+            pixel_size=None if job.pixel_size is None else job.pixel_size.exact,
             postprocessing=job.postprocessing,
             created_at=_time(job.created_at),
             started_at=time_or_none(job.started_at),

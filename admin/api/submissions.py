@@ -18,6 +18,7 @@ from admin.web.delivery.limits import MAX_FILES
 from admin.web.refusals import Refused
 from shared.errors import ItemError, Outrun, UsageError
 from shared.flows.additions import NameTaken, add_images
+from shared.flows.pages import pages_of_text
 from shared.flows.sources import Source
 from shared.flows.submission import seal
 from shared.images.scale import AUTO_SCALE
@@ -53,6 +54,8 @@ def begin_submission(body: requests.NewSubmission) -> Response:
                 scale=AUTO_SCALE if isinstance(body.scale, str) else body.scale,
                 unfamiliar=body.unfamiliar,
                 channel=body.channel,
+                pixel_size=body.size_of_pixels,
+                postprocessing=str(body.postprocessing),
             )
         except Outrun:  # by a request of the same key
             job_id = repository.unsealed_job(str(key))
@@ -82,18 +85,26 @@ def add_to_job(job_id: UUID, body: requests.Batch) -> schemas.Added:
     if set(request.files) - {_FILES} or len(given) > MAX_FILES or not (given or details.failed):
         reason = f"send 1 to {MAX_FILES} files, each as a part named {_FILES}"
         raise InvalidRequest([schemas.FieldProblem(field=_FILES, reason=reason)])
-    sources = [*_sources(given, details.paths), *map(_failing, details.failed)]
-    sources = [replace(source, described=details.described.get(source.path)) for source in sources]
-    if len({source.path for source in sources}) < len(sources):
+    files = _paths(given, details.paths)
+    if len({*files, *(failed.path for failed in details.failed)}) < len(files) + len(details.failed):
         raise InvalidRequest([schemas.FieldProblem(field=_FILES, reason="two images have the same path")])
-    replaceable = set(details.replace)
+    sources, modified, replaceable = list(map(_failing, details.failed)), dict(details.modified), set(details.replace)
+    for path, file in zip(files, given, strict=True):
+        for source in uploads.sources_of(file, path, services().settings.max_source_bytes, pages_of_text(body.pages)):
+            # What is said of a file is said of its pages.
+            described = details.described.get(source.path, details.described.get(path))
+            sources.append(replace(source, described=described))
+            if path in details.modified:
+                modified.setdefault(source.path, details.modified[path])
+            if path in replaceable:
+                replaceable.add(source.path)
     try:
         done = add_images(
             services(),
             str(job_id),
             sources,
             replaces=lambda path: body.replace or path in replaceable,
-            modified=details.modified,
+            modified=modified,
         )
     except NameTaken as error:
         advice = f"{str(error)[:1].upper()}{str(error)[1:]}. Give them other names, or send `replace=true`."
@@ -167,14 +178,13 @@ def _key_of(key: str) -> str:
     return hashlib.sha256(f"{who()}\0{key}".encode(errors="replace")).hexdigest()
 
 
-def _sources(files: Sequence[FileStorage], paths: Sequence[str] | None) -> list[Source]:
-    max_bytes = services().settings.max_source_bytes
-    if paths is None:
-        return [uploads.source(file, uploads.relative_path(file.filename or ""), max_bytes) for file in files]
-    if len(paths) != len(files):
-        reason = f"{len(paths)} paths of {len(files)} files"
+def _paths(files: Sequence[FileStorage], given: Sequence[str] | None) -> list[str]:
+    if given is None:
+        return [uploads.relative_path(file.filename or "") for file in files]
+    if len(given) != len(files):
+        reason = f"{len(given)} paths of {len(files)} files"
         raise InvalidRequest([schemas.FieldProblem(field="details.paths", reason=reason)])
-    return [uploads.source(file, path, max_bytes) for file, path in zip(files, paths, strict=True)]
+    return list(given)
 
 
 def _failing(failed: requests.FailedFile) -> Source:

@@ -9,13 +9,18 @@ from typing import Any
 from shared.images.scale import AUTO_SCALE, AUTO_WORD
 from shared.jobs.records import Item, Job, Unfamiliar
 from shared.jobs.state import ItemCounts, ItemStatus, JobKind, JobStatus
+from shared.pixel_size import PixelSize
 from shared.store import keys
 
 
 def job_of(value: Mapping[str, Any]) -> Job:
     """Return a job of the API's JSON. What it does not tell exactly, such as when it was sealed, only is or is not."""
     created, finished = _seconds(value["created_at"]), _seconds(value["finished_at"])
+    said = value.get("pixel_size")
+    size = None if said is None else PixelSize.parse(said)
     given = _given(Job, value) | {
+        "pixel_width_um": size and size.x,
+        "pixel_height_um": size and size.y,
         "kind": JobKind(value["kind"]),
         "state": JobStatus(value["state"]),
         "unfamiliar": Unfamiliar(value["unfamiliar"]),

@@ -1,6 +1,7 @@
 """The jobs of an API, asked for as those of a database."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -14,10 +15,13 @@ from producer.remote.translated import translated
 from shared.db.database import Database
 from shared.errors import ItemErrorCode, JobNotFound
 from shared.flows.synthetic import SyntheticSpec
+from shared.images.channel_choice import AUTO
 from shared.images.scale import AUTO_SCALE, AUTO_WORD
 from shared.jobs.records import FileVersion, Item, Job, Mark, Marks, NewItem, Priority, Unfamiliar
 from shared.jobs.repository import Repository
 from shared.jobs.state import ItemStatus, JobKind
+from shared.objects.options import PostProcessing
+from shared.pixel_size import PixelSize
 
 _PAGE = 500
 _BATCH_BYTES = 32 * 2**20
@@ -105,7 +109,9 @@ class RemoteRepository(Repository):
         priority: int = 0,
         scale: float = 1.0,
         unfamiliar: Unfamiliar = Unfamiliar.FLAG,
-        **more: Any,
+        channel: str = AUTO,
+        pixel_size: PixelSize | None = None,
+        postprocessing: str = "",
     ) -> str:
         body = {
             "name": name,
@@ -114,7 +120,13 @@ class RemoteRepository(Repository):
             "scale": AUTO_WORD if scale == AUTO_SCALE else scale,
             "unfamiliar": unfamiliar.value,
         }
-        return str(self._json("POST", "jobs", json=body | more)["id"])
+        # Only what is asked for, so that an admin of before these options takes all other jobs.
+        if channel != AUTO:
+            body["channel"] = channel
+        if pixel_size is not None:
+            body["pixel_size"] = pixel_size.exact
+        body |= asdict(PostProcessing.parse(postprocessing)) if postprocessing else {}
+        return str(self._json("POST", "jobs", json=body)["id"])
 
     def submit_synthetic(self, spec: SyntheticSpec, *, name: str, priority: Priority) -> str:
         """Make a synthetic job and return its id."""

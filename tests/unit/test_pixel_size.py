@@ -37,3 +37,8 @@ def test_what_is_none_is_refused_in_one_line(text):
 def test_units_as_files_write_them():
     assert {micrometres(unit) for unit in ("µm", "μm", "um", r"\u00B5m", "micron", "UM")} == {1.0}
     assert {micrometres(unit) for unit in ("pixel", "", "furlong", "Mm")} == {None}
+
+
+@pytest.mark.parametrize("size", [PixelSize(0.65 / 3, 0.6), PixelSize(0.65, 0.65), PixelSize(1e-7, 25400 / 300)])
+def test_the_exact_text_is_read_again_to_the_last_bit(size: PixelSize) -> None:
+    assert PixelSize.parse(size.exact) == size

@@ -27,12 +27,15 @@ def sources(files: Iterable[FileStorage], *, max_bytes: int, pages: PageChoice =
     for file in files:
         path = _unique(relative_path(file.filename or ""), taken)
         taken.add(path)
-        yield from [source(file, path, max_bytes)] if pages.is_first else page_sources(file, path, max_bytes, pages)
+        yield from sources_of(file, path, max_bytes, pages)
 
 
-def source(file: FileStorage, path: str, max_bytes: int) -> Source:
-    """Return a file as a source of this path."""
-    return Source(path=path, read=_Reader(file, max_bytes))
+def sources_of(file: FileStorage, path: str, max_bytes: int, pages: PageChoice) -> Iterator[Source]:
+    """Yield a file as a source of this path, or a source for each of its pages that is asked for."""
+    if pages.is_first:
+        yield Source(path=path, read=_Reader(file, max_bytes))
+    else:
+        yield from page_sources(file, path, max_bytes, pages)
 
 
 def refuse_if_all_are_too_large(files: Sequence[FileStorage], *, max_bytes: int) -> None:

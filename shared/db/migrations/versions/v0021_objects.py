@@ -14,17 +14,12 @@ _SUCCEEDED = sa.text("state = 'succeeded'")
 
 
 def upgrade() -> None:
-    # Not as a batch, see 0004.
-    for column in (*_MEASURED, *_PIXEL):
-        op.add_column("items", sa.Column(column, sa.Double(), nullable=True))
-    op.add_column("items", sa.Column("postprocessing", sa.String(length=128), nullable=True))
-    for column in _PIXEL:
-        op.add_column("jobs", sa.Column(column, sa.Double(), nullable=True))
-    op.add_column("jobs", sa.Column("postprocessing", sa.String(length=128), nullable=False, server_default=""))
+    # First, since it is committed without the rest, see 0008.
     if op.get_bind().dialect.name == "postgresql":
         # As in 0016.
         with op.get_context().autocommit_block():
             for name in _MEASURED:
+                op.add_column("items", sa.Column(name, sa.Double(), nullable=True), if_not_exists=True)
                 op.drop_index(f"ix_items_{name}", "items", if_exists=True, postgresql_concurrently=True)
                 op.create_index(
                     f"ix_items_{name}",
@@ -35,7 +30,14 @@ def upgrade() -> None:
                 )
     else:
         for name in _MEASURED:
+            op.add_column("items", sa.Column(name, sa.Double(), nullable=True))
             op.create_index(f"ix_items_{name}", "items", ["job_id", name, "number"], sqlite_where=_SUCCEEDED)
+    # Not as a batch, see 0004.
+    for table in ("items", "jobs"):
+        for column in _PIXEL:
+            op.add_column(table, sa.Column(column, sa.Double(), nullable=True))
+    op.add_column("items", sa.Column("postprocessing", sa.String(length=128), nullable=True))
+    op.add_column("jobs", sa.Column("postprocessing", sa.String(length=128), nullable=False, server_default=""))
 
 
 def downgrade() -> None:

@@ -1,12 +1,16 @@
 """A client that believes no answer that the document does not announce, and somebody who does the work."""
 
+import logging
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+from click.testing import CliRunner, Result
 from flask import Flask
 from flask.testing import FlaskClient
 from jsonschema import Draft202012Validator
@@ -14,9 +18,18 @@ from werkzeug.test import TestResponse
 
 from admin.domain import accounts, tokens
 from admin.domain.roles import Role
+from delineate_client import Client
+from producer.cli import main
+from shared.config import Settings
 from shared.db.tables import new_id
 from shared.services import Services
 from tests import simulated_worker
+from tests.unit.admin.serving.conftest import served
+
+Producer = Callable[..., Result]
+
+GREY = simulated_worker.synthesise(1, size=64).image
+PNG = simulated_worker.encode_grey(GREY)
 
 
 class Api:
@@ -72,6 +85,51 @@ def operator(app: Flask, services: Services, document: dict[str, Any]) -> Api:
 def viewer(app: Flask, services: Services, document: dict[str, Any]) -> Api:
     accounts.add(services.database, "vic", "words that vic knows", Role.VIEWER)
     return Api(app.test_client(), document, tokens.create(services.database, "vic", "script", Role.VIEWER))
+
+
+@pytest.fixture
+def token(services: Services) -> str:
+    return tokens.create(services.database, "ana", "script", Role.OPERATOR)
+
+
+@pytest.fixture
+def client(app: Flask, token: str) -> Iterator[Client]:
+    with Client("http://localhost", token, patience=2, transport=httpx.WSGITransport(app=app)) as client:
+        yield client
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "images"
+    (folder / "deep").mkdir(parents=True)
+    for name in ("a.png", "b.png", "deep/c.png"):
+        (folder / name).write_bytes(PNG)
+    (folder / "bad.png").write_bytes(b"no image")
+    return folder
+
+
+@pytest.fixture
+def producer(
+    app: Flask, settings: Settings, token: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[Producer]:
+    """`producer --api` of somebody who reaches neither database nor queue nor store."""
+    for name in ("DATABASE_URL", "BROKER_URL", "STORE_URL", "DELINEATE_API", "LOG_LEVEL"):
+        monkeypatch.setenv(name, "")
+    monkeypatch.setenv("DELINEATE_HOME", str(tmp_path / "nothing"))
+    monkeypatch.setenv("DELINEATE_TOKEN", token)
+    monkeypatch.setattr("producer.remote.services._PATIENCE_SECONDS", 0)
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    with served(app, settings) as port:
+
+        def run(*arguments: str | Path) -> Result:
+            everything = ["--api", f"http://127.0.0.1:{port}", *map(str, arguments)]
+            return CliRunner().invoke(main, everything)
+
+        yield run
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    logging.captureWarnings(False)
 
 
 @contextmanager

@@ -2,51 +2,21 @@
 
 import csv
 import json
-import logging
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
-from flask import Flask
+from click.testing import CliRunner
 
 from admin.domain import tokens
 from admin.domain.roles import Role
 from delineate_client import ApiError, ApiUnavailable, Client, WaitTimeout
 from delineate_client.connection import Connection
 from producer.cli import main
-from shared.config import Settings
 from shared.jobs.records import Priority
 from shared.services import Services
-from tests import simulated_worker
-from tests.unit.admin.api.conftest import working
-from tests.unit.admin.serving.conftest import served
-
-GREY = simulated_worker.synthesise(1, size=64).image
-PNG = simulated_worker.encode_grey(GREY)
-
-
-@pytest.fixture
-def token(services: Services) -> str:
-    return tokens.create(services.database, "ana", "script", Role.OPERATOR)
-
-
-@pytest.fixture
-def client(app: Flask, token: str) -> Iterator[Client]:
-    with Client("http://localhost", token, patience=2, transport=httpx.WSGITransport(app=app)) as client:
-        yield client
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    folder = tmp_path / "images"
-    (folder / "deep").mkdir(parents=True)
-    for name in ("a.png", "b.png", "deep/c.png"):
-        (folder / name).write_bytes(PNG)
-    (folder / "bad.png").write_bytes(b"no image")
-    return folder
+from tests.unit.admin.api.conftest import GREY, PNG, Producer, working
 
 
 def test_arrays_go_in_and_come_out(client: Client, services: Services) -> None:
@@ -145,33 +115,6 @@ def test_what_is_refused_says_what_to_do(client: Client, tmp_path: Path) -> None
         client.submit(tmp_path)
     with pytest.raises(ValueError, match="uint8"):
         client.submit({"a": np.zeros((2, 2, 2))})
-
-
-Producer = Callable[..., Result]
-
-
-@pytest.fixture
-def producer(
-    app: Flask, settings: Settings, token: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Iterator[Producer]:
-    """`producer --api` of somebody who reaches neither database nor queue nor store."""
-    for name in ("DATABASE_URL", "BROKER_URL", "STORE_URL", "DELINEATE_API", "LOG_LEVEL"):
-        monkeypatch.setenv(name, "")
-    monkeypatch.setenv("DELINEATE_HOME", str(tmp_path / "nothing"))
-    monkeypatch.setenv("DELINEATE_TOKEN", token)
-    monkeypatch.setattr("producer.remote.services._PATIENCE_SECONDS", 0)
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    with served(app, settings) as port:
-
-        def run(*arguments: str | Path) -> Result:
-            everything = ["--api", f"http://127.0.0.1:{port}", *map(str, arguments)]
-            return CliRunner().invoke(main, everything)
-
-        yield run
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    logging.captureWarnings(False)
 
 
 def test_the_command_line_works_through_the_api(
