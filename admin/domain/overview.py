@@ -152,7 +152,8 @@ def why(job: Job, waiting: Queue, workers: Workers, *, given_back: float | None 
         return f"{_count(counts.running, 'image')} in work, {counts.pending:,} to come."
     others = waiting.jobs - 1
     if others > 0:
-        return f"It waits for its turn: {_count(others, 'other job')} wait too, those of a higher priority first."
+        wait = "1 other job waits" if others == 1 else f"{others:,} other jobs wait"
+        return f"It waits for its turn: {wait} too, those of a higher priority first."
     state = "It has not been begun" if job.state is JobStatus.QUEUED else "It goes on"
     return f"{state}; a worker lives and takes it as soon as it is free."
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from admin.domain import queries
+from admin.domain import overview, queries
 from admin.domain.job_query import STATE_GROUPS, filter_words, job_query
 from admin.domain.progress import Fleet, Progress, at_rest
 from admin.web.context import meter, services, who
@@ -33,7 +33,7 @@ _EVENTS_SHOWN = 10
 blueprint = Blueprint("jobs", __name__)
 
 
-@blueprint.get("/")
+@blueprint.get("/jobs")
 def index() -> ResponseReturnValue:
     """All jobs, the newest first, and the workers."""
     view = _jobs_view()
@@ -164,10 +164,12 @@ def _seen(worker: Worker) -> Worker:
 def _job_view(job_id: UUID) -> dict[str, Any]:
     seen = _progress_of(job_id)
     released, marks = _released(seen), services().repository.marks(seen.job.id)
+    reason = _why(seen) if seen.is_open and released is None else None
     return {
-        "version": version_of(at_rest(seen), released, marks, _words().words()),
+        "version": version_of(at_rest(seen), released, reason, marks, _words().words()),
         "progress": seen,
         "released": released,
+        "reason": reason,
         "marks": marks,
     }
 
@@ -186,6 +188,10 @@ def _details(view: dict[str, Any]) -> dict[str, Any]:
 def _progress_of(job_id: UUID) -> Progress:
     found = services().repository.job(str(job_id))
     return meter().read(found, queries.now(services().database))
+
+
+def _why(progress: Progress) -> str:
+    return overview.why(progress.job, overview.queue(services().database), services().workers)
 
 
 def _released(progress: Progress) -> queries.Released | None:

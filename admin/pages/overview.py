@@ -3,28 +3,51 @@
 from dataclasses import replace
 from typing import Any
 
-from flask import Blueprint, Response, render_template
+from flask import Blueprint, Response, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
 
-from admin.domain import overview, queries
+from admin.domain import history, overview, queries
 from admin.domain.progress import Fleet
 from admin.web.context import meter, services
 from admin.web.live import live_part, version_of
 from shared.jobs.workers import ALIVE_SECONDS
 
-blueprint = Blueprint("overview", __name__, url_prefix="/overview")
+_SPANS = ((3600.0, "The last hour"), (86400.0, "The last day"))
+
+blueprint = Blueprint("overview", __name__)
 
 
-@blueprint.get("")
-def index() -> str:
-    """All of it."""
-    return render_template("overview.html", **_view())
+@blueprint.get("/")
+def index() -> ResponseReturnValue:
+    """All of it; a filter of jobs, whose list once stood here, leads to the list."""
+    if request.args:
+        return redirect(f"{url_for('jobs.index')}?{request.query_string.decode('ascii', 'replace')}")
+    return render_template("overview.html", **_view(), **_past())
 
 
-@blueprint.get("/live")
+@blueprint.get("/overview/live")
 def live() -> Response:
     """The part of `index` that is polled: all of it."""
     view = _view()
     return live_part(view["version"], lambda: render_template("_overview.html", **view))
+
+
+@blueprint.get("/overview/history")
+def past() -> Response:
+    """The part of `index` that tells of the last hour and day, and of the last synthetic jobs; polled seldom."""
+    view = _past()
+    return live_part(view["past"]["version"], lambda: render_template("_history.html", **view))
+
+
+def _past() -> dict[str, Any]:
+    database, repository = services().database, services().repository
+    now = queries.now(database)
+    spans = [
+        history.span(repository.jobs_of(history.lately(database, seconds)), now, seconds, words)
+        for seconds, words in _SPANS
+    ]
+    shown = {"spans": spans, "scores": history.last_scores(database)}
+    return {"past": shown | {"version": version_of(shown)}, "scored": history.SCORED}
 
 
 def _view() -> dict[str, Any]:

@@ -95,7 +95,7 @@ def _too_much() -> str:
 
 def _stale_form(error: CSRFError) -> ResponseReturnValue:
     if request.endpoint == "auth.log_in" and account() is not None:
-        return redirect(url_for("jobs.index"))  # a second tab: logged in already
+        return redirect(url_for("overview.index"))  # a second tab: logged in already
     advice = csrf.explanation(error)
     if request.endpoint == "submit.synthetic" and account() is not None:
         return submit.sent_too_late(), 400

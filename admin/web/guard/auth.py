@@ -182,7 +182,7 @@ def local_target(target: str) -> str | None:
 
 
 def _target() -> str:
-    return local_target(request.args.get("next", "")) or url_for("jobs.index")
+    return local_target(request.args.get("next", "")) or url_for("overview.index")
 
 
 def _load_user(key: str) -> _User | None:

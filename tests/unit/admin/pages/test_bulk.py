@@ -33,7 +33,7 @@ def test_ticked_jobs_are_cancelled_and_the_action_is_followed(browser: Browser, 
 def test_all_that_fit_the_filter_are_meant(browser: Browser, services: Services) -> None:
     synthetic(services, 1, name="liver", done=False)
     other = synthetic(services, 1, name="kidney", done=False)
-    page = browser.get("/?q=liver").text
+    page = browser.get("/jobs?q=liver").text
     assert '<input type="hidden" name="f-q" value="liver">' in page
     answer = browser.submit("/bulk-actions", FORM | {"scope": "all", "f-q": "liver"})
     BulkRunner(services.repository).round()
@@ -55,7 +55,7 @@ def test_what_cannot_be_done_is_said_and_the_filter_stays(browser: Browser, serv
         ({"scope": "all", "f-state": "done"}, "State: choose one of"),
     ):
         answer = browser.submit("/bulk-actions", FORM | {"f-q": "liver"} | wrong)
-        assert answer.location.startswith("/?q=liver")
+        assert answer.location.startswith("/jobs?q=liver")
         assert said in browser.get(answer.location).text, wrong
     assert bulk_actions.bulk_actions(services.database, limit=9) == []
 

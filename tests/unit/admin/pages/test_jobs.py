@@ -35,7 +35,7 @@ def synthetic(services: Services, count: int = 3, name: str = "job", done: bool 
 
 
 def test_without_jobs_the_page_says_how_to_submit(browser: Browser) -> None:
-    page = browser.get("/").text
+    page = browser.get("/jobs").text
     assert "producer submit" in page
     assert "/new/upload" in page
     assert "No worker has been seen" in page
@@ -45,7 +45,7 @@ def test_the_list_shows_jobs_and_workers(browser: Browser, services: Services) -
     synthetic(services, name="first")
     synthetic(services, name="second", done=False)
     services.workers.report(new_id(), name="studio:7", device="NVIDIA H200", model="ab" * 32, images=1234)
-    page = browser.get("/").text
+    page = browser.get("/jobs").text
     assert page.index("second") < page.index("first")
     assert "3 of 3" in page
     assert "0 of 3" in page
@@ -70,7 +70,7 @@ def test_the_list_shows_how_fast_workers_run_and_what_limits_them(browser: Brows
 
 def test_the_list_is_polled_each_second_while_something_runs(browser: Browser, services: Services) -> None:
     synthetic(services)
-    assert 'data-live-every="5"' in browser.get("/").text
+    assert 'data-live-every="5"' in browser.get("/jobs").text
     synthetic(services, done=False)
     fragment = browser.get("/jobs/live").text
     assert 'data-live-every="1"' in fragment
@@ -92,7 +92,7 @@ def test_pages_of_jobs_lead_there_and_back(
         cursor = page.older
     assert seen == newest_first
     assert [page.newer for _, page in pages] == [None, "", pages[1][0]]
-    text = browser.get(f"/?before={pages[1][0]}").text
+    text = browser.get(f"/jobs?before={pages[1][0]}").text
     assert "Newer" in text
     assert "Older" in text
     assert "n4" in text
@@ -102,22 +102,22 @@ def test_pages_of_jobs_lead_there_and_back(
 def test_a_filter_is_an_address_that_can_be_shared(browser: Browser, services: Services) -> None:
     synthetic(services, 1, name="liver", done=False)
     synthetic(services, 1, name="kidney")
-    page = browser.get("/?q=liv&state=open&owner=ana&sort=name").text
+    page = browser.get("/jobs?q=liv&state=open&owner=ana&sort=name").text
     assert ">liver<" in page
     assert ">kidney<" not in page
     assert "1 job: “liv”, open, of ana" in page
     assert 'data-live="/jobs/live?q=liv&amp;state=open&amp;owner=ana&amp;sort=name"' in page
-    assert ">liver<" in browser.get("/?mine=1").text
-    assert "No job fits." in browser.get("/?q=heart").text
-    assert "2 jobs" in browser.get("/?q=&state=").text
+    assert ">liver<" in browser.get("/jobs?mine=1").text
+    assert "No job fits." in browser.get("/jobs?q=heart").text
+    assert "2 jobs" in browser.get("/jobs?q=&state=").text
 
 
-@pytest.mark.parametrize("address", ["/", "/jobs/live"])
+@pytest.mark.parametrize("address", ["/jobs", "/jobs/live"])
 def test_a_wrong_filter_keeps_what_was_typed_and_says_what_is_wrong(browser: Browser, address: str) -> None:
     answer = browser.get(f"{address}?state=done&since=yesterday&size=3&q=%3Cb%3E")
     assert answer.status_code == 400
     assert "The filter names something that there is not" in answer.text
-    if address == "/":
+    if address == "/jobs":
         assert answer.text.count('class="wrong"') == 3
         assert 'value="yesterday"' in answer.text
         assert 'value="&lt;b&gt;"' in answer.text
@@ -126,7 +126,7 @@ def test_a_wrong_filter_keeps_what_was_typed_and_says_what_is_wrong(browser: Bro
 
 @pytest.mark.parametrize("name", ["_external", "_scheme", "_method", "endpoint", "values", "f-q"])
 def test_no_name_of_a_filter_is_an_argument_of_something_else(browser: Browser, name: str) -> None:
-    for address in ("/", "/jobs/live", "/events"):
+    for address in ("/jobs", "/jobs/live", "/events"):
         assert browser.get(f"{address}?{name}=x").status_code == 400
 
 
@@ -250,7 +250,9 @@ def test_a_poll_without_news_has_no_body(browser: Browser, services: Services) -
         answer = browser.get(part)
         versions[part] = answer.headers["ETag"]
         # The page itself says the version, so that its first poll finds nothing new.
-        page = browser.get("/?since=1d" if "since" in part else "/" if part == "/jobs/live" else f"/jobs/{job}").text
+        page = browser.get(
+            "/jobs?since=1d" if "since" in part else "/jobs" if part == "/jobs/live" else f"/jobs/{job}"
+        ).text
         assert part.endswith("items") or f"data-live-version='{versions[part]}'" in page
     report()  # that a worker lives is no news
     for part in parts:

@@ -54,7 +54,7 @@ FOR_VIEWERS = {
     "api.job_items", "api.job_results", "api.item", "api.item_file", "api.models", "api.workers", "api.grade",
     "compare.index", "compare.pair", "compare.step", "compare.difference",
     "events.index", "api.list_events",
-    "api.job_summary", "overview.index", "overview.live", "bulk.index", "bulk.one", "bulk.live",
+    "api.job_summary", "overview.index", "overview.live", "overview.past", "bulk.index", "bulk.one", "bulk.live",
     "api.list_bulk_actions", "api.see_bulk_action",
     "items.region",
     "api.list_webhooks", "api.webhook_deliveries",
@@ -97,9 +97,9 @@ def test_each_endpoint_is_for_those_it_is_meant_for(
 
 
 def test_login_leads_to_where_one_wanted_to_go(stranger: Browser) -> None:
-    wanted = stranger.get("/?before=" + new_id())
+    wanted = stranger.get("/jobs?before=" + new_id())
     answer = login(stranger, target=wanted.location)
-    assert answer.location.startswith("/?before=")
+    assert answer.location.startswith("/jobs?before=")
     assert stranger.get("/").status_code == 200
     assert stranger.get("/login").location == "/"
 
@@ -335,11 +335,11 @@ def test_a_viewer_looks_and_changes_nothing(app: Flask, browser: Browser, servic
             continue
         answer = browser.client.post(address, data={"csrf_token": token})
         assert answer.status_code == 403, address
-    page = browser.get("/").text
+    page = browser.get("/jobs").text
     assert 'class="button primary" href="/new/' not in page
     for address in ("/new/upload", "/new/synthetic"):
         assert browser.get(address).status_code == 403
-    for address in ("/", "/models", "/tokens"):
+    for address in ("/", "/jobs", "/models", "/tokens"):
         assert browser.get(address).status_code == 200
 
 

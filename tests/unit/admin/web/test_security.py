@@ -72,6 +72,7 @@ def test_no_page_has_inline_script_or_style(browser: Browser, services: Services
     item = services.repository.items(job, limit=1)[0].id
     for address in (
         "/",
+        "/jobs",
         f"/jobs/{job}",
         f"/jobs/{job}?state=failed",
         f"/items/{item}",
@@ -94,7 +95,7 @@ def test_names_and_errors_are_text_and_never_markup(browser: Browser, services: 
     with services.database.write() as connection:
         connection.exec_driver_sql("UPDATE items SET error = ?, note = ?, worker = ?", (HOSTILE,) * 3)
     services.workers.report(new_id(), name=HOSTILE, device=HOSTILE, model=HOSTILE, images=0)
-    for address in ("/", "/jobs/live", f"/jobs/{job}", f"/jobs/{job}?state=failed", f"/items/{item.id}"):
+    for address in ("/", "/jobs", "/jobs/live", f"/jobs/{job}", f"/jobs/{job}?state=failed", f"/items/{item.id}"):
         page = browser.get(address).text
         assert "<img src=x" not in page, address
         assert "&lt;img src=x" in page, address
@@ -169,7 +170,7 @@ def test_a_defect_is_a_page(app: Flask, browser: Browser, monkeypatch: pytest.Mo
 
     app.testing = False
     monkeypatch.setattr("admin.domain.queries.jobs_page", defect)
-    answer = browser.get("/")
+    answer = browser.get("/jobs")
     assert answer.status_code == 500
     assert "secret detail" not in answer.text
     assert "Something broke" in answer.text
