@@ -37,7 +37,7 @@ from producer.options import (
     unfamiliar_option,
     waiting_options,
 )
-from producer.segment import Asked, image_of, write
+from producer.segment import STANDARD, Asked, image_of, write
 from producer.segment import segment as segment_one
 from producer.submit import submit_paths
 from producer.summary import Summary, summarise
@@ -176,7 +176,7 @@ def segment(
         try:
             item, png = segment_one(services, image_of(image, services.settings.max_source_bytes), asked)
         except ItemError as error:
-            Display().line(f"{image}: {error.code}: {error}")
+            Display().line(f"{'standard input' if image == STANDARD else image}: {error.code}: {error}")
             raise click.exceptions.Exit(ExitCode.SOME_FAILED) from error
         write(mask, png)
         if item.note:

@@ -77,6 +77,11 @@ class Place:
         return target, self
 
 
+def _is_empty(done: Download) -> bool:
+    """Whether an export came to nothing but its manifest, without anything that was lost or refused."""
+    return not (done.fetched or done.kept or done.missing or done.refused) and len(done.made) <= 1
+
+
 def _wanted(where: tuple[str, ...]) -> FilterWords:
     """Return which images the conditions of the command line mean.
 
@@ -130,6 +135,8 @@ def export_command(reference: str, export: Export, to: Path, where: tuple[str, .
         done = _written(services, exporting, target, display, command)
         told_in = place.folder / place.renamed.get(MANIFEST, MANIFEST)
         tell(done, to, display)
+        if _is_empty(done):
+            display.line(f"note: no image of this job has what {export.name} gives: {export.description}")
         if exporting.without_result:
             display.line(f"note: {plural(exporting.without_result, 'image')} without a result: {told_in} lists them")
         if as_json:

@@ -22,3 +22,9 @@ def test_masks_of_pages_are_pages_in_their_places(make: MakeJob, tmp_path: Path)
         assert np.array_equal(pages[number - 1], masks[f"d/s.tif#{number:04d}"] * np.uint8(255))
     assert not pages[3].any()
     assert told[2:] == ["d/s.tif#0003", "d/s.tif#0004: the file ends early"]
+    assert "note: no image of this job" not in done.output
+
+
+def test_a_job_without_stacks_is_told_to_have_none(make: MakeJob, tmp_path: Path) -> None:
+    done = make({"a.png": blobs()}).export("mask-stacks", tmp_path / "out")
+    assert "note: no image of this job has what mask-stacks gives: mask-stacks/: of each stack" in done.output
