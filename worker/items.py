@@ -37,6 +37,7 @@ from shared.logs import log_ids
 from shared.net.backends.contract import Answer
 from shared.net.tiling import Stitcher, iterate_tiles, plan_tiles
 from shared.net.witness import Witness, cut_out
+from shared.objects.options import PostProcessing
 from shared.pixel_size import PixelSize
 from shared.store import ObjectStore, keys
 from shared.synth import synthesise
@@ -136,12 +137,13 @@ class ItemProcessor:
         return Failure(work.item.id, code, reason, seconds=work.seconds)
 
     def _segment(self, work: Work) -> Success:
+        asked = work.postprocessing  # what is not known ends it before anything is spent on it
         with suppress(_TooLarge):
-            return self._segment_whole(work)
+            return self._segment_whole(work, asked)
         # Nothing of it is held any more: it may have to wait for others as large.
-        return self._segment_in_windows(work)
+        return self._segment_in_windows(work, asked)
 
-    def _segment_whole(self, work: Work) -> Success:
+    def _segment_whole(self, work: Work, asked: PostProcessing) -> Success:
         with ExitStack() as memory:
             with self._place(self._loading, work), work.model.batcher.expecting():
                 work.held.check()
@@ -161,7 +163,7 @@ class ItemProcessor:
                 levels = np.rint(levels).astype(np.uint8)
             if source.has_holes:  # nothing is found where there is no data
                 levels = np.where(np.isnan(source.pixels), np.uint8(0), levels)
-            mask, found = masked(levels, work.model.threshold, work.postprocessing)
+            mask, found = masked(levels, work.model.threshold, asked)
             judged = judge(
                 histogram(levels),
                 witness,
@@ -175,13 +177,13 @@ class ItemProcessor:
                 work.held.check()
                 return self._store_result(source, levels, mask, judged, work)
 
-    def _segment_in_windows(self, work: Work) -> Success:
+    def _segment_in_windows(self, work: Work, asked: PostProcessing) -> Success:
         item, check = work.item, work.held.check
         result = self._windows.segment(
             lambda: self._fetch(item.source_key or ""),
             scale=work.scale,
             channel=work.channel,
-            postprocessing=work.postprocessing,
+            postprocessing=asked,
             submit=work.submit,
             witness=work.witness,
             check=check,

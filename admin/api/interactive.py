@@ -141,6 +141,8 @@ def _submitted(body: requests.Predict) -> str:
             scale=AUTO_SCALE if isinstance(body.scale, str) else body.scale,
             unfamiliar=body.unfamiliar,
             channel=body.channel,
+            pixel_size=body.size_of_pixels,
+            postprocessing=body.postprocessing,
             on_start=lambda job_id, _resumed: tell(job_id),
         )
 

@@ -385,7 +385,7 @@ class DeliveriesPage(_Request):
     before: UUID | None = Field(default=None, description="`next` of the page before.")
 
 
-class Predict(_Request):
+class Predict(_Masks):
     """One image that somebody waits for."""
 
     scale: Scale | Literal["auto"] = Field(default=1.0, description="As of a job.")

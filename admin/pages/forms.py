@@ -6,10 +6,11 @@ from typing import Any
 
 from flask_wtf import FlaskForm
 from flask_wtf.file import MultipleFileField
-from wtforms import FloatField, HiddenField, IntegerField, SelectChoice, SelectField, StringField
+from wtforms import BooleanField, FloatField, HiddenField, IntegerField, SelectChoice, SelectField, StringField
 from wtforms.validators import InputRequired, Length, NumberRange, Optional, ValidationError
 
 from admin.domain.request_keys import MAX_KEY_LENGTH
+from admin.pages.formats import capitalize_first
 from admin.web.delivery.limits import MAX_FILES, MAX_IMAGES
 from admin.web.delivery.uploads import visible
 from shared.errors import UsageError
@@ -18,6 +19,8 @@ from shared.flows.synthetic import MAX_DOTS, MAX_JITTER, MAX_SEED, SyntheticSpec
 from shared.images.channel_choice import AUTO, channel_of
 from shared.images.scale import scale_of
 from shared.jobs.records import Unfamiliar
+from shared.objects.options import MAX_MIN_AREA, MAX_SMOOTH, PostProcessing
+from shared.pixel_size import PixelSize
 from shared.synth import DEFAULT_DEFINITION, DEFINITIONS, NOISE_LABELS
 
 _NOISE_CHOICES = {"": "As in the benchmark, drawn for each image", **NOISE_LABELS}
@@ -133,6 +136,20 @@ class UploadForm(FlaskForm):  # type: ignore[misc]
         description="Of images in colour or of several channels: a number from 1, red, green, blue, luma, mean or max. "
         "Empty: what shows most, with a note of what was taken.",
     )
+    pixel_size = StringField(
+        "Pixel size",
+        filters=[_stripped],
+        description="With its unit, such as 0.65um or 0.5x0.6um; areas and lengths come in µm too. Empty: what each "
+        "TIFF says of its own.",
+    )
+    smooth = _number(
+        IntegerField, "Smooth by", 0, MAX_SMOOTH, "px: each pixel of a mask is as most are around it. Empty: not."
+    )
+    fill_holes = BooleanField("Fill holes", description="What an object encloses becomes part of it.")
+    min_area = _number(
+        IntegerField, "Smallest object", 0, MAX_MIN_AREA, "px²: objects of fewer pixels are dropped. Empty: none is."
+    )
+    keep_largest = BooleanField("Keep the largest object alone", description="All others are dropped.")
     images = MultipleFileField("Images")
 
     def validate_scale(self, field: Any) -> None:
@@ -156,6 +173,22 @@ class UploadForm(FlaskForm):  # type: ignore[misc]
         except UsageError as error:
             raise ValidationError(f"{error}.".replace("channel", "Channel", 1)) from error
 
+    def validate_pixel_size(self, field: Any) -> None:
+        """A size with its unit."""
+        try:
+            size_of_pixels(field.data)
+        except UsageError as error:
+            raise ValidationError(f"{capitalize_first(str(error))}.") from error
+
+    def postprocessing(self) -> PostProcessing:
+        """Return what a valid form asks to be done to masks."""
+        return PostProcessing(
+            smooth=self.smooth.data or 0,
+            fill_holes=self.fill_holes.data,
+            min_area=self.min_area.data or 0,
+            keep_largest=self.keep_largest.data,
+        )
+
     def validate_images(self, field: Any) -> None:
         """At least one file, and not too many."""
         # A browser sends one part without a name where no file was chosen.
@@ -164,6 +197,15 @@ class UploadForm(FlaskForm):  # type: ignore[misc]
             raise ValidationError("Choose at least one image.")
         if len(field.data) > MAX_FILES:
             raise ValidationError(f"Choose at most {MAX_FILES} images; `producer submit` takes any number.")
+
+
+def size_of_pixels(text: str | None) -> PixelSize | None:
+    """Return the pixel size that was written, None for an empty field.
+
+    Raises:
+        UsageError: it is none.
+    """
+    return PixelSize.parse(text) if text else None
 
 
 def chosen(data: Iterable[Any] | None) -> list[Any]:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from flask import Blueprint, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 
-from admin.pages.forms import SyntheticForm, UploadForm
+from admin.pages.forms import SyntheticForm, UploadForm, size_of_pixels
 from admin.web.context import account, services
 from admin.web.delivery import uploads
 from admin.web.delivery.limits import MAX_FILES
@@ -93,6 +93,8 @@ def _uploaded(form: UploadForm, tell: Callable[[str], None]) -> str:
         scale=scale_of(form.scale.data or "1"),
         unfamiliar=Unfamiliar(form.unfamiliar.data),
         channel=channel_of(form.channel.data or AUTO),
+        pixel_size=size_of_pixels(form.pixel_size.data),
+        postprocessing=form.postprocessing(),
         on_start=lambda job_id, _resumed: tell(job_id),
     )
 

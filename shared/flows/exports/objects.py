@@ -52,7 +52,7 @@ def measured_rows(item: Item, mask: bytes, probability: bytes) -> Iterator[dict[
     from shared.objects.table import measured, rows
 
     levels = decode_levels(probability).astype("uint8")
-    yield from rows(measured(objects_of(mask), [levels], getattr(item, "pixel_size", None)))
+    yield from rows(measured(objects_of(mask), [levels], item.pixel_size))
 
 
 def _labels(item: Item, mask: bytes) -> bytes:

@@ -16,6 +16,7 @@ from shared.db.tables import new_id
 from shared.images.codec import encode_grey, encode_mask, encode_probability
 from shared.jobs.records import Job, NewItem
 from shared.jobs.state import JobKind
+from shared.pixel_size import PixelSize
 from shared.services import Services, connect
 from shared.store import keys
 from tests.outcomes import failure, success
@@ -74,7 +75,10 @@ MakeJob = Callable[..., Made]
 def make(services: Services) -> MakeJob:
     """Make a job of masks by path; a path with None fails, one in `pending` waits."""
 
-    def made(masks: dict[str, Mask | None], *, pending: tuple[str, ...] = ()) -> Made:
+    def made(
+        masks: dict[str, Mask | None], *, pending: tuple[str, ...] = (), pixel_size: PixelSize | None = None
+    ) -> Made:
+        size = {} if pixel_size is None else {"pixel_width_um": pixel_size.x, "pixel_height_um": pixel_size.y}
         repository = services.repository
         job_id = repository.create_job(JobKind.IMAGES, name="n", submitted_by="t")
         paths = list(masks)
@@ -101,6 +105,7 @@ def make(services: Services) -> MakeJob:
                     success(
                         item.id, width=width, height=height, mask_key=keys.mask(job_id, item.id),
                         probability_key=keys.probability(job_id, item.id), foreground=float(mask.mean()),
+                        **size,
                     )
                 )  # fmt: skip
             services.claims.complete(claim, outcomes)

@@ -22,10 +22,13 @@ from skimage.measure import label
 from shared.errors import StoreUnavailable
 from shared.flows.exports import export as export_module
 from shared.flows.exports import objects as exports
+from shared.images.codec import decode
+from shared.images.decoded import DecodeLimits
 from shared.objects.objects import Objects
 from shared.objects.outlines import polygons_of
 from shared.objects.rle import compressed, counts_of
 from shared.objects.table import OBJECT_COLUMNS
+from shared.pixel_size import PixelSize
 from tests.unit.exports.conftest import MakeJob, Mask, blobs
 from tests.unit.exports.test_pictures import manifest
 
@@ -180,6 +183,34 @@ def test_tables_of_objects_have_their_columns_without_objects(make: MakeJob, tmp
     assert (tmp_path / "o.csv").read_text() == ",".join(["path", *OBJECT_COLUMNS]) + "\n"
     table = pq.read_table(tmp_path / "o.parquet")
     assert (table.num_rows, table.schema) == (0, exports.object_schema())
+
+
+def test_the_size_of_pixels_is_in_every_format_that_has_one(make: MakeJob, tmp_path: Path) -> None:
+    # 2 × 3 µm: who mixes them up, or takes one for both, gets other numbers.
+    mask = np.zeros((40, 60), bool)
+    mask[4:12, 10:16] = mask[20:23, 30:50] = True
+    made = make({"a.png": mask}, pixel_size=PixelSize(2.0, 3.0))
+    for name, file in (("ome-tiff", "o"), ("labels", "l"), ("geojson", "g"), ("objects-csv", "o.csv")):
+        assert made.export(name, tmp_path / file).exit_code == 0
+    with tifffile.TiffFile(tmp_path / "o" / "ome-tiff" / "a.ome.tif") as file:
+        pixels = tifffile.xml2dict(file.ome_metadata)["OME"]["Image"]["Pixels"]
+        assert [pixels[f"PhysicalSize{side}"] for side in "XY"] == [2.0, 3.0]
+        assert [pixels[f"PhysicalSize{side}Unit"] for side in "XY"] == ["µm", "µm"]
+    for path in (tmp_path / "o" / "ome-tiff" / "a.ome.tif", tmp_path / "l" / "labels" / "a.tif"):
+        size = decode(path.read_bytes(), limits=DecodeLimits(min_side=8, max_side=100)).pixel_size
+        assert size is not None
+        assert (size.x, size.y) == pytest.approx((2.0, 3.0), rel=1e-5)
+    with (tmp_path / "o.csv").open(newline="", encoding="utf-8") as text:
+        first, second = csv.DictReader(text)
+    expected = {"area_um2": 48 * 6, "x_um": 12.5 * 2, "y_um": 7.5 * 3, "major_um": 4 * (9 * 63 / 12) ** 0.5}
+    assert {name: float(first[name]) for name in expected} == pytest.approx(expected, abs=1e-4)
+    assert float(second["area_um2"]) == 60 * 6
+    collection = json.loads((tmp_path / "g" / "geojson" / "a.geojson").read_text())
+    assert [each["properties"]["measurements"]["area_um2"] for each in collection["features"]] == [288, 360]
+    assert made.export("csv", tmp_path / "r.csv").exit_code == 0
+    with (tmp_path / "r.csv").open(newline="", encoding="utf-8") as text:
+        [row] = csv.DictReader(text)
+    assert (row["pixel_width_um"], row["pixel_height_um"]) == ("2", "3")
 
 
 def test_what_a_format_cannot_hold_is_refused_with_a_reason(make: MakeJob, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from shared.jobs.records import Item, NewItem, Priority, Unfamiliar
 from shared.jobs.state import JobKind
 from shared.net.backends.contract import Answer
 from shared.net.familiarity import FittedScores
+from shared.pixel_size import PixelSize
 from shared.services import Services, connect
 from shared.store import keys
 from worker.batcher import Batcher, Tiles
@@ -166,6 +167,8 @@ class Submit(Protocol):
         *,
         unfamiliar: Unfamiliar = Unfamiliar.FLAG,
         channel: str = "auto",
+        pixel_size: PixelSize | None = None,
+        postprocessing: str = "",
     ) -> SubmittedShard: ...
 
 
@@ -179,6 +182,8 @@ def submit(services: Services) -> Submit:
         *,
         unfamiliar: Unfamiliar = Unfamiliar.FLAG,
         channel: str = "auto",
+        pixel_size: PixelSize | None = None,
+        postprocessing: str = "",
     ) -> SubmittedShard:
         job_id = services.repository.create_job(
             JobKind.IMAGES,
@@ -187,6 +192,8 @@ def submit(services: Services) -> Submit:
             priority=priority,
             unfamiliar=unfamiliar,
             channel=channel,
+            pixel_size=pixel_size,
+            postprocessing=postprocessing,
         )
         items = []
         for path, source in sources.items():

@@ -203,6 +203,19 @@ def test_pages_and_channels_are_asked_for_by_fields(operator: Api, services: Ser
         assert refused.json["fields"][0]["field"] == field
 
 
+def test_predict_takes_pixel_sizes_and_what_is_done_to_masks(operator: Api) -> None:
+    asked = {"pixel_size": "0.5 x 0.6 um", "smooth": 2, "fill_holes": True, "min_area": 9, "keep_largest": True}
+    told = {"pixel_size": "0.5x0.6um", "postprocessing": "smooth=2 fill-holes min-area=9 keep-largest"}
+    image = {"file": (io.BytesIO(PNG), "a.png")}
+    answer = operator.post("/predict", data=asked | image, headers={"Prefer": "wait=0"})
+    job = operator.get(answer.headers["Location"].removeprefix("/api/v1")).json
+    assert {name: job[name] for name in told} == told
+    for field, value in (("pixel_size", "0.65"), ("smooth", 21), ("min_area", -1)):
+        refused = operator.post("/predict", data={field: value, "file": (io.BytesIO(PNG), "a.png")})
+        assert refused.status_code == 422
+        assert [each["field"] for each in refused.json["fields"]] == [field]
+
+
 @pytest.mark.parametrize("asked", ["0", "5", "small"])
 def test_another_scale_is_a_field_that_is_wrong(operator: Api, asked: str) -> None:
     answer = operator.post("/jobs/images", data={"images": (io.BytesIO(PNG), "a.png"), "scale": asked})

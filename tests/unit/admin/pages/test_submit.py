@@ -17,6 +17,7 @@ from shared.images.codec import encode_grey
 from shared.images.scale import AUTO_SCALE
 from shared.jobs.records import Item, Priority
 from shared.jobs.state import JobKind
+from shared.pixel_size import PixelSize
 from shared.portable import folded
 from shared.services import Services
 from shared.synth import DEFINITIONS, NOISE_LABELS, synthesise
@@ -110,6 +111,25 @@ def test_another_scale_is_said_to_be_wrong_beside_its_field(browser: Browser, pn
     answer = browser.submit("/new/upload", {"scale": "9", "images": [(io.BytesIO(png), "a.png")]})
     assert answer.status_code == 400
     assert "Scale is 9: give 0.1 to 4, 1 to leave images as they are, or auto." in answer.text
+
+
+def test_what_an_upload_says_of_pixels_and_masks(browser: Browser, services: Services, png: bytes) -> None:
+    asked = {"pixel_size": "0.5 x 0.6 µm", "smooth": "2", "fill_holes": "y", "min_area": "30", "keep_largest": "y"}
+    browser.submit("/new/upload", asked | {"images": [(io.BytesIO(png), "a.png")]})
+    job = services.repository.jobs(limit=1)[0]
+    assert job.pixel_size == PixelSize(0.5, 0.6)
+    assert job.postprocessing == "smooth=2 fill-holes min-area=30 keep-largest"
+    browser.submit("/new/upload", dict.fromkeys(asked, "") | {"images": [(io.BytesIO(png), "a.png")]})
+    job = services.repository.jobs(limit=1)[0]
+    assert (job.pixel_size, job.postprocessing) == (None, "")
+    assert not re.search(r"<details[^>]*of-masks[^>]*open", browser.get("/new/upload").text)
+    wrong = browser.submit(
+        "/new/upload", {"pixel_size": "0.65", "smooth": "21", "images": [(io.BytesIO(png), "a.png")]}
+    )
+    assert wrong.status_code == 400
+    assert re.search(r"<details[^>]*of-masks[^>]*open", wrong.text)  # what is wrong is not folded away
+    for field, words in (("pixel_size", "give a number and nm, um or mm"), ("smooth", "from 0 to 20")):
+        assert words in wrong.text.split(f'id="{field}-error"')[1].split("</p>")[0]
 
 
 def upload(browser: Browser, *files: tuple[bytes, str], name: str = "") -> tuple[int, str]:
