@@ -8,8 +8,10 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import nbformat
 import psutil
 import pytest
+from nbclient import NotebookClient
 from PIL import Image
 
 from shared.config import CHECKOUT, DEFAULT_MODEL
@@ -26,7 +28,7 @@ def stack(tmp_path: Path) -> Iterator[EmbeddedStack]:
         yield stack
 
 
-def test_a_folder_is_segmented_and_nothing_is_left(stack: EmbeddedStack, tmp_path: Path):
+def test_a_folder_is_segmented_the_notebook_runs_and_nothing_is_left(stack: EmbeddedStack, tmp_path: Path):
     address = stack.wait_until_ready()
     with urllib.request.urlopen(f"{address}/health/ready") as answer:
         assert answer.status == 200
@@ -42,11 +44,36 @@ def test_a_folder_is_segmented_and_nothing_is_left(stack: EmbeddedStack, tmp_pat
     for source in EXAMPLES.iterdir():
         with Image.open(source) as image, Image.open(tmp_path / "out" / "masks" / f"{source.stem}.png") as mask:
             assert mask.size == image.size
+    run_the_notebook(stack, address, tmp_path / "read" / "docs")
 
     assert stack.stop(signal.SIGINT) == 0
     assert stack.processes() == []
     assert not (stack.home / "broker.sock").exists()
     assert not (stack.home / "standalone.json").exists()
+
+
+def run_the_notebook(stack: EmbeddedStack, address: str, folder: Path) -> None:
+    """Run docs/quickstart.ipynb as a reader does who copied the checkout; every cell has to succeed."""
+    folder.mkdir(parents=True)
+    (folder.parent / "examples").symlink_to(CHECKOUT / "examples")
+    token = stack.run("admin", "tokens", "create", "admin", "notebook", "--role", "operator")
+    assert token.returncode == 0, token.stderr
+    notebook = nbformat.read(CHECKOUT / "docs" / "quickstart.ipynb", as_version=4)
+    assert not any(cell.get("outputs") for cell in notebook.cells)  # what it prints is never out of date
+    reader = NotebookClient(
+        notebook, timeout=PATIENCE_S, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
+    )
+    environment = stack.environment | {"DELINEATE_API": address, "DELINEATE_TOKEN": token.stdout.strip()}
+    reader.execute(env=environment | {"PYTHONPATH": str(CHECKOUT)})
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    printed = ["".join(output.get("text", "") for output in cell.outputs) for cell in code]
+    images = len(list(EXAMPLES.iterdir()))
+    assert f"{images} images" in printed[1]
+    assert printed[2] == f"succeeded - {images} of {images}\n"
+    assert any("image/png" in output.get("data", {}) for output in code[3].outputs)
+    assert len(printed[4].splitlines()) == images + 1
+    assert {"masks", "results.csv"} <= set(printed[5].split())
+    assert len(list((folder / "quickstart-results" / "masks").iterdir())) == images
 
 
 def test_killed_parts_come_back_and_a_killed_stack_starts_again(stack: EmbeddedStack):
