@@ -220,7 +220,7 @@ class WorkerProcess:
         leases = Leases(
             Claims(database, lease_seconds=settings.lease_seconds, max_attempts=settings.max_attempts),
             Workers(database),
-            identity=WorkerIdentity(self.name, own.device_name, own.sha256),
+            identity=WorkerIdentity(self.name, f"{own.device_name}, {own.precision}", own.sha256),
             performance=meter.performance,
         )
         leases.start()
