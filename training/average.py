@@ -22,12 +22,13 @@ from torch import Tensor
 from shared.commandline import ExitCode, Parser, ended
 from shared.errors import UsageError
 from shared.net.checkpoint import LoadedModel, load_checkpoint, save_checkpoint
-from shared.net.device import resolve_device, resolve_precision
+from shared.net.device import resolve_device
 from shared.output import replace_unknown_characters
 from training.config import TrainingConfig
 from training.data.open import open_data
 from training.recipe.averaging import precise_normalisation
 from training.recipe.calibration import calibrate
+from training.recipe.precision import training_precision
 from training.recipe.provenance import trained_config
 from training.recipe.scores import fit_checkpoint
 
@@ -135,9 +136,9 @@ def _finish(
     """Give the new weights their normalisation statistics and calibration, as the end of a run does, and save them."""
     batch_size = config.optimiser.batch_size
     source = open_data(config.data, seed=config.seed, batch_size=batch_size, device=device)
-    dtype = resolve_precision(config.precision, device)
+    dtype = training_precision(config.precision, device)
     if normalised := config.optimiser.precise_bn_images // batch_size:
-        precise_normalisation(model.net, itertools.islice(source.calibration(), normalised), device, dtype)
+        precise_normalisation(model.net, itertools.islice(source.fresh(), normalised), device, dtype)
     if calibrated := -(-config.calibration.images // batch_size):
         found = calibrate(model.net.eval(), itertools.islice(source.calibration(), calibrated), dtype)
         training["calibration"] = asdict(found)

@@ -16,15 +16,14 @@ from pathlib import Path
 
 import yaml
 from pydantic import ValidationError
-from rich.progress import Progress
 
 from shared.commandline import ExitCode, Parser, ended
 from shared.errors import UsageError
 from shared.output import replace_unknown_characters
+from training.beginning import look_at
 from training.data.config import DataConfig
 from training.data.pairs.sheet import draw_sheet
 from training.data.pairs.summary import lines
-from training.data.pairs.survey import Survey, survey
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,17 +31,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     replace_unknown_characters()
     options = _parser().parse_args(arguments)
     return ended("training.check", lambda: _check(options))
-
-
-def look_at(config: DataConfig) -> Survey:
-    """Look at every pair of a folder, with a bar on a terminal.
-
-    Raises:
-        UsageError: the folder cannot be read, or has no images.
-    """
-    with Progress(transient=True, disable=not sys.stderr.isatty()) as bar:
-        task = bar.add_task(f"looking at {config.folder}", total=None)
-        return survey(config, lambda done, of: bar.update(task, completed=done, total=of))
 
 
 def _parser() -> Parser:

@@ -134,6 +134,7 @@ class ValidationConfig(_Section):
     """Times at which the averaged weights are scored and saved: every so many minutes, or at the end of every epoch."""
 
     every_minutes: PositiveFloat | None = None  # None: at the end of every epoch
+    first_minutes: PositiveFloat | None = None  # until the first one; None: as those that follow
     keep: Literal["last", "best"] = "last"  # which weights the run ends with; the best are those of the highest Dice
     patience: PositiveInt | None = None  # validations without a better Dice until training stops; None: never early
     min_delta: NonNegativeFloat = 0.001  # of Dice; less is no better
@@ -192,7 +193,8 @@ class TrainingConfig(_Section):
     calibration: CalibrationConfig = CalibrationConfig()
     familiarity: FamiliarityConfig = FamiliarityConfig()
     watch: WatchConfig = WatchConfig()
-    precision: Literal["fp32", "bf16", "fp16"] = "bf16"
+    # "auto": bfloat16 where a trial says that this machine is faster in it, else float32 (float16 on older GPUs).
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "bf16"
     compile: bool = False  # torch.compile
     channels_last: bool = True
     threads: PositiveInt | None = None  # torch's; None leaves torch's own choice
@@ -217,6 +219,15 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainingConfig:
     Raises:
         UsageError: the file or an override cannot be used; every key at fault is named.
     """
+    return check_config(read_config(path), overrides, f"the config {path}")
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Read the settings of a YAML config, unchecked.
+
+    Raises:
+        UsageError: the file cannot be read, or holds none.
+    """
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -225,7 +236,7 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainingConfig:
         raise UsageError(f"the config {path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(data, dict):
         raise UsageError(f"the config {path} holds no settings")
-    return check_config(data, overrides, f"the config {path}")
+    return data
 
 
 def override(config: TrainingConfig, overrides: Sequence[str]) -> TrainingConfig:
@@ -249,7 +260,7 @@ def check_config(data: dict[str, Any], overrides: Sequence[str], name: str) -> T
         UsageError: an unknown key, a missing one or a value out of range.
     """
     for override in overrides:
-        _apply(data, override)
+        apply_override(data, override)
     try:
         return TrainingConfig.model_validate(data)
     except ValidationError as error:
@@ -262,8 +273,12 @@ def _problem(location: tuple[int | str, ...], message: str) -> str:
     return ": ".join(part for part in (".".join(map(str, location)), message[:1].lower() + message[1:]) if part)
 
 
-def _apply(data: dict[str, Any], override: str) -> None:
-    """Set one dotted key; a key that does not exist is found by the validation that follows."""
+def apply_override(data: dict[str, Any], override: str) -> None:
+    """Set one dotted key; a key that does not exist is found by the validation that follows.
+
+    Raises:
+        UsageError: it is not written as key=value, or the value is no YAML.
+    """
     key, separator, value = override.partition("=")
     if not separator:
         raise UsageError(f"--set {override}: write it as key=value, for example optimiser.lr=1e-4")

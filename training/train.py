@@ -1,5 +1,6 @@
 """Train a network on synthetic scenes, or on a folder of image/mask pairs.
 
+    python -m training.train --config training/configs/own.yaml --data my-pairs   # a network of one's own images
     python -m training.train --config training/configs/smoke.yaml            # under a minute on a CPU
     python -m training.train --config training/configs/compact.yaml          # the shipped default
     python -m training.train --config training/configs/seed.yaml --lr 2e-4 --set loss.gamma=0.5 --out runs/other
@@ -17,14 +18,17 @@ import argparse
 import shlex
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from shared.commandline import ExitCode, Parser, ended
 from shared.errors import UsageError
 from shared.net.checkpoint import load_checkpoint
 from shared.output import replace_unknown_characters
-from training.config import TrainingConfig, load_config, override
-from training.recipe.distributed import PeerLost, distributed_context
+from training.beginning import alone_in, begun, draw_pairs
+from training.config import TrainingConfig, load_config, override, read_config
+from training.data.pairs.survey import Survey
+from training.recipe.distributed import DistributedContext, PeerLost, distributed_context
 from training.run.state import STATE_NAME, TrainingState, check_free, check_same_run, load_state
 from training.run.trainer import Trainer
 from training.run.watch import TrainingCollapsed
@@ -45,15 +49,18 @@ def _train(options: argparse.Namespace, arguments: Sequence[str] | None) -> int:
     command = shlex.join(["python", "-m", "training.train", *(sys.argv[1:] if arguments is None else arguments)])
     try:
         state = _state(options)
-        config = _config(options, state)
-        if state is not None:
-            check_same_run(state, config)
-        out = _out(options, config, state)
-        if state is None and not options.overwrite:
-            check_free(out)
         with distributed_context(options.device) as context:
-            start = load_checkpoint(options.init) if options.init and state is None else None
-            Trainer(config, out, context, command, start, state).train()
+            config, found = _config(options, state, context)
+            if state is not None:
+                check_same_run(state, config)
+            out = _out(options, config, state)
+            if state is None and not options.overwrite:
+                check_free(out)
+            with alone_in(out) if context.is_first else nullcontext():
+                if found is not None and context.is_first:
+                    draw_pairs(found, out)
+                start = load_checkpoint(options.init) if options.init and state is None else None
+                Trainer(config, out, context, command, start, state, found).train()
     except TrainingCollapsed as error:
         print(f"error: {error}", file=sys.stderr)
         return COLLAPSED
@@ -66,13 +73,14 @@ def _train(options: argparse.Namespace, arguments: Sequence[str] | None) -> int:
 def _parser() -> Parser:
     parser = Parser("training.train", "Train a network.")
     parser.add_argument("--config", type=Path, help="YAML file, see training/configs")
+    parser.add_argument("--data", type=Path, metavar="FOLDER", help="train on the images and masks of this folder")
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides", help="override any value"
     )
     for name, key in _SHORT_FORMS.items():
         parser.add_argument(f"--{name.replace('_', '-')}", metavar="VALUE", help=f"the same as --set {key}=VALUE")
     parser.add_argument("--out", type=Path, help="the run's folder (default: runs/NAME)")
-    parser.add_argument("--overwrite", action="store_true", help="begin anew where a run is not finished")
+    parser.add_argument("--overwrite", action="store_true", help="begin anew where there is a run")
     parser.add_argument("--init", type=Path, metavar="CHECKPOINT", help="start from these weights")
     parser.add_argument("--resume", type=Path, metavar="PATH", help="go on with this run (a folder or its state file)")
     parser.add_argument(
@@ -88,18 +96,28 @@ def _state(options: argparse.Namespace) -> TrainingState | None:
         return load_state(options.resume) if options.resume else None
     if options.resume or options.overwrite:
         raise UsageError("--resume-or-begin says where a run begins: leave --resume and --overwrite away")
-    out = _out(options, _config(options, None), None)
+    if not options.out and not options.config:
+        raise UsageError("give --config FILE to begin a run, or --resume PATH to go on with one")
+    if not options.out and "fingerprint" in read_config(options.config):
+        raise UsageError("--resume-or-begin with this config, which leaves the name open: give --out")
+    out = options.out or Path("runs") / load_config(options.config, _overrides(options)).name
     return load_state(out) if (out / STATE_NAME).is_file() else None
 
 
-def _config(options: argparse.Namespace, state: TrainingState | None) -> TrainingConfig:
+def _overrides(options: argparse.Namespace) -> list[str]:
     short = [f"{key}={getattr(options, name)}" for name, key in _SHORT_FORMS.items() if getattr(options, name)]
-    overrides = [*options.overrides, *short]
+    return [*options.overrides, *short]
+
+
+def _config(
+    options: argparse.Namespace, state: TrainingState | None, context: DistributedContext
+) -> tuple[TrainingConfig, Survey | None]:
+    """The config of the run, and what was found in the folder that it trains on."""
     if options.config is not None:
-        return load_config(options.config, overrides)
+        return begun(options.config, _overrides(options), options.data, context)
     if state is None:
         raise UsageError("give --config FILE to begin a run, or --resume PATH to go on with one")
-    return override(state.config, overrides)
+    return override(state.config, _overrides(options)), None
 
 
 def _out(options: argparse.Namespace, config: TrainingConfig, state: TrainingState | None) -> Path:

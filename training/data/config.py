@@ -19,6 +19,21 @@ Colour = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
 Foreground = Annotated[Literal["nonzero", "half", "alpha"] | tuple[int | Colour, ...] | None, BeforeValidator(_several)]
 
 
+class AugmentationConfig(BaseModel):
+    """Shares of a folder's training samples that are varied; all are flipped and turned by quarters.
+
+    See `training.data.augmentation`.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    bend: Share = 0.0  # scaled, turned by any angle and bent
+    gain: Share = 0.0  # brighter or darker, of more or less contrast
+    gamma: Share = 0.0
+    blur: Share = 0.0
+    noise: Share = 0.0
+
+
 class DataConfig(BaseModel):
     """Scenes of a definition of the task that are made while training, image/mask pairs of a folder, or of jobs."""
 
@@ -47,6 +62,8 @@ class DataConfig(BaseModel):
     foreground: Foreground = None
     mask_suffix: str | None = None  # that a mask's name has behind its image's, where it is no usual one
     fold: Annotated[str, Field(pattern=r"^[1-9]\d*/[1-9]\d*$")] | None = None  # "2/5": the second of five is held out
+    augmentation: AugmentationConfig = AugmentationConfig()
+    foreground_share: Share = 0.0  # of the training samples that are cut where there is foreground
     cache_mib: int = Field(default=2048, ge=0)  # memory for pairs that have been read
     validation_share: Annotated[float, Field(gt=0, lt=1)] = 0.2  # of the pairs
     split_seed: int = Field(default=0, ge=0)

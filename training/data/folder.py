@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from shared.errors import UsageError
 from shared.images.padding import pad_with_ground
+from training.data.augmentation import bend, relight
 from training.data.config import DataConfig
 from training.data.pairs.cache import PairCache, Sample
 from training.data.pairs.split import split
@@ -104,10 +105,27 @@ class FolderData:
     def _augmented(self, epoch: int, index: int, pair: int) -> _Cut:
         rng = np.random.default_rng((self.seed, epoch, index, _EPOCH_STREAM))
         sample = self._cache.get(self.training[pair])
-        image, mask = _cut(sample, self.config.size, (rng.random(), rng.random()))
+        image, mask = self._cut_out(sample, rng)
         turns, is_flipped = int(rng.integers(4)), bool(rng.integers(2))
         image, mask = np.rot90(image, turns), np.rot90(mask, turns)
-        return (image[:, ::-1], mask[:, ::-1]) if is_flipped else (image, mask)
+        if is_flipped:
+            image, mask = image[:, ::-1], mask[:, ::-1]
+        return relight(image, self.config.augmentation, rng), mask
+
+    def _cut_out(self, sample: Sample, rng: np.random.Generator) -> _Cut:
+        size, shape = self.config.size, sample.mask.shape
+        place = (rng.random(), rng.random())
+        if len(sample.points) and rng.random() < self.config.foreground_share:
+            point = sample.points[rng.integers(len(sample.points))] + (rng.random(2) - 0.5) * size / 2
+            place = tuple(
+                min(max((p - size / 2) / max(side - size, 1), 0), 1) for p, side in zip(point, shape, strict=True)
+            )
+        if rng.random() < self.config.augmentation.bend:
+            centre = tuple(
+                share * max(side - size, 0) + min(size, side) / 2 for share, side in zip(place, shape, strict=True)
+            )
+            return bend(sample.image, sample.mask, centre, size, rng)
+        return _cut(sample, size, place)
 
     def _batch(self, samples: Sequence[_Cut]) -> Batch:
         images = torch.from_numpy(np.stack([image for image, _ in samples]))

@@ -15,7 +15,6 @@ from torch.nn.parallel import DistributedDataParallel
 from shared.errors import UsageError
 from shared.net.architectures import build, in_channels_last
 from shared.net.checkpoint import LoadedModel
-from shared.net.device import resolve_precision
 from shared.net.likelihood import LikelihoodStem
 from shared.net.network import Network
 from shared.synth import find_definition
@@ -29,6 +28,7 @@ from training.recipe.likelihood import fit
 from training.recipe.losses import LossTerms, segmentation_loss
 from training.recipe.metrics import RunningMeans
 from training.recipe.optimisers import Optimisers
+from training.recipe.precision import training_precision
 from training.recipe.prefetch import prefetched
 from training.recipe.provenance import data_definition
 from training.recipe.schedule import loss_weights, lr_factor, progress, warmup_share
@@ -85,13 +85,13 @@ class TrainingRun:
         self._forward = torch.compile(self._shared) if config.compile else self._shared
         self.average = AveragedWeights(self.net, config.optimiser.ema_decay)
         self.optimisers = Optimisers(self.net, config.optimiser)
-        self.scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "fp16")
+        self.dtype = training_precision(config.precision, device)
+        self.scaler = torch.amp.GradScaler(device.type, enabled=self.dtype == torch.float16)
         self.metrics = RunningMeans(METRICS, context)  # since the last record
         self.watch_metrics = RunningMeans(METRICS, context)  # since the last look of the collapse watch
         self._voted_at: float | None = None  # seconds of the run, when the processes last voted
         self._steps_a_vote, self._steps_until_vote = 1, 0
         self._warmup = warmup_share(config)
-        self._dtype = resolve_precision(config.precision, device)
         if self.steps_per_epoch < 1:
             raise UsageError("an epoch has fewer samples than a step: lower optimiser.batch_size or raise data.samples")
 
@@ -186,7 +186,7 @@ class TrainingRun:
         count = self.config.optimiser.precise_bn_images // self.config.optimiser.batch_size
         if count:
             batches = itertools.islice(self.source.fresh(), count * self.config.optimiser.accumulation)
-            precise_normalisation(net, batches, self.context.device, self._dtype)
+            precise_normalisation(net, batches, self.context.device, self.dtype)
             for name, statistic in net.named_buffers():
                 if name.endswith(("running_mean", "running_var")):
                     statistic.copy_(self.context.sum(statistic.double()) / self.context.world_size)
@@ -243,7 +243,7 @@ class TrainingRun:
         self.optimisers.zero_grad()
         for number, (images, masks) in enumerate(parts, 1):
             with self._averaging_gradients(number == len(parts)):
-                with torch.autocast(images.device.type, self._dtype, enabled=self._dtype != torch.float32):
+                with torch.autocast(images.device.type, self.dtype, enabled=self.dtype != torch.float32):
                     logits = self._forward(images)
                 terms = segmentation_loss(logits.float(), masks, weights)
                 self.scaler.scale(terms.total / len(parts)).backward()  # type: ignore[no-untyped-call]

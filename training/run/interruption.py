@@ -1,10 +1,16 @@
 """A polite end: SIGTERM and Ctrl-C let the present step finish; a second one ends the process at once."""
 
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any, Self
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class StopNow(BaseException):
+    """A signal has come while nothing was changed that has to be finished; no `except Exception` stops it."""
 
 
 class Interruption:
@@ -12,11 +18,23 @@ class Interruption:
 
     def __init__(self) -> None:
         self.signal_name = ""
+        self._raises = False
         self._previous: dict[int, Any] = {}
 
     def asked(self) -> bool:
         """Whether a signal has come."""
         return bool(self.signal_name)
+
+    @contextmanager
+    def at_once(self, wanted: bool = True) -> Iterator[None]:
+        """Have a signal raise `StopNow` inside, where it is wanted; one that has come already does so first."""
+        self._raises = wanted
+        try:
+            if wanted and self.asked():
+                raise StopNow
+            yield
+        finally:
+            self._raises = False
 
     def __enter__(self) -> Self:
         self._previous = {number: signal.signal(number, self._note) for number in _SIGNALS}
@@ -30,6 +48,8 @@ class Interruption:
     def _note(self, number: int, _frame: FrameType | None) -> None:
         self.signal_name = signal.Signals(number).name
         self._restore()
+        if self._raises:
+            raise StopNow
 
     def _restore(self) -> None:
         for number, handler in self._previous.items():

@@ -113,7 +113,7 @@ def check_same_run(state: TrainingState, config: TrainingConfig) -> None:
     Raises:
         UsageError: it is not; every key that differs is named.
     """
-    changed = differences(state.description["config"], describe_config(config))
+    changed = differences(describe_config(state.config), describe_config(config))
     changed += differences(state.description["data_definition"], data_definition(config.data), "data_definition.")
     if changed:
         raise UsageError(
@@ -123,7 +123,7 @@ def check_same_run(state: TrainingState, config: TrainingConfig) -> None:
 
 
 def check_free(out: Path) -> None:
-    """Check that a new run in this folder would destroy none that is not finished.
+    """Check that a new run in this folder would destroy none.
 
     Raises:
         UsageError: it would.
@@ -136,6 +136,7 @@ def check_free(out: Path) -> None:
             f"{out} holds a run that is not finished ({state.images:,} images): go on with "
             f"--resume {out}, or give another --out, or --overwrite"
         )
+    raise UsageError(f"{out} holds a finished run ({state.images:,} images): give another --out, or --overwrite")
 
 
 def changed_versions(state: TrainingState) -> list[str]:

@@ -12,21 +12,23 @@ from torch import nn
 from shared.errors import CheckpointError, UsageError
 from shared.net.architectures import count_parameters
 from shared.net.checkpoint import LoadedModel, load_checkpoint, save_checkpoint
-from shared.net.device import resolve_precision
 from shared.net.metadata import Metadata
 from training.config import TrainingConfig
 from training.data.open import open_data
+from training.data.pairs.survey import Survey
 from training.recipe.calibration import calibrate
 from training.recipe.curriculum import phase_name
 from training.recipe.distributed import DistributedContext, PeerLost, part_of_step
 from training.recipe.loop import TrainingRun
+from training.recipe.precision import is_emulated
 from training.recipe.provenance import describe_config
 from training.recipe.schedule import loss_weights
 from training.recipe.scores import fit_checkpoint
 from training.run.display import Display
-from training.run.interruption import Interruption
-from training.run.journal import Journal, read_records
+from training.run.interruption import Interruption, StopNow
+from training.run.journal import JOURNAL_NAME, Journal, read_records
 from training.run.monitor import Monitor
+from training.run.remaining import Remaining, in_words
 from training.run.report import write_report
 from training.run.state import STATE_NAME, TrainingState, changed_versions, restore, save_state
 from training.run.watch import CollapseWatch, EarlyStopping, TrainingCollapsed, check_numbers
@@ -44,6 +46,7 @@ class Trainer:
         command: the command line, which the checkpoint records.
         start: weights to start from; None: from scratch.
         state: where a run was stopped that goes on.
+        surveyed: what was found in the config's folder, where somebody has looked.
 
     Raises:
         UsageError, ConfigurationError: the config cannot be carried out here.
@@ -58,6 +61,7 @@ class Trainer:
         command: str,
         start: LoadedModel | None = None,
         state: TrainingState | None = None,
+        surveyed: Survey | None = None,
     ) -> None:
         if config.threads is not None:
             torch.set_num_threads(config.threads)
@@ -73,13 +77,15 @@ class Trainer:
             device=context.device,
             rank=context.rank,
             world_size=context.world_size,
+            surveyed=surveyed,
         )
         self.run = TrainingRun(config, source, context, start)
-        self.monitor = Monitor(source, context, config.precision)
+        self.monitor = Monitor(source, context, self.run.dtype, empties_apart=config.data.kind == "folder")
         self.watch = CollapseWatch(config.watch)
         self.stopping = EarlyStopping(config.validation)
         self.started_from = _origin(start)
         self.display = Display(config, silent=not context.is_first)
+        self.remaining = Remaining(config, config.data.validation_samples)
         self._stretch_start = (0, 0.0)  # images and clock at the start of training or after the last validation
         if state is not None:
             restore(state, self.run, self.watch, self.stopping)
@@ -99,6 +105,9 @@ class Trainer:
         with Interruption() as interruption:
             try:
                 return self._train(interruption)
+            except StopNow:
+                self._say_stopped(interruption)
+                return False
             except RuntimeError as error:
                 if not self.context.peer_lost(error):
                     raise
@@ -115,30 +124,37 @@ class Trainer:
         self.display.say(
             f"{self.config.name}: {count_parameters(run.net):,} parameters on {self._where()}, checkpoint in {out}"
         )
-        validated = run.position.images
+        if is_emulated(run.dtype, self.context.device):
+            self.display.say(
+                f"note: this CPU is slow in {self.config.precision}: stop, and begin again with --set precision=auto "
+                "--set optimiser.kind=adamw, for several times the images a second"
+            )
+        records = read_records(out / JOURNAL_NAME) if run.position.images else []
+        validated = max((int(record["images"]) for record in records), default=0)
         with self.display, self._journal() as journal:
             if run.fit_likelihood(interruption.asked):
                 count = self.config.likelihood.histograms
                 self.display.say(f"what pixels say for a dot: fitted on {count:,} simulated histograms")
             self._begin_stretch()
-            validate_at = self._next_validation()
+            validate_at = self._next_validation(is_first=not records)
+            stepped = (run.position.images, time.monotonic())
             for _ in () if self.stopping.is_over else run.steps(interruption.asked):  # over already: a resumed run
-                self.display.step(run.position, run.done, self._images_per_second())
+                now = time.monotonic()
+                self.remaining.stepped(run.position.images - stepped[0], now - stepped[1])
+                self.display.step(run.position, run.done, self._images_per_second(), self._left())
                 if self.watch.is_due(run.position.images):
                     self._look()
                 if (run.position.seconds >= validate_at) if validate_at else run.at_epoch_end:
-                    self._validate(journal)
+                    self._validate(journal, interruption)
                     validated, validate_at = run.position.images, self._next_validation()
                     if self.stopping.is_over:
                         self.display.say(f"no better Dice in {self.stopping.waited} validations: training ends here")
                         break
+                stepped = (run.position.images, time.monotonic())
             if run.stopped:
                 check_numbers(run.position.images, 0.0, run.net)
                 self._save_state()
-                self.display.say(
-                    f"stopped by {interruption.signal_name or 'another process'} after {run.position.images:,} images; "
-                    f"go on with: python -m training.train --resume {out}"
-                )
+                self._say_stopped(interruption)
                 return False
             if not run.position.images:
                 raise UsageError(
@@ -147,19 +163,32 @@ class Trainer:
                 )
             # Also where a run that was stopped before its first validation goes on with no budget left.
             if run.position.images > validated or self.stopping.best is None:
-                self._validate(journal)
+                self._validate(journal, interruption)
         if self.context.is_first:
-            self._calibrate()
-            self._fit_scores()
-            self._report()
+            with interruption.at_once(self.context.world_size == 1):
+                self._calibrate()
+                self._fit_scores()
+                self._report()
         return True
+
+    def _say_stopped(self, interruption: Interruption) -> None:
+        self.display.say(
+            f"stopped by {interruption.signal_name or 'another process'} after {self.run.position.images:,} images; "
+            f"go on with: python -m training.train --resume {self.out}"
+        )
 
     def _journal(self) -> "Journal | _NoJournal":
         return Journal(self.out, self.run.position.images) if self.context.is_first else _NoJournal()
 
-    def _next_validation(self) -> float:
+    def _left(self) -> str:
+        run = self.run
+        return in_words(
+            self.remaining.seconds(run.position.images, run.total_images, run.epoch_images, run.position.seconds)
+        )
+
+    def _next_validation(self, *, is_first: bool = False) -> float:
         """Return when to validate next, in seconds of the run; 0 where the end of the epoch decides."""
-        every = self.config.validation.every_minutes
+        every = (is_first and self.config.validation.first_minutes) or self.config.validation.every_minutes
         return self.run.position.seconds + every * 60 if every else 0.0
 
     def _look(self) -> None:
@@ -167,8 +196,29 @@ class Trainer:
         clean_dice = self.monitor.clean_dice(self.run.average.net, self.config.watch.batches)
         self.watch.look(self.run.position.images, means["total"], means["foreground"], means["truth"], clean_dice)
 
-    def _validate(self, journal: "Journal | _NoJournal") -> None:
-        """Score the averaged weights, write the record, and save what is to be kept."""
+    def _validate(self, journal: "Journal | _NoJournal", interruption: Interruption) -> None:
+        """Score the averaged weights, write the record, and save what is to be kept.
+
+        Raises:
+            StopNow: a signal has come; the state was saved before.
+            TrainingCollapsed: something is no finite number.
+        """
+        run, started = self.run, time.monotonic()
+        check_numbers(run.position.images, 0.0, run.net)
+        self._save_state()
+        with interruption.at_once(self.context.world_size == 1):
+            record, net = self._scored()
+        is_best = self.stopping.is_best(record["val_dice"])
+        if self.context.is_first and (is_best or self.config.validation.keep == "last"):
+            self._save(net, self._describe(record))
+        journal.write(record)
+        self.remaining.validated(time.monotonic() - started)
+        self.display.validated(record, self._left())
+        self._save_state()
+        self._begin_stretch()
+
+    def _scored(self) -> tuple[dict[str, Any], nn.Module]:
+        """Return the record of a validation, and the weights that were scored."""
         run = self.run
         speed = self._images_per_second()
         weights = loss_weights(self.config.loss, run.done, run.position.epoch)
@@ -190,13 +240,7 @@ class Trainer:
             "images_per_second": round(speed, 1),
             "peak_memory_mib": self._peak_memory_mib(),
         }
-        is_best = self.stopping.is_best(record["val_dice"])
-        if self.context.is_first and (is_best or self.config.validation.keep == "last"):
-            self._save(net, self._describe(record))
-        journal.write(record)
-        self.display.validated(record)
-        self._save_state()
-        self._begin_stretch()
+        return record, net
 
     def _save(self, net: nn.Module, metadata: Metadata) -> None:
         try:
@@ -226,8 +270,7 @@ class Trainer:
         count = -(-self.config.calibration.images // batch_size)
         if not count or _CALIBRATION in model.metadata.training:
             return
-        dtype = resolve_precision(self.config.precision, self.context.device)
-        found = calibrate(model.net, itertools.islice(self.run.source.calibration(), count), dtype)
+        found = calibrate(model.net, itertools.islice(self.run.source.calibration(), count), self.run.dtype)
         training = model.metadata.training | {_CALIBRATION: asdict(found)}
         save_checkpoint(self.out, model.net, replace(model.metadata, training=training), half=True)
         self.display.say(
@@ -246,9 +289,9 @@ class Trainer:
     def _report(self) -> None:
         """Draw the pictures, of the weights that were kept."""
         alone = DistributedContext(self.context.device)
-        monitor = Monitor(self.run.source, alone, self.config.precision)
+        monitor = Monitor(self.run.source, alone, self.run.dtype)
         net = load_checkpoint(self.out, alone.device).net
-        records = read_records(self.out / "metrics.jsonl")
+        records = read_records(self.out / JOURNAL_NAME)
         paths = write_report(self.out / "plots", self.config, records, net, monitor)
         self.display.say(f"pictures: {', '.join(str(path) for path in paths)}")
 
@@ -266,6 +309,7 @@ class Trainer:
                 "minutes": round(position.seconds / 60, 1),
                 "device": self._where(),
                 "started_from": self.started_from,
+                "held_out": [pair.name for pair in getattr(self.run.source, "held_out", ())],
             },
             metrics={"monitor": record},
         )

@@ -117,7 +117,7 @@ class EarlyStopping:
 
     def is_best(self, dice: float) -> bool:
         """Take note of a validation; return whether it is the best so far, however narrowly."""
-        self.waited += 1
+        self.waited += dice > 0  # of a network that finds nothing yet, there is nothing to be had by stopping
         if self.reference is None or dice >= self.reference + self.config.min_delta:
             self.reference, self.waited = dice, 0
         is_best = self.best is None or dice > self.best

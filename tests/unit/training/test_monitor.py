@@ -46,7 +46,7 @@ def test_the_scores_are_those_of_the_evaluation():
 
 def test_means_are_over_images_not_batches():
     source = Source(val=[batch([5, 5, 5], [5, 5, 5]), batch([10], [5])], clean=[batch([4], [8])])
-    scores = Monitor(source, DistributedContext(torch.device("cpu")), "fp32").scores(Echo())
+    scores = Monitor(source, DistributedContext(torch.device("cpu")), torch.float32).scores(Echo())
     assert scores == pytest.approx(
         {
             "val_dice": (3 + 2 / 3) / 4,
@@ -60,13 +60,15 @@ def test_means_are_over_images_not_batches():
 
 def test_the_clean_dice_of_the_first_batches():
     monitor = Monitor(
-        Source(val=[], clean=[batch([5], [5]), batch([10], [5])]), DistributedContext(torch.device("cpu")), "fp32"
+        Source(val=[], clean=[batch([5], [5]), batch([10], [5])]),
+        DistributedContext(torch.device("cpu")),
+        torch.float32,
     )
     assert monitor.clean_dice(Echo(), batches=1) == 1.0
     assert monitor.clean_dice(Echo(), batches=2) == pytest.approx((1 + 2 / 3) / 2)
 
 
 def test_a_source_without_clean_images_has_no_clean_dice():
-    monitor = Monitor(Source(val=[batch([5], [5])]), DistributedContext(torch.device("cpu")), "fp32")
+    monitor = Monitor(Source(val=[batch([5], [5])]), DistributedContext(torch.device("cpu")), torch.float32)
     assert monitor.clean_dice(Echo(), batches=1) is None
     assert "clean_dice" not in monitor.scores(Echo())

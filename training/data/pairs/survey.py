@@ -4,6 +4,7 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -82,8 +83,9 @@ def survey(config: DataConfig, progress: Progress = lambda done, of: None) -> Su
     layout = find_layout(config.folder, config.mask_suffix)
     faults = _of_layout(layout)
     total = 2 * len(layout.pairs)
-    with ThreadPoolExecutor(_THREADS) as threads:
+    with ThreadPoolExecutor(_THREADS) as threads, ExitStack() as stack:
         summaries: dict[Pair, MaskSummary] = {}
+        stack.callback(threads.shutdown, cancel_futures=True)  # Ctrl-C waits for those that are read now alone
         looks = threads.map(lambda pair: _tried(lambda: _summary(pair, config)), layout.pairs)
         for done, (pair, (summary, fault)) in enumerate(zip(layout.pairs, looks, strict=True), 1):
             progress(done, total)
