@@ -116,7 +116,9 @@ def test_a_network_of_ones_own_images(tmp_path, capsys, no_pictures):
     short = (
         "data.size=64",
         "data.samples=64",
-        "budget.max_images=320",
+        "budget.max_images=96",
+        "model.arguments.base=4",
+        "threads=1",
         "precision=fp32",
         "validation.first_minutes=0.02",
     )
