@@ -1,9 +1,10 @@
 """The beginning of a run: its config, and a look at the folder that it trains on."""
 
 import fcntl
+import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,6 @@ from training.recipe.distributed import DistributedContext
 from training.recipe.fingerprint import choose
 
 _SHEET_NAME = "pairs.png"
-_LOCK_NAME = ".lock"
 
 
 def begun(
@@ -89,15 +89,22 @@ def alone_in(out: Path) -> Iterator[None]:
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
-        lock = (out / _LOCK_NAME).open("w")
+        folder = os.open(out, os.O_RDONLY)
     except OSError as error:
         raise UsageError(f"{out} cannot be written ({error.strerror}): give another --out") from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise UsageError(f"another process trains in {out}: wait for it, or give another --out") from error
+    try:
+        with suppress(OSError):  # a file system without locks
+            _lock(folder, out)
         yield
+    finally:
+        os.close(folder)
+
+
+def _lock(folder: int, out: Path) -> None:
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise UsageError(f"another process trains in {out}: wait for it, or give another --out") from error
 
 
 def completed(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -27,10 +27,14 @@ class Interruption:
 
     @contextmanager
     def at_once(self, wanted: bool = True) -> Iterator[None]:
-        """Have a signal raise `StopNow` inside, where it is wanted; one that has come already does so first."""
+        """Have a signal end what is done inside, where that is wanted.
+
+        Raises:
+            StopNow: a signal comes, or has come before.
+        """
         self._raises = wanted
         try:
-            if wanted and self.asked():
+            if wanted and self.signal_name:
                 raise StopNow
             yield
         finally:

@@ -86,6 +86,7 @@ class Trainer:
         self.started_from = _origin(start)
         self.display = Display(config, silent=not context.is_first)
         self.remaining = Remaining(config, config.data.validation_samples)
+        self._validated: tuple[int, float] | None = None  # images and seconds of the run at the last validation
         self._stretch_start = (0, 0.0)  # images and clock at the start of training or after the last validation
         if state is not None:
             restore(state, self.run, self.watch, self.stopping)
@@ -129,14 +130,14 @@ class Trainer:
                 f"note: this CPU is slow in {self.config.precision}: stop, and begin again with --set precision=auto "
                 "--set optimiser.kind=adamw, for several times the images a second"
             )
-        records = read_records(out / JOURNAL_NAME) if run.position.images else []
-        validated = max((int(record["images"]) for record in records), default=0)
+        self._validated = self._last_validation()
         with self.display, self._journal() as journal:
             if run.fit_likelihood(interruption.asked):
                 count = self.config.likelihood.histograms
                 self.display.say(f"what pixels say for a dot: fitted on {count:,} simulated histograms")
             self._begin_stretch()
-            validate_at = self._next_validation(is_first=not records)
+            if self._is_due():  # a signal has ended the one before
+                self._validate(journal, interruption)
             stepped = (run.position.images, time.monotonic())
             for _ in () if self.stopping.is_over else run.steps(interruption.asked):  # over already: a resumed run
                 now = time.monotonic()
@@ -144,9 +145,8 @@ class Trainer:
                 self.display.step(run.position, run.done, self._images_per_second(), self._left())
                 if self.watch.is_due(run.position.images):
                     self._look()
-                if (run.position.seconds >= validate_at) if validate_at else run.at_epoch_end:
+                if self._is_due():
                     self._validate(journal, interruption)
-                    validated, validate_at = run.position.images, self._next_validation()
                     if self.stopping.is_over:
                         self.display.say(f"no better Dice in {self.stopping.waited} validations: training ends here")
                         break
@@ -162,7 +162,7 @@ class Trainer:
                     f"{run.position.seconds / 60:.1f} minutes: raise budget.max_minutes"
                 )
             # Also where a run that was stopped before its first validation goes on with no budget left.
-            if run.position.images > validated or self.stopping.best is None:
+            if self._validated is None or run.position.images > self._validated[0] or self.stopping.best is None:
                 self._validate(journal, interruption)
         if self.context.is_first:
             with interruption.at_once(self.context.world_size == 1):
@@ -186,10 +186,21 @@ class Trainer:
             self.remaining.seconds(run.position.images, run.total_images, run.epoch_images, run.position.seconds)
         )
 
-    def _next_validation(self, *, is_first: bool = False) -> float:
-        """Return when to validate next, in seconds of the run; 0 where the end of the epoch decides."""
-        every = (is_first and self.config.validation.first_minutes) or self.config.validation.every_minutes
-        return self.run.position.seconds + every * 60 if every else 0.0
+    def _last_validation(self) -> tuple[int, float] | None:
+        """Return the images and seconds of the last validation before where the run begins; None before the first."""
+        images = self.run.position.images
+        records = read_records(self.out / JOURNAL_NAME) if images else []
+        known = [(int(record["images"]), 60 * float(record.get("minutes", 0))) for record in records]
+        return max((each for each in known if each[0] <= images), default=None)
+
+    def _is_due(self) -> bool:
+        """Whether to validate now: so many minutes after the last time, or at the end of an epoch."""
+        run, settings = self.run, self.config.validation
+        images, seconds = self._validated or (0, 0.0)
+        if run.position.images <= images:
+            return False
+        every = (None if self._validated else settings.first_minutes) or settings.every_minutes
+        return run.position.seconds >= seconds + 60 * every if every else run.at_epoch_end
 
     def _look(self) -> None:
         means = self.run.watch_metrics.take()
@@ -212,6 +223,7 @@ class Trainer:
         if self.context.is_first and (is_best or self.config.validation.keep == "last"):
             self._save(net, self._describe(record))
         journal.write(record)
+        self._validated = (run.position.images, run.position.seconds)
         self.remaining.validated(time.monotonic() - started)
         self.display.validated(record, self._left())
         self._save_state()

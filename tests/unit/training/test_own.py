@@ -11,8 +11,10 @@ import torch
 from PIL import Image
 
 import training
+from shared.errors import UsageError
 from shared.net.checkpoint import load_checkpoint
 from training import train
+from training.beginning import alone_in
 from training.config import check_config
 from training.data.augmentation import bend, relight
 from training.data.config import AugmentationConfig, DataConfig
@@ -120,7 +122,7 @@ def test_a_network_of_ones_own_images(tmp_path, capsys, no_pictures):
         "model.arguments.base=4",
         "threads=1",
         "precision=fp32",
-        "validation.first_minutes=0.02",
+        "validation.first_minutes=0.0001",  # after the first step, however fast the machine
     )
     words = [word for each in short for word in ("--set", each)]
     command = ["--config", str(OWN), "--data", str(folder), "--out", str(out), "--device", "cpu", *words]
@@ -200,3 +202,11 @@ def test_a_signal_ends_at_once_what_can_be_ended():
         with interruption.at_once(False):
             signal.raise_signal(signal.SIGTERM)
         assert interruption.asked()
+
+
+def test_two_runs_do_not_share_a_folder(tmp_path):
+    out = tmp_path / "run"
+    with alone_in(out), pytest.raises(UsageError, match="another process trains in"), alone_in(out):
+        pass
+    with alone_in(out):
+        assert not list(out.iterdir())

@@ -18,6 +18,7 @@ from shared.net.checkpoint import load_checkpoint
 from tests.unit.training.conftest import records, run_tiny, settings
 from training import train
 from training.run.interruption import Interruption
+from training.run.monitor import Monitor
 from training.run.state import STATE_NAME, load_state
 
 pytestmark = pytest.mark.usefixtures("no_pictures")
@@ -71,6 +72,17 @@ def test_resuming_gives_the_weights_of_an_uninterrupted_run_bit_by_bit(steps, ov
         assert torch.equal(tensor, resumed[name]), name
     assert load_checkpoint(tmp_path / "whole").sha256 == load_checkpoint(tmp_path / "stopped").sha256
     assert without_times(records(tmp_path / "whole")) == without_times(records(tmp_path / "stopped"))
+
+
+def test_a_validation_that_a_signal_ends_is_done_anew(tmp_path, monkeypatch):
+    whole = tmp_path / "whole"
+    assert run_tiny(whole) == 0
+    with monkeypatch.context() as patched:
+        patched.setattr(Monitor, "scores", lambda *_: signal.raise_signal(signal.SIGINT))
+        assert run_tiny(tmp_path / "stopped") == 0
+    assert load_state(tmp_path / "stopped").images == 32
+    assert train.main(["--resume", str(tmp_path / "stopped"), "--device", "cpu"]) == 0
+    assert without_times(records(whole)) == without_times(records(tmp_path / "stopped"))
 
 
 def test_a_run_that_is_over_has_nothing_to_go_on_with(tmp_path):
