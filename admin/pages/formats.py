@@ -1,5 +1,6 @@
 """Numbers and times as the pages write them. A value that is not known is a dash."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from markupsafe import Markup
@@ -97,6 +98,14 @@ def measured(item: Item) -> list[tuple[Measurement, str]]:
     return [(measurement, _value(measurement, value)) for measurement, value in values if value is not None]
 
 
+def value_of(item: Item, name: str) -> str:
+    """The value of one measurement of an image, without its unit."""
+    value = getattr(item, name)
+    if value is None:
+        return NOTHING
+    return _value(replace(MEASUREMENTS[name], unit=""), value)
+
+
 def _value(measurement: Measurement, value: float) -> str:
     if measurement.as_percentage:
         return share(value)
@@ -123,5 +132,5 @@ def capitalize_first(text: str) -> str:
 FILTERS = {
     "ago": ago, "capitalize_first": capitalize_first, "count": count, "duration": duration, "explanation": explanation,
     "iso": iso, "local": local, "measured": measured, "missing": missing, "rate": rate, "scale_text": scale_text,
-    "share": share, "size": size, "utc": utc,
+    "share": share, "size": size, "utc": utc, "value_of": value_of,
 }  # fmt: skip

@@ -3,7 +3,7 @@
 import hashlib
 import threading
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from functools import partial
 from typing import cast
 from uuid import UUID
@@ -12,15 +12,17 @@ from flask import Blueprint, Response, abort, current_app, render_template, requ
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import NotFound
 
+from admin.pages.item_lists import asked
 from admin.pages.opened_items import OpenedItems
 from admin.pages.picture_cache import PictureCache
-from admin.pages.pictures import SIZES, Picture, draw, is_shown, keys_of, placeholder
+from admin.pages.pictures import SIZES, THUMBNAIL, Picture, draw, draw_preview, is_shown, keys_of, placeholder
+from admin.pages.pictures import preview as preview_of
 from admin.web.context import OPENED, decoders, services, who, whole_pictures
 from shared.errors import ImageError, ObjectMissing, UsageError
-from shared.flows.item_words import item_words
 from shared.images.regions import MAX_SIDE, Region
 from shared.jobs.item_search import ItemSearch
 from shared.jobs.records import Item
+from shared.store import keys
 
 _A_DAY = 86400  # seconds
 _STEPS = frozenset(2**power for power in range(13))
@@ -37,7 +39,7 @@ blueprint = Blueprint("items", __name__, url_prefix="/items")
 def item(item_id: UUID) -> ResponseReturnValue:
     """One item: all its pictures and numbers."""
     found = _item(item_id)
-    words = item_words(request.args)
+    words, address = asked()
     search = ItemSearch(services().database, found.job_id, words.filter, words.order)
     before, after = search.neighbours(found)
     return render_template(
@@ -47,7 +49,7 @@ def item(item_id: UUID) -> ResponseReturnValue:
         pictures=[picture for picture in Picture if keys_of(found, picture)] if is_shown(found) else [],
         before=before[0] if before else None,
         after=after[0] if after else None,
-        words=words.words(),
+        words=address,
     )
 
 
@@ -74,6 +76,42 @@ def picture(item_id: UUID, name: str) -> ResponseReturnValue:
         current_app.logger.info("no picture %s of item %s: %s", wanted, found.id, error, extra={"action": "no_picture"})
         return Response(placeholder(), mimetype="image/png", headers={"Cache-Control": "private, no-store"})
     return answer
+
+
+@blueprint.get("/<uuid:item_id>/preview.webp")
+def preview(item_id: UUID) -> ResponseReturnValue:
+    """A small picture of a result: made when somebody first looks, and kept in the object store."""
+    found = _item(item_id)
+    if found.source_key is None or found.mask_key is None:
+        abort(404)
+    answer = Response(mimetype="image/webp")
+    if _is_known(answer, found, f"{version(found)}-preview"):
+        return answer
+    try:
+        answer.data = _preview(found)
+    except (ImageError, ObjectMissing) as error:
+        current_app.logger.info("no preview of item %s: %s", found.id, error, extra={"action": "no_picture"})
+        return Response(placeholder(), mimetype="image/png", headers={"Cache-Control": "private, no-store"})
+    return answer
+
+
+def _preview(item: Item) -> bytes:
+    key = keys.preview(item.job_id, item.id, version(item))
+    if (kept := _kept.get(key)) is not None:
+        return kept
+    with suppress(ObjectMissing):
+        _kept.put(key, made := services().store.get(key))
+        return made
+    with _drawing:
+        if is_shown(item):
+            objects = tuple(services().store.get(each) for each in keys_of(item, Picture.OVERLAY) or ())
+            made = draw_preview(objects, decode=decoders().decode)
+        else:
+            opened = cast(OpenedItems, current_app.extensions[OPENED])
+            made = preview_of(*opened.small(f"{item.id} {version(item)}", item, services().store, THUMBNAIL))
+    services().store.put(key, made, "image/webp")
+    _kept.put(key, made)
+    return made
 
 
 @blueprint.get("/<uuid:item_id>/region")

@@ -12,17 +12,19 @@ from flask.typing import ResponseReturnValue
 from admin.domain import overview, queries
 from admin.domain.job_query import STATE_GROUPS, filter_words, job_query
 from admin.domain.progress import Fleet, Progress, at_rest
+from admin.pages.item_lists import COLUMNS, asked, choices
+from admin.pages.item_lists import distributions as distributions_of
 from admin.web.context import meter, services, who
 from admin.web.delivery.download import results_zip
 from admin.web.live import live_part, version_of
 from shared.db.events import Actor, EventFilter, EventSource, events
 from shared.errors import IllegalTransition, ItemErrorCode, UsageError
 from shared.flows.exports.registry import DEFAULT, EXPORTS, export_named
-from shared.flows.item_words import FilterWords, ItemWords, item_words, wanted_words
+from shared.flows.item_words import FilterWords, ItemWords, wanted_words
 from shared.images.notes import told
 from shared.jobs.bulk_actions import BulkKind
 from shared.jobs.filters import JobSort
-from shared.jobs.item_search import ItemSearch, Place
+from shared.jobs.item_search import Count, ItemSearch, Place
 from shared.jobs.listing import count_jobs
 from shared.jobs.records import Job, Worker
 from shared.jobs.state import ItemStatus, JobKind, JobStatus
@@ -73,17 +75,36 @@ def job(job_id: UUID) -> ResponseReturnValue:
         events=events(database, EventFilter(job_id=shown.id), limit=_EVENTS_SHOWN + 1),
         events_shown=_EVENTS_SHOWN,
         now=queries.now(database),
+        choices=choices(),
+        count=_count(job_id),
         **_details(view),
         **_items_view(job_id),
     )
+
+
+@blueprint.get("/jobs/<uuid:job_id>/distributions")
+def distributions(job_id: UUID) -> ResponseReturnValue:
+    """How what was measured is spread over a job, for the ranges of its filter."""
+    found = services().repository.job(str(job_id))
+    search = ItemSearch(services().database, found.id)
+    return render_template("_distributions.html", distributions=distributions_of(search, found))
+
+
+def _count(job_id: UUID) -> Count | None:
+    """How many images the filter lets through, as far as they are counted; None without one."""
+    words, _ = asked()
+    return ItemSearch(services().database, str(job_id), words.filter).count() if words.filter else None
 
 
 @blueprint.get("/jobs/<uuid:job_id>/progress")
 def progress(job_id: UUID) -> ResponseReturnValue:
     """The part of `job` that is polled: all of it but the items."""
     view = _job_view(job_id)
-    asked = {"wanted": _words(), "words": _words().words()}
-    return live_part(view["version"], lambda: render_template("_job_live.html", **_details(view), **asked))
+    words, address = asked()
+    return live_part(
+        view["version"],
+        lambda: render_template("_job_live.html", **_details(view), wanted=words, words=address),
+    )
 
 
 @blueprint.get("/jobs/<uuid:job_id>/items")
@@ -166,7 +187,7 @@ def _job_view(job_id: UUID) -> dict[str, Any]:
     released, marks = _released(seen), services().repository.marks(seen.job.id)
     reason = _why(seen) if seen.is_open and released is None else None
     return {
-        "version": version_of(at_rest(seen), released, reason, marks, _words().words()),
+        "version": version_of(at_rest(seen), released, reason, marks, asked()[1]),
         "progress": seen,
         "released": released,
         "reason": reason,
@@ -177,7 +198,7 @@ def _job_view(job_id: UUID) -> dict[str, Any]:
 def _details(view: dict[str, Any]) -> dict[str, Any]:
     """What a job's page has beyond its counts, which is not read for a poll without news."""
     shown, marks = view["progress"].job, view["marks"]
-    shows_failures = shown.counts.failed and _words().state in ((), (ItemStatus.FAILED,))
+    shows_failures = shown.counts.failed and asked()[0].state in ((), (ItemStatus.FAILED,))
     return view | {
         "reasons": queries.failure_reasons(services().database, shown) if shows_failures else [],
         "notes": told(services().repository.notes(shown.id)) if marks.noted else "",
@@ -200,17 +221,20 @@ def _released(progress: Progress) -> queries.Released | None:
     return queries.released(services().database, progress.job.id)
 
 
-def _items_view(job_id: UUID) -> dict[str, object]:
+def _items_view(job_id: UUID) -> dict[str, Any]:
     """The page of items that the address asks for."""
-    words = _words()
+    words, address = asked()
     after = request.args.get("after", "")
     search = ItemSearch(services().database, str(job_id), words.filter, words.order)
     page = queries.items_page(search, words.place(after))
-    return {"page": page, "wanted": words, "words": words.words(), "after": after, "place_word": _place_word(words)}
-
-
-def _words() -> ItemWords:
-    return item_words(request.args)
+    return {
+        "page": page,
+        "wanted": words,
+        "words": address,
+        "after": after,
+        "place_word": _place_word(words),
+        "columns": COLUMNS,
+    }
 
 
 def _place_word(words: ItemWords) -> Callable[[Place | Literal["start"]], str | None]:

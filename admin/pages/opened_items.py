@@ -86,6 +86,19 @@ class Opened:
             return np.rint(values).astype(np.uint8)
         return (values >= self.whites[name] / 2).astype(np.uint8)
 
+    def small(self, side: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Return source and mask, reduced until their longest side is `side` or less than half of it more."""
+        height, width = self.size
+        whole = Region.whole(height, width)
+        step = whole.step
+        while max(height, width) > 1.5 * side * step:
+            step *= 2
+        region = Region(0, 0, height, width, step)
+        source, mask = (self._reduced(name, self.planes[name], region) for name in ("source", "mask"))
+        if np.isnan(source).any():  # no data, shown as dark as the darkest
+            source = np.where(np.isnan(source), np.nanmin(source), source)
+        return source, mask >= self.whites["mask"] / 2
+
     def close(self) -> None:
         """Let go of the files."""
         with self.lock:
@@ -124,6 +137,14 @@ class OpenedItems:
                 body = None if opened.is_closed else opened.region(wanted(*opened.size))
             if body is not None:
                 return igzip.compress(body, _GZIP_LEVEL)
+
+    def small(self, name: str, item: Item, store: ObjectStore, side: int) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """Return source and mask of an item, reduced to a size near `side`; it raises what `region` raises."""
+        while True:
+            opened = self._opened(name, item, store)
+            with opened.lock:
+                if not opened.is_closed:
+                    return opened.small(side)
 
     def _opened(self, name: str, item: Item, store: ObjectStore) -> Opened:
         with self._lock:

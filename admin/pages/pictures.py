@@ -25,6 +25,9 @@ SHOWN_PIXELS = 4096**2
 """Pixels of the largest image that is drawn: its decoding takes some 300 MB."""
 FIRST_ALONE, SECOND_ALONE = (255, 149, 0), (64, 156, 255)
 """Orange and blue, which everybody tells apart."""
+PREVIEW_BYTES = 13_500
+"""Of a preview: a screen of 36 has 500 kB."""
+_WEBP_STEPS = ((THUMBNAIL, 55), (THUMBNAIL, 25), (192, 30), (192, 10), (160, 8), (128, 5))  # px, quality
 _SHOWN_BYTES = 64 * 2**20
 
 
@@ -86,6 +89,35 @@ def draw_difference(objects: tuple[bytes, ...], *, size: int | None, decode: Dec
     for place, colour in ((one & ~other, FIRST_ALONE), (other & ~one, SECOND_ALONE)):
         picture[place] = (picture[place] // 4 + np.array(colour) * 3 // 4).astype(np.uint8)
     return _png(picture)
+
+
+def draw_preview(objects: tuple[bytes, ...], *, decode: Decode) -> bytes:
+    """Return a small WebP of a source and its mask as they are stored.
+
+    Raises:
+        ImageError: an object is no image that `decode` takes.
+    """
+    return webp(_overlay(*(_read(data, THUMBNAIL, decode) for data in objects)))
+
+
+def preview(source: NDArray[np.float32], mask: NDArray[np.bool_]) -> bytes:
+    """Return a small WebP of a result: the mask's contour over the source, both reduced already."""
+    return webp(overlay(display_grey(source), mask))
+
+
+def webp(pixels: NDArray[np.uint8]) -> bytes:
+    """Return pixels as WebP of at most PREVIEW_BYTES, or as near as it gets: noise is made coarser, then smaller."""
+    picture = Image.fromarray(pixels)
+    data = b""
+    for side, quality in _WEBP_STEPS:
+        smaller = picture.copy()
+        smaller.thumbnail((side, side), Image.Resampling.BOX)
+        buffer = BytesIO()
+        smaller.save(buffer, "WEBP", quality=quality, method=2)
+        data = buffer.getvalue()
+        if len(data) <= PREVIEW_BYTES:
+            break
+    return data
 
 
 @cache

@@ -6,6 +6,7 @@ to go on from. So a page may hold fewer items than asked for, or none, while the
 
 import base64
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +23,9 @@ SCANNED = 5_000
 """Rows that one search for text looks through."""
 COUNTED = 1_000
 """Items that are counted one by one; of more it is said that they are more."""
+
+SAMPLED = 4_000
+"""Items that a distribution is drawn from."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +128,17 @@ class ItemSearch:
         """Return the items before and after one, the nearest first; it need not be let through by the filter itself."""
         place = self.place_of(item)
         return self.before(place, limit=limit).items, self.page(limit=limit, after=place).items
+
+    def sample(self, names: Sequence[str], total: int) -> list[tuple[float | None, ...]]:
+        """Return values of these columns of SAMPLED items at most, spread evenly over a job of `total`, unfiltered."""
+        every = max(1, -(-total // SAMPLED))
+        numbers = range(0, total, every)
+        columns = [ItemRow.__table__.c[name] for name in names]
+        query = select(*columns).where(ItemRow.job_id == self.job_id)
+        if every > 1:
+            query = query.where(ItemRow.number.in_(numbers))
+        with self.database.read() as connection:
+            return [tuple(row) for row in connection.execute(query)]
 
     def count(self) -> Count | None:
         """Count the items up to COUNTED; None where a search for text would have to look through too many rows."""

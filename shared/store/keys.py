@@ -5,6 +5,7 @@
     jobs/{job}/mask/{item}.png          the predicted mask, 1 bit
     jobs/{job}/prob/{item}.png          the predicted probability, 8 bit
     jobs/{job}/correction/{item}-{id}.png   a mask corrected by hand, 1 bit; each one has an id of its own
+    jobs/{job}/preview/{item}-{version}.webp   a small picture of a result, made when somebody first looks; 12 digits
     models/{sha256}/model.safetensors   a model's weights, named by the SHA-256 of this very file
     models/{sha256}/model.json          that model's metadata
     models/{sha256}/familiarity.safetensors   the scores that were fitted for it, where they were
@@ -25,10 +26,12 @@ HEALTH_CHECK = "health/check"
 
 _UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _EXTENSION = re.compile(r"\.[a-z0-9]{1,8}")
+_VERSION = re.compile(r"[0-9a-f]{12}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _KEY = re.compile(
     rf"jobs/(?P<job>{_UUID})/(?:(?P<folder>truth|mask|prob)/(?P<result>{_UUID})\.png"
     rf"|correction/(?P<corrected>{_UUID})-{_UUID}\.png"
+    rf"|preview/(?P<seen>{_UUID})-[0-9a-f]{{12}}\.webp"
     rf"|source/(?P<source>{_UUID})(?P<ext>(?:{_EXTENSION.pattern})?))"
     rf"|models/(?P<sha256>{_SHA256.pattern})/(?P<file>model\.safetensors|model\.json|familiarity\.safetensors)"
     rf"|{HEALTH_CHECK}"
@@ -43,6 +46,7 @@ class KeyKind(StrEnum):
     MASK = "mask"
     PROBABILITY = "prob"
     CORRECTION = "correction"
+    PREVIEW = "preview"
     MODEL_WEIGHTS = "model.safetensors"
     MODEL_METADATA = "model.json"
     MODEL_FAMILIARITY = "familiarity.safetensors"
@@ -90,6 +94,13 @@ def correction(job: str | UUID, item: str | UUID, own: str | UUID) -> str:
     return f"{job_prefix(job)}correction/{_canonical(item)}-{_canonical(own)}.png"
 
 
+def preview(job: str | UUID, item: str | UUID, version: str) -> str:
+    """Return the key of a small picture of an item; `version` is 12 hexadecimal digits that change with its result."""
+    if not _VERSION.fullmatch(version):
+        raise UsageError(f"not a version of a result (12 lower-case hexadecimal digits): {version!r}")
+    return f"{job_prefix(job)}preview/{_canonical(item)}-{version}.webp"
+
+
 def model_weights(sha256: str) -> str:
     """Return the key of a model's weights; `sha256` is 64 lower-case hexadecimal digits."""
     return f"models/{_digest(sha256)}/{KeyKind.MODEL_WEIGHTS}"
@@ -124,6 +135,8 @@ def parse(key: str) -> ParsedKey:
         return ParsedKey(KeyKind(match["folder"]), match["job"], match["result"], ".png")
     if match["corrected"]:
         return ParsedKey(KeyKind.CORRECTION, match["job"], match["corrected"], ".png")
+    if match["seen"]:
+        return ParsedKey(KeyKind.PREVIEW, match["job"], match["seen"], ".webp")
     if match["source"]:
         return ParsedKey(KeyKind.SOURCE, match["job"], match["source"], match["ext"])
     if match["sha256"]:

@@ -31,6 +31,8 @@ class Listed(NamedTuple):
     @property
     def is_named(self) -> bool:
         """Whether the item's row, or its history, names this very object."""
+        if self.kind is KeyKind.PREVIEW:  # no row names it: it can be made again
+            return self.item is not None and self.item["state"] == ItemStatus.SUCCEEDED
         if self.kind is None or self.kind not in NAMED_BY:
             return self.is_correction
         return self.item is not None and bool(self.item[NAMED_BY[self.kind]] == self.info.key)
