@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from typing import Annotated, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 from uuid import UUID
 
 from pydantic import (
@@ -143,8 +143,20 @@ class ItemsPage(ItemWords):
         return after
 
 
+class ObjectsPage(_Request):
+    """Which objects of an image."""
+
+    limit: int = Field(default=100, ge=1, le=MAX_PAGE_SIZE)
+    after: int = Field(default=0, ge=0, le=10**9, description="The number of the last object of the page before.")
+
+
 def _split(value: object) -> object:
     return value.split(",") if isinstance(value, str) else value
+
+
+def _without_default(schema: dict[str, Any]) -> None:
+    """What stands for nothing is no text, as the schema wants it."""
+    schema.pop("default")
 
 
 class Retry(_Request):
@@ -154,7 +166,11 @@ class Retry(_Request):
         list[ItemErrorCode],
         BeforeValidator(_split),
         WithJsonSchema({"type": "string", "examples": ["source_missing", "truncated,too_small"]}),
-    ] = Field(default=[], description="Codes with commas between them; without any, all that did not succeed.")
+    ] = Field(
+        default=[],
+        description="Codes with commas between them; without any, all that did not succeed.",
+        json_schema_extra=_without_default,
+    )
 
 
 class Page(_Request):

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from admin.api.measured import with_measurements
+from admin.api.measured import with_measurements, with_objects_columns
 from admin.domain.progress import Fleet, Progress
 from admin.domain.roles import Role
 from shared.db.events import Event as EventRecord
@@ -187,6 +187,18 @@ class Item(_Response):
         values |= _of_review(item.review) | {"grade_note": item.review.note}
         values |= {"marks": list(item.marks), "explanation": sentence_of(item.reason, item.reason_place) or None}
         return cls(**values, finished_at=time_or_none(item.finished_at), files=files)
+
+
+@with_objects_columns
+class MeasuredObject(_Response):
+    """An object of a mask; what is in µm is null where the size of a pixel is not known."""
+
+
+class Objects(_Response):
+    """Some of the objects of a mask."""
+
+    total: int = Field(description="How many the mask has.")
+    objects: list[MeasuredObject]
 
 
 class ReviewStep(_Response):

@@ -32,7 +32,9 @@ from shared.errors import (
 )
 from shared.flows.exports.registry import EXPORTS
 from shared.flows.synthetic import SyntheticSpec, submit_synthetic
+from shared.images.codec import encode_mask, encode_probability
 from shared.jobs.records import Performance, Priority, Unfamiliar
+from shared.objects.table import OBJECT_COLUMNS
 from shared.services import Services
 from tests import simulated_worker
 from tests.unit.admin.api.conftest import Api
@@ -237,6 +239,24 @@ def test_an_item_and_its_files(operator: Api, services: Services, job: str) -> N
     services.store.delete([stored.mask_key])
     assert operator.get(f"/items/{item['id']}/files/mask").status_code == 404
     assert operator.get(f"/items/{NOTHING}").status_code == 404
+
+
+def test_the_objects_of_an_item_come_in_pages(
+    operator: Api, services: Services, job: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [item] = services.repository.items(job, limit=1)
+    mask = np.zeros((64, 80), dtype=bool)
+    mask[4:10, 5:25] = mask[30:40, 30:36] = mask[60:, 70:] = True
+    services.store.put(item.mask_key or "", encode_mask(mask))
+    services.store.put(item.probability_key or "", encode_probability(np.where(mask, 255, 0).astype(np.uint8)))
+    told = operator.get(f"/items/{item.id}/objects").json
+    assert (told["total"], [each["area_px"] for each in told["objects"]]) == (3, [120, 60, 40])
+    assert [each["touches_border"] for each in told["objects"]] == [False, False, True]
+    assert list(told["objects"][0]) == list(OBJECT_COLUMNS)
+    page = operator.get(f"/items/{item.id}/objects?limit=1&after=1").json
+    assert (page["total"], page["objects"]) == (3, told["objects"][1:2])
+    monkeypatch.setattr("admin.api.items.MAX_PIXELS_OF_OBJECTS", 9)
+    assert "objects-csv" in operator.get(f"/items/{item.id}/objects").json["detail"]
 
 
 def test_a_file_is_saved_under_a_name_that_any_system_takes(operator: Api, services: Services, job: str) -> None:

@@ -94,6 +94,7 @@ def test_a_body_is_taken_exactly_if_the_document_allows_it(
 
 def test_no_query_breaks_a_list(client: FlaskClient, services: Services, document: dict[str, Any]) -> None:
     job = submit_synthetic(services, SyntheticSpec(2), name="job", submitted_by="ana")
+    [item] = services.repository.items(job, limit=1)
     lists = {path: found["get"] for path, found in document["paths"].items() if "get" in found}
     del lists["/api/v1/demo"]  # makes a job and waits for it
     with_query = {
@@ -109,7 +110,7 @@ def test_no_query_breaks_a_list(client: FlaskClient, services: Services, documen
         path, parameters = data.draw(st.sampled_from(sorted(with_query.items())))
         fields = {name: st.one_of(value_of(of), JUNK) for name, of in parameters.items()}
         query = data.draw(st.fixed_dictionaries({}, optional=fields | {"unknown": JUNK}))
-        answer = client.get(path.format(job_id=job), query_string=query, buffered=True)
+        answer = client.get(path.format(job_id=job, item_id=item.id, webhook_id=job), query_string=query, buffered=True)
         assert str(answer.status_code) in lists[path]["responses"], answer.text
         assert answer.status_code < 500
 

@@ -56,7 +56,7 @@ FOR_VIEWERS = {
     "events.index", "api.list_events",
     "api.job_summary", "overview.index", "overview.live", "overview.past", "bulk.index", "bulk.one", "bulk.live",
     "api.list_bulk_actions", "api.see_bulk_action",
-    "items.region", "jobs.distributions",
+    "items.region", "api.item_objects", "jobs.distributions",
     "api.list_webhooks", "api.webhook_deliveries",
 }  # fmt: skip
 FOR_THE_DESK = {"review.desk"}
