@@ -63,7 +63,8 @@ def test_submit_wait_and_download(worker: None, producer: Producer, folder: Path
     assert names == {
         "plain.png", "sub/plain.png", "two words.png", "quo_te'.png", "line_break_.png", "ünïcödé \U0001f600.png"
     }  # fmt: skip
-    assert files(out) == {"results.csv", *(f"{kind}/{name}" for kind in ("masks", "probabilities") for name in names)}
+    results = {f"{kind}/{name}" for kind in ("masks", "probabilities") for name in names}
+    assert files(out) == {"results.csv", "manifest.json", *results}
     assert {row["path"] for row in rows(out)} == set(ODD_NAMES)
     mask = pixels(out / "masks" / "sub" / "plain.png")
     assert (mask.dtype, mask.shape, set(np.unique(mask))) == (np.uint8, (20, 30), {0, 255})
@@ -104,7 +105,7 @@ def test_all_failed(worker: None, producer: Producer, tmp_path: Path) -> None:
     result = producer("submit", tmp_path / "bad.png", "--wait", "--to", tmp_path / "out")
     assert result.exit_code == 1
     assert "not_an_image" in result.stdout
-    assert files(tmp_path / "out") == {"results.csv"}
+    assert files(tmp_path / "out") == {"results.csv", "manifest.json"}
 
 
 def test_demo_with_contact_sheet(worker: None, producer: Producer, tmp_path: Path) -> None:
@@ -114,7 +115,9 @@ def test_demo_with_contact_sheet(worker: None, producer: Producer, tmp_path: Pat
     assert "0.75 to 1.00" in result.stdout
     assert pixels(out / "contact-sheet.png").shape[0] > 12 * 192
     kinds = {path.split("/")[0] for path in files(out)}
-    assert kinds == {"masks", "probabilities", "sources", "truths", "results.csv", "contact-sheet.png"}
+    assert kinds == {
+        "masks", "probabilities", "sources", "truths", "results.csv", "manifest.json", "contact-sheet.png"
+    }  # fmt: skip
     truth = pixels(out / "truths" / "synthetic-000003.png")
     assert set(np.unique(truth)) == {0, 255}
     shown = one_json(producer("status", "last", "--json"))
@@ -211,7 +214,8 @@ def test_an_emptied_folder_is_free(worker: None, producer: Producer, folder: Pat
     for path in out.iterdir():
         if path.is_dir():
             shutil.rmtree(path)
-    (out / "results.csv").unlink()
+        elif path.name != MARKER:  # which is hidden
+            path.unlink()
     assert producer("submit", folder, "--to", out).exit_code == 0
 
 
@@ -258,7 +262,9 @@ def test_lost_results_are_told(
     result = producer("download", job_id, tmp_path / "out")
     assert result.exit_code == 1
     assert "lost 1 result of this job" in result.stderr
-    assert len(files(tmp_path / "out")) == 10
+    assert len(files(tmp_path / "out")) == 11
+    missing = json.loads((tmp_path / "out" / "manifest.json").read_text("utf-8"))["missing"]
+    assert [each["path"] for each in missing] == [item.path]
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])

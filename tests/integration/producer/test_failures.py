@@ -110,7 +110,7 @@ def test_nothing_to_submit(services: Services, producer: Producer, tmp_path: Pat
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("submit",), "Missing argument"),
+        (("submit",), "give a folder, files, or a --manifest"),
         (("watch", "no-id!"), "is no job"),
         (("watch", "abcd"), "no job's id ends in abcd"),
         (("watch", "last"), "no job yet"),

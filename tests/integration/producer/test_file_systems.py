@@ -14,6 +14,7 @@ import pytest
 
 from admin.web.delivery.zip_stream import zip_stream
 from shared.flows.exports.job_results import JobResults
+from shared.flows.exports.manifest import MANIFEST
 from shared.flows.exports.marker import MARKER
 from shared.flows.exports.registry import DEFAULT
 from shared.formulas import original
@@ -142,7 +143,7 @@ def test_a_zip_unpacks_to_what_a_download_writes(
     unpack(tmp_path / "r.zip", tmp_path / "zip")
 
     def contents(root: Path) -> dict[str, bytes]:
-        found = (path for path in root.rglob("*") if path.is_file() and path.name != MARKER)
+        found = (path for path in root.rglob("*") if path.is_file() and path.name not in (MARKER, MANIFEST))
         return {path.relative_to(root).as_posix(): path.read_bytes() for path in found}
 
     assert contents(tmp_path / "zip") == contents(tmp_path / "out")
