@@ -108,7 +108,8 @@ def test_a_new_run_does_not_destroy_one_that_is_not_finished(stopped, capsys):
     assert f"--resume {stopped}" in capsys.readouterr().err
     assert (stopped / STATE_NAME).read_bytes() == before
     assert train.main([*settings(), "--out", str(stopped), "--overwrite"]) == 0
-    assert run_tiny(stopped) == 0  # that one was finished
+    assert run_tiny(stopped) == 2
+    assert "holds a finished run" in capsys.readouterr().err
 
 
 def test_its_own_config_is_accepted(stopped):
