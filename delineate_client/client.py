@@ -237,19 +237,35 @@ class Client:
         return target
 
     def predict(
-        self, image: Any, *, scale: float | str = 1.0, unfamiliar: str = "flag", channel: str = "auto"
+        self,
+        image: Any,
+        *,
+        scale: float | str = 1.0,
+        unfamiliar: str = "flag",
+        channel: str = "auto",
+        pixel_size: str | None = None,
+        smooth: int = 0,
+        fill_holes: bool = False,
+        min_area: int = 0,
+        keep_largest: bool = False,
     ) -> Result:
-        """Segment one image, a path or an array as of `submit`, before all batches, and return its result."""
+        """Segment one image, a path or an array as of `submit`, before all batches, and return its result.
+
+        The options are those of `submit`.
+        """
         if isinstance(image, str | Path):
             file = NamedFile(Path(image).name, Path(image).read_bytes())
         else:
             data, extension = encoded(image)
             file = NamedFile(f"image{extension}", data)
+        asked = _asked(pixel_size=pixel_size, smooth=smooth, fill_holes=fill_holes)
+        asked |= _asked(min_area=min_area, keep_largest=keep_largest)
         found = self.connection.json(
             "POST",
             "predict/json",
             files={"file": (file.path, file.data)},
-            data={"scale": str(scale), "unfamiliar": unfamiliar, "channel": channel},
+            data={"scale": str(scale), "unfamiliar": unfamiliar, "channel": channel}
+            | {name: str(value) for name, value in asked.items()},
             headers={"Idempotency-Key": str(uuid.uuid4())},
         )
         mask, probability = (b64decode(found[name]) for name in ("mask", "probability"))

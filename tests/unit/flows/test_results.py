@@ -186,6 +186,7 @@ def test_rows_carry_what_is_known(job: tuple[Repository, str]) -> None:
         "width": "640", "height": "480",
         "finding": "found", "foreground": "0.123457", "confidence": "0.9877", "trust": "0.8765", "quality": "",
         "quality_low": "", "familiarity": "", "dice": "", "iou": "", "unfamiliar": "", "reason": "", "explanation": "",
+        "area": "", "area_um2": "", "objects": "", "pixel_height_um": "", "pixel_width_um": "", "postprocessing": "",
         "model": "f" * 64, "seconds": "1.235", "note": "first of 3 pages",
         "grade": "", "grade_note": "", "graded_by": "", "graded_at": "", "corrected_by": "", "corrected_at": "",
     }  # fmt: skip

@@ -111,7 +111,7 @@ def test_attention_only_scales_down():
     ("name", "arguments"),
     [
         ("transformer", {}),
-        ("unet", {"stem": 4}),
+        ("unet", {"stem": 3}),
         ("attention_unet", {"stem": 3}),
         ("attention_unet", {"in_channels": 3, "likelihood": True}),
         ("unet", {"base": "wide"}),

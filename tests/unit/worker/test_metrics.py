@@ -136,8 +136,10 @@ def test_a_worker_without_a_gpu_tells_of_none():
 def test_whatever_a_claim_is_released_for_is_a_step_that_rate_sees():
     kinds = [Retryable, ConfigurationError]
     for kind in kinds:  # grows meanwhile
-        # Those of training are none that a worker meets, whichever test has loaded them before.
-        kinds += [each for each in kind.__subclasses__() if not each.__module__.startswith("training.")]
+        # Those of training and producer are none that a worker meets, whichever test has loaded them before.
+        kinds += [
+            each for each in kind.__subclasses__() if each.__module__.split(".")[0] not in ("training", "producer")
+        ]
     assert {StoreFull, DatabaseFull} <= set(kinds)
     for kind in kinds:
         assert REGISTRY.get_sample_value("delineate_releases_total", {"reason": kind.__name__}) is not None
