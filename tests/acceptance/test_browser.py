@@ -155,6 +155,7 @@ def test_a_page_that_follows_keeps_what_is_its_readers(browser: Browser, address
     page = context.new_page()
     page.goto("/login")
     log_in(page)
+    page.goto("/jobs")
     state, banner = page.locator("#live-state"), page.locator("#live-banner")
     expect(state).to_have_text("Live")
     page.get_by_label("Name, submitter or end of the id").fill("half a wo")
