@@ -103,7 +103,11 @@ def _average(options: argparse.Namespace, command: str) -> int:
         "command": command,
         "config": first.metadata.training["config"],
         "average_of": [
-            {"weights_sha256": model.sha256, "parts": part.weight, "training": model.metadata.training}
+            {
+                "weights_sha256": model.sha256,
+                "parts": part.weight,
+                "command": model.metadata.training.get("command", ""),
+            }
             for part, model in zip(options.checkpoints, models, strict=True)
         ],
     }

@@ -23,7 +23,7 @@ def test_the_weights_are_small_enough_for_the_repository():
 
 def test_they_say_how_they_were_made(predictor):
     metadata = predictor.metadata
-    assert metadata.training["command"].startswith("python -m training.train --config training/configs/")
+    assert metadata.training["command"].startswith("python -m training.average ")
     assert metadata.data_definition["name"] == "dotblob-v1"
     assert metadata.data_definition["sha256"] == definition_hash(find_definition("dotblob-v1"))
     assert metadata.parameters < 4_000_000
