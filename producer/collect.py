@@ -93,6 +93,11 @@ def tell(done: Download, to: Path, display: Display) -> None:
 
 
 def _files(done: Download) -> str:
-    stored = done.fetched + done.kept
+    """Name what was written: `24 files, results.csv and manifest.json`, `coco.json of 12 parts and manifest.json`."""
+    stored, made = done.fetched + done.kept, list(done.made)
     kept = f" ({done.kept:,} were there already)" if done.kept else ""
-    return " and ".join([f"{plural(stored, 'file')}{kept}", *done.made])
+    if stored and done.gathered:
+        made[0] = f"{made[0]} of {plural(stored, 'part')}{kept}"
+    elif stored:
+        made.insert(0, f"{plural(stored, 'file')}{kept}")
+    return " and ".join(filter(None, [", ".join(made[:-1]), made[-1]])) if made else "no files"

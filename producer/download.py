@@ -50,6 +50,7 @@ class Download:
     made: tuple[str, ...]
     refused: int = 0  # the folder does not take them, or the format cannot hold them
     refusals: tuple[Lack, ...] = ()  # the first few of these
+    gathered: bool = False  # what was fetched and kept are parts of the first file made, no files of their own
 
     @property
     def is_complete(self) -> bool:
@@ -98,6 +99,7 @@ class _Writer:
         self._counts: Counter[_Done] = Counter()
         self._made: list[str] = []
         self._refusals: list[Lack] = []
+        self._gathered = False
 
     def run(self) -> Download:
         with (
@@ -109,7 +111,7 @@ class _Writer:
         counts = self._counts
         return Download(
             counts[_Done.FETCHED], counts[_Done.KEPT], counts[_Done.LOST], tuple(self._made), counts[_Done.REFUSED],
-            tuple(self._refusals),
+            tuple(self._refusals), self._gathered,
         )  # fmt: skip
 
     @property
@@ -140,6 +142,7 @@ class _Writer:
                 self._made.append(file.name)
             elif isinstance(file, GatheredFile):
                 self._gather(file, pool)
+                self._gathered = True
                 self._made.append(file.name)
             elif outcome is not None:
                 self._count(outcome)

@@ -271,7 +271,8 @@ def _is_entered(folder: str, entered: set[tuple[int, int]]) -> bool:
 
 def _absolute(argument: Path) -> str:
     if argument.parts[:1] == ("s3:",) and not os.path.lexists(argument):
-        raise UsageError(f"{_printable(str(argument))} is in a bucket: copy it to a folder first, and submit that")
+        address = "/".join(("s3:/", *argument.parts[1:]))  # a path has lost one of its slashes
+        raise UsageError(f"{_printable(address)} is in a bucket: copy it to a folder first, and submit that")
     # `..` after a symbolic link leads elsewhere than its spelling says; without it the user's spelling is kept.
     path = os.path.realpath(argument) if ".." in argument.parts else os.path.abspath(argument)
     if not os.path.lexists(path):

@@ -2,7 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from producer.collect import Destination, destination_of
+from producer.collect import Destination, destination_of, tell
+from producer.display import Display
+from producer.download import Download
 from shared.errors import UsageError
 from shared.flows.exports.export import Export
 from shared.flows.exports.registry import DEFAULT
@@ -32,3 +34,18 @@ def test_the_command_that_gets_the_rest() -> None:
     assert Destination(Path("out"), DEFAULT, sheet=False).command("1a") == "producer download 1a out"
     spaced = Destination(Path("two words"), OTHER, sheet=False)
     assert spaced.command("1a") == "producer download 1a 'two words' --format other"
+
+
+@pytest.mark.parametrize(
+    ("done", "words"),
+    [
+        (Download(20, 4, 0, ("results.csv", "manifest.json")),
+         "24 files (4 were there already), results.csv and manifest.json"),
+        (Download(12, 0, 0, ("coco.json", "manifest.json"), gathered=True), "coco.json of 12 parts and manifest.json"),
+        (Download(0, 0, 0, ("report.html", "manifest.json")), "report.html and manifest.json"),
+        (Download(0, 0, 0, ()), "no files"),
+    ],
+)  # fmt: skip
+def test_it_is_said_what_was_written(capsys: pytest.CaptureFixture[str], done: Download, words: str) -> None:
+    tell(done, Path("out"), Display())
+    assert capsys.readouterr().err == f"results are in out: {words}\n"
