@@ -4,7 +4,7 @@
     encode_mask, decode_mask                bool ↔ PNG of 1 bit that reads as 0 and 255
     widen_mask                              PNG of 1 bit → PNG of 8 bits, which every reader takes for 0 and 255
     encode_probability, decode_probability  uint8 ↔ PNG of 8 bits; float32 in [0, 1] on reading
-    decode_levels                           the same PNG → its levels, uint16 from 0 to 255
+    decode_levels                           the same PNG → its levels, uint8 from 0 to 255
     encode_grey, encode_grey_16             uint8, uint16 → PNG of 8, 16 bits
 
 An image is taken as its file stores it: EXIF orientation is not applied, so that a mask lies pixel on pixel
@@ -158,13 +158,13 @@ def decode_probability(data: bytes) -> NDArray[np.float32]:
     return np.asarray(_open_png(data).convert("L"), dtype=np.float32) / np.float32(255)
 
 
-def decode_levels(data: bytes) -> NDArray[np.uint16]:
-    """H×W levels from 0 to 255, as uint16, from a PNG of 8 bits.
+def decode_levels(data: bytes) -> NDArray[np.uint8]:
+    """H×W levels from 0 to 255 from a PNG of 8 bits.
 
     Raises:
         ImageError: `truncated`.
     """
-    return np.asarray(_open_png(data).convert("L"), dtype=np.uint16)
+    return np.asarray(_open_png(data).convert("L"))
 
 
 def encode_grey(image: NDArray[np.uint8]) -> bytes:

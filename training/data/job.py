@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -22,8 +23,9 @@ import torch
 
 from shared.bounded_map import bounded_map
 from shared.commandline import opened_services
-from shared.errors import ObjectMissing, UsageError
-from shared.flows.exports.corrections import image_extension
+from shared.errors import ImageError, ObjectMissing, UsageError
+from shared.flows.exports.export import NotExportable
+from shared.flows.exports.seen import SeenPicture
 from shared.flows.items import all_teaching
 from shared.flows.lookup import find_job
 from shared.services import Services
@@ -46,9 +48,14 @@ class JobPair:
     item: str  # its id
     path: str
     image_key: str
-    extension: str
+    picture: SeenPicture
     mask_key: str
     is_corrected: bool
+
+    @property
+    def extension(self) -> str:
+        """The extension of the image's file, with its dot."""
+        return self.picture.extension
 
     @property
     def place(self) -> float:
@@ -73,12 +80,13 @@ def find_job_pairs(services: Services, config: DataConfig) -> list[JobPair]:
     """
     jobs: list[str | None] = [find_job(services, reference).id for reference in config.jobs]
     items = (item for job in jobs or [None] for item in all_teaching(services.repository, job))
+    channel_of = cache(lambda job: services.repository.job(job).channel)
     pairs = [
         JobPair(
             item=item.id,
             path=item.path,
             image_key=item.source_key,
-            extension=image_extension(item),
+            picture=SeenPicture(item, channel_of(item.job_id)),
             mask_key=mask_key,
             is_corrected=item.review.correction_key is not None,
         )
@@ -104,14 +112,15 @@ def split_job_pairs(pairs: Sequence[JobPair], share: float) -> tuple[list[JobPai
 
 
 def fetch_job_pairs(services: Services, pairs: Sequence[JobPair], folder: Path) -> list[JobPair]:
-    """Write the files of pairs into `images` and `masks` of a folder; return those that the store had."""
+    """Write the files of pairs into `images` and `masks` of a folder; return those that could be had."""
     for name in ("images", "masks"):
         (folder / name).mkdir(parents=True)
 
     def fetch(pair: JobPair) -> bool:
         try:
             image, mask = services.store.get(pair.image_key), services.store.get(pair.mask_key)
-        except ObjectMissing:
+            image = pair.picture.made_of(image)
+        except (ObjectMissing, ImageError, NotExportable):
             return False
         (folder / "images" / f"{pair.name}{pair.extension}").write_bytes(image)
         (folder / "masks" / f"{pair.name}.png").write_bytes(mask)

@@ -1,6 +1,6 @@
 """The export `corrections`: what reviewers accepted or corrected, as pairs in the layout that training reads.
 
-images/{name}{extension}   the source as it was submitted
+images/{name}{extension}   the source as it was submitted, or of it what the worker saw, see `seen`
 masks/{name}.png           the corrected mask, or the model's where it was accepted as it is; 0 and 255
 pairs.csv                  one row for each pair: what it was called, who said so and when; the last file
 
@@ -11,13 +11,13 @@ import csv
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from io import StringIO
-from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from shared.flows.exports.export import Export, ExportFile, StoredFile, WrittenFile
 from shared.flows.exports.job_results import JobResults
+from shared.flows.exports.per_image import file_of, source_of
+from shared.flows.exports.seen import SeenPicture
 from shared.formulas import guarded
-from shared.images.formats import IMAGE_EXTENSIONS
 from shared.jobs.records import Item
 from shared.portable import folded, portable_name
 
@@ -34,12 +34,6 @@ class _Pair(NamedTuple):
     def modified(self) -> float:
         review = self.item.review
         return max(review.graded_at or 0.0, review.corrected_at or 0.0)
-
-
-def image_extension(item: Item) -> str:
-    """Return the extension of an item's source, one by which an image is known."""
-    suffix = PurePosixPath(item.source_key or "").suffix.lower()
-    return suffix if suffix in IMAGE_EXTENSIONS else ".png"  # whose content tells what it is
 
 
 def _pairs(results: JobResults) -> Iterator[_Pair]:
@@ -59,12 +53,18 @@ def _files(results: JobResults) -> Iterator[ExportFile]:
     pairs = []
     for pair in _pairs(results):
         item, name = pair
-        image = f"images/{name}{image_extension(item)}"
-        yield StoredFile(image, item.source_key or "", item.finished_at or 0.0, path=item.path)
+        yield _image(pair, SeenPicture(item, results.job.channel))
         mask = item.review.correction_key or item.mask_key or ""
         yield StoredFile(f"masks/{name}.png", mask, pair.modified, _as_8_bit, path=item.path)
         pairs.append(pair)
     yield WrittenFile(PAIRS_CSV, lambda: _table(pairs))
+
+
+def _image(pair: _Pair, picture: SeenPicture) -> StoredFile:
+    def made(_item: Item, source: bytes) -> bytes:
+        return picture.made_of(source)
+
+    return file_of(pair.item, f"images/{pair.name}{picture.extension}", source_of, made)
 
 
 def _table(pairs: Iterable[_Pair]) -> Iterator[bytes]:

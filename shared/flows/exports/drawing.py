@@ -1,67 +1,48 @@
-"""Pictures to look at in an export: sources decoded in processes of their own, with what was found drawn over them.
+"""Pictures to look at in an export: sources with what was found drawn over them."""
 
-Sources are files of strangers, wherever they are exported: they are decoded as the worker and the admin do it.
-"""
-
-import atexit
-from functools import cache
 from io import BytesIO
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from shared.flows.exports.decoding import decoded
 from shared.flows.exports.export import NotExportable
 from shared.images.codec import decode_mask
-from shared.images.decoded import DecodeLimits
 from shared.images.heatmap import display_grey, overlay
-from shared.images.isolated import Decoders
-
-DRAWN_PIXELS = 4096**2
-"""Of the largest picture that is drawn: its decoding takes some 300 MB."""
-_SECONDS = 60.0
-_PROCESSES = 2
 
 
-@cache
-def _decoders() -> Decoders:
-    limits = DecodeLimits(min_side=1, max_side=DRAWN_PIXELS, max_pixels=DRAWN_PIXELS)
-    decoders = Decoders(limits, seconds=_SECONDS, processes=_PROCESSES)
-    atexit.register(decoders.close)
-    return decoders
-
-
-def shown(source: bytes) -> NDArray[np.uint8]:
-    """Return a source as greys to be looked at, H×W uint8.
+def shown(source: bytes, channel: str) -> NDArray[np.uint8]:
+    """Return a source as greys to be looked at, H×W uint8: what the worker took of its channels.
 
     Raises:
         ImageError: it is no usable image, or too large to be drawn.
     """
-    image = _decoders().decode(source)
+    image = decoded(source, channel)
     pixels = image.pixels
     if image.has_holes:  # no data, shown as dark as the darkest
         pixels = np.where(np.isnan(pixels), np.nanmin(pixels), pixels).astype(np.float32)
     return display_grey(pixels)
 
 
-def overlay_png(mask: bytes, source: bytes) -> bytes:
+def overlay_png(mask: bytes, source: bytes, channel: str) -> bytes:
     """Return a PNG of the mask's outline over its source.
 
     Raises:
         ImageError: one of them is damaged, or too large to be drawn.
         NotExportable: they have other sizes.
     """
-    return _png(overlaid(decode_mask(mask), shown(source)))
+    return _png(overlaid(decode_mask(mask), shown(source, channel)))
 
 
-def thumbnail(mask: bytes, source: bytes, side: int) -> bytes:
+def thumbnail(mask: bytes, source: bytes, channel: str, side: int) -> bytes:
     """Return a small picture of the same, as a JPEG whose longest side is `side` px.
 
     Raises:
         ImageError: one of them is damaged, or too large to be drawn.
         NotExportable: they have other sizes.
     """
-    found, grey = decode_mask(mask), shown(source)
+    found, grey = decode_mask(mask), shown(source, channel)
     _check(found, grey)
     scale = side / max(grey.shape)
     if scale < 1:

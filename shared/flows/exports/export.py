@@ -122,6 +122,11 @@ class GatheredFile:
 ExportFile = StoredFile | WrittenFile | GatheredFile
 
 
+def absent(modules: Iterable[str]) -> list[str]:
+    """Return those of some modules that are not installed."""
+    return [module for module in modules if importlib.util.find_spec(module) is None]
+
+
 @dataclass(frozen=True)
 class Export:
     """A format in which the results of a job leave.
@@ -154,11 +159,7 @@ class Export:
     @property
     def is_installed(self) -> bool:
         """Whether what it needs is installed."""
-        return not self._absent
-
-    @property
-    def _absent(self) -> list[str]:
-        return [module for module in self.needs if importlib.util.find_spec(module) is None]
+        return not absent(self.needs)
 
     def check_installed(self) -> None:
         """Look whether what it needs is installed.
@@ -166,7 +167,7 @@ class Export:
         Raises:
             UsageError: it is not.
         """
-        if absent := self._absent:
+        if missing := absent(self.needs):
             raise UsageError(
-                f"the export {self.name} needs {' and '.join(absent)}: pip install 'delineate[export]' brings it"
+                f"the export {self.name} needs {' and '.join(missing)}: pip install 'delineate[export]' brings it"
             )

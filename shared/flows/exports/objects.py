@@ -47,12 +47,15 @@ def objects_of(png: bytes) -> "Objects":
 
 
 def measured_rows(item: Item, mask: bytes, probability: bytes) -> Iterator[dict[str, Any]]:
-    """Yield what is measured of each object of an item, as `shared.objects.table` has it."""
+    """Return what is measured of each object of an item, one after the other, as `shared.objects.table` has it."""
+    return _rows(item, objects_of(mask), probability)
+
+
+def _rows(item: Item, objects: "Objects", probability: bytes) -> Iterator[dict[str, Any]]:
     from shared.images.codec import decode_levels
     from shared.objects.table import measured, rows
 
-    levels = decode_levels(probability).astype("uint8")
-    yield from rows(measured(objects_of(mask), [levels], item.pixel_size))
+    return rows(measured(objects, [decode_levels(probability)], item.pixel_size))
 
 
 def _labels(item: Item, mask: bytes) -> bytes:
@@ -70,9 +73,8 @@ def _geojson(item: Item, mask: bytes, probability: bytes) -> bytes:
     """Return a FeatureCollection as QuPath opens it: detections with measurements, in pixels of the whole image."""
     from shared.objects.outlines import polygons_of
 
-    measured = measured_rows(item, mask, probability)
-    features = []
-    for one, row in zip(objects_of(mask), measured, strict=True):
+    objects, features = objects_of(mask), []
+    for one, row in zip(objects, _rows(item, objects, probability), strict=True):
         polygons = [[_closed(ring) for ring in polygon.rings] for polygon in polygons_of(one)]
         parts = {"type": "Polygon", "coordinates": polygons[0]}
         if len(polygons) > 1:  # some readers refuse a MultiPolygon of one part
@@ -139,17 +141,20 @@ def _roi(one: "OneObject") -> bytes:
 
 def _coco_lines(item: Item, outline: Callable[["OneObject"], Any], mask: bytes, probability: bytes) -> bytes:
     """Return the annotations of an item, one a line, as they stand behind their id."""
-    lines = []
-    for one, row in zip(objects_of(mask), measured_rows(item, mask, probability), strict=True):
+    from shared.images.codec import decode_levels
+
+    objects, lines = objects_of(mask), []
+    areas, scores = objects.shapes.area, objects.likelihood([decode_levels(probability)]).confidence
+    for one, area, score in zip(objects, areas.tolist(), scores.tolist(), strict=True):
         box = one.box
         annotation = {
             "image_id": item.number + 1,
             "category_id": 1,
             "segmentation": outline(one),
-            "area": row["area_px"],
+            "area": area,
             "bbox": [box.left, box.top, box.width, box.height],
             "iscrowd": 0,
-            "score": round(row["confidence"], 4),
+            "score": round(score, 4),
         }
         lines.append(json.dumps(annotation, separators=(",", ":"))[1:])
     return "\n".join(lines).encode()

@@ -46,7 +46,7 @@ def file_of(item: Item, file_name: str, keys: Keys, convert: Convert) -> StoredF
 
     def made(*objects: bytes) -> bytes:
         if len(present) < len(wanted):
-            raise NotExportable("its source is not stored any more, and this is drawn over it")
+            raise NotExportable("its source is not stored any more, and this is made of it")
         if (item.width or 0) * (item.height or 0) <= _LARGE_PIXELS:
             return convert(item, *objects)
         with _one_large:
@@ -64,6 +64,11 @@ def mask_of(item: Item) -> tuple[str | None, ...]:
 def probability_of(item: Item) -> tuple[str | None, ...]:
     """Return the key of an item's probability map."""
     return (item.probability_key,)
+
+
+def source_of(item: Item) -> tuple[str | None, ...]:
+    """Return the key of an item's source, which may be gone."""
+    return (item.source_key,)
 
 
 def mask_and_probability_of(item: Item) -> tuple[str | None, ...]:

@@ -4,11 +4,14 @@ A stored probability is a level of 0 to 255; what has more digits writes the sam
 """
 
 from collections.abc import Iterator
+from functools import partial
 from io import BytesIO
 from typing import Any
 
-from shared.flows.exports.export import Export
+from shared.flows.exports.export import Export, ExportFile
+from shared.flows.exports.job_results import JobResults
 from shared.flows.exports.per_image import (
+    file_of,
     mask_and_probability_of,
     mask_and_source_of,
     mask_of,
@@ -18,6 +21,7 @@ from shared.flows.exports.per_image import (
 from shared.jobs.records import Item
 
 _TIFF_PIXELS_A_STRIP = 2**18
+_GDAL_NODATA = 42113
 
 
 def _png_mask(_item: Item, png: bytes) -> bytes:
@@ -42,7 +46,7 @@ def _png_16(_item: Item, png: bytes) -> bytes:
     from shared.images.codec import decode_levels, encode_grey_16
 
     # 65,535 / 255: every level has its exact place.
-    return encode_grey_16(decode_levels(png) * 257)
+    return encode_grey_16(decode_levels(png).astype("uint16") * 257)
 
 
 def _tiff_float(item: Item, png: bytes) -> bytes:
@@ -61,10 +65,10 @@ def _npy(_item: Item, png: bytes) -> bytes:
     return buffer.getvalue()
 
 
-def _overlay(_item: Item, mask: bytes, source: bytes) -> bytes:
+def _overlay(channel: str, _item: Item, mask: bytes, source: bytes) -> bytes:
     from shared.flows.exports.drawing import overlay_png
 
-    return overlay_png(mask, source)
+    return overlay_png(mask, source, channel)
 
 
 def _ome_tiff(item: Item, mask: bytes, probability: bytes) -> bytes:
@@ -73,7 +77,7 @@ def _ome_tiff(item: Item, mask: bytes, probability: bytes) -> bytes:
 
     from shared.images.codec import decode_levels, decode_mask
 
-    planes = np.stack([decode_mask(mask).view(np.uint8) * np.uint8(255), decode_levels(probability).astype(np.uint8)])
+    planes = np.stack([decode_mask(mask).view(np.uint8) * np.uint8(255), decode_levels(probability)])
     size = item.pixel_size
     physical = {} if size is None else {
         "PhysicalSizeX": size.x, "PhysicalSizeXUnit": "µm", "PhysicalSizeY": size.y, "PhysicalSizeYUnit": "µm",
@@ -87,15 +91,16 @@ def _ome_tiff(item: Item, mask: bytes, probability: bytes) -> bytes:
     return buffer.getvalue()
 
 
-def tiff(pixels: Any, item: Item) -> bytes:
-    """Return a TIFF of H×W pixels, deflated, with their size where the item has one."""
+def tiff(pixels: Any, item: Item, *, has_holes: bool = False) -> bytes:
+    """Return a TIFF of H×W pixels, deflated, with their size where the item has one; holes are pixels that are NaN."""
     import tifffile
 
     buffer = BytesIO()
     rows = max(1, _TIFF_PIXELS_A_STRIP // pixels.shape[1])
     tifffile.imwrite(
         buffer, pixels, photometric="minisblack", compression="zlib", predictor=pixels.dtype.kind != "f",
-        rowsperstrip=min(rows, pixels.shape[0]), metadata=None, software="delineate", **resolution(item),
+        rowsperstrip=min(rows, pixels.shape[0]), metadata=None, software="delineate",
+        extratags=[(_GDAL_NODATA, "s", 0, "nan", True)] if has_holes else [], **resolution(item),
     )  # fmt: skip
     return buffer.getvalue()
 
@@ -108,36 +113,39 @@ def resolution(item: Item) -> dict[str, Any]:
     return {"resolution": (10_000.0 / size.x, 10_000.0 / size.y), "resolutionunit": "CENTIMETER"}  # from µm
 
 
-def _exports() -> Iterator[Export]:
-    yield per_image("masks", "Masks, PNG", "PNG, 0 and 255 at 8 bits", ending=".png", keys=mask_of, convert=_png_mask)
-    yield per_image(
-        "masks-tiff", "Masks, TIFF", "TIFF, 0 and 255 at 8 bits", ending=".tif", keys=mask_of, convert=_tiff_mask,
-        needs=("tifffile",),
-    )  # fmt: skip
-    yield per_image(
+def _overlays(results: JobResults) -> Iterator[ExportFile]:
+    for item, name in results.succeeded():
+        yield file_of(item, f"overlays/{name}", mask_and_source_of, partial(_overlay, results.job.channel))
+
+
+EXPORTS = (
+    per_image("masks", "Masks, PNG", "PNG, 0 and 255 at 8 bits", ending=".png", keys=mask_of, convert=_png_mask),
+    per_image(
+        "masks-tiff", "Masks, TIFF", "TIFF, 0 and 255 at 8 bits",
+        ending=".tif", keys=mask_of, convert=_tiff_mask, needs=("tifffile",),
+    ),
+    per_image(
         "probabilities", "Probabilities, PNG of 8 bits", "PNG, 255 for probability 1",
         ending=".png", keys=probability_of, convert=_png_8,
-    )  # fmt: skip
-    yield per_image(
+    ),
+    per_image(
         "probabilities-16", "Probabilities, PNG of 16 bits", "PNG, 65,535 for probability 1",
         ending=".png", keys=probability_of, convert=_png_16,
-    )  # fmt: skip
-    yield per_image(
+    ),
+    per_image(
         "probabilities-tiff", "Probabilities, TIFF", "TIFF, 32-bit floats from 0 to 1",
         ending=".tif", keys=probability_of, convert=_tiff_float, needs=("tifffile",),
-    )  # fmt: skip
-    yield per_image(
+    ),
+    per_image(
         "probabilities-npy", "Probabilities, NumPy", ".npy, 32-bit floats from 0 to 1",
         ending=".npy", keys=probability_of, convert=_npy,
-    )  # fmt: skip
-    yield per_image(
+    ),
+    per_image(
         "ome-tiff", "OME-TIFF", "OME-TIFF, mask and probability as channels of 8 bits, with the pixels' size",
         ending=".ome.tif", keys=mask_and_probability_of, convert=_ome_tiff, needs=("tifffile",),
-    )  # fmt: skip
-    yield per_image(
-        "overlays", "Overlays", "PNG, the mask's outline over the picture",
-        ending=".png", keys=mask_and_source_of, convert=_overlay, needs=("tifffile", "imagecodecs"),
-    )  # fmt: skip
-
-
-EXPORTS = tuple(_exports())
+    ),
+    Export(
+        "overlays", "Overlays", "overlays/: PNG, the mask's outline over the picture",
+        _overlays, lambda job: job.counts.succeeded, top=("overlays",), needs=("tifffile", "imagecodecs"),
+    ),
+)  # fmt: skip

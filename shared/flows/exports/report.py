@@ -155,7 +155,7 @@ def _picture(results: JobResults, item: Item) -> str:
     def drawn(_item: Item, mask: bytes, source: bytes) -> bytes:
         from shared.flows.exports.drawing import thumbnail
 
-        return thumbnail(mask, source, _PICTURE_SIDE)
+        return thumbnail(mask, source, results.job.channel, _PICTURE_SIDE)
 
     data = file_of(item, item.path, mask_and_source_of, drawn).read(results.store)
     if isinstance(data, Lack):

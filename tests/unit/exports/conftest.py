@@ -1,8 +1,9 @@
 """A job with results of known masks, on SQLite and a folder, and the command line over it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from producer.cli import main
 from shared.config import load_settings
 from shared.db.migrate import migrate
 from shared.db.tables import new_id
+from shared.images.channel_choice import AUTO
 from shared.images.codec import encode_grey, encode_mask, encode_probability
 from shared.jobs.records import Job, NewItem
 from shared.jobs.state import JobKind
@@ -76,11 +78,16 @@ def make(services: Services) -> MakeJob:
     """Make a job of masks by path; a path with None fails, one in `pending` waits."""
 
     def made(
-        masks: dict[str, Mask | None], *, pending: tuple[str, ...] = (), pixel_size: PixelSize | None = None
+        masks: dict[str, Mask | None],
+        *,
+        pending: tuple[str, ...] = (),
+        pixel_size: PixelSize | None = None,
+        sources: Mapping[str, bytes] = MappingProxyType({}),
+        channel: str = AUTO,
     ) -> Made:
         size = {} if pixel_size is None else {"pixel_width_um": pixel_size.x, "pixel_height_um": pixel_size.y}
         repository = services.repository
-        job_id = repository.create_job(JobKind.IMAGES, name="n", submitted_by="t")
+        job_id = repository.create_job(JobKind.IMAGES, name="n", submitted_by="t", channel=channel)
         paths = list(masks)
         items = [NewItem(id=new_id(), path=path, source_key=f"jobs/{job_id}/source/x") for path in paths]
         items = [NewItem(id=i.id, path=i.path, source_key=keys.source(job_id, i.id, ".png")) for i in items]
@@ -99,7 +106,9 @@ def make(services: Services) -> MakeJob:
                     continue
                 services.store.put(keys.mask(job_id, item.id), encode_mask(mask))
                 services.store.put(keys.probability(job_id, item.id), encode_probability(levels_of(mask)))
-                services.store.put(keys.source(job_id, item.id, ".png"), encode_grey(source_of(mask)))
+                services.store.put(
+                    keys.source(job_id, item.id, ".png"), sources.get(item.path) or encode_grey(source_of(mask))
+                )
                 height, width = mask.shape
                 outcomes.append(
                     success(
