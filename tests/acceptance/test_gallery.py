@@ -9,21 +9,22 @@ from admin.domain.queries import ITEMS_A_PAGE
 from shared.flows.synthetic import SyntheticSpec, submit_synthetic
 from shared.services import Services
 from tests import simulated_worker
-from tests.acceptance.test_browser import address, browser, page, services  # noqa: F401 - fixtures
+
+pytestmark = pytest.mark.timeout(900)
 
 IMAGES = 2 * ITEMS_A_PAGE + 5
 FINISHED = 4
 
 
 @pytest.fixture
-def job(services: Services) -> str:  # noqa: F811
+def job(services: Services) -> str:
     """A job at work: a few of its images are finished."""
     job = submit_synthetic(services, SyntheticSpec(IMAGES), name="long", submitted_by="ana")
     assert len(list(islice(simulated_worker.process_one_by_one(services, job), FINISHED))) == FINISHED
     return job
 
 
-def test_a_list_goes_on_and_a_range_is_brushed(page: Page, job: str) -> None:  # noqa: F811
+def test_a_list_goes_on_and_a_range_is_brushed(page: Page, job: str) -> None:
     page.set_viewport_size({"width": 390, "height": 700})
     page.goto(f"/jobs/{job}")
     cards = page.locator(".card")

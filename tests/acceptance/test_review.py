@@ -1,4 +1,4 @@
-"""The review desk in a real browser, by its keys; the worker is simulated, as in test_browser."""
+"""The review desk in a real browser, by its keys."""
 
 import csv
 import io
@@ -15,13 +15,14 @@ from shared.jobs.grades import Grade
 from shared.jobs.records import Item
 from shared.services import Services
 from tests import simulated_worker
-from tests.acceptance.test_browser import address, browser, page, services  # noqa: F401 - fixtures
+
+pytestmark = pytest.mark.timeout(900)
 
 IMAGES = 6
 
 
 @pytest.fixture
-def items(services: Services) -> list[Item]:  # noqa: F811
+def items(services: Services) -> list[Item]:
     """The results of a job, those trusted least first."""
     job = submit_synthetic(services, SyntheticSpec(IMAGES), name="to review", submitted_by="ana")
     simulated_worker.process(services, job)
@@ -29,14 +30,14 @@ def items(services: Services) -> list[Item]:  # noqa: F811
     return sorted(found, key=lambda item: (item.trust, item.number))
 
 
-def results(page: Page, job: str) -> dict[str, dict[str, str]]:  # noqa: F811
+def results(page: Page, job: str) -> dict[str, dict[str, str]]:
     answer = page.request.get(f"/jobs/{job}/results.zip")
     with zipfile.ZipFile(io.BytesIO(answer.body())) as archive:
         rows = csv.DictReader(io.StringIO(archive.read("results.csv").decode()))
         return {row["path"]: row for row in rows}
 
 
-def test_a_pair_is_looked_at_in_three_ways(page: Page, services: Services, items: list[Item]) -> None:  # noqa: F811
+def test_a_pair_is_looked_at_in_three_ways(page: Page, services: Services, items: list[Item]) -> None:
     job = items[0].job_id
     other = submit_synthetic(services, SyntheticSpec(IMAGES), name="again", submitted_by="ana")
     simulated_worker.process(services, other)
@@ -63,7 +64,7 @@ def test_a_pair_is_looked_at_in_three_ways(page: Page, services: Services, items
     expect(views["difference"]).to_be_visible()  # the way to look stays
 
 
-def mask_of(services: Services, key: str | None) -> NDArray[np.bool_]:  # noqa: F811
+def mask_of(services: Services, key: str | None) -> NDArray[np.bool_]:
     return decode_mask(services.store.get(key or ""))
 
 
@@ -77,7 +78,7 @@ def paint(field: Locator, x: float, y: float) -> None:
     mouse.up()
 
 
-def test_a_job_is_graded_by_keys(page: Page, services: Services, items: list[Item]) -> None:  # noqa: F811
+def test_a_job_is_graded_by_keys(page: Page, services: Services, items: list[Item]) -> None:
     job = items[0].job_id
     page.goto(f"/jobs/{job}")
     page.get_by_role("link", name="Review", exact=True).click()

@@ -1,9 +1,14 @@
-"""For what works on rows: a migrated database, SQLite and PostgreSQL in turn, and jobs to work on."""
+"""For what works on rows: a migrated database, SQLite and PostgreSQL in turn, and jobs to work on.
+
+And for commands, which find the stack by the environment: `own_home`, with `own_services` over it.
+"""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
+from shared.config import load_settings
 from shared.db.database import Database
 from shared.db.migrate import migrate
 from shared.db.tables import new_id
@@ -11,6 +16,7 @@ from shared.jobs.claims import Claims
 from shared.jobs.records import NewItem
 from shared.jobs.repository import Repository
 from shared.jobs.state import JobKind
+from shared.services import Services, connect
 
 MakeJob = Callable[..., tuple[str, list[str]]]
 
@@ -21,6 +27,27 @@ def database(database_url: str) -> Iterator[Database]:
     migrate(database)
     yield database
     database.close()
+
+
+@pytest.fixture
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Point the settings at SQLite and a folder of the test's own, which is returned; nothing is made there."""
+    monkeypatch.setenv("DELINEATE_HOME", str(tmp_path))
+    # Set, an address of this machine's own `.env` cannot come in.
+    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/delineate.sqlite3")
+    monkeypatch.setenv("STORE_URL", (tmp_path / "objects").as_uri())
+    monkeypatch.setenv("BROKER_URL", "redis://127.0.0.1:1/0")  # nobody is asked
+    return tmp_path
+
+
+@pytest.fixture
+def own_services(own_home: Path) -> Iterator[Services]:
+    """What the settings point at, ready, with nobody at work."""
+    services = connect(load_settings())
+    migrate(services.database)
+    services.store.prepare()
+    yield services
+    services.close()
 
 
 @pytest.fixture

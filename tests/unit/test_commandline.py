@@ -117,12 +117,9 @@ def test_every_code_is_told_with_its_meaning():
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("DELINEATE_HOME", str(tmp_path))
-    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/delineate.sqlite3")
-    monkeypatch.setenv("STORE_URL", (tmp_path / "objects").as_uri())
+def home(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("LOG_LEVEL", "INFO")
-    return tmp_path
+    return own_home
 
 
 def test_opened_services_ask_the_database_first_unless_told_not_to(home: Path):

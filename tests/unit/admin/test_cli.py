@@ -14,12 +14,8 @@ from shared.errors import DatabaseUnavailable
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("DELINEATE_HOME", str(tmp_path))
-    # Set, an address of this machine's own `.env` cannot come in.
-    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/delineate.sqlite3")
-    monkeypatch.setenv("STORE_URL", (tmp_path / "objects").as_uri())
-    return tmp_path
+def home(own_home: Path) -> Path:
+    return own_home
 
 
 def admin(*arguments: str, text: str | None = None) -> Result:

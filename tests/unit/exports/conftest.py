@@ -1,6 +1,6 @@
 """A job with results of known masks, on SQLite and a folder, and the command line over it."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -11,15 +11,13 @@ from click.testing import CliRunner, Result
 from numpy.typing import NDArray
 
 from producer.cli import main
-from shared.config import load_settings
-from shared.db.migrate import migrate
 from shared.db.tables import new_id
 from shared.images.channel_choice import AUTO
 from shared.images.codec import encode_grey, encode_mask, encode_probability
 from shared.jobs.records import Job, NewItem
 from shared.jobs.state import JobKind
 from shared.pixel_size import PixelSize
-from shared.services import Services, connect
+from shared.services import Services
 from shared.store import keys
 from tests.outcomes import failure, success
 
@@ -27,16 +25,8 @@ Mask = NDArray[np.bool_]
 
 
 @pytest.fixture
-def services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Services]:
-    monkeypatch.setenv("DELINEATE_HOME", str(tmp_path))
-    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/test.sqlite3")
-    monkeypatch.setenv("STORE_URL", (tmp_path / "objects").as_uri())
-    monkeypatch.setenv("BROKER_URL", "redis://127.0.0.1:1/0")  # nobody is asked
-    services = connect(load_settings())
-    migrate(services.database)
-    services.store.prepare()
-    yield services
-    services.close()
+def services(own_services: Services) -> Services:
+    return own_services
 
 
 def levels_of(mask: Mask) -> NDArray[np.uint8]:

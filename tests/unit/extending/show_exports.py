@@ -8,6 +8,23 @@ import zipfile
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
+from click.testing import CliRunner
+
+from admin.domain import accounts, sessions
+from admin.serving.app import create_app
+from producer.cli import main
+from shared.config import load_settings
+from shared.db.migrate import migrate
+from shared.db.tables import new_id
+from shared.flows.exports.manifest import MANIFEST
+from shared.flows.exports.marker import MARKER
+from shared.images.codec import encode_mask, encode_probability
+from shared.jobs.records import NewItem, Success
+from shared.jobs.state import JobKind
+from shared.services import Services, connect
+from shared.store import keys
+
 home, format_name = Path(sys.argv[1]), sys.argv[2]
 os.environ |= {
     "DELINEATE_HOME": str(home),
@@ -16,23 +33,6 @@ os.environ |= {
     "STORE_URL": f"file://{home}/store",
     "SECRET_KEY": "of thirty-two characters or more.",
 }
-
-import numpy as np  # noqa: E402
-from click.testing import CliRunner  # noqa: E402
-
-from admin.domain import accounts, sessions  # noqa: E402
-from admin.serving.app import create_app  # noqa: E402
-from producer.cli import main  # noqa: E402
-from shared.config import load_settings  # noqa: E402
-from shared.db.migrate import migrate  # noqa: E402
-from shared.db.tables import new_id  # noqa: E402
-from shared.flows.exports.manifest import MANIFEST  # noqa: E402
-from shared.flows.exports.marker import MARKER  # noqa: E402
-from shared.images.codec import encode_mask, encode_probability  # noqa: E402
-from shared.jobs.records import NewItem, Success  # noqa: E402
-from shared.jobs.state import JobKind  # noqa: E402
-from shared.services import Services, connect  # noqa: E402
-from shared.store import keys  # noqa: E402
 
 
 def finished_job(services: Services) -> str:

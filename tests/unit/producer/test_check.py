@@ -27,12 +27,8 @@ _LATER = list(ItemErrorCode)[list(ItemErrorCode).index(ItemErrorCode.MODEL_UNAVA
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("DELINEATE_HOME", str(tmp_path))
-    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/test.sqlite3")
-    monkeypatch.setenv("STORE_URL", (tmp_path / "objects").as_uri())
-    monkeypatch.setenv("BROKER_URL", "redis://127.0.0.1:1/0")  # nobody is asked
-    folder = tmp_path / "images"
+def folder(own_home: Path) -> Path:
+    folder = own_home / "images"
     folder.mkdir()
     for name in ("a.png", "b.png"):
         (folder / name).write_bytes(encode_grey(PICTURE))

@@ -2,7 +2,6 @@
 
 import io
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,13 +11,12 @@ from PIL import Image
 
 from producer import segment as module
 from producer.segment import STANDARD, Asked, image_of, segment, write
-from shared.config import load_settings
-from shared.db.migrate import migrate
 from shared.errors import ItemError, UsageError
+from shared.flows.submission import Source
 from shared.images.codec import encode_grey
-from shared.jobs.records import Priority, Unfamiliar
+from shared.jobs.records import Job, Priority, Unfamiliar
 from shared.jobs.state import JobStatus
-from shared.services import Services, connect
+from shared.services import Services
 from tests import simulated_worker
 
 PICTURE = np.where(np.indices((40, 50)).sum(axis=0) % 7 < 3, np.uint8(250), np.uint8(5))
@@ -26,19 +24,11 @@ ASKED = Asked(1.0, Unfamiliar.FLAG, "auto", 60.0)
 
 
 @pytest.fixture
-def services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Services]:
-    monkeypatch.setenv("DELINEATE_HOME", str(tmp_path))
-    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/test.sqlite3")
-    monkeypatch.setenv("STORE_URL", (tmp_path / "objects").as_uri())
-    monkeypatch.setenv("BROKER_URL", "redis://127.0.0.1:1/0")  # nobody is asked
-    services = connect(load_settings())
-    migrate(services.database)
-    services.store.prepare()
-    yield services
-    services.close()
+def services(own_services: Services) -> Services:
+    return own_services
 
 
-def newest(services: Services):  # type: ignore[no-untyped-def]
+def newest(services: Services) -> Job:
     return services.repository.jobs(limit=1)[0]
 
 
@@ -64,9 +54,9 @@ def test_a_file_becomes_its_mask_before_all_others(services: Services, tmp_path:
 
 
 def test_what_is_not_done_in_time_is_cancelled_and_said(services: Services) -> None:
-    image = SimpleNamespace(path="a.png", read=lambda: encode_grey(PICTURE), version=None, described=None)
+    image = Source("a.png", lambda: encode_grey(PICTURE))
     with pytest.raises(UsageError, match=r"not done within 0.01 s, and cancelled: no worker is running"):
-        segment(services, image, Asked(1.0, Unfamiliar.FLAG, "auto", 0.01))  # type: ignore[arg-type]
+        segment(services, image, Asked(1.0, Unfamiliar.FLAG, "auto", 0.01))
     assert newest(services).state is JobStatus.CANCELLED
 
 

@@ -1,7 +1,6 @@
 """Reviewed results as training data, and the whole way: a correction ends in a model that is better on its image."""
 
 import csv
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +8,6 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from shared.config import load_settings
-from shared.db.migrate import migrate
 from shared.db.model_registry import ModelRegistry
 from shared.db.tables import new_id
 from shared.errors import JobNotFound, UsageError
@@ -26,7 +23,7 @@ from shared.jobs.state import JobKind
 from shared.net.architectures import build
 from shared.net.checkpoint import Metadata, load_checkpoint, save_checkpoint
 from shared.net.predictor import Predictor
-from shared.services import Services, connect
+from shared.services import Services
 from shared.store import keys
 from tests.outcomes import success
 from tests.unit.training.conftest import run_tiny
@@ -42,15 +39,8 @@ CPU = torch.device("cpu")
 
 
 @pytest.fixture(autouse=True)
-def services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Services]:
-    monkeypatch.setenv("DELINEATE_HOME", str(tmp_path))
-    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/test.sqlite3")
-    monkeypatch.setenv("STORE_URL", (tmp_path / "objects").as_uri())
-    services = connect(load_settings())
-    migrate(services.database)
-    services.store.prepare()
-    yield services
-    services.close()
+def services(own_services: Services) -> Services:
+    return own_services
 
 
 def scene(seed: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:

@@ -6,13 +6,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from shared.config import load_settings
-from shared.db.migrate import migrate
 from shared.db.model_registry import ModelRegistry
 from shared.net.architectures import build
 from shared.net.checkpoint import FAMILIARITY_NAME, METADATA_NAME, WEIGHTS_NAME, Metadata, save_checkpoint, save_scores
 from shared.net.weights_file import file_sha256
-from shared.services import Services, connect
+from shared.services import Services
 from shared.store import keys
 from tests.unit.net.fitted import SCORES
 from training import publish
@@ -21,15 +19,8 @@ TINY = {"base": 2, "levels": 2, "stem": 4}
 
 
 @pytest.fixture(autouse=True)
-def services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("DELINEATE_HOME", str(tmp_path))
-    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/test.sqlite3")
-    monkeypatch.setenv("STORE_URL", (tmp_path / "objects").as_uri())
-    services = connect(load_settings())
-    migrate(services.database)
-    services.store.prepare()
-    yield services
-    services.close()
+def services(own_services: Services) -> Services:
+    return own_services
 
 
 @pytest.fixture

@@ -22,6 +22,8 @@ from delineate_client import Client
 from producer.cli import main
 from shared.config import Settings
 from shared.db.tables import new_id
+from shared.flows.synthetic import SyntheticSpec, submit_synthetic
+from shared.jobs.records import Item
 from shared.services import Services
 from tests import simulated_worker
 from tests.unit.admin.serving.conftest import served
@@ -75,21 +77,55 @@ def document(app: Flask) -> dict[str, Any]:
     return app.test_client().get("/api/v1/openapi.json").json
 
 
-@pytest.fixture
-def operator(app: Flask, services: Services, document: dict[str, Any]) -> Api:
-    token = tokens.create(services.database, "ana", "script", Role.OPERATOR)
-    return Api(app.test_client(), document, token)
+ApiOf = Callable[[str, Role], Api]
 
 
 @pytest.fixture
-def viewer(app: Flask, services: Services, document: dict[str, Any]) -> Api:
-    accounts.add(services.database, "vic", "words that vic knows", Role.VIEWER)
-    return Api(app.test_client(), document, tokens.create(services.database, "vic", "script", Role.VIEWER))
+def api_of(app: Flask, services: Services, document: dict[str, Any]) -> ApiOf:
+    """Make an account of that name and role; return a client with a token of it."""
+
+    def made(name: str, role: Role) -> Api:
+        accounts.add(services.database, name, f"words that {name} knows", role)
+        return Api(app.test_client(), document, tokens.create(services.database, name, "script", role))
+
+    return made
 
 
 @pytest.fixture
 def token(services: Services) -> str:
     return tokens.create(services.database, "ana", "script", Role.OPERATOR)
+
+
+@pytest.fixture
+def operator(app: Flask, document: dict[str, Any], token: str) -> Api:
+    return Api(app.test_client(), document, token)
+
+
+@pytest.fixture
+def kim(api_of: ApiOf) -> Api:
+    """A reviewer."""
+    return api_of("kim", Role.REVIEWER)
+
+
+@pytest.fixture
+def viewer(api_of: ApiOf) -> Api:
+    return api_of("vic", Role.VIEWER)
+
+
+@pytest.fixture
+def job(services: Services) -> str:
+    """A synthetic job of five images that succeeded."""
+    job_id = submit_synthetic(services, SyntheticSpec(5), name="job", submitted_by="ana")
+    simulated_worker.process(services, job_id)
+    return job_id
+
+
+@pytest.fixture
+def items(services: Services) -> list[Item]:
+    """The results of a job of two images that are easy."""
+    job = submit_synthetic(services, SyntheticSpec(2, severity_to=0.3, severity_from=0), name="job", submitted_by="ana")
+    simulated_worker.process(services, job)
+    return services.repository.items(job, limit=2)
 
 
 @pytest.fixture

@@ -37,19 +37,8 @@ from shared.jobs.records import Performance, Priority, Unfamiliar
 from shared.objects.table import OBJECT_COLUMNS
 from shared.services import Services
 from tests import simulated_worker
-from tests.unit.admin.api.conftest import Api
-from tests.unit.admin.conftest import Browser
-
-NOTHING = "01890000-0000-7000-8000-000000000000"
-PNG = simulated_worker.encode_grey(simulated_worker.synthesise(1, size=64).image)
-
-
-@pytest.fixture
-def job(services: Services) -> str:
-    """A synthetic job of five images that succeeded."""
-    job_id = submit_synthetic(services, SyntheticSpec(5), name="job", submitted_by="ana")
-    simulated_worker.process(services, job_id)
-    return job_id
+from tests.unit.admin.api.conftest import PNG, Api
+from tests.unit.admin.conftest import NOTHING, Browser
 
 
 def routes(app: Flask) -> Iterator[tuple[str, str]]:

@@ -8,8 +8,7 @@ from admin.web.problems import ProblemKind
 from shared.flows.synthetic import SyntheticSpec, submit_synthetic
 from shared.services import Services
 from tests.unit.admin.api.conftest import Api
-
-NOTHING = "01890000-0000-7000-8000-000000000000"
+from tests.unit.admin.conftest import NOTHING
 
 
 def test_a_problem_has_a_type_and_the_requests_id(app: Flask, operator: Api) -> None:

@@ -5,9 +5,9 @@ import re
 
 import numpy as np
 import pytest
-from flask import Flask
 from numpy.typing import NDArray
 from PIL import Image
+from werkzeug.test import TestResponse
 
 from shared.images.codec import decode_mask
 from shared.jobs.records import Item
@@ -15,8 +15,8 @@ from shared.services import Services
 from shared.store import keys
 from shared.upkeep.audit import audit
 from shared.upkeep.retention import Retention, RetentionRules
-from tests.unit.admin.api.test_api import Api
-from tests.unit.admin.api.test_reviews import api_of, items, kim  # noqa: F401 - fixtures
+from tests.unit.admin.api.conftest import Api
+from tests.unit.admin.conftest import Browser
 
 SIDE = 512
 
@@ -31,7 +31,7 @@ def png(pixels: NDArray[np.uint8], mode: str = "L") -> bytes:
     return buffer.getvalue()
 
 
-def send(api: Api, item: Item, data: bytes):
+def send(api: Api, item: Item, data: bytes) -> TestResponse:
     return api.send("PUT", address(item), data={"mask": (io.BytesIO(data), "mask.png")})
 
 
@@ -43,8 +43,8 @@ def disc(values: tuple[int, int] = (0, 255)) -> NDArray[np.uint8]:
 @pytest.mark.parametrize("values", [(0, 255), (0, 1), (7, 9)])
 def test_a_mask_of_two_values_is_kept_beside_the_models(
     services: Services,
-    kim: Api,  # noqa: F811
-    items: list[Item],  # noqa: F811
+    kim: Api,
+    items: list[Item],
     values: tuple[int, int],
 ) -> None:
     answer = send(kim, items[0], png(disc(values)))
@@ -58,8 +58,8 @@ def test_a_mask_of_two_values_is_kept_beside_the_models(
 
 @pytest.mark.parametrize(("value", "inside"), [(0, False), (255, True)])
 def test_a_mask_of_one_value_is_nothing_or_all(
-    kim: Api,  # noqa: F811
-    items: list[Item],  # noqa: F811
+    kim: Api,
+    items: list[Item],
     value: int,
     inside: bool,
 ) -> None:
@@ -93,8 +93,8 @@ def transparent() -> bytes:
 )
 def test_what_is_no_mask_of_the_image_is_refused_with_one_line(
     services: Services,
-    kim: Api,  # noqa: F811
-    items: list[Item],  # noqa: F811
+    kim: Api,
+    items: list[Item],
     data: bytes,
     said: str,
 ) -> None:
@@ -107,8 +107,8 @@ def test_what_is_no_mask_of_the_image_is_refused_with_one_line(
 
 def test_corrections_outlive_tidying_and_are_no_orphans(
     services: Services,
-    kim: Api,  # noqa: F811
-    items: list[Item],  # noqa: F811
+    kim: Api,
+    items: list[Item],
 ) -> None:
     send(kim, items[0], png(disc()))
     send(kim, items[0], png(disc()[::-1] // 2))
@@ -129,7 +129,7 @@ def test_corrections_outlive_tidying_and_are_no_orphans(
     assert audit(services.database, services.store, grace=-1).is_clean
 
 
-def test_the_page_takes_a_mask_by_its_form(app: Flask, services: Services, browser, items: list[Item]) -> None:  # noqa: F811
+def test_the_page_takes_a_mask_by_its_form(browser: Browser, items: list[Item]) -> None:
     desk = f"/jobs/{items[0].job_id}/review"
     form = {"mask": (io.BytesIO(png(disc())), "mask.png")}
     answer = browser.submit(f"{desk}/{items[0].id}/correction", form, page=desk)

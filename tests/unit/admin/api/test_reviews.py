@@ -13,33 +13,15 @@ from admin.web.guard.auth import FOR_REVIEWERS
 from shared.flows.synthetic import SyntheticSpec, submit_synthetic
 from shared.jobs.records import Item
 from shared.services import Services
-from tests import simulated_worker
-from tests.unit.admin.api.test_api import NOTHING, Api
-
-
-@pytest.fixture
-def items(services: Services) -> list[Item]:
-    job = submit_synthetic(services, SyntheticSpec(2, severity_to=0.3, severity_from=0), name="job", submitted_by="ana")
-    simulated_worker.process(services, job)
-    return services.repository.items(job, limit=2)
-
-
-def api_of(app: Flask, services: Services, name: str, role: Role) -> Api:
-    accounts.add(services.database, name, f"words that {name} knows", role)
-    document = app.test_client().get("/api/v1/openapi.json").json
-    return Api(app.test_client(), document, tokens.create(services.database, name, "script", role))
-
-
-@pytest.fixture
-def kim(app: Flask, services: Services) -> Api:
-    return api_of(app, services, "kim", Role.REVIEWER)
+from tests.unit.admin.api.conftest import Api, ApiOf
+from tests.unit.admin.conftest import NOTHING
 
 
 def address(item: Item) -> str:
     return f"/jobs/{item.job_id}/items/{item.id}/grade"
 
 
-def test_grades_are_in_the_api_and_in_the_table(app: Flask, services: Services, kim: Api, items: list[Item]) -> None:
+def test_grades_are_in_the_api_and_in_the_table(kim: Api, items: list[Item]) -> None:
     first, second = items
     graded = kim.send("PUT", address(first), json={"grade": "rejected", "note": "=a hole"}).json
     assert (graded["grade"], graded["note"], graded["graded_by"]) == ("rejected", "=a hole", "kim")
@@ -57,8 +39,8 @@ def test_grades_are_in_the_api_and_in_the_table(app: Flask, services: Services, 
     assert rows[0]["graded_at"].endswith("+00:00")
 
 
-def test_who_replaces_anothers_grade_is_told(app: Flask, services: Services, kim: Api, items: list[Item]) -> None:
-    lee = api_of(app, services, "lee", Role.OPERATOR)
+def test_who_replaces_anothers_grade_is_told(api_of: ApiOf, kim: Api, items: list[Item]) -> None:
+    lee = api_of("lee", Role.OPERATOR)
     lee.send("PUT", address(items[0]), json={"grade": "accepted"})
     graded = kim.send("PUT", address(items[0]), json={"grade": "unsure"}).json
     assert (graded["replaced"]["by"], graded["replaced"]["grade"]) == ("lee", "accepted")
@@ -99,7 +81,7 @@ def test_a_reviewer_changes_grades_and_corrections_alone(app: Flask, kim: Api) -
             assert ("Needs the role reviewer" in found["description"]) is may, (method, found["operationId"])
 
 
-def test_an_accounts_token_may_no_more_than_it(app: Flask, services: Services, kim: Api) -> None:
+def test_an_accounts_token_may_no_more_than_it(services: Services, kim: Api) -> None:
     assert kim.get("/me").json["role"] == "reviewer"
     with pytest.raises(Exception, match="a reviewer's tokens may do no more than it may"):
         tokens.create(services.database, "kim", "more", Role.OPERATOR)

@@ -10,6 +10,7 @@ from shared.jobs.state import ItemStatus
 from shared.services import Services
 from tests import simulated_worker
 from tests.unit.admin.api.conftest import Api
+from tests.unit.admin.conftest import NOTHING
 
 PNG, OTHER = (simulated_worker.encode_grey(simulated_worker.synthesise(n, size=64).image) for n in (1, 2))
 
@@ -99,11 +100,10 @@ def test_a_batch_without_images_or_with_one_path_twice(operator: Api) -> None:
 
 def test_what_takes_no_images(operator: Api, services: Services) -> None:
     synthetic = submit_synthetic(services, SyntheticSpec(1), name="job", submitted_by="ana")
-    nothing = "01890000-0000-7000-8000-000000000000"
     assert operator.post(f"/jobs/{synthetic}/images", data=batch(("a.png", PNG))).status_code == 409
-    assert operator.post(f"/jobs/{nothing}/images", data=batch(("a.png", PNG))).status_code == 404
-    assert operator.post(f"/jobs/{nothing}/seal").status_code == 404
-    assert operator.post(f"/jobs/{nothing}/known", json={"paths": []}).status_code == 404
+    assert operator.post(f"/jobs/{NOTHING}/images", data=batch(("a.png", PNG))).status_code == 404
+    assert operator.post(f"/jobs/{NOTHING}/seal").status_code == 404
+    assert operator.post(f"/jobs/{NOTHING}/known", json={"paths": []}).status_code == 404
 
 
 def test_an_empty_job_can_be_taken_back(operator: Api) -> None:

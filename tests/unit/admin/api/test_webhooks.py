@@ -21,6 +21,7 @@ from shared.upkeep.webhook_post import Forbidden, check_url
 from shared.upkeep.webhooks import PAUSES_SECONDS, WebhookSender
 from tests import simulated_worker
 from tests.unit.admin.api.conftest import Api
+from tests.unit.admin.conftest import NOTHING
 
 
 class Receiver:
@@ -211,9 +212,8 @@ def test_a_webhook_is_its_accounts_alone(operator: Api, viewer: Api, private: No
     hook = operator.post("/webhooks", json={"url": "http://127.0.0.1/"}).json["id"]
     assert viewer.get("/webhooks").json["webhooks"] == []
     assert viewer.get(f"/webhooks/{hook}/deliveries").status_code == 404
-    nothing = "01890000-0000-7000-8000-000000000000"
-    assert operator.post(f"/webhooks/{hook}/deliveries/{nothing}/send").status_code == 404
-    assert operator.send("DELETE", f"/webhooks/{nothing}").status_code == 404
+    assert operator.post(f"/webhooks/{hook}/deliveries/{NOTHING}/send").status_code == 404
+    assert operator.send("DELETE", f"/webhooks/{NOTHING}").status_code == 404
     for _ in range(19):
         assert operator.post("/webhooks", json={"url": "http://127.0.0.1/"}).status_code == 201
     assert operator.post("/webhooks", json={"url": "http://127.0.0.1/"}).status_code == 409

@@ -1,6 +1,4 @@
 import json
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
@@ -8,25 +6,16 @@ from sqlalchemy import update
 
 from admin import cli
 from admin.commands.prune import seconds_of
-from shared.config import load_settings
-from shared.db.migrate import migrate
 from shared.db.tables import JobRow
 from shared.errors import UsageError
-from shared.services import Services, connect
+from shared.services import Services
 from shared.store import keys
 from tests.unit.upkeep.stored import finish, submit
 
 
 @pytest.fixture
-def services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Services]:
-    monkeypatch.setenv("DELINEATE_HOME", str(tmp_path))
-    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/delineate.sqlite3")
-    monkeypatch.setenv("STORE_URL", (tmp_path / "objects").as_uri())
-    services = connect(load_settings())
-    migrate(services.database)
-    services.store.prepare()
-    yield services
-    services.close()
+def services(own_services: Services) -> Services:
+    return own_services
 
 
 @pytest.fixture

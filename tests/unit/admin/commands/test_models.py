@@ -1,29 +1,19 @@
 """`admin models` over SQLite and a folder."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from admin import cli
-from shared.config import load_settings
-from shared.db.migrate import migrate
 from shared.db.model_registry import ModelRegistry
-from shared.services import connect
+from shared.services import Services
 
 
 @pytest.fixture(autouse=True)
-def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModelRegistry]:
-    monkeypatch.setenv("DELINEATE_HOME", str(tmp_path))
-    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/test.sqlite3")
-    monkeypatch.setenv("STORE_URL", (tmp_path / "objects").as_uri())
+def registry(own_services: Services, monkeypatch: pytest.MonkeyPatch) -> ModelRegistry:
     monkeypatch.setenv("COLUMNS", "120")
-    services = connect(load_settings())
-    migrate(services.database)
-    services.store.prepare()
-    yield ModelRegistry(services.database, services.store)
-    services.close()
+    return ModelRegistry(own_services.database, own_services.store)
 
 
 def models(*arguments: str) -> Result:

@@ -8,7 +8,7 @@ from shared.flows.synthetic import SyntheticSpec, submit_synthetic
 from shared.images.codec import decode_mask, encode_mask
 from shared.services import Services
 from tests import simulated_worker
-from tests.unit.admin.conftest import Browser
+from tests.unit.admin.conftest import NOTHING, Browser
 
 
 @pytest.fixture
@@ -56,6 +56,6 @@ def test_a_comparison_goes_on_with_its_page(browser: Browser, services: Services
     assert browser.get(picture[1].partition("?")[0]).status_code == 404
 
 
-@pytest.mark.parametrize("query", ["", "?a=x", "?a=01890000-0000-7000-8000-000000000000"])
+@pytest.mark.parametrize("query", ["", "?a=x", f"?a={NOTHING}"])
 def test_what_there_is_not_is_not_compared(browser: Browser, query: str) -> None:
     assert browser.get(f"/compare{query}").status_code == 404

@@ -18,7 +18,7 @@ from shared.images.codec import DecodeLimits, decode
 from shared.jobs.records import Item
 from shared.services import Services
 from tests import simulated_worker
-from tests.unit.admin.conftest import Browser
+from tests.unit.admin.conftest import NOTHING, Browser
 
 LIMITS = DecodeLimits(1, 4096)
 
@@ -100,7 +100,7 @@ def test_what_is_gone_or_damaged_has_no_region(browser: Browser, services: Servi
     assert browser.get(f"/items/{item.id}/region").status_code == 404
     services.store.delete([item.mask_key or ""])
     assert browser.get(f"/items/{item.id}/region").status_code == 404
-    assert browser.get("/items/01890000-0000-7000-8000-000000000000/region").status_code == 404
+    assert browser.get(f"/items/{NOTHING}/region").status_code == 404
 
 
 def test_items_that_were_not_looked_at_for_long_make_room(

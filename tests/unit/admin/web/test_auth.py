@@ -18,9 +18,7 @@ from shared.config import Settings
 from shared.db.tables import new_id
 from shared.errors import ConfigurationError
 from shared.services import Services, connect
-from tests.unit.admin.conftest import PASSWORD, Browser
-
-NO_JOB = "01890000-0000-7000-8000-000000000000"  # the same in every process, so that tests can be shared out
+from tests.unit.admin.conftest import NOTHING, PASSWORD, Browser
 
 
 def login(browser: Browser, password: str = PASSWORD, name: str = "ana", target: str = "/login"):
@@ -85,7 +83,7 @@ def test_each_endpoint_is_for_those_it_is_meant_for(
     names = {"name": "mask", "file": "mask", "filename": "admin.css"}
     # The last one ends the session.
     for rule in sorted(app.url_map.iter_rules(), key=lambda rule: rule.endpoint == "auth.logout"):
-        address = rule.build({name: names.get(name, NO_JOB) for name in rule.arguments})[1]
+        address = rule.build({name: names.get(name, NOTHING) for name in rule.arguments})[1]
         for method in rule.methods - {"OPTIONS"}:
             as_whom = {"headers": headers} if rule.endpoint.startswith("api.") else {"data": form}
             answer = browser.client.open(address, method=method, buffered=True, **as_whom)
@@ -163,9 +161,9 @@ def test_a_removed_account_has_no_session(browser: Browser, services: Services) 
 @pytest.mark.parametrize(
     "address",
     [
-        "/login", "/logout", "/new/synthetic", "/new/upload", f"/jobs/{NO_JOB}/cancel", f"/jobs/{NO_JOB}/retry",
-        "/models/abcd/activate", "/models/rollback", "/tokens", f"/tokens/{NO_JOB}/revoke", "/account/password",
-        f"/account/sessions/{NO_JOB}/end", "/account/sessions/end-others",
+        "/login", "/logout", "/new/synthetic", "/new/upload", f"/jobs/{NOTHING}/cancel", f"/jobs/{NOTHING}/retry",
+        "/models/abcd/activate", "/models/rollback", "/tokens", f"/tokens/{NOTHING}/revoke", "/account/password",
+        f"/account/sessions/{NOTHING}/end", "/account/sessions/end-others",
     ],
 )  # fmt: skip
 def test_changes_need_the_token_of_the_session(browser: Browser, address: str) -> None:
@@ -330,7 +328,7 @@ def test_a_viewer_looks_and_changes_nothing(app: Flask, browser: Browser, servic
     for rule in app.url_map.iter_rules():
         if "POST" not in rule.methods or rule.endpoint.startswith("api."):
             continue
-        address = rule.build(dict.fromkeys(rule.arguments, NO_JOB))[1]
+        address = rule.build(dict.fromkeys(rule.arguments, NOTHING))[1]
         if rule.endpoint in FOR_ANYBODY | FOR_VIEWERS:
             continue
         answer = browser.client.post(address, data={"csrf_token": token})
@@ -347,13 +345,13 @@ def test_the_log_says_who_asked_for_a_change(
     browser: Browser, stranger: Browser, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level("INFO"):
-        browser.submit(f"/jobs/{NO_JOB}/cancel")
+        browser.submit(f"/jobs/{NOTHING}/cancel")
         browser.client.post("/models/a%0Ab/rollback")
         stranger.client.post("/models/rollback")
         login(stranger)
     said = [record.getMessage() for record in caplog.records if getattr(record, "action", "") == "change_asked"]
     assert said == [
-        f"POST '/jobs/{NO_JOB}/cancel' by ana from 127.0.0.1: 404",
+        f"POST '/jobs/{NOTHING}/cancel' by ana from 127.0.0.1: 404",
         "POST '/models/a\\nb/rollback' by ana from 127.0.0.1: 404",
     ]
     assert "login by ana from 127.0.0.1: ok" in caplog.text

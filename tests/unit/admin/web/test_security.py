@@ -16,9 +16,8 @@ from shared.flows.submission import Source, submit_images
 from shared.flows.synthetic import SyntheticSpec, submit_synthetic
 from shared.services import Services
 from tests import simulated_worker
-from tests.unit.admin.conftest import Browser
+from tests.unit.admin.conftest import NOTHING, Browser
 
-NOTHING = "01890000-0000-7000-8000-000000000000"  # an id of nothing
 HOSTILE = "<img src=x onerror=alert(1)>\"'&{{7*7}}"
 
 ALL_WELL = {"database": True, "queue": True, "store": True, "temporary_files": True}

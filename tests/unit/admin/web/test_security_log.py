@@ -9,7 +9,6 @@ from flask import Flask
 from admin.domain import accounts, tokens
 from admin.domain.roles import Role
 from admin.serving.app import create_app
-from admin.web.guard import security_log
 from admin.web.guard.security_log import LINES_A_MINUTE, Throttle
 from shared.config import Settings
 from shared.services import Services
@@ -17,8 +16,7 @@ from tests.unit.admin.conftest import PASSWORD, Browser
 
 
 @pytest.fixture(autouse=True)
-def fresh(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    monkeypatch.setattr(security_log, "_throttle", Throttle())
+def every_line(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
 
 
