@@ -31,13 +31,17 @@ def test_an_item_is_looked_at_with_keys_and_the_next_one_follows(page: Page, ser
     requests: list[str] = []
     page.on("request", lambda request: requests.append(request.url))
     pictures = [drawn(page)]
-    page.get_by_label("Threshold of the probability").fill("250")
+    threshold = page.get_by_label("Threshold of the probability")
+    threshold.fill("250")
     expect(says).to_contain_text("p ≥ 0.980")
+    emptied = drawn_anew(page, pictures[0])
+    threshold.fill("160")
+    shown = drawn_anew(page, emptied)
     page.keyboard.press("f")  # no key of ours
-    pictures.append(drawn_anew(page, pictures[-1]))
     for key in ("m", "t", "h", "x", "+", "1", "v"):
         page.keyboard.press(key)
-        pictures.append(drawn_anew(page, pictures[-1]))
+        shown = drawn_anew(page, shown)
+        pictures.append(shown)
     assert len(set(pictures)) == len(pictures)
     assert requests == []
     page.get_by_label("Shown as white").fill("90")

@@ -141,3 +141,7 @@ def browser(app: Flask, services: Services) -> Browser:
     with client.session_transaction() as session:
         session["_user_id"] = sessions.begin(services.database, "ana")
     return Browser(client)
+
+
+def login(browser: Browser, password: str = PASSWORD, name: str = "ana", target: str = "/login") -> TestResponse:
+    return browser.submit(target, {"name": name, "password": password}, page="/login")

@@ -36,6 +36,10 @@ LIMITS = DecodeLimits(min_side=16, max_side=4096)
 LARGE_LIMITS = DecodeLimits(min_side=16, max_side=6000, max_pixels=30_000_000)
 
 
+def tile(value: float) -> NDArray[np.float32]:
+    return np.full((4, 4), value, dtype=np.float32)
+
+
 def decode_here(data: bytes, channel: str = "auto") -> DecodedImage:
     return decode(data, limits=LIMITS, channel=channel)
 

@@ -7,7 +7,7 @@ from shared.flows.synthetic import SyntheticSpec, submit_synthetic
 from shared.services import Services
 from shared.upkeep.bulk import BulkRunner
 from tests.unit.admin.api.conftest import Api
-from tests.unit.admin.pages.test_jobs import mixed
+from tests.unit.admin.made_jobs import mixed
 
 
 def test_an_action_is_asked_for_followed_and_aborted(operator: Api, services: Services) -> None:

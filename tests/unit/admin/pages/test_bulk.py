@@ -8,7 +8,7 @@ from shared.services import Services
 from shared.upkeep.bulk import BulkRunner
 from tests import simulated_worker
 from tests.unit.admin.conftest import Browser
-from tests.unit.admin.pages.test_jobs import mixed, synthetic
+from tests.unit.admin.made_jobs import mixed, synthetic
 
 FORM = {"action": "cancel", "scope": "chosen", "priority": "normal", "code": ""}
 

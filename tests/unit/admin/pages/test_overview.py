@@ -7,7 +7,7 @@ from shared.services import Services
 from shared.upkeep.bulk import BulkRunner
 from shared.upkeep.tally import tally
 from tests.unit.admin.conftest import Browser
-from tests.unit.admin.pages.test_jobs import mixed, synthetic
+from tests.unit.admin.made_jobs import mixed, synthetic
 
 
 def report(services: Services, name: str) -> None:
