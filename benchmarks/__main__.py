@@ -35,6 +35,7 @@ BENCHMARKS = {
     "exports": "Exports of ten thousand results",
     "object_store": "CPU of an object's way to and from S3",
     "codecs": "PNG",
+    "objects": "Counting objects",
     "decoding": "Decoding, in the process and apart",
     "preparation": "Preparation of an image",
     "synthesis": "Synthesis for training",

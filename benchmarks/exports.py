@@ -4,16 +4,16 @@ The results are blobs of 256×256 in a local store over SQLite, so that the expo
 """
 
 import os
-import subprocess
-import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.measure import Effort, Row, command
+from benchmarks.measure import Effort, Row, command, wait_and_measure
+from benchmarks.processes import start_producer
 from shared.config import load_settings
 from shared.db.migrate import migrate
 from shared.db.tables import new_id
@@ -25,7 +25,6 @@ from shared.store import keys
 
 _SIDE = 256
 _SHARD = 64
-_MIB = 2**20
 
 
 def rows(effort: Effort) -> list[Row]:
@@ -33,13 +32,13 @@ def rows(effort: Effort) -> list[Row]:
     count = effort.of(10_000, 200)
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
-        os.environ |= {
+        named = {
             "DELINEATE_HOME": folder,
             "DATABASE_URL": f"sqlite:///{folder}/db.sqlite3",
             "STORE_URL": (home / "objects").as_uri(),
             "BROKER_URL": "redis://127.0.0.1:1/0",
         }
-        with closing(connect(load_settings())) as services:
+        with closing(connect(load_settings(**{name.lower(): value for name, value in named.items()}))) as services:
             migrate(services.database)
             services.store.prepare()
             job_id = _job(services, count)
@@ -49,27 +48,19 @@ def rows(effort: Effort) -> list[Row]:
             ("coco", "coco.json", None),
             ("report", "report.html", None),
         ):
-            seconds, peak = _exported(job_id, name, home / to)
+            seconds, peak_mib = _exported(job_id, name, home / to, os.environ | named)
             found.append(Row.of(f"{name}: {count:,} images", "images/s", [count / seconds], at_least=target))
-            found.append(Row.of(f"{name}: memory of the command", "MiB", [peak / _MIB], at_most=200))
+            found.append(Row.of(f"{name}: memory of the command", "MiB", [peak_mib], at_most=200))
         size = (home / "report.html").stat().st_size
-        found.append(Row.of(f"report: size for {count:,} images", "MiB", [size / _MIB], at_most=5))
+        found.append(Row.of(f"report: size for {count:,} images", "MiB", [size / 2**20], at_most=5))
     return found
 
 
-def _exported(job_id: str, name: str, to: Path) -> tuple[float, float]:
-    """Return the seconds that the command took, and the most memory that it had, in bytes."""
+def _exported(job_id: str, name: str, to: Path, environment: Mapping[str, str]) -> tuple[float, float]:
+    """Return the seconds that the command took, and the most memory that it had, in MiB."""
     began = time.perf_counter()
-    code = (
-        "import resource, sys\n"
-        "from producer.cli import main\n"
-        "try:\n"
-        f"    main(['export', {job_id!r}, '--format', {name!r}, '--to', {str(to)!r}])\n"
-        "finally:\n"
-        "    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
-    return time.perf_counter() - began, int(done.stdout.split()[-1]) * 1024.0
+    peak_mib, _ = wait_and_measure(start_producer(["export", job_id, "--format", name, "--to", str(to)], environment))
+    return time.perf_counter() - began, peak_mib
 
 
 def _job(services: Services, count: int) -> str:

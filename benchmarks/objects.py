@@ -1,16 +1,15 @@
-"""What counting the objects of a mask costs a worker, beside `scipy.ndimage.label`: `python -m benchmarks.objects`."""
+"""What counting the objects of a mask of 512×512 px costs a worker, beside `scipy.ndimage.label`."""
 
-import time
-from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from benchmarks.measure import Effort, Row, alternate, command, own_cpu_ms
 from shared.objects.components import count_objects
 
 SIDE = 512
-_TIMES = 100
 
 Mask = NDArray[np.bool_]
 
@@ -29,30 +28,24 @@ def ragged() -> Mask:
     return mask
 
 
-def milliseconds(count: Callable[[Mask], int], mask: Mask) -> float:
-    """Return the least time of this thread that counting took."""
-    best = float("inf")
-    for _ in range(_TIMES):
-        started = time.thread_time()
-        count(mask)
-        best = min(best, time.thread_time() - started)
-    return best * 1000
-
-
 def by_scipy(mask: Mask) -> int:
     """Count as SciPy does."""
     return int(ndimage.label(mask, np.ones((3, 3)))[1])
 
 
-def main() -> None:
-    """Print a line for each mask."""
+def rows(effort: Effort) -> list[Row]:
+    """Milliseconds of CPU for each mask, by our counting and by SciPy's."""
+    found = []
     for name, mask in (("two shapes", two_shapes()), ("ragged", ragged())):
-        ours, theirs = milliseconds(count_objects, mask), milliseconds(by_scipy, mask)
-        found = count_objects(mask)
-        if found != by_scipy(mask):
-            raise SystemExit(f"{name}: {found} objects, but {by_scipy(mask)} by scipy: a defect in shared.objects")
-        print(f"{name}: {found} objects, {ours:.3f} ms; scipy.ndimage.label {theirs:.3f} ms")
+        count = count_objects(mask)
+        if count != by_scipy(mask):
+            raise RuntimeError(f"{name}: {count} objects, but {by_scipy(mask)} by scipy: a defect in shared.objects")
+        ways = {"the worker's": partial(count_objects, mask), "scipy.ndimage.label": partial(by_scipy, mask)}
+        sides = {way: partial(own_cpu_ms, work, effort.of(200, 2)) for way, work in ways.items()}
+        for way, samples in alternate(sides, effort.rounds).items():
+            found.append(Row.of(f"{name}, {count}: {way}", "ms CPU per mask", samples))
+    return found
 
 
 if __name__ == "__main__":
-    main()
+    command(__doc__, rows)

@@ -40,6 +40,16 @@ def running(arguments: Sequence[str], environment: Mapping[str, str], log: Path)
             process.wait()
 
 
+def start_producer(arguments: Sequence[str], environment: Mapping[str, str]) -> "subprocess.Popen[bytes]":
+    """Start the producer's own command, as a user does; what it prints is nobody's."""
+    return subprocess.Popen(  # noqa: S603 - our own command
+        [sys.executable, "-c", "from producer.cli import main; main()", *arguments],
+        env=dict(environment),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
 def wait(
     condition: Callable[[], object],
     process: "subprocess.Popen[bytes] | None" = None,

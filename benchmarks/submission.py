@@ -6,8 +6,6 @@ small files, since names, not bytes, are what could pile up.
 """
 
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -15,13 +13,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.measure import Effort, Row, command, wait_and_measure
+from benchmarks.processes import start_producer
 from devservers import postgres_server, redis_server, s3_server
 from shared.config import load_settings
 from shared.db.migrate import migrate
 from shared.services import connect
 
 FILE_BYTES = 250_000
-_PRODUCER = (sys.executable, "-c", "from producer.cli import main; main()")
 
 
 def rows(effort: Effort) -> list[Row]:
@@ -53,10 +51,7 @@ class _Run:
 def _submit(folder: Path, environment: dict[str, str]) -> _Run:
     files = sum(1 for _ in folder.iterdir())
     start = time.monotonic()
-    process = subprocess.Popen(  # noqa: S603  # our own command
-        [*_PRODUCER, "submit", folder], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    peak_mib, cpu_seconds = wait_and_measure(process)
+    peak_mib, cpu_seconds = wait_and_measure(start_producer(["submit", str(folder)], environment))
     return _Run(files, time.monotonic() - start, peak_mib, cpu_seconds)
 
 
