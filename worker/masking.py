@@ -36,7 +36,7 @@ def masked(levels: Levels, threshold: float, asked: PostProcessing) -> tuple[NDA
     mask = levels >= foreground_from(threshold)
     if not asked:
         return mask, MaskNumbers(count_objects(mask), int(np.count_nonzero(mask)))
-    runs = _processed(asked, [mask], (mask.shape[0], mask.shape[1]))
+    runs = _processed(asked, [mask])
     mask = runs.mask()
     return mask, _found(runs, np.bincount(levels[mask], minlength=LEVELS))
 
@@ -61,7 +61,7 @@ def encoded(
         found = MaskNumbers(counter.count, int(probability.counts[first:].sum()))
     else:
         with PixelFile.of(levels, shape, dtype=np.dtype(np.uint8)) as kept:
-            runs = _processed(asked, (pixels >= first for pixels in kept.bands()), shape)
+            runs = _processed(asked, (pixels >= first for pixels in kept.bands()))
             inside = np.zeros(LEVELS, dtype=np.int64)
             row = 0
             for pixels in kept.bands():
@@ -88,9 +88,9 @@ class _Map:
         return levels
 
 
-def _processed(asked: PostProcessing, bands: Iterable[NDArray[np.bool_]], shape: tuple[int, int]) -> Runs:
+def _processed(asked: PostProcessing, bands: Iterable[NDArray[np.bool_]]) -> Runs:
     try:
-        return processed_runs(asked, bands, *shape)
+        return processed_runs(asked, bands)
     except UsageError as error:
         raise ItemError(ItemErrorCode.MASK_TOO_RAGGED, str(error)) from error
 

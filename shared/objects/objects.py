@@ -56,13 +56,13 @@ class Objects:
         return cls(Runs.of(mask))
 
     @classmethod
-    def of_bands(cls, bands: Iterable[NDArray[np.bool_]], height: int, width: int) -> Self:
+    def of_bands(cls, bands: Iterable[NDArray[np.bool_]]) -> Self:
         """Find the objects of a mask that comes in bands of rows; memory grows with its runs, not with its pixels.
 
         Raises:
             UsageError: it has more runs than `shared.objects.runs.MAX_RUNS`.
         """
-        return cls(Runs.of_bands(bands, height, width))
+        return cls(Runs.of_bands(bands))
 
     def __len__(self) -> int:
         return self._count

@@ -1,7 +1,7 @@
 """What may be asked to be done to masks; `shared.objects.processing` does it. Free of numpy, for command lines."""
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 from shared.errors import UsageError
 
@@ -39,14 +39,14 @@ class PostProcessing:
         Raises:
             UsageError: a word is none that this version knows.
         """
-        found: dict[str, int | bool] = {}
+        found: dict[str, Any] = {}
         for word in text.split():
             name, _, value = word.partition("=")
             field = name.replace("-", "_")
             if field not in cls.__dataclass_fields__ or (value and not value.isdecimal()):
                 raise UsageError(f"{word!r} is nothing that this version can do to a mask: update the worker")
             found[field] = int(value) if value else True
-        return cls(**found)  # type: ignore[arg-type]
+        return cls(**found)
 
     def __str__(self) -> str:
         words = (

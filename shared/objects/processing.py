@@ -24,16 +24,16 @@ def applied(asked: PostProcessing, mask: Mask) -> Mask:
     Raises:
         UsageError: it has more runs than are handled.
     """
-    return processed_runs(asked, [mask], mask.shape[0], mask.shape[1]).mask() if asked else mask
+    return processed_runs(asked, [mask]).mask() if asked else mask
 
 
-def processed_runs(asked: PostProcessing, bands: Iterable[Mask], height: int, width: int) -> Runs:
-    """Return what becomes of an H×W mask that comes in bands of rows.
+def processed_runs(asked: PostProcessing, bands: Iterable[Mask]) -> Runs:
+    """Return what becomes of a mask that comes in bands of rows.
 
     Raises:
         UsageError: it has more runs than are handled.
     """
-    runs = Runs.of_bands(smoothed(bands, asked.smooth) if asked.smooth else bands, height, width)
+    runs = Runs.of_bands(smoothed(bands, asked.smooth) if asked.smooth else bands)
     if asked.fill_holes:
         runs = runs.joined(_holes(runs))
     if asked.min_area > 1:

@@ -40,23 +40,24 @@ class Runs:
         return cls(height, width, edges[::2], edges[1::2])
 
     @classmethod
-    def of_bands(cls, bands: Iterable[NDArray[np.bool_]], height: int, width: int) -> Self:
+    def of_bands(cls, bands: Iterable[NDArray[np.bool_]]) -> Self:
         """Find the runs of a mask that comes in bands of rows.
 
         Raises:
             UsageError: there are more than `MAX_RUNS`.
         """
-        starts, stops, row, count = [], [], 0, 0
+        nothing = np.zeros(0, dtype=np.int64)
+        starts, stops, height, width, count = [nothing], [nothing], 0, 0, 0
         for band in bands:
             runs = cls.of(band)
+            width = runs.width
             count += len(runs)
             if count > MAX_RUNS:
                 raise UsageError("the mask is too ragged to tell its objects apart: segment with --smooth")
-            starts.append(runs.starts + row * (width + 1))
-            stops.append(runs.stops + row * (width + 1))
-            row += len(band)
-        nothing = np.zeros(0, dtype=np.int64)
-        return cls(height, width, np.concatenate([nothing, *starts]), np.concatenate([nothing, *stops]))
+            starts.append(runs.starts + height * runs.stride)
+            stops.append(runs.stops + height * runs.stride)
+            height += runs.height
+        return cls(height, width, np.concatenate(starts), np.concatenate(stops))
 
     def __len__(self) -> int:
         return len(self.starts)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
+from shared.errors import UsageError
 from shared.flows.exports.export import Export, ExportFile, GatheredFile, NotExportable, Part, StoredFile
 from shared.flows.exports.job_results import JobResults
 from shared.flows.exports.per_image import file_of, mask_and_probability_of, mask_of, per_image
@@ -22,6 +23,7 @@ from shared.jobs.records import Item
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from numpy.typing import NDArray
 
     from shared.objects.objects import Objects, OneObject
     from shared.objects.outlines import Ring
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 CATEGORY = "shape"
 _MOST_16 = 2**16 - 1
 _LAST_EDGE = 2**15 - 1  # of ImageJ's coordinates
+_ROWS_AT_ONCE = 256
 _COLOUR = (0, 229, 255)
 OBJECTS_CSV = "objects.csv"
 OBJECTS_PARQUET = "objects.parquet"
@@ -39,11 +42,15 @@ def objects_of(png: bytes) -> "Objects":
 
     Raises:
         ImageError: it is damaged.
+        NotExportable: there are too many to be told apart.
     """
-    from shared.images.codec import decode_mask
+    from shared.images.codec import mask_bands
     from shared.objects.objects import Objects
 
-    return Objects.of(decode_mask(png))
+    try:
+        return Objects.of_bands(mask_bands(png))
+    except UsageError as error:
+        raise NotExportable(str(error)) from error
 
 
 def measured_rows(item: Item, mask: bytes, probability: bytes) -> Iterator[dict[str, Any]]:
@@ -62,11 +69,21 @@ def _labels(item: Item, mask: bytes) -> bytes:
     found = objects_of(mask)
     if len(found) > _MOST_16:
         raise NotExportable(f"it has {len(found):,} objects, more than 16 bits can number: take the format labels-32")
-    return tiff(found.labels().astype("uint16"), item)
+    return tiff(_label_image(found, "uint16"), item)
 
 
 def _labels_32(item: Item, mask: bytes) -> bytes:
-    return tiff(objects_of(mask).labels().astype("uint32"), item)
+    return tiff(_label_image(objects_of(mask), "uint32"), item)
+
+
+def _label_image(objects: "Objects", dtype: str) -> "NDArray[Any]":
+    import numpy as np
+
+    image = np.empty((objects.runs.height, objects.runs.width), dtype)
+    for top in range(0, len(image), _ROWS_AT_ONCE):
+        rows = image[top : top + _ROWS_AT_ONCE]
+        rows[:] = objects.labels(top, top + len(rows))
+    return image
 
 
 def _geojson(item: Item, mask: bytes, probability: bytes) -> bytes:
@@ -106,9 +123,9 @@ def _rois(item: Item, mask: bytes) -> bytes:
         sides = f"{item.width}×{item.height} px"
         raise NotExportable(f"{sides}: ImageJ's ROIs end at {_LAST_EDGE:,} px, take the format geojson or coco")
     buffer = BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(buffer, "w") as archive:
         for one in objects_of(mask):
-            archive.writestr(zipfile.ZipInfo(f"{one.number:06}.roi"), _roi(one))
+            archive.writestr(zipfile.ZipInfo(f"{one.number:06}.roi"), _roi(one), zipfile.ZIP_DEFLATED)
     return buffer.getvalue()
 
 

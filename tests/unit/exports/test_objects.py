@@ -24,6 +24,7 @@ from shared.flows.exports import export as export_module
 from shared.flows.exports import objects as exports
 from shared.images.codec import decode
 from shared.images.decoded import DecodeLimits
+from shared.objects import runs as runs_module
 from shared.objects.objects import Objects
 from shared.objects.outlines import polygons_of
 from shared.objects.rle import compressed, counts_of
@@ -265,3 +266,22 @@ def test_a_lost_mask_is_in_no_list_of_images(make: MakeJob, tmp_path: Path) -> N
     assert [image["file_name"] for image in COCO(str(tmp_path / "c.json")).dataset["images"]] == ["a.png"]
     [entry] = manifest(tmp_path, "c.manifest.json")["missing"]
     assert (entry["path"], entry["file"]) == ("lost.png", None)
+
+
+def test_a_mask_of_noise_is_told_and_the_others_go_on(
+    make: MakeJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs_module, "MAX_RUNS", 200)
+    made = make({"a.png": blobs(), "noise.png": np.indices((40, 61)).sum(0) % 2 == 0})
+    result = made.export("labels", tmp_path / "out")
+    assert result.exit_code == 1
+    assert (tmp_path / "out" / "labels" / "a.tif").is_file()
+    [entry] = manifest(tmp_path / "out")["missing"]
+    assert entry["path"] == "noise.png"
+    assert "too ragged" in entry["reason"]
+
+
+def test_rois_are_packed(make: MakeJob, tmp_path: Path) -> None:
+    assert make({"a.png": blobs()}).export("imagej-roi", tmp_path / "out").exit_code == 0
+    with zipfile.ZipFile(tmp_path / "out" / "imagej-roi" / "a.zip") as archive:
+        assert {entry.compress_type for entry in archive.infolist()} == {zipfile.ZIP_DEFLATED}

@@ -47,7 +47,7 @@ def test_objects_are_those_of_scikit_image(mask):
     objects = Objects.of(mask)
 
     assert np.array_equal(objects.labels(), expected)
-    assert np.array_equal(Objects.of_bands(bands(mask), *mask.shape).labels(), expected)
+    assert np.array_equal(Objects.of_bands(bands(mask)).labels(), expected)
     assert np.array_equal(objects.runs.mask(), mask)
     assert np.array_equal(objects.runs.background().mask(), ~mask)
     assert counter.count == count_objects(mask) == len(objects) == expected.max()
@@ -157,4 +157,4 @@ def test_an_object_has_its_box_and_its_pixels():
 def test_a_mask_of_noise_alone_is_refused(monkeypatch):
     monkeypatch.setattr(runs_module, "MAX_RUNS", 20)
     with pytest.raises(UsageError, match="too ragged"):
-        Runs.of_bands(bands(np.indices((8, 11)).sum(0) % 2 == 0), 8, 11)
+        Runs.of_bands(bands(np.indices((8, 11)).sum(0) % 2 == 0))

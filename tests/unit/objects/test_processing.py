@@ -50,7 +50,7 @@ def test_smoothing_is_a_majority_of_the_pixels_around(mask):
 @pytest.mark.parametrize("rows", [1, 3, 8])
 def test_bands_come_to_the_same(mask, rows):
     asked = PostProcessing(smooth=2, fill_holes=True, min_area=5, keep_largest=True)
-    assert np.array_equal(processed_runs(asked, bands(mask, rows), *mask.shape).mask(), applied(asked, mask))
+    assert np.array_equal(processed_runs(asked, bands(mask, rows)).mask(), applied(asked, mask))
 
 
 def test_nothing_is_done_unless_asked_for():
