@@ -124,10 +124,8 @@ def mask_bands(data: bytes) -> Iterator[NDArray[np.bool_]]:
     Raises:
         ImageError: `truncated`.
     """
-    mask = _open_png(data)
-    for top in range(0, mask.height, _ROWS_AT_ONCE):
-        band = mask.crop((0, top, mask.width, min(top + _ROWS_AT_ONCE, mask.height)))
-        yield np.asarray(band.convert("L")) > 127
+    for levels in _bands(_open_png(data)):
+        yield levels > 127
 
 
 def widen_mask(data: bytes) -> bytes:
@@ -138,9 +136,8 @@ def widen_mask(data: bytes) -> bytes:
     """
     mask, widened = _open_png(data), BytesIO()
     stream = PngStream(widened.write, height=mask.height, width=mask.width, bits=8)
-    for top in range(0, mask.height, _ROWS_AT_ONCE):
-        band = mask.crop((0, top, mask.width, min(top + _ROWS_AT_ONCE, mask.height)))
-        stream.add(np.asarray(band.convert("L")))
+    for levels in _bands(mask):
+        stream.add(levels)
     return widened.getvalue()
 
 
@@ -159,7 +156,7 @@ def decode_probability(data: bytes) -> NDArray[np.float32]:
 
 
 def decode_levels(data: bytes) -> NDArray[np.uint8]:
-    """H×W levels from 0 to 255 from a PNG of 8 bits.
+    """H×W levels from 0 to 255 from a PNG of 8 bits, or of 1 bit, whose levels are 0 and 255.
 
     Raises:
         ImageError: `truncated`.
@@ -176,6 +173,12 @@ def encode_grey_16(image: NDArray[np.uint16]) -> bytes:
     """H×W uint16 to a PNG of 16 bits."""
     rows = image.astype(">u2").view(np.uint8)
     return png.encode(rows, image.shape[1], bit_depth=16, row_filter=png.Filter.UP)
+
+
+def _bands(image: Image.Image) -> Iterator[NDArray[np.uint8]]:
+    for top in range(0, image.height, _ROWS_AT_ONCE):
+        band = image.crop((0, top, image.width, min(top + _ROWS_AT_ONCE, image.height)))
+        yield np.asarray(band.convert("L"))
 
 
 def _open_png(data: bytes) -> Image.Image:

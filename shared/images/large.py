@@ -20,6 +20,7 @@ from shared.images.decoder_process import DecoderDeath, DecoderProcess, line, pi
 from shared.pixel_size import PixelSize
 
 BAND_ROWS = 256
+_FLOAT32 = np.dtype(np.float32)
 
 
 class PixelFile:
@@ -63,7 +64,7 @@ class PixelFile:
         shape: tuple[int, int],
         *,
         has_holes: bool = False,
-        dtype: np.dtype[Any] = np.dtype(np.float32),  # noqa: B008 - it never changes
+        dtype: np.dtype[Any] = _FLOAT32,
     ) -> Self:
         """A new file of these bands of rows, whose pixels are of `dtype`.
 

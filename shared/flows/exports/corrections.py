@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from shared.flows.exports.export import Export, ExportFile, StoredFile, WrittenFile
 from shared.flows.exports.job_results import JobResults
+from shared.flows.exports.masks import mask_png
 from shared.flows.exports.per_image import file_of, source_of
 from shared.flows.exports.seen import SeenPicture
 from shared.formulas import guarded
@@ -55,7 +56,7 @@ def _files(results: JobResults) -> Iterator[ExportFile]:
         item, name = pair
         yield _image(pair, SeenPicture(item, results.job.channel))
         mask = item.review.correction_key or item.mask_key or ""
-        yield StoredFile(f"masks/{name}.png", mask, pair.modified, _as_8_bit, path=item.path)
+        yield StoredFile(f"masks/{name}.png", mask, pair.modified, mask_png, path=item.path)
         pairs.append(pair)
     yield WrittenFile(PAIRS_CSV, lambda: _table(pairs))
 
@@ -82,12 +83,6 @@ def _line(values: Iterable[str]) -> bytes:
     buffer = StringIO()
     csv.writer(buffer).writerow(values)
     return buffer.getvalue().encode()
-
-
-def _as_8_bit(png: bytes) -> bytes:
-    from shared.images.codec import widen_mask  # numpy is not loaded by who only submits
-
-    return widen_mask(png)
 
 
 EXPORT = Export(

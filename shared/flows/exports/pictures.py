@@ -10,6 +10,7 @@ from typing import Any
 
 from shared.flows.exports.export import Export, ExportFile
 from shared.flows.exports.job_results import JobResults
+from shared.flows.exports.masks import mask_levels, mask_png
 from shared.flows.exports.per_image import (
     file_of,
     mask_and_probability_of,
@@ -25,17 +26,11 @@ _GDAL_NODATA = 42113
 
 
 def _png_mask(_item: Item, png: bytes) -> bytes:
-    from shared.images.codec import widen_mask
-
-    return widen_mask(png)
+    return mask_png(png)
 
 
 def _tiff_mask(item: Item, png: bytes) -> bytes:
-    import numpy as np
-
-    from shared.images.codec import decode_mask
-
-    return tiff(decode_mask(png).view(np.uint8) * np.uint8(255), item)
+    return tiff(mask_levels(png), item)
 
 
 def _png_8(_item: Item, png: bytes) -> bytes:
@@ -75,9 +70,9 @@ def _ome_tiff(item: Item, mask: bytes, probability: bytes) -> bytes:
     import numpy as np
     import tifffile
 
-    from shared.images.codec import decode_levels, decode_mask
+    from shared.images.codec import decode_levels
 
-    planes = np.stack([decode_mask(mask).view(np.uint8) * np.uint8(255), decode_levels(probability)])
+    planes = np.stack([mask_levels(mask), decode_levels(probability)])
     size = item.pixel_size
     physical = {} if size is None else {
         "PhysicalSizeX": size.x, "PhysicalSizeXUnit": "µm", "PhysicalSizeY": size.y, "PhysicalSizeYUnit": "µm",

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from shared.flows.exports.export import Export, ExportFile, StoredFile, WrittenFile
 from shared.flows.exports.job_results import JobResults
 from shared.flows.exports.marker import RESULTS_CSV
+from shared.flows.exports.masks import mask_png
 from shared.flows.exports.table import results_csv
 from shared.jobs.records import Item, Job
 from shared.jobs.state import JobKind
@@ -30,7 +31,7 @@ def result_files(item: Item, output_name: str, kind: JobKind) -> Iterator[Stored
                 name=f"{folder}/{output_name}",
                 key=key,
                 modified=item.finished_at or 0.0,
-                convert=_as_8_bit if folder in _BILEVEL else None,
+                convert=mask_png if folder in _BILEVEL else None,
                 path=item.path,
             )
 
@@ -43,12 +44,6 @@ def _files(results: JobResults) -> Iterator[ExportFile]:
 
 def _count(job: Job) -> int:
     return job.counts.succeeded * (4 if job.kind is JobKind.SYNTHETIC else 2) + 1
-
-
-def _as_8_bit(png: bytes) -> bytes:
-    from shared.images.codec import widen_mask  # numpy is not loaded by who only submits
-
-    return widen_mask(png)
 
 
 EXPORT = Export(

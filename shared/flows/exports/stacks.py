@@ -11,9 +11,10 @@ from functools import partial
 from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING
 
-from shared.errors import ImageError, ObjectMissing
-from shared.flows.exports.export import Export, ExportFile, WrittenFile
+from shared.errors import ImageError
+from shared.flows.exports.export import Export, ExportFile, Lack, StoredFile, WrittenFile
 from shared.flows.exports.job_results import JobResults
+from shared.flows.exports.masks import mask_levels
 from shared.flows.exports.names import output_names
 from shared.flows.pages import page_of
 from shared.jobs.records import Item, Job
@@ -64,12 +65,13 @@ def _written(store: ObjectStore, pages: list[_Page]) -> Iterable[bytes]:
         with tifffile.TiffWriter(file, bigtiff=is_big) as writer:
             for page in pages:
                 shape = page.shape or shape
-                mask, told = _mask(store, page)
+                mask = _mask(store, page)
+                told = f": {mask}" if isinstance(mask, str) else ""
                 writer.write(
-                    np.zeros(shape, np.uint8) if mask is None else mask,
+                    np.zeros(shape, np.uint8) if isinstance(mask, str) else mask,
                     photometric="minisblack",
                     compression="zlib",
-                    description=f"{page.path.encode('ascii', 'backslashreplace').decode()}{told}",
+                    description=f"{page.path}{told}".encode("ascii", "backslashreplace").decode(),
                     metadata=None,
                     software="delineate",
                 )
@@ -78,18 +80,17 @@ def _written(store: ObjectStore, pages: list[_Page]) -> Iterable[bytes]:
             yield block
 
 
-def _mask(store: ObjectStore, page: _Page) -> "tuple[NDArray[np.uint8] | None, str]":
-    """Return the mask of a page, and what is to be said where there is none."""
-    import numpy as np
-
-    from shared.images.codec import decode_mask
-
+def _mask(store: ObjectStore, page: _Page) -> "NDArray[np.uint8] | str":
+    """Return the mask of a page, or what is to be said where there is none."""
     if page.mask_key is None:
-        return None, f": {page.told.encode('ascii', 'backslashreplace').decode()}"
+        return page.told
+    stored = StoredFile(page.path, page.mask_key, modified=0.0, path=page.path).read(store)
+    if isinstance(stored, Lack):
+        return stored.reason
     try:
-        return decode_mask(store.get(page.mask_key)).view(np.uint8) * np.uint8(255), ""
-    except (ObjectMissing, ImageError):
-        return None, ": the object store has lost the mask"
+        return mask_levels(stored)
+    except ImageError as error:
+        return str(error)
 
 
 def _count(job: Job) -> int:

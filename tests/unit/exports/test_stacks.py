@@ -28,3 +28,17 @@ def test_masks_of_pages_are_pages_in_their_places(make: MakeJob, tmp_path: Path)
 def test_a_job_without_stacks_is_told_to_have_none(make: MakeJob, tmp_path: Path) -> None:
     done = make({"a.png": blobs()}).export("mask-stacks", tmp_path / "out")
     assert "note: no image of this job has what mask-stacks gives: mask-stacks/: of each stack" in done.output
+
+
+def test_a_page_whose_mask_is_lost_or_damaged_keeps_its_place(make: MakeJob, tmp_path: Path) -> None:
+    made = make({f"s.tif#{number:04d}": blobs() for number in (1, 2, 3)})
+    made.services.store.delete([made.key("s.tif#0001", "mask")])
+    made.services.store.put(made.key("s.tif#0002", "mask"), b"\x89PNG")
+    assert made.export("mask-stacks", tmp_path / "out").exit_code == 0
+    with tifffile.TiffFile(tmp_path / "out" / "mask-stacks" / "s.tif") as stack:
+        assert [bool(page.asarray().any()) for page in stack.pages] == [False, False, True]
+        assert [page.description.partition(": ")[2][:28] for page in stack.pages] == [
+            "the object store has lost it",
+            "the stored PNG ends early or",
+            "",
+        ]
