@@ -20,7 +20,7 @@ from training.data.config import DataConfig
 from training.data.pairs.cache import PairCache, Sample
 from training.data.pairs.split import split
 from training.data.pairs.survey import Survey, survey
-from training.data.source import Batch, NoiseLevel
+from training.data.source import Batch, NoiseLevel, Process
 
 _THREADS = 4  # that decode
 _EPOCH_STREAM = 12
@@ -32,49 +32,39 @@ _Cut = tuple[NDArray[np.float32], NDArray[np.bool_]]
 class FolderData:
     """A `DataSource` of a folder. A seed splits it once; training samples are cropped, flipped and turned at random."""
 
-    def __init__(
-        self,
-        config: DataConfig,
-        *,
-        seed: int,
-        batch_size: int,
-        device: torch.device,
-        rank: int = 0,
-        world_size: int = 1,
-        surveyed: Survey | None = None,
-    ) -> None:
+    def __init__(self, config: DataConfig, process: Process, surveyed: Survey | None = None) -> None:
         self.config = config
-        self.seed = seed
-        self.batch_size = batch_size
-        self.device = device
-        self.rank = rank
-        self.world_size = world_size
+        self.process = process
         self.survey = (surveyed or survey(config)).check()
-        self.training, held_out = split(self.survey, config)
-        self.held_out = held_out[: config.validation_samples]
+        self.training, self.held_out = split(self.survey, config)
         self._cache = PairCache(self.survey.rules, config.cache_mib << 20)
         self.samples_per_epoch = config.samples or len(self.training)
         if self.batches_per_epoch == 0:
             raise UsageError(
                 f"an epoch of {self.samples_per_epoch} samples of {config.folder} fills no batch of "
-                f"{batch_size * world_size}: lower optimiser.batch_size or raise data.samples"
+                f"{process.batch_size * process.world_size}: lower optimiser.batch_size or raise data.samples"
             )
+
+    @property
+    def held_out_names(self) -> Sequence[str]:
+        """See `DataSource`."""
+        return [pair.name for pair in self.held_out]
 
     @property
     def batches_per_epoch(self) -> int:
         """See `DataSource`."""
-        return self.samples_per_epoch // (self.batch_size * self.world_size)
+        return self.process.batches_of(self.samples_per_epoch)
 
     def batches(self, epoch: int, noise: NoiseLevel, start: int = 0) -> Iterator[Batch]:
         """See `DataSource`; `noise` is not used, the images bring their own."""
         del noise
         rounds = -(-self.samples_per_epoch // len(self.training))
-        rng = np.random.default_rng((self.seed, epoch, _EPOCH_STREAM))
+        rng = np.random.default_rng((self.process.seed, epoch, _EPOCH_STREAM))
         order = np.concatenate([rng.permutation(len(self.training)) for _ in range(rounds)])
         with ThreadPoolExecutor(_THREADS) as threads:
             for position in range(start, self.batches_per_epoch):
-                first = (position * self.world_size + self.rank) * self.batch_size
-                indices = range(first, first + self.batch_size)
+                first = self.process.first_of(position)
+                indices = range(first, first + self.process.batch_size)
                 yield self._batch(list(threads.map(lambda i: self._augmented(epoch, i, int(order[i])), indices)))
 
     def fresh(self) -> Iterator[Batch]:
@@ -90,20 +80,20 @@ class FolderData:
         return {"val": _HeldOut(self)}
 
     def held_out_batches(self) -> Iterator[Batch]:
-        """Yield the batches of this process's part of the held-out pairs, each of images of one size."""
-        mine = self.held_out[self.rank :: self.world_size]
+        """Yield the batches of this process's part of the pairs that are scored, each of images of one size."""
+        mine = self.held_out[: self.config.validation_samples][self.process.rank :: self.process.world_size]
         for _, group in groupby((_whole(self._cache.get(pair)) for pair in mine), key=lambda cut: cut[0].shape):
             waiting: list[_Cut] = []
             for sample in group:
                 waiting.append(sample)
-                if len(waiting) * sample[0].size >= self.batch_size * self.config.size**2:
+                if len(waiting) * sample[0].size >= self.process.batch_size * self.config.size**2:
                     yield self._batch(waiting)
                     waiting = []
             if waiting:
                 yield self._batch(waiting)
 
     def _augmented(self, epoch: int, index: int, pair: int) -> _Cut:
-        rng = np.random.default_rng((self.seed, epoch, index, _EPOCH_STREAM))
+        rng = np.random.default_rng((self.process.seed, epoch, index, _EPOCH_STREAM))
         sample = self._cache.get(self.training[pair])
         image, mask = self._cut_out(sample, rng)
         turns, is_flipped = int(rng.integers(4)), bool(rng.integers(2))
@@ -130,7 +120,7 @@ class FolderData:
     def _batch(self, samples: Sequence[_Cut]) -> Batch:
         images = torch.from_numpy(np.stack([image for image, _ in samples]))
         masks = torch.from_numpy(np.stack([mask for _, mask in samples]))
-        return Batch(images[:, None].to(self.device), masks[:, None].to(self.device).float())
+        return Batch(images[:, None].to(self.process.device), masks[:, None].to(self.process.device).float())
 
 
 @dataclass(frozen=True, eq=False)

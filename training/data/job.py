@@ -3,12 +3,15 @@
 Which pairs are held out follows from the path of each image alone, by a hash: it stays so while corrections come in,
 for whoever looks, and for the same image in several jobs. A share of the training samples may be scenes of the
 definition, so that what the network knew is not forgotten.
+
+An image is what the network saw of it: of several pages the first, and the channel that its job takes.
 """
 
 import hashlib
 import json
 import shutil
 import weakref
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -19,24 +22,25 @@ from tempfile import mkdtemp
 from typing import Any
 
 import numpy as np
-import torch
 
 from shared.bounded_map import bounded_map
 from shared.commandline import opened_services
-from shared.errors import ImageError, ObjectMissing, UsageError
-from shared.flows.exports.export import NotExportable
-from shared.flows.exports.seen import SeenPicture
+from shared.errors import ImageError, ItemErrorCode, ObjectMissing, UsageError
+from shared.flows.exports.decoding import decoded_any
 from shared.flows.items import all_teaching
 from shared.flows.lookup import find_job
+from shared.images.codec import decode_mask
 from shared.services import Services
 from training.data.config import DataConfig
 from training.data.folder import FolderData
+from training.data.pairs.masks import LIMITS
 from training.data.seeds import training_seed
-from training.data.source import Batch, NoiseLevel
+from training.data.source import Batch, NoiseLevel, Process
 from training.data.synthesis import training_pairs
 
 _SCENES_STREAM = 13
 _FETCHED_AT_ONCE = 4
+_PARTS = ("train", "val")
 _LEAST_BATCHES = 8  # of an epoch
 _DIGITS = 16  # of the hash of a path
 
@@ -48,14 +52,9 @@ class JobPair:
     item: str  # its id
     path: str
     image_key: str
-    picture: SeenPicture
+    channel: str  # that is taken of its image, see `shared.images.channel_choice`
     mask_key: str
     is_corrected: bool
-
-    @property
-    def extension(self) -> str:
-        """The extension of the image's file, with its dot."""
-        return self.picture.extension
 
     @property
     def place(self) -> float:
@@ -86,7 +85,7 @@ def find_job_pairs(services: Services, config: DataConfig) -> list[JobPair]:
             item=item.id,
             path=item.path,
             image_key=item.source_key,
-            picture=SeenPicture(item, channel_of(item.job_id)),
+            channel=channel_of(item.job_id),
             mask_key=mask_key,
             is_corrected=item.review.correction_key is not None,
         )
@@ -111,26 +110,46 @@ def split_job_pairs(pairs: Sequence[JobPair], share: float) -> tuple[list[JobPai
     return [pair for pair in pairs if pair.place >= limit], [pair for pair in pairs if pair.place < limit]
 
 
-def fetch_job_pairs(services: Services, pairs: Sequence[JobPair], folder: Path) -> list[JobPair]:
-    """Write the files of pairs into `images` and `masks` of a folder; return those that could be had."""
+def fetch_job_pairs(
+    services: Services, pairs: Sequence[JobPair], folder: Path, *, quiet: bool = False
+) -> list[JobPair]:
+    """Write pairs into `images` and `masks` of a folder; return those that can be used.
+
+    How many cannot, and why, is told in one line unless `quiet`.
+    """
     for name in ("images", "masks"):
         (folder / name).mkdir(parents=True)
 
-    def fetch(pair: JobPair) -> bool:
+    def fetch(pair: JobPair) -> str:
+        """Return what is wrong with it; "" where nothing is."""
         try:
             image, mask = services.store.get(pair.image_key), services.store.get(pair.mask_key)
-            image = pair.picture.made_of(image)
-        except (ObjectMissing, ImageError, NotExportable):
-            return False
-        (folder / "images" / f"{pair.name}{pair.extension}").write_bytes(image)
+            pixels, has_holes = decoded_any(image, pair.channel)
+            shape = decode_mask(mask).shape
+        except ObjectMissing:
+            return "gone from the object store"
+        except ImageError as error:
+            return error.code
+        if has_holes:
+            return "pixels without data"
+        if shape != pixels.shape:
+            return "a mask of another size"
+        if min(shape) < LIMITS.min_side:
+            return ItemErrorCode.TOO_SMALL
+        np.save(folder / "images" / f"{pair.name}.npy", pixels)
         (folder / "masks" / f"{pair.name}.png").write_bytes(mask)
-        return True
+        return ""
 
     with (
         ThreadPoolExecutor(_FETCHED_AT_ONCE, thread_name_prefix="pairs") as pool,
         closing(bounded_map(fetch, pairs, pool, ahead=_FETCHED_AT_ONCE)) as done,
     ):
-        return [pair for pair, is_there in zip(pairs, done, strict=True) if is_there]
+        faults = list(done)
+    unusable = Counter(filter(None, faults))
+    if unusable and not quiet:
+        reasons = ", ".join(f"{count:,} × {fault}" for fault, count in unusable.most_common())
+        print(f"note: of {len(pairs):,} pairs {unusable.total():,} cannot be used, and are left out: {reasons}")
+    return [pair for pair, fault in zip(pairs, faults, strict=True) if not fault]
 
 
 def job_definition(config: DataConfig) -> dict[str, Any]:
@@ -148,35 +167,28 @@ def job_definition(config: DataConfig) -> dict[str, Any]:
 class JobData(FolderData):
     """A `DataSource` of reviewed results: a folder of pairs that is fetched once, and scenes among its samples."""
 
-    def __init__(
-        self,
-        config: DataConfig,
-        *,
-        seed: int,
-        batch_size: int,
-        device: torch.device,
-        rank: int = 0,
-        world_size: int = 1,
-    ) -> None:
+    def __init__(self, config: DataConfig, process: Process) -> None:
         folder = Path(mkdtemp(prefix="delineate-pairs-"))
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         with opened_services(quiet=True) as services:
-            pairs = split_job_pairs(find_job_pairs(services, config), config.validation_share)
-            for part, those in zip(("train", "val"), pairs, strict=True):
-                fetch_job_pairs(services, those, folder / part)
+            parts = split_job_pairs(find_job_pairs(services, config), config.validation_share)
+            pairs = [
+                fetch_job_pairs(services, part, folder / name, quiet=process.rank > 0)
+                for name, part in zip(_PARTS, parts, strict=True)
+            ]
+        if not all(pairs):  # with one part alone the other would be taken from it
+            raise UsageError("too few of the reviewed pairs can be used: `admin audit` tells what the store has lost")
         # Few pairs make an epoch of some batches too.
-        samples = config.samples or max(len(pairs[0]), _LEAST_BATCHES * batch_size * world_size)
+        samples = config.samples or max(len(pairs[0]), _LEAST_BATCHES * process.batch_size * process.world_size)
         changes = {"kind": "folder", "folder": folder, "foreground": "nonzero", "samples": samples}
-        fetched = config.model_copy(update=changes)
-        super().__init__(fetched, seed=seed, batch_size=batch_size, device=device, rank=rank, world_size=world_size)
+        super().__init__(config.model_copy(update=changes), process)
 
     def batches(self, epoch: int, noise: NoiseLevel, start: int = 0) -> Iterator[Batch]:
         """See `DataSource`; scenes among the samples have the noise that is asked for, pairs bring their own."""
         for position, batch in enumerate(super().batches(epoch, noise, start), start=start):
-            first = (position * self.world_size + self.rank) * self.batch_size + epoch * self.samples_per_epoch
-            yield self._with_scenes(
-                batch, [training_seed(self.seed, first + i) for i in range(len(batch.images))], noise
-            )
+            first = self.process.first_of(position) + epoch * self.samples_per_epoch
+            seeds = [training_seed(self.process.seed, first + i) for i in range(len(batch.images))]
+            yield self._with_scenes(batch, seeds, noise)
 
     def _with_scenes(self, batch: Batch, seeds: Sequence[int], noise: NoiseLevel) -> Batch:
         draws = [np.random.default_rng((seed, _SCENES_STREAM)).random() for seed in seeds]
@@ -185,7 +197,7 @@ class JobData(FolderData):
             definition = self.config.definitions()[self.config.definition]
             batch.images[places], batch.masks[places] = training_pairs(
                 [seeds[place] for place in places],
-                self.device,
+                self.process.device,
                 definition,
                 size=self.config.size,
                 severity=noise.scale,

@@ -6,7 +6,7 @@ from training.data.config import DataConfig
 from training.data.folder import FolderData
 from training.data.job import JobData
 from training.data.pairs.survey import Survey
-from training.data.source import Batch, DataSource, NoiseLevel
+from training.data.source import Batch, DataSource, NoiseLevel, Process
 from training.data.synthetic import SyntheticData
 
 __all__ = ["Batch", "DataConfig", "DataSource", "NoiseLevel", "open_data"]
@@ -36,15 +36,11 @@ def open_data(
     Raises:
         UsageError: the folder cannot be used.
     """
-    if config.kind == "folder":
-        return FolderData(
-            config,
-            seed=seed,
-            batch_size=batch_size,
-            device=device,
-            rank=rank,
-            world_size=world_size,
-            surveyed=surveyed,
-        )
-    kind = JobData if config.kind == "job" else SyntheticData
-    return kind(config, seed=seed, batch_size=batch_size, device=device, rank=rank, world_size=world_size)
+    process = Process(seed, batch_size, device, rank, world_size)
+    match config.kind:
+        case "folder":
+            return FolderData(config, process, surveyed)
+        case "job":
+            return JobData(config, process)
+        case "synthetic":
+            return SyntheticData(config, process)

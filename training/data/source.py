@@ -1,9 +1,10 @@
 """What training asks of its data: batches by epoch and position, the same ones however often they are asked for."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+import torch
 from torch import Tensor
 
 
@@ -22,6 +23,25 @@ class NoiseLevel:
     mixed_prob: float | None = None  # share of mixtures; None: the definition's
 
 
+@dataclass(frozen=True)
+class Process:
+    """The process of a run that asks for batches."""
+
+    seed: int  # of the run
+    batch_size: int  # samples that it computes at once
+    device: torch.device  # that the batches come on
+    rank: int = 0
+    world_size: int = 1  # processes of the run
+
+    def batches_of(self, samples: int) -> int:
+        """Return how many batches each process has of so many samples; those that fill none of all are left out."""
+        return samples // (self.batch_size * self.world_size)
+
+    def first_of(self, position: int) -> int:
+        """Return which sample of an epoch its batch at a position begins with."""
+        return (position * self.world_size + self.rank) * self.batch_size
+
+
 class DataSource(Protocol):
     """Batches of one run for one process of `world_size`.
 
@@ -29,6 +49,11 @@ class DataSource(Protocol):
     of processes, nor on what was asked for before. So a run resumes anywhere, and two processes see, between them, what
     one process would.
     """
+
+    @property
+    def held_out_names(self) -> Sequence[str]:
+        """What the pairs that are never trained on are called, scored or not; of scenes, which are all new, none."""
+        ...
 
     @property
     def batches_per_epoch(self) -> int:

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 from shared.synth.field import FIELD_V1
 from training.data.config import DataConfig
 from training.data.seeds import MONITOR_SEEDS, training_seed
-from training.data.source import Batch, NoiseLevel
+from training.data.source import Batch, NoiseLevel, Process
 from training.data.synthesis import training_pairs, wide_tiles
 
 SAMPLES_PER_EPOCH = 5000
@@ -115,30 +115,19 @@ class SyntheticBatches(Dataset[Batch], Iterable[Batch]):
 
 
 class SyntheticData:
-    """A `DataSource` of synthetic scenes. `batch_size` is that of one process."""
+    """A `DataSource` of synthetic scenes."""
 
-    def __init__(
-        self,
-        config: DataConfig,
-        *,
-        seed: int,
-        batch_size: int,
-        device: torch.device,
-        rank: int = 0,
-        world_size: int = 1,
-    ) -> None:
+    held_out_names = ()
+
+    def __init__(self, config: DataConfig, process: Process) -> None:
         self.config = config
-        self.seed = seed
-        self.batch_size = batch_size
-        self.device = device
-        self.rank = rank
-        self.world_size = world_size
+        self.process = process
         self.samples_per_epoch = config.samples or SAMPLES_PER_EPOCH
 
     @property
     def batches_per_epoch(self) -> int:
         """See `DataSource`."""
-        return self.samples_per_epoch // (self.batch_size * self.world_size)
+        return self.process.batches_of(self.samples_per_epoch)
 
     def batches(self, epoch: int, noise: NoiseLevel, start: int = 0) -> Iterator[Batch]:
         """See `DataSource`."""
@@ -159,8 +148,8 @@ class SyntheticData:
     def validation(self) -> Mapping[str, Iterable[Batch]]:
         """See `DataSource`: the val set's distribution, the same without noise, and each further definition's."""
         seeds = MONITOR_SEEDS[: self.config.validation_samples]
-        stride = self.world_size * self.batch_size
-        parts = [tuple(seeds[i : i + self.batch_size]) for i in range(self.rank * self.batch_size, len(seeds), stride)]
+        size, stride = self.process.batch_size, self.process.batch_size * self.process.world_size
+        parts = [tuple(seeds[i : i + size]) for i in range(self.process.first_of(0), len(seeds), stride)]
 
         def held_out(definition: str, clean_share: float = 0.0) -> SyntheticBatches:
             return self._batches([BatchSpec(part, _VALIDATED, clean_share, definition) for part in parts])
@@ -171,12 +160,12 @@ class SyntheticData:
         }
 
     def _batches(self, specs: Sequence[BatchSpec]) -> SyntheticBatches:
-        return SyntheticBatches(specs, self.config, self.device)
+        return SyntheticBatches(specs, self.config, self.process.device)
 
     def _seeds(self, epoch: int, position: int) -> tuple[int, ...]:
         """Return the seeds of this process's batch at a position of an epoch."""
-        first = (position * self.world_size + self.rank) * self.batch_size + epoch * self.samples_per_epoch
-        return tuple(training_seed(self.seed, first + i) for i in range(self.batch_size))
+        first = self.process.first_of(position) + epoch * self.samples_per_epoch
+        return tuple(training_seed(self.process.seed, first + i) for i in range(self.process.batch_size))
 
 
 @contextmanager

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from shared.db.model_registry import ModelRegistry
 from shared.errors import UsageError
 from shared.images.codec import decode_mask
-from shared.images.decoded import Pixels
 from shared.images.metrics import dice
 from shared.net.checkpoint import FAMILIARITY_NAME, METADATA_NAME, WEIGHTS_NAME
 from shared.net.predictor import Predictor
@@ -19,7 +18,6 @@ from shared.services import Services
 from shared.store import keys
 from training.data.config import DataConfig
 from training.data.job import JobPair, fetch_job_pairs, find_job_pairs, split_job_pairs
-from training.data.pairs.masks import checked_decode
 
 _NO_WORSE = 1e-4  # of Dice: rounding of another machine is no difference
 
@@ -56,7 +54,7 @@ def compare_on_held_out(services: Services, checkpoint: Path, data: DataConfig) 
         _, held_out = split_job_pairs(find_job_pairs(services, data), data.validation_share)
         pairs = fetch_job_pairs(services, held_out, folder / "val")
         if not pairs:
-            raise UsageError("the held-out pairs are gone from the object store: `admin audit` tells more")
+            raise UsageError("no held-out pair can be used: `admin audit` tells what the object store has lost")
         active_path, active_name = _active(services, folder)
         means = [_mean_dice(Predictor.load(path), pairs, folder / "val") for path in (checkpoint, active_path)]
     return HeldOutScores(len(pairs), means[0], means[1], active_name)
@@ -81,14 +79,11 @@ def _active(services: Services, folder: Path) -> tuple[Path, str]:
 
 
 def _mean_dice(predictor: Predictor, pairs: list[JobPair], folder: Path) -> float:
-    scores = [
-        dice(predictor.predict_image(image.astype(np.float32)) >= predictor.threshold, mask)
-        for image, mask in _read(pairs, folder)
-    ]
+    scores = [dice(predictor.predict_image(image) >= predictor.threshold, mask) for image, mask in _read(pairs, folder)]
     return float(np.mean(scores))
 
 
-def _read(pairs: list[JobPair], folder: Path) -> Iterator[tuple[Pixels, NDArray[np.bool_]]]:
+def _read(pairs: list[JobPair], folder: Path) -> Iterator[tuple[NDArray[np.float32], NDArray[np.bool_]]]:
     for pair in pairs:
         mask = decode_mask((folder / "masks" / f"{pair.name}.png").read_bytes())
-        yield checked_decode(folder / "images" / f"{pair.name}{pair.extension}").pixels, mask
+        yield np.load(folder / "images" / f"{pair.name}.npy").astype(np.float32), mask

@@ -321,7 +321,7 @@ class Trainer:
                 "minutes": round(position.seconds / 60, 1),
                 "device": self._where(),
                 "started_from": self.started_from,
-                "held_out": [pair.name for pair in getattr(self.run.source, "held_out", ())],
+                "held_out": list(self.run.source.held_out_names),
             },
             metrics={"monitor": record},
         )

@@ -73,6 +73,12 @@ def test_the_split_depends_on_its_seed_alone_and_shares_nothing(folder):
     (name,) = source.validation()
     assert name == "val"
     assert torch.equal(images(source.validation()["val"]), images(source.validation()["val"]))
+    few = opened(
+        folder, data={"validation_share": 0.5, "validation_samples": 2}
+    )  # held out are those too that none scores
+    assert len(images(few.validation()["val"])) == 2
+    assert set(few.held_out_names) == {str(n) for n in range(10)} - {pair.name for pair in few.training}
+    assert len(few.held_out_names) == 5
 
 
 def test_a_small_image_is_padded_with_more_of_its_ground(tmp_path):

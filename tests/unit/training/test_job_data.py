@@ -1,12 +1,15 @@
 """Reviewed results as training data, and the whole way: a correction ends in a model that is better on its image."""
 
 import csv
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 
 from shared.db.model_registry import ModelRegistry
 from shared.db.tables import new_id
@@ -14,6 +17,7 @@ from shared.errors import JobNotFound, UsageError
 from shared.flows.exports.corrections import EXPORT, PAIRS_CSV
 from shared.flows.exports.export import StoredFile
 from shared.flows.exports.job_results import JobResults
+from shared.images.channel_choice import AUTO
 from shared.images.codec import encode_grey, encode_mask
 from shared.images.metrics import dice
 from shared.jobs.grades import Grade
@@ -29,13 +33,13 @@ from tests.outcomes import success
 from tests.unit.training.conftest import run_tiny
 from training import publish
 from training.data.config import DataConfig
-from training.data.job import JobData, find_job_pairs, job_definition, split_job_pairs
+from training.data.job import JobData, fetch_job_pairs, find_job_pairs, job_definition, split_job_pairs
 from training.data.pairs.survey import survey
-from training.data.source import NoiseLevel
+from training.data.source import NoiseLevel, Process
 
 SIDE = 256
 NET = {"base": 4, "levels": 3, "stem": 4, "likelihood": False}
-CPU = torch.device("cpu")
+ALONE = Process(seed=0, batch_size=8, device=torch.device("cpu"))
 
 
 @pytest.fixture(autouse=True)
@@ -54,12 +58,16 @@ def scene(seed: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
 @pytest.fixture
 def items(services: Services) -> list[Item]:
     """Results of a job, whose masks are all empty."""
-    job = services.repository.create_job(JobKind.IMAGES, name="job", submitted_by="ana")
+    return results_of(services, [encode_grey(scene(number)[0]) for number in range(6)])
+
+
+def results_of(services: Services, sources: list[bytes], channel: str = AUTO) -> list[Item]:
+    job = services.repository.create_job(JobKind.IMAGES, name="job", submitted_by="ana", channel=channel)
     new = []
-    for number in range(6):
+    for number, source in enumerate(sources):
         item_id = new_id()
         key = keys.source(job, item_id, ".png")
-        services.store.put(key, encode_grey(scene(number)[0]))
+        services.store.put(key, source)
         new.append(NewItem(id=item_id, path=f"scan/{number}.png", source_key=key))
     shard = services.repository.add_shard(job, new)
     services.repository.seal(job)
@@ -143,13 +151,43 @@ def test_held_out_stays_held_out_while_corrections_come_in(services: Services, i
         assert all(split_job_pairs(find_job_pairs(services, DataConfig(kind="job")), share))
 
 
+def test_an_image_is_what_the_network_saw_of_it_and_one_that_cannot_be_used_stops_no_other(
+    services: Services, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    coloured, stack = BytesIO(), BytesIO()
+    colours = np.stack([scene(number)[0] for number in range(3)], axis=-1)
+    Image.fromarray(colours).save(coloured, "PNG")
+    tifffile.imwrite(stack, np.stack([colours, colours[..., ::-1] // 2]), photometric="rgb")
+    items = results_of(
+        services, [coloured.getvalue(), stack.getvalue(), b"no image", *[coloured.getvalue()] * 6], "green"
+    )
+    for item in items:
+        correct(services, item)
+    config = DataConfig(kind="job", size=64, samples=8, validation_share=0.5)
+    pairs = find_job_pairs(services, config)
+    usable = fetch_job_pairs(services, pairs, tmp_path / "pairs")
+    assert capsys.readouterr().out == "note: of 9 pairs 1 cannot be used, and are left out: 1 × not_an_image\n"
+    assert {pair.path for pair in usable} == {item.path for item in items if item.number != 2}
+    for pair in usable:
+        np.testing.assert_array_equal(np.load(tmp_path / "pairs" / "images" / f"{pair.name}.npy"), scene(1)[0])
+    source = JobData(config, ALONE)
+    assert len(source.training) + len(source.held_out) == 8
+
+    # Where a side has nothing left, what was held out would be trained on, or the other way round.
+    for pair in pairs:
+        if pair.place < 0.5:
+            services.store.delete([pair.image_key])
+    with pytest.raises(UsageError, match="too few of the reviewed pairs can be used"):
+        JobData(config, ALONE)
+
+
 def test_a_share_of_the_samples_are_scenes(services: Services, items: list[Item]) -> None:
     for item in items:
         correct(services, item)
 
     def batches(share: float) -> list[torch.Tensor]:
         config = DataConfig(kind="job", size=64, samples=32, scene_share=share)
-        source = JobData(config, seed=0, batch_size=8, device=CPU)
+        source = JobData(config, ALONE)
         return [batch.images for batch in source.batches(1, NoiseLevel())]
 
     pure, mixed, again = batches(0.0), batches(0.5), batches(0.5)
