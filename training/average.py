@@ -9,11 +9,10 @@ quality and familiarity are those of the new weights, on the data that the first
 """
 
 import argparse
-import itertools
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -26,8 +25,10 @@ from shared.net.device import resolve_device
 from shared.output import replace_unknown_characters
 from training.config import TrainingConfig
 from training.data.open import open_data
+from training.data.source import up_to
 from training.recipe.averaging import precise_normalisation
-from training.recipe.calibration import calibrate
+from training.recipe.calibration import calibrate_model
+from training.recipe.distributed import part_of_step
 from training.recipe.precision import training_precision
 from training.recipe.provenance import trained_config
 from training.recipe.scores import fit_checkpoint
@@ -138,15 +139,15 @@ def _finish(
     config: TrainingConfig, model: LoadedModel, device: torch.device, out: Path, training: dict[str, object]
 ) -> None:
     """Give the new weights their normalisation statistics and calibration, as the end of a run does, and save them."""
-    batch_size = config.optimiser.batch_size
+    settings = config.optimiser
+    batch_size = part_of_step(settings.batch_size, settings.accumulation, processes=1)
     source = open_data(config.data, seed=config.seed, batch_size=batch_size, device=device)
     dtype = training_precision(config.precision, device)
-    if normalised := config.optimiser.precise_bn_images // batch_size:
-        precise_normalisation(model.net, itertools.islice(source.fresh(), normalised), device, dtype)
-    if calibrated := -(-config.calibration.images // batch_size):
-        found = calibrate(model.net.eval(), itertools.islice(source.calibration(), calibrated), dtype)
-        training["calibration"] = asdict(found)
-    save_checkpoint(out, model.net, replace(model.metadata, training=training, metrics={}), half=True)
+    if settings.precise_bn_images:
+        precise_normalisation(model.net, up_to(settings.precise_bn_images, source.fresh()), device, dtype)
+    about = replace(model.metadata, training=training, metrics={})
+    about, _ = calibrate_model(replace(model, metadata=about), config.calibration, source, dtype)
+    save_checkpoint(out, model.net, about, half=True)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,14 @@ class Batch(NamedTuple):
     masks: Tensor  # float32 (N, 1, H, W), 1 inside and 0 outside
 
 
+def up_to(samples: int, batches: Iterable[Batch]) -> Iterator[Batch]:
+    """Yield batches until they have so many samples; of none nothing is asked for."""
+    missing, each = samples, iter(batches)
+    while missing > 0 and (batch := next(each, None)) is not None:
+        missing -= len(batch.images)
+        yield batch
+
+
 @dataclass(frozen=True)
 class NoiseLevel:
     """The noise that a curriculum asks for in one epoch; a folder's images bring their own."""

@@ -7,14 +7,20 @@ et al., ICML 2017). They are folded into the last convolution, so that whoever r
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 
 import torch
 import torch.nn.functional as F
 from scipy.optimize import minimize_scalar
 from torch import Tensor, nn
 
-from training.data.source import Batch
+from shared.net.checkpoint import LoadedModel
+from shared.net.metadata import Metadata
+from training.config import CalibrationConfig
+from training.data.source import Batch, DataSource, up_to
+
+CALIBRATION = "calibration"
+"""What a checkpoint's `training` calls it."""
 
 _MAX_LOGIT = 16.0  # logits beyond count as this
 _BINS = 3200  # of logits, 0.01 wide
@@ -30,6 +36,23 @@ class LogitCalibration:
     slope: float
     offset: float
     images: int
+
+
+def calibrate_model(
+    model: LoadedModel, config: CalibrationConfig, source: DataSource, dtype: torch.dtype
+) -> tuple[Metadata, LogitCalibration | None]:
+    """Calibrate a model on held-out samples, as many as the config says; return what its metadata are then.
+
+    Args:
+        model: in eval mode, on the source's device.
+        config: of its training; of no images nothing is done.
+        source: of its samples.
+        dtype: of the autocast that the network runs under; float32 for none.
+    """
+    if not config.images:
+        return model.metadata, None
+    found = calibrate(model.net, up_to(config.images, source.calibration()), dtype)
+    return replace(model.metadata, training=model.metadata.training | {CALIBRATION: asdict(found)}), found
 
 
 @torch.inference_mode()

@@ -19,7 +19,7 @@ from shared.net.likelihood import LikelihoodStem
 from shared.net.network import Network
 from shared.synth import find_definition
 from training.config import TrainingConfig
-from training.data.source import Batch, DataSource
+from training.data.source import Batch, DataSource, up_to
 from training.recipe.averaging import AveragedWeights, precise_normalisation
 from training.recipe.compiling import check_compiler
 from training.recipe.curriculum import noise_in
@@ -183,10 +183,9 @@ class TrainingRun:
         Of several processes all call this.
         """
         net = copy.deepcopy(self.average.net)
-        count = self.config.optimiser.precise_bn_images // self.config.optimiser.batch_size
-        if count:
-            batches = itertools.islice(self.source.fresh(), count * self.config.optimiser.accumulation)
-            precise_normalisation(net, batches, self.context.device, self.dtype)
+        images = self.config.optimiser.precise_bn_images // self.context.world_size
+        if images:
+            precise_normalisation(net, up_to(images, self.source.fresh()), self.context.device, self.dtype)
             for name, statistic in net.named_buffers():
                 if name.endswith(("running_mean", "running_var")):
                     statistic.copy_(self.context.sum(statistic.double()) / self.context.world_size)

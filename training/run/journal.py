@@ -43,6 +43,19 @@ class Journal:
         self._board.close()
 
 
+class NoJournal:
+    """The journal of the other processes, which write nothing."""
+
+    def write(self, record: Mapping[str, Any]) -> None:
+        """Write nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        return None
+
+
 def read_records(path: Path) -> list[dict[str, Any]]:
     """Read the records of a metrics.jsonl; none where there is no such file."""
     if not path.is_file():

@@ -1,8 +1,6 @@
 """A training run from its first step to its report: validation, watching, records, checkpoints."""
 
-import itertools
 import time
-from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,29 +9,25 @@ from torch import nn
 
 from shared.errors import CheckpointError, UsageError
 from shared.net.architectures import count_parameters
-from shared.net.checkpoint import LoadedModel, load_checkpoint, save_checkpoint
+from shared.net.checkpoint import LoadedModel, save_checkpoint
 from shared.net.metadata import Metadata
 from training.config import TrainingConfig
 from training.data.open import open_data
 from training.data.pairs.survey import Survey
-from training.recipe.calibration import calibrate
 from training.recipe.curriculum import phase_name
 from training.recipe.distributed import DistributedContext, PeerLost, part_of_step
 from training.recipe.loop import TrainingRun
 from training.recipe.precision import is_emulated
 from training.recipe.provenance import describe_config
 from training.recipe.schedule import loss_weights
-from training.recipe.scores import fit_checkpoint
 from training.run.display import Display
+from training.run.ending import finish
 from training.run.interruption import Interruption, StopNow
-from training.run.journal import JOURNAL_NAME, Journal, read_records
+from training.run.journal import JOURNAL_NAME, Journal, NoJournal, read_records
 from training.run.monitor import Monitor
 from training.run.remaining import Remaining, in_words
-from training.run.report import write_report
 from training.run.state import STATE_NAME, TrainingState, changed_versions, restore, save_state
 from training.run.watch import CollapseWatch, EarlyStopping, TrainingCollapsed, check_numbers
-
-_CALIBRATION = "calibration"  # what model.json calls it
 
 
 class Trainer:
@@ -166,9 +160,7 @@ class Trainer:
                 self._validate(journal, interruption)
         if self.context.is_first:
             with interruption.at_once(self.context.world_size == 1):
-                self._calibrate()
-                self._fit_scores()
-                self._report()
+                finish(run, out, self.display)
         return True
 
     def _say_stopped(self, interruption: Interruption) -> None:
@@ -177,8 +169,8 @@ class Trainer:
             f"go on with: python -m training.train --resume {self.out}"
         )
 
-    def _journal(self) -> "Journal | _NoJournal":
-        return Journal(self.out, self.run.position.images) if self.context.is_first else _NoJournal()
+    def _journal(self) -> Journal | NoJournal:
+        return Journal(self.out, self.run.position.images) if self.context.is_first else NoJournal()
 
     def _left(self) -> str:
         run = self.run
@@ -207,7 +199,7 @@ class Trainer:
         clean_dice = self.monitor.clean_dice(self.run.average.net, self.config.watch.batches)
         self.watch.look(self.run.position.images, means["total"], means["foreground"], means["truth"], clean_dice)
 
-    def _validate(self, journal: "Journal | _NoJournal", interruption: Interruption) -> None:
+    def _validate(self, journal: Journal | NoJournal, interruption: Interruption) -> None:
         """Score the averaged weights, write the record, and save what is to be kept.
 
         Raises:
@@ -275,38 +267,6 @@ class Trainer:
             check_numbers(self.run.position.images, 0.0, self.run.net)
             save_state(self.out / STATE_NAME, self.run, self.watch, self.stopping, self.started_from)
 
-    def _calibrate(self) -> None:
-        """Calibrate the weights that were kept, once."""
-        model = load_checkpoint(self.out, self.context.device)
-        batch_size = self.config.optimiser.batch_size // self.config.optimiser.accumulation
-        count = -(-self.config.calibration.images // batch_size)
-        if not count or _CALIBRATION in model.metadata.training:
-            return
-        found = calibrate(model.net, itertools.islice(self.run.source.calibration(), count), self.run.dtype)
-        training = model.metadata.training | {_CALIBRATION: asdict(found)}
-        save_checkpoint(self.out, model.net, replace(model.metadata, training=training), half=True)
-        self.display.say(
-            f"calibrated on {found.images} held-out samples: logits × {found.slope:.3f} {found.offset:+.3f}"
-        )
-
-    def _fit_scores(self) -> None:
-        """Fit quality and familiarity of the results of the weights that were kept."""
-        scenes = self.config.familiarity.scenes
-        if scenes:
-            device = str(self.context.device)
-            self.display.say(
-                fit_checkpoint(self.out, self.config.data, seed=self.config.seed, scenes=scenes, device=device)
-            )
-
-    def _report(self) -> None:
-        """Draw the pictures, of the weights that were kept."""
-        alone = DistributedContext(self.context.device)
-        monitor = Monitor(self.run.source, alone, self.run.dtype)
-        net = load_checkpoint(self.out, alone.device).net
-        records = read_records(self.out / JOURNAL_NAME)
-        paths = write_report(self.out / "plots", self.config, records, net, monitor)
-        self.display.say(f"pictures: {', '.join(str(path) for path in paths)}")
-
     def _describe(self, record: dict[str, Any]) -> Metadata:
         model, position = self.config.model, self.run.position
         return Metadata(
@@ -341,19 +301,6 @@ class Trainer:
         device, count = self.context.device, self.context.world_size
         name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
         return name if count == 1 else f"{count} × {name}"
-
-
-class _NoJournal:
-    """The journal of the other processes, which write nothing."""
-
-    def write(self, record: dict[str, Any]) -> None:
-        """Write nothing."""
-
-    def __enter__(self) -> "_NoJournal":
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        return None
 
 
 def _origin(start: LoadedModel | None) -> dict[str, Any] | None:

@@ -9,7 +9,7 @@ import training
 from training import train
 from training.evaluation import examination
 from training.evaluation.foreign import Source
-from training.run import trainer
+from training.run import ending
 
 SMOKE = Path(training.__file__).parent / "configs" / "smoke.yaml"
 
@@ -35,7 +35,7 @@ def one_thread() -> None:
 @pytest.fixture
 def no_pictures(monkeypatch):
     """Leave out the plots at the end of a run, which take longer than the run."""
-    monkeypatch.setattr(trainer, "write_report", lambda *_: [])
+    monkeypatch.setattr(ending, "write_report", lambda *_: [])
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ def runs(tmp_path_factory):
     """Two tiny runs, the second from the weights of the first, and one of another network."""
     folder = tmp_path_factory.mktemp("runs")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("training.run.trainer.write_report", lambda *_: [])
+        patch.setattr("training.run.ending.write_report", lambda *_: [])
         assert run_tiny(folder / "first", *CALIBRATED) == 0
         words = ["--init", str(folder / "first"), "--config", str(folder / "first.yaml")]
         (folder / "first.yaml").write_text(json.dumps(described(folder / "first")["config"] | {"seed": 5}))
