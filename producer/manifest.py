@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from producer.reading import leads_outside
-from producer.sources import Sources
+from producer.sources import MAX_PATH_BYTES, Sources
 from producer.survey import Survey
 from shared.errors import ItemError, ItemErrorCode, UsageError
 from shared.flows.pages import FIRST_PAGE, PageChoice, page_of
@@ -119,6 +119,8 @@ def _problem(file: str, called: str, values: Mapping[str, str], *, too_long: boo
         return "the row names no file"
     if any(part in ("", ".", "..") for part in called.split("/")) or "\0" in called + file:
         return "its name is no relative path: give one such as plate1/a.png"
+    if len(os.fsencode(called)) > MAX_PATH_BYTES:
+        return f"its name has more than {MAX_PATH_BYTES:,} bytes: give it a shorter one in the column {_NAME}"
     if too_long:
         return "the row has more cells than the header: quote cells with commas"
     if any(len(value) > _MAX_VALUE_LENGTH or "\0" in value for value in values.values()):
@@ -188,7 +190,8 @@ class ManifestSources(Sources):
     def _sources_of(self, name: str, row: Row) -> list[Source]:
         described = dict(row.described)
         if row.problem is not None:
-            return [Source(name, partial(_refuse, ItemErrorCode.BAD_MANIFEST, row.problem), described=described)]
+            refuse = partial(_refuse, ItemErrorCode.BAD_MANIFEST, row.problem)
+            return [Source(self.shown(name), refuse, described=described)]
         file = os.path.normpath(os.path.join(self.base, row.file))
         if not self.follow_links and _is_outside(file, self.base):
             reason = "the manifest leads out of the submitted folder (--follow-links takes what is there)"

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from producer.reading import read_file
-from producer.watch import why_it_waits
+from producer.watch import pauses, why_it_waits
+from shared.db.events import Actor
 from shared.errors import ItemError, ItemErrorCode, UsageError
 from shared.flows.submission import Source, submit_images
 from shared.identity import user_at_host
@@ -75,7 +76,7 @@ def segment(
     try:
         _await(services, job_id, deadline, asked.seconds, sleep)
     except BaseException:  # Ctrl-C too: nobody waits for it any more
-        services.repository.cancel(job_id)
+        services.repository.cancel(job_id, by=Actor.of_text(user_at_host()))
         raise
     [item] = services.repository.items(job_id, limit=1)
     if item.state is not ItemStatus.SUCCEEDED or item.mask_key is None or item.probability_key is None:
@@ -105,10 +106,9 @@ def write(path: Path, png: bytes) -> None:
 
 
 def _await(services: Services, job_id: str, deadline: float, seconds: float, sleep: Callable[[float], None]) -> None:
-    pause = _FIRST_PAUSE_SECONDS
+    pause = pauses(_FIRST_PAUSE_SECONDS, _MAX_PAUSE_SECONDS)
     while not (job := services.repository.job(job_id)).state.is_final:
         if time.monotonic() > deadline:
             why = why_it_waits(services, job) or "others were before it, or it is large; --timeout gives it longer"
             raise UsageError(f"not done within {seconds:g} s, and cancelled: {why}")
-        sleep(pause)
-        pause = min(pause * 1.3, _MAX_PAUSE_SECONDS)
+        sleep(next(pause))

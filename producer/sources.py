@@ -34,8 +34,9 @@ from shared.flows.submission import Source
 from shared.images.formats import IMAGE_EXTENSIONS, may_be_an_image
 from shared.jobs.records import FileVersion
 
-# A longer path does not fit into PostgreSQL's index of paths.
-_MAX_PATH_BYTES = 2000
+MAX_PATH_BYTES = 2000
+"""A longer path does not fit into PostgreSQL's index of paths."""
+
 _RESULTS = frozenset(name for export in EXPORTS.values() for name in export.top)
 
 
@@ -145,7 +146,7 @@ class Sources:
     def _pages(self, found: _Found) -> list[int] | None:
         """Return which pages of a file are images; None: it is one itself, or fails as one."""
         path = self._relative(found.path)
-        if self.pages.is_first or found.is_folder or self._shown(path) != path:
+        if self.pages.is_first or found.is_folder or self.shown(path) != path:
             return None
         return self._stack(found).wanted(self.pages)
 
@@ -228,7 +229,7 @@ class Sources:
 
     def _source(self, found: _Found) -> Source:
         path = self._relative(found.path)
-        shown = self._shown(path)
+        shown = self.shown(path)
         if shown != path:
             return Source(shown, bad_name)
         if found.is_folder:
@@ -240,10 +241,10 @@ class Sources:
     def _relative(self, path: str) -> str:
         return path.removeprefix(self.base).lstrip("/")
 
-    def _shown(self, path: str) -> str:
+    def shown(self, path: str) -> str:
         """Return the path as the database takes it: itself, or a stand-in of a failed item that no other path has."""
         encoded = os.fsencode(path)
-        if len(encoded) > _MAX_PATH_BYTES:
+        if len(encoded) > MAX_PATH_BYTES:
             digest = hashlib.sha256(encoded).hexdigest()
             return f"{encoded[:400].decode(errors='backslashreplace')}~{digest}"
         try:

@@ -33,7 +33,7 @@ def watch(services: Services, job_id: str, display: Display) -> Job:
     """
     job = services.repository.job(job_id)
     standstill = _Standstill(services, display)
-    pauses = _pauses()
+    pause = pauses()
     with display.progress("segmenting", job.counts.total) as bar:
         while True:
             failed = f"{job.counts.failed:,} failed" if job.counts.failed else ""
@@ -41,7 +41,7 @@ def watch(services: Services, job_id: str, display: Display) -> Job:
             if job.state.is_final:
                 return job
             standstill.look(job)
-            time.sleep(next(pauses))
+            time.sleep(next(pause))
             job = _read(services, job_id, display)
 
 
@@ -103,11 +103,12 @@ class _Standstill:
             self._display.line(text)
 
 
-def _pauses() -> Iterator[float]:
-    pause = _FIRST_PAUSE_SECONDS
+def pauses(first: float = _FIRST_PAUSE_SECONDS, most: float = _MAX_PAUSE_SECONDS) -> Iterator[float]:
+    """Yield how long to wait before each further look, in seconds: longer and longer, up to `most`."""
+    pause = first
     while True:
         yield pause
-        pause = min(pause * _PAUSE_GROWTH, _MAX_PAUSE_SECONDS)
+        pause = min(pause * _PAUSE_GROWTH, most)
 
 
 def _read(services: Services, job_id: str, display: Display, sleep: Callable[[float], None] = time.sleep) -> Job:

@@ -9,7 +9,7 @@ import tifffile
 from producer.chosen import Choice, sources_of
 from producer.manifest import Manifest, ManifestSources
 from producer.patterns import expanded
-from producer.sources import Sources
+from producer.sources import MAX_PATH_BYTES, Sources
 from shared.errors import ItemError, UsageError
 from shared.flows.pages import pages_of_text
 
@@ -51,6 +51,17 @@ def test_rows_are_images_with_names_and_what_is_known_of_them(folder: Path) -> N
     assert (sources.survey().images, sources.name) == (2, "table")
     assert sources.version_of("plate 1/c") == Sources([folder], recursive=True, max_bytes=99).version_of("old/c.png")
     assert of(folder, "path,x\na.png,1\n").identity != of(folder, "path,x\na.png,2\n").identity
+
+
+def test_a_name_that_no_database_takes_fails_under_one_that_it_does(folder: Path) -> None:
+    name = "井" * 700
+    usable, *refused = of(folder, f"path,name\na.png,{'x' * 2000}\na.png,{name}\nb.png,{name}'\n")
+    assert usable.read() == b"a.png"
+    assert len({source.path for source in refused}) == 2
+    for source in refused:
+        assert len(source.path.encode()) <= MAX_PATH_BYTES
+        with pytest.raises(ItemError, match="more than 2,000 bytes: give it a shorter one"):
+            source.read()
 
 
 def test_a_row_that_cannot_be_used_fails_alone(folder: Path) -> None:
