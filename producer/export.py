@@ -8,13 +8,14 @@ from pathlib import Path
 import click
 
 from producer import report
+from producer.access import opened
 from producer.claim import claim
 from producer.collect import tell
 from producer.display import Display
 from producer.download import Download, write_export
-from producer.options import FORMATS, job_argument, json_option
+from producer.options import job_argument, json_option, needed_format_option
 from producer.target import TargetFolder
-from shared.commandline import ExitCode, on_interrupt, opened_services, plural
+from shared.commandline import ExitCode, on_interrupt, plural
 from shared.errors import Retryable, UsageError
 from shared.flows.exports.export import Export
 from shared.flows.exports.job_results import JobResults
@@ -97,14 +98,7 @@ def _wanted(where: tuple[str, ...]) -> FilterWords:
 
 @click.command("export")
 @job_argument
-@click.option(
-    "--format",
-    "export",
-    type=click.Choice(list(FORMATS)),
-    required=True,
-    callback=lambda _context, _option, name: FORMATS[name],
-    help="; ".join(f"{name}: {of.description}" for name, of in FORMATS.items()) + ".",
-)
+@needed_format_option
 @click.option(
     "--to", type=click.Path(path_type=Path), required=True, metavar="DIR|FILE",
     help="A folder, or the file itself where the format is one, such as out.json.",
@@ -121,7 +115,7 @@ def export_command(reference: str, export: Export, to: Path, where: tuple[str, .
     """
     display = Display()
     place, wanted = Place.of(to, export), _wanted(where)
-    with opened_services(check=False, quiet=True) as services:
+    with opened() as services:
         job = find_job(services, reference)
         if not job.state.is_final:
             display.line(f"note: the job is {job.state}, {plural(job.counts.finished, 'image')} of it done so far")

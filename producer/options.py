@@ -14,24 +14,40 @@ from shared.jobs.records import Priority, Unfamiliar
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 
+_Command = Callable[..., Any]
+
+
+def _all_of(*options: Callable[[_Command], _Command]) -> Callable[[_Command], _Command]:
+    """Make one decorator of several options, which the help lists in this order."""
+
+    def give(command: _Command) -> _Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return give
+
+
 job_argument = click.argument("reference", metavar="JOB")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
-FORMATS = EXPORTS
-"""The formats of results, by name."""
-
 sheet_option = click.option(
     "--contact-sheet", "sheet", is_flag=True, help="Draw DIR/contact-sheet.png: input, truth, probability, mask, Dice."
 )
-format_option = click.option(
-    "--format",
-    "export",
-    type=click.Choice(list(EXPORTS)),
-    default=DEFAULT.name,
-    show_default=True,
-    callback=lambda _context, _option, name: EXPORTS[name],
-    help="What to download. " + " ".join(f"{name}: {of.description}." for name, of in EXPORTS.items()),
-)
 
+
+def _format_option(text: str, **differs: Any) -> Callable[[_Command], _Command]:
+    return click.option(
+        "--format",
+        "export",
+        type=click.Choice(list(EXPORTS)),
+        callback=lambda _context, _option, name: EXPORTS[name],
+        help=f"{text}{'; '.join(f'{name}: {of.description}' for name, of in EXPORTS.items())}.",
+        **differs,
+    )
+
+
+format_option = _format_option("What to download. ", default=DEFAULT.name, show_default=True)
+needed_format_option = _format_option("", required=True)
 
 priority_option = click.option(
     "--priority",
@@ -76,59 +92,49 @@ paths_argument = click.argument(
 )
 
 
-def choosing_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command what chooses among the files of its arguments, see `producer.chosen.Choice`."""
-    for option in (
-        click.option(
-            "--pages",
-            default="first",
-            show_default=True,
-            metavar="first|all|N|A-B",
-            callback=lambda _context, _option, text: pages_of_text(text),
-            help="Of a TIFF of several pages: the first, or each of these as an image of its own, called "
-            "stack.tif#0007.",
-        ),
-        click.option(
-            "--manifest",
-            type=click.Path(path_type=Path, dir_okay=False),
-            metavar="CSV",
-            help="Submit the files of a table's column path, under its column name; other columns come back in "
-            "results.csv.",
-        ),
-        click.option(
-            "--exclude",
-            multiple=True,
-            metavar="PATTERN",
-            help="Leave out what matches, by name or relative path, such as '*_mask.png' or 'old/*'; may be repeated.",
-        ),
-        click.option(
-            "--follow-links/--no-follow-links",
-            default=False,
-            help="Follow links out of the folder, and with --recursive those to folders; else they fail or are left "
-            "out.",
-        ),
-        click.option("--recursive/--no-recursive", "-r", default=False, help="Take the images of subfolders too."),
-    ):
-        command = option(command)
-    return command
-
+choosing_options = _all_of(
+    click.option("--recursive/--no-recursive", "-r", default=False, help="Take the images of subfolders too."),
+    click.option(
+        "--follow-links/--no-follow-links",
+        default=False,
+        help="Follow links out of the folder, and with --recursive those to folders; else they fail or are left out.",
+    ),
+    click.option(
+        "--exclude",
+        multiple=True,
+        metavar="PATTERN",
+        help="Leave out what matches, by name or relative path, such as '*_mask.png' or 'old/*'; may be repeated.",
+    ),
+    click.option(
+        "--manifest",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="CSV",
+        help="Submit the files of a table's column path, under its column name; other columns come back in "
+        "results.csv.",
+    ),
+    click.option(
+        "--pages",
+        default="first",
+        show_default=True,
+        metavar="first|all|N|A-B",
+        callback=lambda _context, _option, text: pages_of_text(text),
+        help="Of a TIFF of several pages: the first, or each of these as an image of its own, called stack.tif#0007.",
+    ),
+)
+"""What chooses among the files of a command's arguments, see `producer.chosen.Choice`."""
 
 to_option = click.option(
     "--to", "folder", type=FOLDER, metavar="DIR", help="Download the results to DIR (and wait for them)."
 )
 
 
-def waiting_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command what all commands have that may wait for their job."""
-    for option in (
-        json_option,
-        format_option,
-        to_option,
-        click.option("--wait", is_flag=True, help="Wait for the job to end and print how it went."),
-    ):
-        command = option(command)
-    return command
-
+waiting_options = _all_of(
+    click.option("--wait", is_flag=True, help="Wait for the job to end and print how it went."),
+    to_option,
+    format_option,
+    json_option,
+)
+"""What all commands have that may wait for their job."""
 
 scale_option = click.option(
     "--scale",

@@ -110,13 +110,9 @@ def unfinished(services: Services, sources: Sources, images: int, request: Reque
             return Unfinished(job, is_uploaded=True)
     for job_id in repository.unsealed_jobs(limit=_COMPARED_JOBS):
         job = repository.job(job_id)
-        if _is_asked_alike(job, request) and _begins_as(services, job, sources):
+        if request.asks_as(job) and _begins_as(services, job, sources):
             return Unfinished(job, is_uploaded=False)
     return None
-
-
-def _is_asked_alike(job: Job, request: Request) -> bool:
-    return request.asks_as(job)
 
 
 def stopped_namesakes(services: Services, name: str) -> list[Job]:
