@@ -19,7 +19,7 @@ from delineate_client.connection import DEFAULT_PATIENCE_SECONDS, Connection
 from delineate_client.errors import WaitTimeout
 from delineate_client.models import Item, Job
 from delineate_client.pictures import Map, Mask, encoded, mask_of, probability_of
-from delineate_client.sending import Images, NamedFile, files_of, send_all
+from delineate_client.sending import Images, NamedFile, batches, files_of, send_all
 
 _PAGE_ITEMS = 200
 _FETCHED_AHEAD = 8
@@ -281,8 +281,7 @@ class Client:
         if not job["counts"]["total"]:
             yield from files
             return
-        iterator = iter(files)
-        while some := list(islice(iterator, _PAGE_ITEMS)):
+        for some in batches(files):
             asked = {"paths": [file.path for file in some]}
             known = self.connection.json("POST", f"jobs/{job['id']}/known", json=asked)["files"]
             for file in some:

@@ -1,21 +1,19 @@
 """Requests to the API: its errors as exceptions, and what may pass tried again for a while."""
 
 import json
-import random
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import httpx
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_before_delay, wait_random_exponential
 
 from delineate_client.errors import ApiError, ApiUnavailable
 
 DEFAULT_PATIENCE_SECONDS = 60.0
 _CONNECT_SECONDS = 10.0
 _READ_SECONDS = 120.0  # more than the API lets anybody wait
-_MAX_PAUSE_SECONDS = 10.0
+_GROWING_PAUSE = wait_random_exponential(multiplier=0.4, max=10, min=0.1)
 # Answers of a proxy or of the API that say: later.
 _LATER = frozenset({429, 502, 503, 504})
 # … but for these, after which the job is there already.
@@ -108,8 +106,8 @@ class Connection:
         return Retrying(
             retry=retry_if_exception_type(_Later),
             wait=_pause,
-            stop=stop_after_delay(self.patience),
-            sleep=time.sleep,
+            # A pause that the API asks for may be longer than anybody here has patience.
+            stop=stop_before_delay(self.patience),
             reraise=True,
         )
 
@@ -117,8 +115,7 @@ class Connection:
 def _pause(state: RetryCallState) -> float:
     error = state.outcome.exception() if state.outcome else None
     after = error.after if isinstance(error, _Later) else 0.0
-    growing: float = min(0.2 * 2.0**state.attempt_number, _MAX_PAUSE_SECONDS)
-    return max(after, growing * random.uniform(0.5, 1.0))  # noqa: S311 - spread, not secrecy
+    return max(after, _GROWING_PAUSE(state))
 
 
 def _error_of(answer: httpx.Response) -> Exception:

@@ -92,7 +92,7 @@ def send_all(connection: Connection, job_id: str, files: Iterable[NamedFile], *,
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="send") as pool:
         going: list[Future[Any]] = []
         try:
-            for batch in _batches(files):
+            for batch in batches(files):
                 going.append(pool.submit(send, connection, job_id, batch, pages=pages))
                 if len(going) >= _AT_ONCE:
                     going.pop(0).result()
@@ -144,7 +144,8 @@ def send(
     return answer
 
 
-def _batches(files: Iterable[NamedFile]) -> Iterator[list[NamedFile]]:
+def batches(files: Iterable[NamedFile]) -> Iterator[list[NamedFile]]:
+    """Yield files in batches of a bounded size; of a larger one alone."""
     batch: list[NamedFile] = []
     size = 0
     for file in files:

@@ -2,13 +2,14 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
-from functools import partial
 from itertools import islice
 from typing import Any
 from uuid import uuid4
 
+from typing_extensions import override
+
 from delineate_client.connection import Connection
-from delineate_client.sending import NamedFile, send
+from delineate_client.sending import NamedFile, batches, send
 from producer.remote.records import item_of, job_of
 from producer.remote.store import RemoteStore
 from producer.remote.translated import translated
@@ -24,7 +25,6 @@ from shared.objects.options import PostProcessing
 from shared.pixel_size import PixelSize
 
 _PAGE = 500
-_BATCH_BYTES = 32 * 2**20
 
 
 class RemoteRepository(Repository):
@@ -37,20 +37,25 @@ class RemoteRepository(Repository):
 
     # -- reading ---------------------------------------------------------------------------------------------
 
+    @override
     def job(self, job_id: str) -> Job:
         return job_of(self._json("GET", f"jobs/{job_id}"))
 
+    @override
     def kind(self, job_id: str) -> JobKind:
         return self.job(job_id).kind
 
+    @override
     def jobs(self, *, limit: int, before: str | None = None) -> list[Job]:
         query = {"limit": min(limit, _PAGE)} | ({"before": before} if before else {})
         return [job_of(value) for value in self._json("GET", "jobs", params=query)["jobs"]]
 
+    @override
     def job_ids_ending(self, ending: str, *, limit: int) -> list[str]:
         found = self._json("GET", "jobs", params={"id_ends": ending, "limit": limit})
         return [value["id"] for value in found["jobs"]]
 
+    @override
     def items(
         self,
         job_id: str,
@@ -74,37 +79,44 @@ class RemoteRepository(Repository):
             after = int(page["next"])
         return found[:limit]
 
+    @override
     def paths(self, job_id: str, *, limit: int, after: int = -1) -> list[tuple[int, str]]:
         return [(item.number, item.path) for item in self.items(job_id, limit=limit, after=after)]
 
+    @override
     def item(self, item_id: str) -> Item | None:
         try:
             return item_of(self._json("GET", f"items/{item_id}"))
         except JobNotFound:
             return None
 
+    @override
     def marks(self, job_id: str) -> Marks:
         told = self._summary(job_id)
         return Marks(**{name: told[name] for name in ("nothing_found", "unfamiliar", "reasons", "noted")})
 
+    @override
     def notes(self, job_id: str) -> Mapping[str, int]:
         notes: Mapping[str, int] = self._summary(job_id)["notes"]
         return notes
 
+    @override
     def failures(self, job_id: str, code: ItemErrorCode) -> int:
         return int(self._summary(job_id)["failures"].get(code.value, 0))
 
+    @override
     def worked_seconds(self, job: Job) -> float | None:
         return job.worked_seconds
 
     # -- submitting ------------------------------------------------------------------------------------------
 
+    @override
     def create_job(
         self,
-        kind: JobKind,  # noqa: ARG002 - of images; `submit_synthetic` makes others
+        kind: JobKind,  # of images; `submit_synthetic` makes others
         *,
         name: str,
-        submitted_by: str,  # noqa: ARG002 - the token says it
+        submitted_by: str,  # the token says it
         submission_key: str | None = None,
         priority: int = 0,
         scale: float = 1.0,
@@ -135,27 +147,34 @@ class RemoteRepository(Repository):
         made = self._json("POST", "jobs/synthetic", json=asked | {"name": name, "priority": priority.word}, headers=key)
         return str(made["id"])
 
+    @override
     def unsealed_job(self, submission_key: str) -> str | None:
         found: str | None = self._found(submission_key)["unsealed"]
         return found
 
+    @override
     def awaited_job(self, submission_key: str, *, within: float) -> str | None:
         found: str | None = self._found(submission_key, within=within)["awaited"]
         return found
 
+    @override
     def unsealed_jobs(self, *, limit: int) -> list[str]:
         found: list[str] = self._found("-")["others"]
         return found[:limit]
 
+    @override
     def adopt(self, job_id: str, submission_key: str) -> None:
         self._json("POST", f"jobs/{job_id}/submission", json={"key": submission_key})
 
+    @override
     def await_end(self, job_id: str, *, waits: bool) -> None:
         self._json("POST", f"jobs/{job_id}/submission", json={"awaited": waits})
 
+    @override
     def keep_alive(self, job_id: str) -> None:
         self._json("POST", f"jobs/{job_id}/submission", json={})
 
+    @override
     def known_files(self, job_id: str, paths: Collection[str]) -> dict[str, FileVersion | None]:
         remaining = iter(paths)
         known: dict[str, FileVersion | None] = {}
@@ -164,39 +183,42 @@ class RemoteRepository(Repository):
                 known[path] = None if version is None else FileVersion(version["size"], version["modified"])
         return known
 
-    def item_ids(self, job_id: str, paths: Collection[str]) -> set[str]:  # noqa: ARG002
+    @override
+    def item_ids(self, job_id: str, paths: Collection[str]) -> set[str]:
         return set()  # the server gives ids of its own; what waits here was never stored
 
+    @override
     def add_shard(self, job_id: str, items: Sequence[NewItem], *, replaces: Collection[str] = ()) -> str:
         failed = [item for item in items if item.error_code is not None]
         told = [{"path": item.path, "code": str(item.error_code), "error": item.error or ""} for item in failed]
         described = {item.path: item.described for item in failed if item.described}
-        batch: list[NamedFile] = []
-        post = partial(self._send, job_id, replaces=replaces)
-        for item in items:
-            if item.source_key is None:
-                continue
-            file = NamedFile(item.path, self._store.take(item.source_key), item.source_modified, item.described)
-            if batch and sum(len(each.data) for each in batch) + len(file.data) > _BATCH_BYTES:
-                post(batch)
-                batch = []
-            batch.append(file)
-        if batch or told:
-            post(batch, failed=told, described=described)
+        files = (
+            NamedFile(item.path, self._store.take(item.source_key), item.source_modified, item.described)
+            for item in items
+            if item.source_key is not None
+        )
+        for batch in batches(files):
+            self._send(job_id, batch, replaces=replaces)
+        if told:
+            self._send(job_id, (), replaces=replaces, failed=told, described=described)
         return ""
 
+    @override
     def seal(self, job_id: str) -> None:
         self._json("POST", f"jobs/{job_id}/seal")
 
+    @override
     def discard_empty(self, job_id: str) -> None:
         if not self.job(job_id).counts.total:
             self._json("DELETE", f"jobs/{job_id}")
 
     # -- steering --------------------------------------------------------------------------------------------
 
+    @override
     def cancel(self, job_id: str, **_options: Any) -> Job:  # who asks is said by the token
         return job_of(self._json("POST", f"jobs/{job_id}/cancel"))
 
+    @override
     def retry(self, job_id: str, *, codes: Sequence[str] = (), **_options: Any) -> Job:
         query = {"codes": ",".join(codes)} if codes else {}
         return job_of(self._json("POST", f"jobs/{job_id}/retry", params=query))

@@ -1,10 +1,12 @@
 """The services of `producer --api`: all of them the one API."""
 
-from typing import cast
+from typing import NoReturn, cast
+
+from typing_extensions import override
 
 from delineate_client.connection import Connection
 from producer.remote.repository import RemoteRepository
-from producer.remote.store import RemoteStore
+from producer.remote.store import RemoteStore, not_told
 from producer.remote.translated import translated
 from shared.config import Settings
 from shared.db.database import Database
@@ -24,6 +26,7 @@ _THREADS = 3
 class RemoteServices(Services):
     """Services behind an API; claims, which workers alone have, there are none."""
 
+    @override
     def check(self) -> None:
         """Raise unless the API answers and knows the token.
 
@@ -67,10 +70,24 @@ class _Api(Database):
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
+    @override
+    def write(self) -> NoReturn:
+        raise not_told()
+
+    @override
+    def read(self) -> NoReturn:
+        raise not_told()
+
+    @override
+    def connect(self) -> NoReturn:
+        raise not_told()
+
+    @override
     def check(self) -> None:
         with translated():
             self._connection.json("GET", "me")
 
+    @override
     def close(self) -> None:
         self._connection.close()
 
@@ -80,6 +97,7 @@ class _Workers(Workers):
         super().__init__(database)
         self._connection = connection
 
+    @override
     def quiet_for(self) -> float | None:
         with translated():
             quiet: float | None = self._connection.json("GET", "workers")["quiet_seconds"]
@@ -92,9 +110,11 @@ class _Queue(ShardQueue):
     def __init__(self) -> None:
         pass
 
+    @override
     def announce_urgent(self) -> None:
         pass
 
+    @override
     def close(self) -> None:
         pass
 
@@ -103,5 +123,6 @@ class _Dispatcher(Dispatcher):
     def __init__(self) -> None:
         pass
 
+    @override
     def fill(self) -> int:
         return 0

@@ -4,6 +4,8 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from typing import IO
 
+from typing_extensions import override
+
 from delineate_client.connection import Connection
 from producer.remote.translated import translated
 from shared.errors import ObjectMissing, UsageError
@@ -28,15 +30,16 @@ class RemoteStore(ObjectStore):
         self._waiting: dict[str, IO[bytes]] = {}
 
     @property
+    @override
     def url(self) -> str:
         """Where the API is."""
         return self._connection.url
 
-    def put(self, key: str, data: bytes, content_type: str = "application/octet-stream") -> None:  # noqa: ARG002
+    @override
+    def put(self, key: str, data: bytes, content_type: str = "application/octet-stream") -> None:
         """Keep a source until `take` sends it."""
-        file = tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES)  # noqa: SIM115 - closed by `take` or `delete`
+        self._waiting[key] = file = _opened()
         file.write(data)
-        self._waiting[key] = file
 
     def take(self, key: str) -> bytes:
         """Return what was put under a key, and keep it no longer."""
@@ -44,44 +47,59 @@ class RemoteStore(ObjectStore):
             file.seek(0)
             return file.read()
 
+    @override
     def get(self, key: str) -> bytes:
         """Return a file of an image."""
         parsed = keys.parse(key)
         with translated(missing=ObjectMissing):
             return self._connection.bytes("GET", f"items/{parsed.item}/files/{_FILES[parsed.kind]}")
 
+    @override
     def delete(self, keys: Iterable[str]) -> None:
         """Let go of what waits to be sent."""
         for key in keys:
             if key in self._waiting:
                 self._waiting.pop(key).close()
 
+    @override
     def check(self) -> None:
         """Do nothing: whether the API answers is asked once."""
 
+    @override
     def prepare(self) -> None:
         """Do nothing: it is the server's."""
 
+    @override
     def close(self) -> None:
         """Let go of all that waits."""
         self.delete(list(self._waiting))
 
-    def size(self, key: str) -> int | None:  # noqa: ARG002
+    @override
+    def size(self, key: str) -> int | None:
         """Refuse: the API does not tell."""
-        raise _not_told()
+        raise not_told()
 
-    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:  # noqa: ARG002
+    @override
+    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Refuse: the API does not tell."""
-        raise _not_told()
+        raise not_told()
 
-    def folders(self, prefix: str) -> Iterator[str]:  # noqa: ARG002
+    @override
+    def folders(self, prefix: str) -> Iterator[str]:
         """Refuse: the API does not tell."""
-        raise _not_told()
+        raise not_told()
 
-    def delete_prefix(self, prefix: str) -> int:  # noqa: ARG002
+    @override
+    def delete_prefix(self, prefix: str) -> int:
         """Refuse: the API does not do it."""
-        raise _not_told()
+        raise not_told()
 
 
-def _not_told() -> UsageError:
+def _opened() -> IO[bytes]:
+    """A file that whoever asks for it closes."""
+    return tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES)
+
+
+def not_told() -> UsageError:
+    """Return what is raised where the API has no such answer."""
     return UsageError("the HTTP API does not give that: run the command without --api")

@@ -105,6 +105,12 @@ def test_what_may_pass_is_tried_again_and_what_may_not_is_told(token: str) -> No
         pytest.raises(ApiUnavailable, match="does not answer"),
     ):
         client.jobs()
+    answers[:] = [httpx.Response(503, headers={"Retry-After": "3600"}, json={"detail": "away"})]
+    with (
+        Client("http://api", token, patience=30, transport=httpx.MockTransport(answer)) as client,
+        pytest.raises(ApiUnavailable, match="away"),
+    ):
+        client.jobs()  # and is not waited for
 
 
 def test_what_is_refused_says_what_to_do(client: Client, tmp_path: Path) -> None:
@@ -139,6 +145,13 @@ def test_the_command_line_works_through_the_api(
     assert (tmp_path / "out" / "masks" / "deep" / "c.png").exists()
     again = producer("download", job.id[-8:], tmp_path / "out")
     assert "(6 were there already)" in again.stderr
+    export = ("export", job.id, "--to", tmp_path / "exported", "--format")
+    assert producer(*export, "objects-csv").exit_code == 0
+    assert (tmp_path / "exported" / "objects.csv").exists()
+    for not_told in (("objects-csv", "--where", "mark=unfamiliar"), ("corrections",)):
+        unknown = producer("export", job.id, "--to", tmp_path / not_told[0] / "x", "--format", *not_told)
+        assert unknown.exit_code == 2
+        assert "run the command without --api" in unknown.stderr
     listed = json.loads(producer("status", "--json").stdout)["jobs"]
     assert [found["job"] for found in listed][-1] == job.id
     assert "partial" in producer("status", "last" if listed[0]["job"] == job.id else job.id).stdout
