@@ -11,7 +11,7 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 from admin.api import waiting
 from admin.api.once import KEY_HEADER, KEY_PATTERN
 from admin.api.operations import FORM, JSON, PROBLEM_TYPE, Operation, blueprint, declared
-from admin.api.schemas import Problem
+from admin.api.schemas.problems import Problem
 from admin.api.waiting import MAX_WAIT_SECONDS
 from admin.domain.request_keys import MAX_KEY_LENGTH
 from admin.web.delivery.limits import MAX_FILES
@@ -24,6 +24,7 @@ _ANY_ERROR = {
     503: "A service is away or full, or too much is asked for at once; `detail` says what to do. Try again after "
     "`Retry-After`.",
 }
+_DRAWN = "delineate-api-document"
 _REFERENCES = "#/components/schemas/{model}"
 
 
@@ -34,10 +35,18 @@ def document() -> ResponseReturnValue:
 
 
 def openapi(app: Flask) -> dict[str, Any]:
-    """Return the document of the API that `app` serves."""
+    """Return the document of the API that `app` serves; it is drawn once, since strangers may ask for it."""
+    if _DRAWN not in app.extensions:
+        app.extensions[_DRAWN] = _drawn(app)
+    drawn: dict[str, Any] = app.extensions[_DRAWN]
+    return drawn
+
+
+def _drawn(app: Flask) -> dict[str, Any]:
     routes = [(rule, found) for rule in app.url_map.iter_rules() if (found := declared(rule.endpoint)) is not None]
-    used = {(model, mode) for _, found in routes for model, mode in _models(found)} | {(Problem, "serialization")}
-    names, schemas = models_json_schema(sorted(used, key=str), ref_template=_REFERENCES)  # type: ignore[arg-type]
+    used: set[tuple[type[BaseModel], JsonSchemaMode]] = {(Problem, "serialization")}
+    used |= {(model, mode) for _, found in routes for model, mode in _models(found)}
+    names, schemas = models_json_schema(sorted(used, key=str), ref_template=_REFERENCES)
     paths: dict[str, dict[str, Any]] = {}
     for rule, found in routes:
         path = _CONVERTED.sub(r"{\g<name>}", rule.rule)

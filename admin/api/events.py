@@ -1,13 +1,14 @@
 """Who did what, over all jobs."""
 
-from admin.api import requests, schemas
 from admin.api.operations import operation
+from admin.api.requests.events import EventsPage
+from admin.api.schemas.events import Event, Events
 from admin.web.context import services
 from shared.db.events import EventFilter, events
 
 
-@operation("GET", "/events", answer=schemas.Events, query=requests.EventsPage)
-def list_events(query: requests.EventsPage) -> schemas.Events:
+@operation("GET", "/events", answer=Events, query=EventsPage)
+def list_events(query: EventsPage) -> Events:
     """List who did what from a page, the API or a command line, the latest first.
 
     An event outlives its job. Pages are cut by key: give `next` of one page as `before` of the following one.
@@ -20,8 +21,5 @@ def list_events(query: requests.EventsPage) -> schemas.Events:
         since=query.since.timestamp() if query.since else None,
         until=query.until.timestamp() if query.until else None,
     )
-    before = str(query.before) if query.before else None
-    found = events(services().database, wanted, limit=query.limit + 1, before=before)
-    page = found[: query.limit]
-    more = len(found) > query.limit
-    return schemas.Events(events=[schemas.Event.of(event) for event in page], next=page[-1].id if more else None)
+    page, following = query.cut(events(services().database, wanted, limit=query.limit + 1, before=query.before_id))
+    return Events(events=[Event.of(event) for event in page], next=following)

@@ -4,25 +4,26 @@ import secrets
 from base64 import b64encode
 from collections.abc import Callable
 
-from flask import Response, request, url_for
+from flask import Response, url_for
 from flask.typing import ResponseReturnValue
-from werkzeug.datastructures import FileStorage
 
-from admin.api import requests, schemas, waiting
+from admin.api import waiting
 from admin.api.conditional import json_answer
 from admin.api.once import submitted
-from admin.api.operations import InvalidRequest, operation
+from admin.api.operations import operation
+from admin.api.requests.interactive import Demo, Predict
+from admin.api.schemas.interactive import Demonstration, Prediction
+from admin.api.schemas.items import Item
+from admin.api.sent import job_of_files, sent_files
 from admin.web.context import services, submitter
-from admin.web.delivery import uploads
 from admin.web.delivery.files import files_of
 from admin.web.problems import ProblemKind
 from admin.web.refusals import Refused
 from shared.errors import ObjectMissing
-from shared.flows.submission import submit_images
 from shared.flows.synthetic import MAX_SEED, SyntheticSpec, submit_synthetic
 from shared.images.codec import widen_mask
-from shared.images.scale import AUTO_SCALE
-from shared.jobs.records import Item, Priority
+from shared.jobs.records import Item as ItemRecord
+from shared.jobs.records import Priority
 from shared.jobs.state import ItemStatus, JobKind
 from shared.jobs.workers import ALIVE_SECONDS
 
@@ -37,20 +38,21 @@ _PROBLEMS = {
     504: f"Not done within {DEFAULT_WAIT_SECONDS} s; the job goes on, its address is `job` and `Location`.",
     409: "The job was cancelled or removed meanwhile.",
 }
+_PROBLEMS_OF_IMAGES = _PROBLEMS | {422: "Values that do not fit, or an image that cannot be used: `code` says why."}
 
 
 @operation(
     "POST",
     "/predict",
     media=("image/png",),
-    body=requests.Predict,
+    body=Predict,
     files=_FILE,
     one_file=True,
     repeatable=True,
     waits=True,
-    problems=_PROBLEMS | {422: "Values that do not fit, or an image that cannot be used: `code` says why."},
+    problems=_PROBLEMS_OF_IMAGES,
 )
-def predict(body: requests.Predict) -> ResponseReturnValue:
+def predict(body: Predict) -> ResponseReturnValue:
     """Segment one image, the part `file` of the form, and answer with its mask as PNG: 8 bit, 0 and 255.
 
     It goes before all batches. `Location` is the job's address, where all else of the result is.
@@ -62,20 +64,20 @@ def predict(body: requests.Predict) -> ResponseReturnValue:
 @operation(
     "POST",
     "/predict/json",
-    answer=schemas.Prediction,
-    body=requests.Predict,
+    answer=Prediction,
+    body=Predict,
     files=_FILE,
     one_file=True,
     repeatable=True,
     waits=True,
-    problems=_PROBLEMS | {422: "Values that do not fit, or an image that cannot be used: `code` says why."},
+    problems=_PROBLEMS_OF_IMAGES,
 )
-def predict_json(body: requests.Predict) -> ResponseReturnValue:
+def predict_json(body: Predict) -> ResponseReturnValue:
     """Segment one image, the part `file` of the form, and answer with mask, probability map and measurements."""
     job_id = _submitted(body)
 
-    def answer(item: Item) -> Response:
-        found = schemas.Prediction(
+    def answer(item: ItemRecord) -> Response:
+        found = Prediction(
             job=_address(job_id),
             item=_shown(item, JobKind.IMAGES),
             mask=_text(_mask(item)),
@@ -86,10 +88,8 @@ def predict_json(body: requests.Predict) -> ResponseReturnValue:
     return _answered(job_id, answer)
 
 
-@operation(
-    "GET", "/demo", answer=schemas.Demonstration, query=requests.Demo, waits=True, changes=True, problems=_PROBLEMS
-)
-def demo(query: requests.Demo) -> ResponseReturnValue:
+@operation("GET", "/demo", answer=Demonstration, query=Demo, waits=True, changes=True, problems=_PROBLEMS)
+def demo(query: Demo) -> ResponseReturnValue:
     """Generate an image, segment it, and answer with both and their Dice.
 
     It makes a job of one image each time.
@@ -106,8 +106,8 @@ def demo(query: requests.Demo) -> ResponseReturnValue:
     )
     job_id = submit_synthetic(services(), spec, name="demo", submitted_by=submitter(), priority=Priority.HIGH)
 
-    def answer(item: Item) -> Response:
-        found = schemas.Demonstration(
+    def answer(item: ItemRecord) -> Response:
+        found = Demonstration(
             job=_address(job_id),
             item=_shown(item, JobKind.SYNTHETIC),
             num_dots=query.num_dots,
@@ -126,37 +126,12 @@ def demo(query: requests.Demo) -> ResponseReturnValue:
     return _answered(job_id, answer)
 
 
-def _submitted(body: requests.Predict) -> str:
-    file = _one_file()
-    max_bytes = services().settings.max_source_bytes
-    uploads.refuse_if_all_are_too_large([file], max_bytes=max_bytes)
-
-    def make(tell: Callable[[str], None]) -> str:
-        return submit_images(
-            services(),
-            uploads.sources([file], max_bytes=max_bytes),
-            name="predict",
-            submitted_by=submitter(),
-            priority=Priority.HIGH,
-            scale=AUTO_SCALE if isinstance(body.scale, str) else body.scale,
-            unfamiliar=body.unfamiliar,
-            channel=body.channel,
-            pixel_size=body.size_of_pixels,
-            postprocessing=body.postprocessing,
-            on_start=lambda job_id, _resumed: tell(job_id),
-        )
-
+def _submitted(body: Predict) -> str:
+    make = job_of_files(sent_files(_FILE, most=1), body, name="predict", priority=Priority.HIGH)
     return submitted("predict", make)[0]
 
 
-def _one_file() -> FileStorage:
-    files = [file for file in request.files.getlist(_FILE) if file.filename]
-    if set(request.files) - {_FILE} or len(files) != 1:
-        raise InvalidRequest([schemas.FieldProblem(field=_FILE, reason=f"send one file, as the part {_FILE}")])
-    return files[0]
-
-
-def _answered(job_id: str, answer: Callable[[Item], Response]) -> Response:
+def _answered(job_id: str, answer: Callable[[ItemRecord], Response]) -> Response:
     """The answer to whoever waits for a job of one image."""
     asked = waiting.preferred_wait()
     seconds = DEFAULT_WAIT_SECONDS if asked is None else asked
@@ -198,15 +173,15 @@ def _is_anybody_there() -> bool:
     return quiet is not None and quiet < ALIVE_SECONDS
 
 
-def _shown(item: Item, kind: JobKind) -> schemas.Item:
-    return schemas.Item.of(item, list(files_of(item, kind)))
+def _shown(item: ItemRecord, kind: JobKind) -> Item:
+    return Item.of(item, list(files_of(item, kind)))
 
 
 def _address(job_id: str) -> str:
     return url_for("api.job", job_id=job_id)
 
 
-def _mask(item: Item) -> bytes:
+def _mask(item: ItemRecord) -> bytes:
     return widen_mask(_stored(item.mask_key))
 
 

@@ -5,13 +5,14 @@ from uuid import UUID
 from flask import abort
 from flask.typing import ResponseReturnValue
 
-from admin.api import requests, schemas
 from admin.api.operations import operation
+from admin.api.requests.items import ObjectsPage
+from admin.api.schemas.items import Item, MeasuredObject, Objects
 from admin.web.context import services, who, whole_pictures
 from admin.web.delivery.files import files_of, send
 from shared.errors import ObjectMissing, UsageError
 from shared.flows.exports.objects import measured_rows
-from shared.jobs.records import Item
+from shared.jobs.records import Item as ItemRecord
 from shared.jobs.state import JobKind
 
 _NO_ITEM = {404: "There is no such image, or it has no such file (yet)."}
@@ -25,11 +26,11 @@ MAX_PIXELS_OF_OBJECTS = 4096**2
 _LINK = {302: "A link to the file in the object store, which holds for some minutes; where S3_PUBLIC_URL is set."}
 
 
-@operation("GET", "/items/<uuid:item_id>", answer=schemas.Item, problems=_NO_ITEM)
-def item(item_id: UUID) -> schemas.Item:
+@operation("GET", "/items/<uuid:item_id>", answer=Item, problems=_NO_ITEM)
+def item(item_id: UUID) -> Item:
     """Look at one image of a job."""
     found, kind = _item(item_id)
-    return schemas.Item.of(found, list(files_of(found, kind)))
+    return Item.of(found, list(files_of(found, kind)))
 
 
 @operation(
@@ -57,11 +58,11 @@ def item_file(item_id: UUID, file: str) -> ResponseReturnValue:
 @operation(
     "GET",
     "/items/<uuid:item_id>/objects",
-    answer=schemas.Objects,
-    query=requests.ObjectsPage,
+    answer=Objects,
+    query=ObjectsPage,
     problems=_NO_ITEM | {409: "The mask is too large for a table: take the export `objects-csv`."},
 )
-def item_objects(item_id: UUID, query: requests.ObjectsPage) -> schemas.Objects:
+def item_objects(item_id: UUID, query: ObjectsPage) -> Objects:
     """Look at the objects of an image's mask and what is measured of each, in the order of their numbers."""
     found, _ = _item(item_id)
     if found.mask_key is None or found.probability_key is None:
@@ -75,10 +76,10 @@ def item_objects(item_id: UUID, query: requests.ObjectsPage) -> schemas.Objects:
     with whole_pictures().inside(who()):
         measured = list(measured_rows(found, *stored))
     page = measured[query.after : query.after + query.limit]
-    return schemas.Objects(total=len(measured), objects=[schemas.MeasuredObject(**row) for row in page])
+    return Objects(total=len(measured), objects=[MeasuredObject(**row) for row in page])
 
 
-def _item(item_id: UUID) -> tuple[Item, JobKind]:
+def _item(item_id: UUID) -> tuple[ItemRecord, JobKind]:
     found = services().repository.item(str(item_id))
     if found is None:
         abort(404)

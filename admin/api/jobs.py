@@ -3,17 +3,22 @@
 from collections.abc import Callable, Sequence
 from uuid import UUID
 
-from flask import Response, g, request, url_for
+from flask import Response, g, url_for
 from flask.typing import ResponseReturnValue
 
-from admin.api import requests, schemas
 from admin.api.conditional import json_answer
 from admin.api.once import replayed, submitted
 from admin.api.operations import InvalidRequest, operation
+from admin.api.requests.items import ItemsPage
+from admin.api.requests.jobs import JobsPage, ResultsFormat, Retry, Synthetic, Upload
+from admin.api.schemas.account import Me
+from admin.api.schemas.base import time_or_none
+from admin.api.schemas.items import Item, Items
+from admin.api.schemas.jobs import Job, Jobs, Summary
+from admin.api.sent import job_of_files, sent_files
 from admin.api.waiting import preferred_wait, wait_for_end, waited
 from admin.domain import queries
 from admin.web.context import meter, role, services, submitter
-from admin.web.delivery import uploads
 from admin.web.delivery.download import results_zip
 from admin.web.delivery.files import files_of
 from admin.web.delivery.limits import MAX_FILES
@@ -21,43 +26,38 @@ from shared.db.events import Actor
 from shared.errors import UsageError
 from shared.flows.exports.registry import export_named
 from shared.flows.pages import pages_of_text
-from shared.flows.submission import submit_images
 from shared.flows.synthetic import SyntheticSpec, submit_synthetic
-from shared.images.scale import AUTO_SCALE
 from shared.jobs.item_search import ItemSearch
-from shared.jobs.records import Job
+from shared.jobs.records import Job as JobRecord
 
 _NO_JOB = {404: "There is no such job."}
 _CONFLICT = _NO_JOB | {409: "The job's state does not allow it."}
 _FILES = "images"
 
 
-@operation("GET", "/me", answer=schemas.Me)
-def me() -> schemas.Me:
+@operation("GET", "/me", answer=Me)
+def me() -> Me:
     """Tell whose token this is, and what it may do."""
     token = g.token
-    return schemas.Me(
-        account=token.user_name, role=role(), token=token.name, expires_at=schemas.time_or_none(token.expires_at)
-    )
+    return Me(account=token.user_name, role=role(), token=token.name, expires_at=time_or_none(token.expires_at))
 
 
-@operation("GET", "/jobs", answer=schemas.Jobs, query=requests.JobsPage)
-def jobs(query: requests.JobsPage) -> schemas.Jobs:
+@operation("GET", "/jobs", answer=Jobs, query=JobsPage)
+def jobs(query: JobsPage) -> Jobs:
     """List the jobs, the newest first.
 
     Pages are cut by key: give `next` of one page as `before` of the following one.
     """
-    before = str(query.before) if query.before else None
     repository = services().repository
     if query.id_ends is None:
-        found = repository.jobs(limit=query.limit + 1, before=before)
+        found = repository.jobs(limit=query.limit + 1, before=query.before_id)
     else:
-        found = [repository.job(found) for found in repository.job_ids_ending(query.id_ends, limit=query.limit)]
-    page = found[: query.limit]
-    return schemas.Jobs(jobs=_responses(page), next=page[-1].id if len(found) > query.limit else None)
+        found = repository.jobs_of(repository.job_ids_ending(query.id_ends, limit=query.limit))
+    page, following = query.cut(found)
+    return Jobs(jobs=_responses(page), next=following)
 
 
-@operation("GET", "/jobs/<uuid:job_id>", answer=schemas.Job, problems=_NO_JOB, waits=True)
+@operation("GET", "/jobs/<uuid:job_id>", answer=Job, problems=_NO_JOB, waits=True)
 def job(job_id: UUID) -> Response:
     """Look at a job; with `Prefer: wait=N` once it has ended."""
     seconds = preferred_wait()
@@ -66,8 +66,8 @@ def job(job_id: UUID) -> Response:
     return waited(json_answer(job_as_given(str(job_id)).model_dump_json()), seconds)
 
 
-@operation("GET", "/jobs/<uuid:job_id>/items", answer=schemas.Items, query=requests.ItemsPage, problems=_NO_JOB)
-def job_items(job_id: UUID, query: requests.ItemsPage) -> schemas.Items:
+@operation("GET", "/jobs/<uuid:job_id>/items", answer=Items, query=ItemsPage, problems=_NO_JOB)
+def job_items(job_id: UUID, query: ItemsPage) -> Items:
     """List the images of a job, all or those that are asked for, by number or in another order.
 
     Pages are cut by key: give `next` of one page as `after` of the following one.
@@ -75,19 +75,19 @@ def job_items(job_id: UUID, query: requests.ItemsPage) -> schemas.Items:
     kind = services().repository.kind(str(job_id))
     search = ItemSearch(services().database, str(job_id), query.filter, query.order)
     found = search.page(limit=query.limit, after=query.place(query.after))
-    return schemas.Items(
-        items=[schemas.Item.of(item, list(files_of(item, kind))) for item in found.items],
+    return Items(
+        items=[Item.of(item, list(files_of(item, kind))) for item in found.items],
         next=None if found.next is None else found.next.word(query.order),
     )
 
 
-@operation("GET", "/jobs/<uuid:job_id>/summary", answer=schemas.Summary, problems=_NO_JOB)
-def job_summary(job_id: UUID) -> schemas.Summary:
+@operation("GET", "/jobs/<uuid:job_id>/summary", answer=Summary, problems=_NO_JOB)
+def job_summary(job_id: UUID) -> Summary:
     """Tell what stands out in a job: failures by code, results by mark, notes by kind."""
     repository = services().repository
     job = repository.job(str(job_id))
     marks = repository.marks(job.id)
-    return schemas.Summary(
+    return Summary(
         failures={found.code: found.count for found in queries.failure_reasons(services().database, job)},
         nothing_found=marks.nothing_found,
         unfamiliar=marks.unfamiliar,
@@ -101,10 +101,10 @@ def job_summary(job_id: UUID) -> schemas.Summary:
     "GET",
     "/jobs/<uuid:job_id>/results.zip",
     media=("application/zip",),
-    query=requests.ResultsFormat,
+    query=ResultsFormat,
     problems=_NO_JOB,
 )
-def job_results(job_id: UUID, query: requests.ResultsFormat) -> Response:
+def job_results(job_id: UUID, query: ResultsFormat) -> Response:
     """Take home a job's results in one of the formats, or those of the wanted images alone, as far as they are there.
 
     The zip is made while it is sent, so its length is not known and it has no parts to ask for.
@@ -113,15 +113,13 @@ def job_results(job_id: UUID, query: requests.ResultsFormat) -> Response:
     return results_zip(services(), services().repository.job(str(job_id)), export_named(query.format), query)
 
 
-@operation(
-    "POST", "/jobs/synthetic", answer=schemas.Job, status=201, body=requests.Synthetic, repeatable=True, waits=True
-)
-def submit_generated(body: requests.Synthetic) -> ResponseReturnValue:
+@operation("POST", "/jobs/synthetic", answer=Job, status=201, body=Synthetic, repeatable=True, waits=True)
+def submit_generated(body: Synthetic) -> ResponseReturnValue:
     """Start a job of generated images."""
     try:
         spec = SyntheticSpec(**body.model_dump(exclude={"name", "priority"}))
     except UsageError as error:
-        raise InvalidRequest([schemas.FieldProblem(field="", reason=str(error))]) from error
+        raise InvalidRequest.of("", str(error)) from error
 
     def make(_tell: Callable[[str], None]) -> str:
         return submit_synthetic(services(), spec, name=body.name, submitted_by=submitter(), priority=body.priority)
@@ -132,57 +130,41 @@ def submit_generated(body: requests.Synthetic) -> ResponseReturnValue:
 @operation(
     "POST",
     "/jobs/images",
-    answer=schemas.Job,
+    answer=Job,
     status=201,
-    body=requests.Upload,
+    body=Upload,
     files=_FILES,
     repeatable=True,
     waits=True,
 )
-def submit_uploaded(body: requests.Upload) -> ResponseReturnValue:
+def submit_uploaded(body: Upload) -> ResponseReturnValue:
     """Start a job of uploaded images, each a part `images` of the form.
 
     At most 500 files in a request. An image that cannot be used becomes a failed item; its name never becomes a path.
     """
-    files = [file for file in request.files.getlist(_FILES) if file.filename]
-    unknown = sorted(set(request.files) - {_FILES})
-    if unknown or not 1 <= len(files) <= MAX_FILES:
-        reason = f"send 1 to {MAX_FILES} files, each as a part named {_FILES}"
-        raise InvalidRequest([schemas.FieldProblem(field=_FILES, reason=reason)])
-    max_bytes = services().settings.max_source_bytes
-    uploads.refuse_if_all_are_too_large(files, max_bytes=max_bytes)
-
-    def make(tell: Callable[[str], None]) -> str:
-        return submit_images(
-            services(),
-            uploads.sources(files, max_bytes=max_bytes, pages=pages_of_text(body.pages)),
-            name=body.name,
-            submitted_by=submitter(),
-            priority=body.priority,
-            scale=AUTO_SCALE if isinstance(body.scale, str) else body.scale,
-            unfamiliar=body.unfamiliar,
-            channel=body.channel,
-            pixel_size=body.size_of_pixels,
-            postprocessing=body.postprocessing,
-            on_start=lambda job_id, _resumed: tell(job_id),
-        )
-
+    make = job_of_files(
+        sent_files(_FILES, most=MAX_FILES),
+        body,
+        name=body.name,
+        priority=body.priority,
+        pages=pages_of_text(body.pages),
+    )
     return _started(*submitted("images", make))
 
 
-@operation("POST", "/jobs/<uuid:job_id>/cancel", answer=schemas.Job, problems=_CONFLICT)
-def cancel_job(job_id: UUID) -> schemas.Job:
+@operation("POST", "/jobs/<uuid:job_id>/cancel", answer=Job, problems=_CONFLICT)
+def cancel_job(job_id: UUID) -> Job:
     """Cancel a job; what has succeeded stays."""
     return _responses([services().repository.cancel(str(job_id), by=_actor())])[0]
 
 
-@operation("POST", "/jobs/<uuid:job_id>/retry", answer=schemas.Job, query=requests.Retry, problems=_CONFLICT)
-def retry_job(job_id: UUID, query: requests.Retry) -> schemas.Job:
+@operation("POST", "/jobs/<uuid:job_id>/retry", answer=Job, query=Retry, problems=_CONFLICT)
+def retry_job(job_id: UUID, query: Retry) -> Job:
     """Try again what failed or was cancelled, or what failed with some codes alone."""
     return _responses([services().repository.retry(str(job_id), codes=query.codes, by=_actor())])[0]
 
 
-def job_as_given(job_id: str) -> schemas.Job:
+def job_as_given(job_id: str) -> Job:
     """Return a job as the API gives it.
 
     Raises:
@@ -191,9 +173,9 @@ def job_as_given(job_id: str) -> schemas.Job:
     return _responses([services().repository.job(job_id)])[0]
 
 
-def _responses(jobs: Sequence[Job]) -> list[schemas.Job]:
+def _responses(jobs: Sequence[JobRecord]) -> list[Job]:
     now = queries.now(services().database)
-    return [schemas.Job.of(meter().read(job, now)) for job in jobs]
+    return [Job.of(meter().read(job, now)) for job in jobs]
 
 
 def _started(job_id: str, is_new: bool) -> ResponseReturnValue:

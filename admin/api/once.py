@@ -2,16 +2,17 @@
 
 import hashlib
 import re
+from functools import partial
 
 from flask import Response, request
 
 from admin.api.operations import InvalidRequest
-from admin.api.schemas import FieldProblem
 from admin.domain.request_keys import MAX_KEY_LENGTH
 from admin.web.once import Make, submitted_once
 
 KEY_HEADER, REPLAYED_HEADER = "Idempotency-Key", "Idempotency-Replayed"
 KEY_PATTERN = r"^[!-~]+$"
+_BLOCK_BYTES = 2**18
 
 
 def submitted(kind: str, make: Make) -> tuple[str, bool]:
@@ -42,7 +43,10 @@ def _fingerprint() -> str:
         digest.update(repr((name, value)).encode())
     for name, file in request.files.items(multi=True):
         digest.update(repr((name, file.filename)).encode())
-        digest.update(hashlib.file_digest(file.stream, "sha256").digest())  # type: ignore[arg-type]
+        content = hashlib.sha256()
+        for block in iter(partial(file.stream.read, _BLOCK_BYTES), b""):
+            content.update(block)
+        digest.update(content.digest())
         file.stream.seek(0)
     return digest.hexdigest()
 
@@ -56,5 +60,5 @@ def idempotency_key() -> str | None:
     key = request.headers.get(KEY_HEADER)
     if key is not None and (len(key) > MAX_KEY_LENGTH or not re.fullmatch(KEY_PATTERN[1:-1], key)):
         reason = f"give 1 to {MAX_KEY_LENGTH} visible ASCII characters"
-        raise InvalidRequest([FieldProblem(field=KEY_HEADER, reason=reason)])
+        raise InvalidRequest.of(KEY_HEADER, reason)
     return key

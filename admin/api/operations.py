@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from werkzeug.exceptions import BadRequest
 
 from admin.api.conditional import json_answer
-from admin.api.schemas import FieldProblem, Problem
+from admin.api.schemas.problems import FieldProblem, Problem
 from admin.web.problems import ProblemKind
 from admin.web.refusals import Refused
 from admin.web.request_ids import request_id
@@ -28,6 +28,7 @@ MAX_FIELDS = 20
 """Of the values that do not fit, so many are named."""
 _MAX_NAMES = 100  # of values in a request: more than any operation knows
 _DECLARED: dict[str, "Operation"] = {}
+_View = Callable[..., BaseModel | ResponseReturnValue]
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,11 @@ class InvalidRequest(BadRequest):
         super().__init__("Some values do not fit: see `fields`" + (f", and {more:,} more." if more > 0 else "."))
         self.fields = fields[:MAX_FIELDS]
 
+    @classmethod
+    def of(cls, field: str, reason: str) -> "InvalidRequest":
+        """Return what is wrong with one value."""
+        return cls([FieldProblem(field=field, reason=reason)])
+
 
 def operation(
     method: str,
@@ -83,13 +89,13 @@ def operation(
     for_reviewers: bool = False,
     waits: bool = False,
     changes: bool | None = None,
-) -> Callable[[Callable[..., Any]], Callable[..., ResponseReturnValue]]:
+) -> Callable[[_View], Callable[..., ResponseReturnValue]]:
     """Add a view to the API. It gets `query` and `body` as keywords and returns `answer`, or a response of its own.
 
     One that `changes` something, as all but a GET do, needs an operator (`admin.web.guard.auth`).
     """
 
-    def declare(view: Callable[..., Any]) -> Callable[..., ResponseReturnValue]:
+    def declare(view: _View) -> Callable[..., ResponseReturnValue]:
         summary, _, description = (view.__doc__ or "").partition("\n")
         _DECLARED[view.__name__] = Operation(
             method=method,
@@ -117,7 +123,7 @@ def operation(
                 arguments["body"] = _checked(body, _form() if files else _json())
             result = view(**arguments)
             if not isinstance(result, BaseModel):
-                return result  # type: ignore[no-any-return]
+                return result
             return json_answer(result.model_dump_json(), status)
 
         blueprint.add_url_rule(path, view.__name__, answering, methods=[method])
@@ -162,7 +168,7 @@ def _json() -> object:
     try:
         return request.get_json()
     except (BadRequest, RecursionError) as error:  # the latter: brackets within brackets within …
-        raise InvalidRequest([FieldProblem(field="", reason="the body is no JSON")]) from error
+        raise InvalidRequest.of("", "the body is no JSON") from error
 
 
 def _form() -> object:
@@ -173,7 +179,7 @@ def _form() -> object:
 
 def _checked(model: type[BaseModel], values: object) -> BaseModel:
     if isinstance(values, dict) and len(values) > _MAX_NAMES:
-        raise InvalidRequest([FieldProblem(field="", reason=f"{len(values):,} values are more than there are names")])
+        raise InvalidRequest.of("", f"{len(values):,} values are more than there are names")
     try:
         return model.model_validate(values)
     except ValidationError as error:

@@ -8,10 +8,20 @@ from uuid import UUID
 from flask import Response, request, url_for
 from werkzeug.datastructures import FileStorage
 
-from admin.api import requests, schemas
 from admin.api.conditional import json_answer
 from admin.api.jobs import job_as_given
 from admin.api.operations import InvalidRequest, operation
+from admin.api.requests.submissions import (
+    Batch,
+    BatchDetails,
+    FailedFile,
+    NewSubmission,
+    Paths,
+    Submission,
+    SubmissionKey,
+)
+from admin.api.schemas.jobs import Job
+from admin.api.schemas.submissions import Added, Known, Submissions, Version
 from admin.web.context import services, submitter, who
 from admin.web.delivery import uploads
 from admin.web.delivery.limits import MAX_FILES
@@ -21,19 +31,17 @@ from shared.flows.additions import NameTaken, add_images
 from shared.flows.pages import pages_of_text
 from shared.flows.sources import Source
 from shared.flows.submission import seal
-from shared.images.scale import AUTO_SCALE
 from shared.jobs.state import JobKind
 
 _NO_JOB = {404: "There is no such job."}
 _CLOSED = _NO_JOB | {409: "The job takes no more images: its submission is complete, or was ended."}
 _FILES = "images"
+_MAX_OTHERS = 20  # submissions of other keys that are named
 _BEGUN = {200: "The job of this key that was begun before."}
 
 
-@operation(
-    "POST", "/jobs", answer=schemas.Job, status=201, body=requests.NewSubmission, problems={200: "It was begun."}
-)
-def begin_submission(body: requests.NewSubmission) -> Response:
+@operation("POST", "/jobs", answer=Job, status=201, body=NewSubmission, problems=_BEGUN)
+def begin_submission(body: NewSubmission) -> Response:
     """Begin a job of images that come a few at a time, or go on with the one of this `key`.
 
     Add images (`/jobs/{job_id}/images`), then seal the job: it ends once they are segmented. With a `key` that the same
@@ -42,7 +50,7 @@ def begin_submission(body: requests.NewSubmission) -> Response:
     repository = services().repository
     key = _key_of(body.key) if body.key is not None else None
     job_id = repository.unsealed_job(key) if key else None
-    is_new = job_id is None
+    is_new = False
     while job_id is None:
         try:
             job_id = repository.create_job(
@@ -51,15 +59,15 @@ def begin_submission(body: requests.NewSubmission) -> Response:
                 submitted_by=submitter(),
                 submission_key=key,
                 priority=body.priority,
-                scale=AUTO_SCALE if isinstance(body.scale, str) else body.scale,
+                scale=body.factor,
                 unfamiliar=body.unfamiliar,
                 channel=body.channel,
                 pixel_size=body.size_of_pixels,
                 postprocessing=str(body.postprocessing),
             )
+            is_new = True
         except Outrun:  # by a request of the same key
             job_id = repository.unsealed_job(str(key))
-            is_new = False
     answer = json_answer(job_as_given(job_id).model_dump_json(), 201 if is_new else 200)
     answer.headers["Location"] = url_for("api.job", job_id=job_id)
     return answer
@@ -68,12 +76,12 @@ def begin_submission(body: requests.NewSubmission) -> Response:
 @operation(
     "POST",
     "/jobs/<uuid:job_id>/images",
-    answer=schemas.Added,
-    body=requests.Batch,
+    answer=Added,
+    body=Batch,
     files=_FILES,
     problems=_CLOSED | {409: "The job takes no more images, or has another image of one of these names."},
 )
-def add_to_job(job_id: UUID, body: requests.Batch) -> schemas.Added:
+def add_to_job(job_id: UUID, body: Batch) -> Added:
     """Add images to a job that is not sealed, each a part `images` of the form.
 
     Safe to send again: an image whose path and content the job has is left out. One of the same path and another
@@ -81,13 +89,13 @@ def add_to_job(job_id: UUID, body: requests.Batch) -> schemas.Added:
     """
     _unsealed(str(job_id))
     given = request.files.getlist(_FILES)
-    details = body.details or requests.BatchDetails()
+    details = body.details or BatchDetails()
     if set(request.files) - {_FILES} or len(given) > MAX_FILES or not (given or details.failed):
         reason = f"send 1 to {MAX_FILES} files, each as a part named {_FILES}"
-        raise InvalidRequest([schemas.FieldProblem(field=_FILES, reason=reason)])
+        raise InvalidRequest.of(_FILES, reason)
     files = _paths(given, details.paths)
     if len({*files, *(failed.path for failed in details.failed)}) < len(files) + len(details.failed):
-        raise InvalidRequest([schemas.FieldProblem(field=_FILES, reason="two images have the same path")])
+        raise InvalidRequest.of(_FILES, "two images have the same path")
     sources, modified, replaceable = list(map(_failing, details.failed)), dict(details.modified), set(details.replace)
     for path, file in zip(files, given, strict=True):
         for source in uploads.sources_of(file, path, services().settings.max_source_bytes, pages_of_text(body.pages)):
@@ -109,24 +117,24 @@ def add_to_job(job_id: UUID, body: requests.Batch) -> schemas.Added:
     except NameTaken as error:
         advice = f"{str(error)[:1].upper()}{str(error)[1:]}. Give them other names, or send `replace=true`."
         raise Refused(409, advice) from error
-    return schemas.Added(added=done.added, known=done.known, replaced=done.replaced, failed=done.failed)
+    return Added(added=done.added, known=done.known, replaced=done.replaced, failed=done.failed)
 
 
-@operation("POST", "/jobs/<uuid:job_id>/known", answer=schemas.Known, body=requests.Paths, problems=_NO_JOB)
-def known_images(job_id: UUID, body: requests.Paths) -> schemas.Known:
+@operation("POST", "/jobs/<uuid:job_id>/known", answer=Known, body=Paths, problems=_NO_JOB)
+def known_images(job_id: UUID, body: Paths) -> Known:
     """Tell which of these paths the job has, so that nothing is sent twice."""
     services().repository.kind(str(job_id))
     found = services().repository.known_files(str(job_id), body.paths)
-    return schemas.Known(
+    return Known(
         files={
-            path: None if version is None else schemas.Version(size=version.size, modified=version.modified)
+            path: None if version is None else Version(size=version.size, modified=version.modified)
             for path, version in found.items()
         }
     )
 
 
-@operation("POST", "/jobs/<uuid:job_id>/seal", answer=schemas.Job, problems=_NO_JOB)
-def seal_job(job_id: UUID) -> schemas.Job:
+@operation("POST", "/jobs/<uuid:job_id>/seal", answer=Job, problems=_NO_JOB)
+def seal_job(job_id: UUID) -> Job:
     """Say that all images are there: the job ends once they are segmented. Once more it changes nothing."""
     services().repository.kind(str(job_id))
     seal(services(), str(job_id))
@@ -142,19 +150,19 @@ def discard_job(job_id: UUID) -> Response:
     return Response(status=204)
 
 
-@operation("POST", "/submissions/find", answer=schemas.Submissions, body=requests.SubmissionKey)
-def find_submissions(body: requests.SubmissionKey) -> schemas.Submissions:
+@operation("POST", "/submissions/find", answer=Submissions, body=SubmissionKey)
+def find_submissions(body: SubmissionKey) -> Submissions:
     """Find the jobs of a submission that was interrupted: while it uploaded, or while its sender waited."""
     repository, key = services().repository, _key_of(body.key)
-    return schemas.Submissions(
+    return Submissions(
         unsealed=repository.unsealed_job(key),
         awaited=repository.awaited_job(key, within=body.within),
-        others=repository.unsealed_jobs(limit=requests.MAX_SUBMISSIONS),
+        others=repository.unsealed_jobs(limit=_MAX_OTHERS),
     )
 
 
-@operation("POST", "/jobs/<uuid:job_id>/submission", status=204, media=(), body=requests.Submission, problems=_CLOSED)
-def change_submission(job_id: UUID, body: requests.Submission) -> Response:
+@operation("POST", "/jobs/<uuid:job_id>/submission", status=204, media=(), body=Submission, problems=_CLOSED)
+def change_submission(job_id: UUID, body: Submission) -> Response:
     """Let a submission be found by another key, or note that its sender waits for the job's end, or has seen it."""
     repository = services().repository
     repository.kind(str(job_id))
@@ -183,11 +191,11 @@ def _paths(files: Sequence[FileStorage], given: Sequence[str] | None) -> list[st
         return [uploads.relative_path(file.filename or "") for file in files]
     if len(given) != len(files):
         reason = f"{len(given)} paths of {len(files)} files"
-        raise InvalidRequest([schemas.FieldProblem(field="details.paths", reason=reason)])
+        raise InvalidRequest.of("details.paths", reason)
     return list(given)
 
 
-def _failing(failed: requests.FailedFile) -> Source:
+def _failing(failed: FailedFile) -> Source:
     """What its sender could not read, as a source that fails with its reason."""
 
     def read() -> bytes:

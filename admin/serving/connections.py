@@ -16,7 +16,7 @@ from waitress.task import ErrorTask as WaitressErrorTask
 from waitress.task import WSGITask
 
 from admin.api.operations import PROBLEM_TYPE
-from admin.api.schemas import Problem
+from admin.api.schemas.problems import Problem
 from admin.web.guard.cors import API_PREFIX
 from admin.web.guard.network import client_network
 from admin.web.problems import ProblemKind

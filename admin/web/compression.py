@@ -10,7 +10,7 @@ from flask import Flask, request
 from isal import igzip
 from werkzeug.wrappers import Response
 
-_TEXT = ("text/", "application/json", "application/problem+json", "application/javascript", "image/svg+xml")
+_TEXT = ("text/", "application/json", "application/javascript", "image/svg+xml")
 _LEAST_BYTES = 600  # below it the headers are most of the answer
 _LEVEL = 2  # of 3; a page of 60 kB in some tenths of a millisecond
 

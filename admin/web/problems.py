@@ -9,7 +9,7 @@ class ProblemKind(StrEnum):
     """What went wrong, as the last part of a problem's `type`. Stable; `detail` is for people."""
 
     BAD_REQUEST = "bad-request"
-    NO_TOKEN = "no-token"  # noqa: S105 - a word for the lack of one
+    UNAUTHENTICATED = "no-token"
     NOT_ALLOWED = "not-allowed"
     NOT_FOUND = "not-found"
     WRONG_METHOD = "wrong-method"
@@ -46,7 +46,7 @@ class ProblemKind(StrEnum):
 
 _MEANINGS = {
     ProblemKind.BAD_REQUEST: "The request could not be understood; `detail` says why.",
-    ProblemKind.NO_TOKEN: "There is no token, or it is unknown, revoked or expired: make one on the page Tokens.",
+    ProblemKind.UNAUTHENTICATED: "No token, or one that is unknown, revoked or expired: make one on the page Tokens.",
     ProblemKind.NOT_ALLOWED: "The token's role, or that of its account, may not do this: ask for an operator's.",
     ProblemKind.NOT_FOUND: "There is no such address, job, image or file, or it was removed.",
     ProblemKind.WRONG_METHOD: "The address knows other methods; the header `Allow` names them.",
@@ -67,7 +67,7 @@ _MEANINGS = {
 }
 _OF_STATUS = {
     400: ProblemKind.BAD_REQUEST,
-    401: ProblemKind.NO_TOKEN,
+    401: ProblemKind.UNAUTHENTICATED,
     403: ProblemKind.NOT_ALLOWED,
     404: ProblemKind.NOT_FOUND,
     405: ProblemKind.WRONG_METHOD,

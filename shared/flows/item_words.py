@@ -28,20 +28,21 @@ MAX_TEXT = 200  # characters that are searched for
 
 Word = TypeVar("Word", bound=StrEnum)
 _Model = TypeVar("_Model", bound=BaseModel)
+_Read = TypeVar("_Read")
 
 
 def _split(value: object) -> object:
     return value.split(",") if isinstance(value, str) else value
 
 
-def as_a_value(read: Callable[..., Any], *arguments: Any) -> None:
-    """Read a value, so that one which does not fit is told as pydantic tells it.
+def as_a_value(read: Callable[..., _Read], *arguments: Any) -> _Read:
+    """Return what `read` makes of a value, so that one which does not fit is told as pydantic tells it.
 
     Raises:
         ValueError: `read` took it for wrong use.
     """
     try:
-        read(*arguments)
+        return read(*arguments)
     except UsageError as error:
         raise ValueError(str(error)) from error
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from admin.api import schemas
+from admin.api.schemas.items import Item as ShownItem
 from shared.db.measurements import MEASUREMENTS, NEED_SCORES, NEED_TRUTH, OF_OBJECTS, REQUIRED, Measurement
 from shared.db.tables import ItemRow
 from shared.flows.exports.table import RESULT_COLUMNS
@@ -55,7 +55,7 @@ def test_the_readme_names_the_columns_of_the_results() -> None:
 
 @pytest.mark.parametrize(("name", "measurement"), MEASUREMENTS.items())
 def test_the_api_explains_each_and_says_its_range(name: str, measurement: Measurement) -> None:
-    schema = schemas.Item.model_json_schema(mode="serialization")
+    schema = ShownItem.model_json_schema(mode="serialization")
     limits = {"minimum": measurement.minimum, "maximum": measurement.maximum}
     number = {"type": "number"} | {limit: value for limit, value in limits.items() if value is not None}
     said = schema["properties"][name]

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from flask import Flask
 from pydantic import ValidationError
 
-from admin.api.requests import Synthetic
+from admin.api.requests.jobs import Synthetic
 from admin.pages.forms import SyntheticForm
 from admin.web.delivery.limits import MAX_IMAGES
 from producer import cli

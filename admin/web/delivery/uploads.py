@@ -35,7 +35,7 @@ def sources_of(file: FileStorage, path: str, max_bytes: int, pages: PageChoice) 
     if pages.is_first:
         yield Source(path=path, read=_Reader(file, max_bytes))
     else:
-        yield from page_sources(file, path, max_bytes, pages)
+        yield from _page_sources(file, path, max_bytes, pages)
 
 
 def refuse_if_all_are_too_large(files: Sequence[FileStorage], *, max_bytes: int) -> None:
@@ -97,17 +97,18 @@ def _unique(path: str, taken: set[str]) -> str:
     return path
 
 
-def page_sources(file: FileStorage, path: str, max_bytes: int, choice: PageChoice) -> Iterator[Source]:
+def _page_sources(file: FileStorage, path: str, max_bytes: int, choice: PageChoice) -> Iterator[Source]:
     """Yield a source for each of the pages of a file that are asked for."""
     stack = _Stack(file)
     found = pages_of(stack)
     numbers = choice.of(max(len(found), 1))
-    if len(found) < 2 and 1 in numbers:
-        file.stream.seek(0)
-        yield Source(path, _Reader(file, max_bytes))
-    elif not numbers:
+    if not numbers:
         yield Source(path, partial(_refuse, ItemErrorCode.NO_SUCH_PAGE, no_such_page(choice, max(len(found), 1))))
-    for number in numbers if len(found) > 1 else ():
+        return
+    if len(found) < 2:
+        yield Source(path, _Reader(file, max_bytes))
+        return
+    for number in numbers:
         page = found[number - 1]
         reason = f"a page of {page.size:,} bytes: the largest file accepted has {max_bytes:,}"
         too_large = partial(_refuse, ItemErrorCode.TOO_MANY_BYTES, reason)

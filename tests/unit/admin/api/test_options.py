@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 import tifffile
 
-from admin.api.requests import Batch, NewSubmission, Predict, Upload
+from admin.api.requests.interactive import Predict
+from admin.api.requests.jobs import Upload
+from admin.api.requests.submissions import Batch, NewSubmission
 from delineate_client import Client
 from producer.cli import main
 from producer.remote.repository import RemoteRepository

@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from shared.errors import Outrun
 from shared.flows.synthetic import SyntheticSpec, submit_synthetic
 from shared.jobs.state import ItemStatus
 from shared.services import Services
@@ -44,6 +45,22 @@ def test_a_job_is_filled_and_gone_on_with(operator: Api, services: Services) -> 
     assert operator.get(f"/jobs/{job}").json["state"] == "partial"
     assert operator.get(f"/jobs/{job}/summary").json["failures"] == {"empty_file": 1, "not_an_image": 1}
     assert operator.post("/jobs", json={"name": "folder", "key": "k"}).status_code == 201
+
+
+def test_a_job_that_another_request_was_first_to_begin_and_seal_is_followed_by_a_new_one(
+    operator: Api, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create, seen = type(services.repository).create_job, []
+
+    def outrun_once(*arguments: object, **options: object) -> str:
+        seen.append(options)
+        if len(seen) == 1:
+            raise Outrun("another request is there already")
+        return create(*arguments, **options)
+
+    monkeypatch.setattr(type(services.repository), "create_job", outrun_once)
+    assert operator.post("/jobs", json={"key": "k"}).status_code == 201
+    assert operator.post("/jobs", json={"key": "k"}).status_code == 200
 
 
 def test_another_image_of_the_same_name_is_refused_or_replaces(operator: Api, services: Services) -> None:
