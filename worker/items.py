@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from threading import Semaphore
 from typing import Any
@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.db.reasons import Reason, sentence_of
 from shared.errors import (
     ConfigurationError,
     ImageError,
@@ -25,14 +24,12 @@ from shared.errors import (
     ObjectMissing,
     Retryable,
 )
-from shared.images.channel_choice import AUTO
 from shared.images.codec import encode_grey, encode_mask, encode_probability
 from shared.images.decoded import DecodedImage, Pixels
-from shared.images.notes import CONSTANT, joined
 from shared.images.preparation import InMemory, Prepared, prepare
 from shared.images.probabilities import histogram
 from shared.images.resample import resample, scaled
-from shared.jobs.records import ClaimedItem, Failure, Outcome, Success, Unfamiliar
+from shared.jobs.records import ClaimedItem, Failure, Outcome, Success
 from shared.logs import log_ids
 from shared.net.backends.contract import Answer
 from shared.net.tiling import Stitcher, iterate_tiles, plan_tiles
@@ -41,7 +38,6 @@ from shared.objects.options import PostProcessing
 from shared.pixel_size import PixelSize
 from shared.store import ObjectStore, keys
 from shared.synth import synthesise
-from shared.version import code_version
 from worker import metrics
 from worker.judging import Judged, judge
 from worker.leases import ClaimOver, HeldClaim
@@ -49,6 +45,7 @@ from worker.masking import masked
 from worker.measuring import compare
 from worker.memory import PixelBudget
 from worker.model_cache import ServedModel
+from worker.outcomes import refuse_unfamiliar, success
 from worker.spacing import used_scale
 from worker.windows import WHOLE_PIXELS, Windows
 from worker.work import Work
@@ -188,12 +185,12 @@ class ItemProcessor:
             witness=work.witness,
             check=check,
         )
-        _refuse_unfamiliar(result.judged, work)
+        refuse_unfamiliar(result.judged, work)
         mask_key, probability_key = keys.mask(item.job_id, item.id), keys.probability(item.job_id, item.id)
         with self._place(self._storing, work):
             check()
             self._put({probability_key: result.probability_png, mask_key: result.mask_png}, work)
-        return _success(work, result.judged, (result.height, result.width), result.note, result.pixel_size)
+        return success(work, result.judged, (result.height, result.width), result.note, result.pixel_size)
 
     def _place(self, line: Semaphore, work: Work) -> AbstractContextManager[object]:
         """A place among those who load or store; an urgent image does not stand in line, and is one of few."""
@@ -256,7 +253,7 @@ class ItemProcessor:
     ) -> Success:
         # Mask and measurements come from the levels that are stored, so that whoever reads them finds the same.
         item, job = work.item, work.item.job_id
-        _refuse_unfamiliar(judged, work)
+        refuse_unfamiliar(judged, work)
         if source.truth is not None:
             judged = replace(judged, measured=compare(judged.measured, mask, source.truth))
         mask_key, probability_key = keys.mask(job, item.id), keys.probability(job, item.id)
@@ -269,7 +266,7 @@ class ItemProcessor:
         self._put(objects, work)
         shape = mask.shape[0], mask.shape[1]
         more = {"source_key": source_key, "truth_key": truth_key}
-        return _success(work, judged, shape, source.note, source.pixel_size, **more)
+        return success(work, judged, shape, source.note, source.pixel_size, **more)
 
     def _put(self, objects: Mapping[str, bytes], work: Work) -> None:
         """Store them: at once where few images are in work, whose sender waits for a single round trip.
@@ -289,57 +286,3 @@ class ItemProcessor:
                 wait(also)
         for each_put in also:
             each_put.result()
-
-
-def _success(
-    work: Work,
-    judged: Judged,
-    shape: tuple[int, int],
-    note: str | None,
-    pixel_size: PixelSize | None,
-    **synthetic: Any,
-) -> Success:
-    """Describe a result; `shape` is height and width, `synthetic` what only a synthetic item has."""
-    item, model = work.item, work.model
-    pixel_size = work.held.claim.pixel_size or pixel_size  # what a person said goes before what the file says
-    return Success(
-        item_id=item.id,
-        height=shape[0],
-        width=shape[1],
-        mask_key=keys.mask(item.job_id, item.id),
-        probability_key=keys.probability(item.job_id, item.id),
-        **asdict(judged.measured),
-        reason=judged.reason,
-        reason_place=judged.place_in_image,
-        model=model.sha256,
-        threshold=model.threshold,
-        preprocessing=_preprocessing(judged, work),
-        code_version=code_version(),
-        device=model.device,
-        postprocessing=work.held.claim.postprocessing or None,
-        pixel_width_um=None if pixel_size is None else pixel_size.x,
-        pixel_height_um=None if pixel_size is None else pixel_size.y,
-        note=joined(note, notes=[CONSTANT] if judged.reason is Reason.CONSTANT else ()),
-        seconds=work.seconds,
-        **synthetic,
-    )
-
-
-def _preprocessing(judged: Judged, work: Work) -> str:
-    """Return how the pixels that the network saw were made of the file's."""
-    is_chosen = work.channel != AUTO and work.item.synthesis is None
-    return f"{judged.preprocessing}, channel {work.channel}" if is_chosen else judged.preprocessing
-
-
-def _refuse_unfamiliar(judged: Judged, work: Work) -> None:
-    """Fail an unfamiliar image where its job says so, before anything of it is stored."""
-    if judged.is_unfamiliar and work.held.claim.unfamiliar is Unfamiliar.REFUSE:
-        raise ItemError(ItemErrorCode.UNFAMILIAR, sentence_of(judged.reason, judged.place_in_image))
-
-
-def result_keys(item: ClaimedItem) -> list[str]:
-    """Return the keys of all objects that the worker writes for an item."""
-    found = [keys.mask(item.job_id, item.id), keys.probability(item.job_id, item.id)]
-    if item.synthesis is not None:
-        found += [keys.source(item.job_id, item.id, ".png"), keys.truth(item.job_id, item.id)]
-    return found

@@ -33,9 +33,10 @@ from shared.logs import log_ids
 from shared.services import Services
 from worker import metrics
 from worker.gate import Gate
-from worker.items import ItemProcessor, result_keys
+from worker.items import ItemProcessor
 from worker.leases import ClaimOver, HeldClaim, Leases
 from worker.model_cache import ModelCache, ServedModel
+from worker.outcomes import result_keys
 from worker.priority_lane import PriorityLane
 from worker.throughput import ThroughputMeter
 from worker.watchdog import Watchdog

@@ -1,0 +1,73 @@
+"""What is told of an item that was segmented, and which objects it has then."""
+
+from dataclasses import asdict
+from typing import Any
+
+from shared.db.reasons import Reason, sentence_of
+from shared.errors import ItemError, ItemErrorCode
+from shared.images.channel_choice import AUTO
+from shared.images.notes import CONSTANT, joined
+from shared.jobs.records import ClaimedItem, Success, Unfamiliar
+from shared.pixel_size import PixelSize
+from shared.store import keys
+from shared.version import code_version
+from worker.judging import Judged
+from worker.work import Work
+
+
+def success(
+    work: Work,
+    judged: Judged,
+    shape: tuple[int, int],
+    note: str | None,
+    pixel_size: PixelSize | None,
+    **synthetic: Any,
+) -> Success:
+    """Describe a result; `shape` is height and width, `synthetic` what only a synthetic item has."""
+    item, model = work.item, work.model
+    pixel_size = work.held.claim.pixel_size or pixel_size  # what a person said goes before what the file says
+    return Success(
+        item_id=item.id,
+        height=shape[0],
+        width=shape[1],
+        mask_key=keys.mask(item.job_id, item.id),
+        probability_key=keys.probability(item.job_id, item.id),
+        **asdict(judged.measured),
+        reason=judged.reason,
+        reason_place=judged.place_in_image,
+        model=model.sha256,
+        threshold=model.threshold,
+        preprocessing=_preprocessing(judged, work),
+        code_version=code_version(),
+        device=model.device,
+        postprocessing=work.held.claim.postprocessing or None,
+        pixel_width_um=None if pixel_size is None else pixel_size.x,
+        pixel_height_um=None if pixel_size is None else pixel_size.y,
+        note=joined(note, notes=[CONSTANT] if judged.reason is Reason.CONSTANT else ()),
+        seconds=work.seconds,
+        **synthetic,
+    )
+
+
+def _preprocessing(judged: Judged, work: Work) -> str:
+    """Return how the pixels that the network saw were made of the file's."""
+    is_chosen = work.channel != AUTO and work.item.synthesis is None
+    return f"{judged.preprocessing}, channel {work.channel}" if is_chosen else judged.preprocessing
+
+
+def refuse_unfamiliar(judged: Judged, work: Work) -> None:
+    """Fail an unfamiliar image where its job says so, before anything of it is stored.
+
+    Raises:
+        ItemError: it is one, and refused.
+    """
+    if judged.is_unfamiliar and work.held.claim.unfamiliar is Unfamiliar.REFUSE:
+        raise ItemError(ItemErrorCode.UNFAMILIAR, sentence_of(judged.reason, judged.place_in_image))
+
+
+def result_keys(item: ClaimedItem) -> list[str]:
+    """Return the keys of all objects that the worker writes for an item."""
+    found = [keys.mask(item.job_id, item.id), keys.probability(item.job_id, item.id)]
+    if item.synthesis is not None:
+        found += [keys.source(item.job_id, item.id, ".png"), keys.truth(item.job_id, item.id)]
+    return found
