@@ -10,55 +10,31 @@ from typing import Any, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.images.ground import Source
+from shared.images.preparation import InMemory
+
 MAX_SIDE = 2048
 """The longest side of a region that is given, in its own samples."""
 _PIXELS_AT_ONCE = 2**22
 _BINS = 256
 
 
-class Raster(Protocol):
-    """Pixels of a grey image that can be read in windows."""
-
-    @property
-    def height(self) -> int:
-        """Rows, in pixels."""
-
-    @property
-    def width(self) -> int:
-        """Columns, in pixels."""
+class Raster(Source, Protocol):
+    """Pixels of a grey image that can be read in windows, of a known type."""
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """The pixels' type: uint8, uint16 or float32, as in the file."""
-
-    def window(self, row: int, column: int, height: int, width: int) -> NDArray[Any]:
-        """Return the pixels of a window, (height, width)."""
+        ...
 
 
-@dataclass(frozen=True)
-class Held:
+class Held(InMemory):
     """An image that is held as a whole."""
-
-    pixels: NDArray[Any]
-
-    @property
-    def height(self) -> int:
-        """Rows, in pixels."""
-        return int(self.pixels.shape[0])
-
-    @property
-    def width(self) -> int:
-        """Columns, in pixels."""
-        return int(self.pixels.shape[1])
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """The pixels' type, as in the file."""
         return self.pixels.dtype
-
-    def window(self, row: int, column: int, height: int, width: int) -> NDArray[Any]:
-        """Return the pixels of a window, (height, width)."""
-        return self.pixels[row : row + height, column : column + width]
 
 
 @dataclass(frozen=True)
