@@ -140,7 +140,7 @@ class Upload:
 
     def _commit(self, block: _Block) -> None:
         items = [upload.result() for upload in block.uploads]
-        if items and self.add(items, block.replaces):
+        if items and self._add(items, block.replaces):
             self.hints.send()
         self.advance(
             files=len(items),
@@ -149,7 +149,7 @@ class Upload:
             changed=len(block.replaces),
         )
 
-    def add(self, items: Sequence[NewItem], replaces: set[str]) -> bool:
+    def _add(self, items: Sequence[NewItem], replaces: set[str]) -> bool:
         """Add a shard; leave out what another process that submits the same has added meanwhile."""
         repository = self.services.repository
         while items:
