@@ -1,8 +1,9 @@
 """Jobs that are filled a few images at a time, and gone on with after an interruption; sealed once all are there."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import TypeVar
 from uuid import UUID
 
 from flask import Response, request, url_for
@@ -32,6 +33,8 @@ from shared.flows.pages import pages_of_text
 from shared.flows.sources import Source
 from shared.flows.submission import seal
 from shared.jobs.state import JobKind
+
+T = TypeVar("T")
 
 _NO_JOB = {404: "There is no such job."}
 _CLOSED = _NO_JOB | {409: "The job takes no more images: its submission is complete, or was ended."}
@@ -96,23 +99,24 @@ def add_to_job(job_id: UUID, body: Batch) -> Added:
     files = _paths(given, details.paths)
     if len({*files, *(failed.path for failed in details.failed)}) < len(files) + len(details.failed):
         raise InvalidRequest.of(_FILES, "two images have the same path")
-    sources, modified, replaceable = list(map(_failing, details.failed)), dict(details.modified), set(details.replace)
+    named = [(failed.path, _failing(failed)) for failed in details.failed]
     for path, file in zip(files, given, strict=True):
-        for source in uploads.sources_of(file, path, services().settings.max_source_bytes, pages_of_text(body.pages)):
-            # What is said of a file is said of its pages.
-            described = details.described.get(source.path, details.described.get(path))
-            sources.append(replace(source, described=described))
-            if path in details.modified:
-                modified.setdefault(source.path, details.modified[path])
-            if path in replaceable:
-                replaceable.add(source.path)
+        max_bytes = services().settings.max_source_bytes
+        named += [(path, source) for source in uploads.sources_of(file, path, max_bytes, pages_of_text(body.pages))]
+    # What is said of a file is said of its pages.
+    file_of = {source.path: path for path, source in named}
+    replaceable = set(details.replace)
     try:
         done = add_images(
             services(),
             str(job_id),
-            sources,
-            replaces=lambda path: body.replace or path in replaceable,
-            modified=modified,
+            [replace(source, described=_said_of(source.path, path, details.described)) for path, source in named],
+            replaces=lambda path: body.replace or path in replaceable or file_of[path] in replaceable,
+            modified={
+                source.path: said
+                for path, source in named
+                if (said := _said_of(source.path, path, details.modified)) is not None
+            },
         )
     except NameTaken as error:
         advice = f"{str(error)[:1].upper()}{str(error)[1:]}. Give them other names, or send `replace=true`."
@@ -193,6 +197,10 @@ def _paths(files: Sequence[FileStorage], given: Sequence[str] | None) -> list[st
         reason = f"{len(given)} paths of {len(files)} files"
         raise InvalidRequest.of("details.paths", reason)
     return list(given)
+
+
+def _said_of(page: str, file: str, said: Mapping[str, T]) -> T | None:
+    return said.get(page, said.get(file))
 
 
 def _failing(failed: FailedFile) -> Source:

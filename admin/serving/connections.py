@@ -17,6 +17,7 @@ from waitress.task import WSGITask
 
 from admin.api.operations import PROBLEM_TYPE
 from admin.api.schemas.problems import Problem
+from admin.web import request_ids
 from admin.web.guard.cors import API_PREFIX
 from admin.web.guard.network import client_network
 from admin.web.problems import ProblemKind
@@ -83,7 +84,8 @@ class ErrorTask(WaitressErrorTask):  # type: ignore[misc]
         error = self.request.error
         detail = _ADVICE.get(error.code, "The request could not be understood.")
         if getattr(self.request, "path", "").startswith(API_PREFIX):
-            body, media = _problem(error.code, error.reason, detail), PROBLEM_TYPE
+            body, media = _problem(error.code, error.reason, detail, identity := new_id()), PROBLEM_TYPE
+            self.response_headers.append((request_ids.HEADER, identity))
         else:
             body, media = f"{error.reason}: {detail}\n", "text/plain; charset=utf-8"
         self.status = f"{error.code} {error.reason}"
@@ -94,9 +96,9 @@ class ErrorTask(WaitressErrorTask):  # type: ignore[misc]
         self.write(data)
 
 
-def _problem(status: int, title: str, detail: str) -> str:
+def _problem(status: int, title: str, detail: str, identity: str) -> str:
     kind = ProblemKind.of_status(status)
-    problem = Problem(type=kind.type, title=title, status=status, detail=detail, fields=[], request_id=new_id())
+    problem = Problem(type=kind.type, title=title, status=status, detail=detail, fields=[], request_id=identity)
     return problem.model_dump_json(exclude_none=True)
 
 

@@ -48,7 +48,7 @@ FOR_REVIEWERS = frozenset(
 """The endpoints that change no more than grades and corrections."""
 _FOR_OPERATORS = frozenset({"submit.upload", "submit.synthetic", "api.demo"})
 """What is asked for by GET and yet is no matter for viewers: forms, and a job that is made."""
-_FORMS_OF_REVIEWERS = frozenset({"review.desk"})
+_FOR_REVIEWERS_AND_UP = FOR_REVIEWERS | {"review.desk"}
 _LIMITER = "delineate-login-limiter"
 _RATE_LIMITER = "delineate-rate-limiter"
 
@@ -207,7 +207,7 @@ def _require_account() -> Response | None:
 
 def _may(role: Role) -> bool:
     """Whether what is asked for may be done in this role."""
-    if request.endpoint in FOR_REVIEWERS | _FORMS_OF_REVIEWERS:
+    if request.endpoint in _FOR_REVIEWERS_AND_UP:
         return role.may_review
     if request.method in _SAFE_METHODS:
         return role.may_change or request.endpoint not in _FOR_OPERATORS

@@ -85,11 +85,13 @@ def test_a_sender_tells_what_it_knows_of_files(operator: Api, services: Services
         "paths": [deep],
         "modified": {deep: 1_700_000_000_000_000_001},
         "failed": [{"path": "x.png", "code": "unreadable", "error": "permission denied"}],
+        "described": {"x.png": {"plate": "7"}},
     }
     assert operator.post(f"/jobs/{job}/images", data=batch(("x", PNG), details=details)).json["failed"] == 1
     found = operator.post(f"/jobs/{job}/known", json={"paths": [deep, "x.png", "other.png"]}).json["files"]
     assert found == {deep: {"size": len(PNG), "modified": 1_700_000_000_000_000_001}, "x.png": None}
     failed = services.repository.items(job, limit=9, states=[ItemStatus.FAILED])
+    assert [item.described for item in failed] == [{"plate": "7"}]
     assert [(item.path, item.error_code, item.error) for item in failed] == [
         ("x.png", "unreadable", "permission denied")
     ]

@@ -245,3 +245,10 @@ def test_a_form_whose_files_find_no_room_is_told(browser: Browser, monkeypatch: 
     answer = browser.client.post("/new/upload", data={"csrf_token": token, "images": (io.BytesIO(b"x"), "a.png")})
     assert answer.status_code == 507
     assert "no room" in answer.text
+
+
+def test_what_the_app_is_not_called_with_has_an_id_too(port: int) -> None:
+    status, answer = ask(port, head("GET", "/api/v1/jobs", "Content-Length: 3, 3"))
+    headers, _, body = answer.partition(b"\r\n\r\n")
+    assert status == 400
+    assert f"x-request-id: {json.loads(body)['request_id']}" in headers.decode().lower()
