@@ -1,6 +1,5 @@
 """`producer check`: what would become of images if they were submitted, and what to do about it first."""
 
-import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from producer.options import channel_option, choosing_options, json_option, path
 from producer.report import print_json
 from shared.commandline import ExitCode, on_interrupt, plural, printable
 from shared.errors import DelineateError, ItemErrorCode, UsageError
+from shared.flows.exports.export import absent
 from shared.flows.pages import PageChoice
 from shared.jobs.pace import pace_of, rate_text, worked_of
 from shared.services import Services
@@ -76,8 +76,8 @@ def check_command(
     """
     if not paths and manifest is None:
         raise click.UsageError("give a folder, files, or a --manifest")
-    if absent := [module for module in _NEEDS if importlib.util.find_spec(module) is None]:
-        raise UsageError(f"producer check needs {' and '.join(absent)}: pip install 'delineate[export]' brings it")
+    if missing := absent(_NEEDS):
+        raise UsageError(f"producer check needs {' and '.join(missing)}: pip install 'delineate[export]' brings it")
     from producer.preflight import Preflight
     from shared.images.decoded import DecodeLimits
 

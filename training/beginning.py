@@ -11,7 +11,7 @@ from typing import Any
 from rich.progress import Progress
 
 from shared.errors import UsageError
-from training.config import TrainingConfig, apply_override, check_config, read_config
+from training.config import TrainingConfig, apply_override, check_config, put, read_config
 from training.data.config import DataConfig
 from training.data.pairs.sheet import draw_sheet
 from training.data.pairs.summary import lines
@@ -57,7 +57,7 @@ def begun(
         return config, found
     choices = choose(_flat(settings), found, has_gpu=context.device.type == "cuda")
     for choice in choices:
-        _put(settings, choice.key, choice.value)
+        put(settings, choice.key, choice.value)
     if context.is_first:
         print("chosen from these (--set KEY=VALUE for another):", *(f"  {choice}" for choice in choices), sep="\n")
     return check_config(settings, (), name), found
@@ -123,10 +123,3 @@ def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             found[f"{prefix}{key}"] = value
     return found
-
-
-def _put(settings: dict[str, Any], key: str, value: Any) -> None:
-    *sections, name = key.split(".")
-    for section in sections:
-        settings = settings.setdefault(section, {})
-    settings[name] = value

@@ -13,14 +13,15 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from shared.commandline import ExitCode, Parser, ended
 from shared.errors import UsageError
 from shared.output import replace_unknown_characters
 from training.beginning import look_at
+from training.config import apply_override
 from training.data.config import DataConfig
 from training.data.pairs.sheet import draw_sheet
 from training.data.pairs.summary import lines
@@ -57,17 +58,11 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _config(options: argparse.Namespace) -> DataConfig:
-    values = {}
-    for override in options.overrides:
-        key, separator, value = override.removeprefix("data.").partition("=")
-        if not separator:
-            raise UsageError(f"--set {override}: write it as key=value, for example foreground=nonzero")
-        try:
-            values[key] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise UsageError(f"--set {override}: the value is not YAML") from error
+    settings: dict[str, Any] = {"data": {"kind": "folder", "folder": options.folder}}
+    for each in options.overrides:
+        apply_override(settings, f"data.{each.removeprefix('data.')}")
     try:
-        return DataConfig.model_validate({"kind": "folder", "folder": options.folder, **values})
+        return DataConfig.model_validate(settings["data"])
     except ValidationError as error:
         first = error.errors()[0]
         reason = first["msg"].removeprefix("Value error, ")

@@ -281,13 +281,22 @@ def apply_override(data: dict[str, Any], override: str) -> None:
     """
     key, separator, value = override.partition("=")
     if not separator:
-        raise UsageError(f"--set {override}: write it as key=value, for example optimiser.lr=1e-4")
+        raise UsageError(f"--set {override}: write it as key=value, for example data.size=256")
+    try:
+        put(data, key, yaml.safe_load(value))
+    except yaml.YAMLError as error:
+        raise UsageError(f"--set {override}: the value is not YAML") from error
+
+
+def put(data: dict[str, Any], key: str, value: Any) -> None:
+    """Set the value of a dotted key, making its sections where they are missing.
+
+    Raises:
+        UsageError: a value stands in the place of a section.
+    """
     *sections, name = key.split(".")
     for section in sections:
         data = data.setdefault(section, {})
         if not isinstance(data, dict):
-            raise UsageError(f"--set {override}: {section} is a value, not a section")
-    try:
-        data[name] = yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise UsageError(f"--set {override}: the value is not YAML") from error
+            raise UsageError(f"--set {key}: {section} is a value, not a section")
+    data[name] = value

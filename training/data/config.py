@@ -16,7 +16,7 @@ def _several(value: Any) -> Any:
 
 
 Colour = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
-Foreground = Annotated[Literal["nonzero", "half", "alpha"] | tuple[int | Colour, ...] | None, BeforeValidator(_several)]
+Foreground = Literal["nonzero", "half", "alpha"] | tuple[int | Colour, ...]
 
 
 class AugmentationConfig(BaseModel):
@@ -59,7 +59,7 @@ class DataConfig(BaseModel):
     folder: Path | None = None
     # What of a mask is foreground: "nonzero", "half" (over half of the range), "alpha" (what is opaque), or the values
     # that are, and colours as "#rrggbb"; None: by a rule that all masks bear out, see training.data.pairs.foreground.
-    foreground: Foreground = None
+    foreground: Annotated[Foreground | None, BeforeValidator(_several)] = None
     mask_suffix: str | None = None  # that a mask's name has behind its image's, where it is no usual one
     fold: Annotated[str, Field(pattern=r"^[1-9]\d*/[1-9]\d*$")] | None = None  # "2/5": the second of five is held out
     augmentation: AugmentationConfig = AugmentationConfig()

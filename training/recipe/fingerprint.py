@@ -15,7 +15,7 @@ from training.data.pairs.survey import Survey
 _STEP = 64  # px, of the samples' sides
 _SMALLEST, _LARGEST = 128, 512  # px
 _OBJECTS_ACROSS = 8  # a sample's side, in widths of the median object
-_TINY_OBJECT_PX = 8  # under which half the resolution loses too much; where it does not, it learns twice as fast
+_TINY_OBJECT_PX = 8  # under which half the resolution loses too much; where it does not, it learns faster
 _BATCH_PX = 8 * 256**2  # of the samples of a step
 _BATCHES = (4, 8)  # images in a step
 _BOTTLENECK_PX = 8  # side of the deepest features, at least

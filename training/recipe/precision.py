@@ -16,7 +16,7 @@ def training_precision(name: str, device: torch.device) -> torch.dtype:
     """Return the arithmetic of the convolutions; "auto" is what this machine is faster in.
 
     On a CPU that a trial decides: whether it has instructions for bfloat16 does not say whether they are used (an older
-    library, ONEDNN_MAX_CPU_ISA, an emulated machine), and without them it takes ten times as long as float32.
+    library, ONEDNN_MAX_CPU_ISA, an emulated machine), and without them it takes several times as long as float32.
 
     Raises:
         ConfigurationError: as `shared.net.device.resolve_precision`.

@@ -16,10 +16,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from shared.errors import UsageError
+from training.data.config import Foreground
 from training.data.pairs.masks import Kind, RawMask
-
-Asked = str | tuple[int | str, ...] | None
-"""What `data.foreground` may say: "nonzero", "half", "alpha", or values, and colours as "#rrggbb"; None: the rule."""
 
 _FEW = 8  # values; more may be soft edges
 _NEAR = 1 / 8  # of the range, at its ends
@@ -79,7 +77,7 @@ class Rule:
         return chosen
 
 
-def find_rules(summaries: Iterable[MaskSummary], asked: Asked) -> dict[Kind, Rule]:
+def find_rules(summaries: Iterable[MaskSummary], asked: Foreground | None) -> dict[Kind, Rule]:
     """Decide for each kind of masks in a folder.
 
     Raises:
@@ -145,7 +143,7 @@ def _has_one_colour(summary: MaskSummary) -> bool:
     return dark > 0 and most >= (1 - _MOST_FLAT_BETWEEN) * sum(coarse.values()) > 0
 
 
-def _asked_for(summary: MaskSummary, asked: str | tuple[int | str, ...]) -> Rule:
+def _asked_for(summary: MaskSummary, asked: Foreground) -> Rule:
     if asked == "alpha":
         return Rule("what is opaque", by_alpha=True)
     if asked == "nonzero":
@@ -154,17 +152,16 @@ def _asked_for(summary: MaskSummary, asked: str | tuple[int | str, ...]) -> Rule
         scalars = _as_scalars(summary.kind, summary.counts)
         middle = (min(scalars) + max(scalars)) / 2
         return Rule(f"over {middle:g}, half of the range", above=middle)
-    named = (asked,) if isinstance(asked, str) else asked
-    among = frozenset(float(int(each[1:], 16)) if isinstance(each, str) else float(each) for each in named)
-    if summary.kind == "colour" and not any(isinstance(each, str) for each in named):
+    among = frozenset(float(int(each[1:], 16)) if isinstance(each, str) else float(each) for each in asked)
+    if summary.kind == "colour" and not any(isinstance(each, str) for each in asked):
         raise UsageError("the masks are in colours: name those of the foreground in data.foreground, as ['#ff0000']")
-    if summary.kind == "index" and any(isinstance(each, str) for each in named):
-        colours = {int(each[1:], 16) for each in named if isinstance(each, str)}
+    if summary.kind == "index" and any(isinstance(each, str) for each in asked):
+        colours = {int(each[1:], 16) for each in asked if isinstance(each, str)}
         among = frozenset(float(index) for index, colour in summary.colours.items() if colour in colours)
     if not among & summary.counts.keys():
         values = _listed(summary, sorted(summary.counts))
         raise UsageError(f"no mask has a value of data.foreground: they have {values}")
-    return Rule(f"{', '.join(map(str, named))}, as data.foreground says", among=among)
+    return Rule(f"{', '.join(map(str, asked))}, as data.foreground says", among=among)
 
 
 def _as_scalars(kind: Kind, counts: Counter[float]) -> Counter[float]:

@@ -94,7 +94,7 @@ def find_layout(folder: Path, mask_suffix: str | None = None) -> Layout:
     left_out: Counter[str] = Counter()
     paths = list(_files(folder, left_out))
     if not paths:
-        others = f" (it has {_counts(left_out)})" if left_out else ""
+        others = f" (it has {in_words(left_out)})" if left_out else ""
         raise UsageError(f"{folder} has no images{others}: put them into `images`, and their masks into `masks`, in it")
     files = _with_roles(folder, paths, mask_suffix, left_out)
     doubles: list[tuple[Path, Path]] = []
@@ -249,5 +249,6 @@ def _alone_in_their_folders(
                 yield key, its_own
 
 
-def _counts(left_out: Counter[str]) -> str:
+def in_words(left_out: Mapping[str, int]) -> str:
+    """Return which files were left out: "3 hidden, 12 no images"."""
     return ", ".join(f"{count:,} {kind}" for kind, count in left_out.items())

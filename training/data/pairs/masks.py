@@ -53,18 +53,16 @@ def read_mask(paths: Sequence[Path]) -> RawMask:
     return replace(objects[0], samples=together, kind="value", colours={})
 
 
-def checked_decode(path: Path) -> DecodedImage:
-    """Decode a file as the worker does, and refuse what it would only note.
+def checked_decode(path: Path, data: bytes) -> DecodedImage:
+    """Decode the bytes of a file as the worker does, and refuse what it would only note.
 
     Raises:
         UsageError: it is no image, of several pages, or has no data in places.
     """
     try:
-        decoded = decode(path.read_bytes(), limits=LIMITS)
+        decoded = decode(data, limits=LIMITS)
     except ImageError as error:
         raise UsageError(f"{path} cannot be used: {error}") from error
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
     if NoteCode.PAGES in note_codes(decoded.note):
         raise UsageError(f"{path} has several pages: save each of them as a file of its own")
     if decoded.has_holes:
@@ -100,17 +98,22 @@ def orientation_of(decoded: DecodedImage) -> str:
 def _read(path: Path) -> RawMask:
     if path.suffix.lower() == ".npy":
         return RawMask(read_array(path), "value", {})
-    data = _bytes(path)
+    data = bytes_of(path)
     if identify(data) == "GIF":
         return _from_pillow(path, data)
-    decoded = checked_decode(path)
+    decoded = checked_decode(path, data)
     if decoded.mode == "grey":
         return RawMask(decoded.pixels, "value", {}, orientation=orientation_of(decoded))
     read = _from_tiff if decoded.format == "TIFF" else _from_pillow
     return replace(read(path, data), orientation=orientation_of(decoded))
 
 
-def _bytes(path: Path) -> bytes:
+def bytes_of(path: Path) -> bytes:
+    """Read a file.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
     try:
         return path.read_bytes()
     except OSError as error:

@@ -11,7 +11,16 @@ from shared.errors import UsageError
 from shared.images.decoded import DecodedImage, Pixels, in_pixel_type
 from training.data.pairs.foreground import Rule
 from training.data.pairs.layout import Pair
-from training.data.pairs.masks import LIMITS, Kind, RawMask, checked_decode, orientation_of, read_array, read_mask
+from training.data.pairs.masks import (
+    LIMITS,
+    Kind,
+    RawMask,
+    bytes_of,
+    checked_decode,
+    orientation_of,
+    read_array,
+    read_mask,
+)
 
 _ORIENTATION = re.compile(r"orientation ([2-8])")
 TRANSPARENT = "transparent in places"
@@ -35,7 +44,7 @@ def read_image(path: Path) -> DecodedImage:
         UsageError: it cannot be used.
     """
     if path.suffix.lower() != ".npy":
-        return checked_decode(path)
+        return checked_decode(path, bytes_of(path))
     pixels = in_pixel_type(read_array(path))
     if min(pixels.shape) < LIMITS.min_side:
         raise UsageError(f"{path} is {_size(pixels)}: the shortest side accepted is {LIMITS.min_side} px")

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from training.data.pairs.layout import in_words
 from training.data.pairs.survey import Survey
 
 _SHOWN = 4
@@ -44,8 +45,7 @@ def lines(survey: Survey) -> Iterator[str]:
     if parts:
         yield f"  split   {_counted(parts.elements())}"
     if survey.layout.left_out:
-        left_out = ", ".join(f"{count:,} {kind}" for kind, count in survey.layout.left_out.items())
-        yield f"  files left out: {left_out}"
+        yield f"  files left out: {in_words(survey.layout.left_out)}"
     for suspicion, names in survey.suspects.items():
         yield f"look at: {suspicion} ({len(names):,}): {_some(names)}"
     for fault, names in survey.faults.items():
