@@ -229,7 +229,8 @@ def _paired(
             )
         )
         del lone_images[key]
-        lone_masks = {mask: file for mask, file in lone_masks.items() if mask not in masks_in}
+        for mask in masks_in:
+            del lone_masks[mask]
     return (
         tuple(sorted(pairs, key=lambda pair: pair.name)),
         tuple(file.path for _, file in sorted(lone_images.items())),
@@ -242,11 +243,14 @@ def _alone_in_their_folders(
 ) -> Iterator[tuple[Key, list[Key]]]:
     """Find an image that has a folder of its own, with one mask or a file for each object."""
     in_folder = Counter(key[:-1] for key in all_images)
+    of_others = {mask[:-1] for mask in taken}
+    its_own: dict[Key, list[Key]] = defaultdict(list)
+    for mask in sorted(masks):
+        its_own[mask[:-1]].append(mask)
     for key in sorted(images):
-        if len(key) > 1 and in_folder[key[:-1]] == 1 and not any(mask[:-1] == key[:-1] for mask in taken):
-            its_own = sorted(mask for mask in masks if mask[:-1] == key[:-1])
-            if its_own:
-                yield key, its_own
+        folder = key[:-1]
+        if folder and in_folder[folder] == 1 and folder not in of_others and folder in its_own:
+            yield key, its_own[folder]
 
 
 def in_words(left_out: Mapping[str, int]) -> str:
