@@ -1,30 +1,21 @@
-"""The query of an address that lists jobs: a filter, an order and a page, each value checked with a line of its own."""
+"""The query of an address that lists jobs: a filter, an order and a page."""
 
 import re
-import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from enum import StrEnum
-from typing import Any, TypeVar
 
+from admin.domain.address_values import Check, checked, id_or, one_of, text_of, time_of
 from shared.errors import ItemErrorCode
 from shared.jobs.filters import OWN_MODEL, JobFilter, JobSort
 from shared.jobs.state import JobKind, JobStatus
 
-MAX_TEXT = 200  # characters
-_AGE = re.compile(r"(\d{1,6})\s*(m|min|h|d|w)")
-_AGES = {"m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "w": 7 * 86400.0}
 _MODEL = re.compile(r"[0-9a-f]{4,64}")
-_NO_TIME = "give a date such as 2026-11-01, a time such as 2026-11-01T14:30, or an age such as 90m, 12h or 7d"
 
 STATE_GROUPS: Mapping[str, tuple[JobStatus, ...]] = {
     "open": tuple(state for state in JobStatus if not state.is_final),
     "ended": tuple(state for state in JobStatus if state.is_final),
 }
 """Words for several states at once."""
-
-Word = TypeVar("Word", bound=StrEnum)
 
 
 @dataclass(frozen=True)
@@ -55,17 +46,7 @@ def job_query(values: Mapping[str, str], *, me: str, now: float) -> JobQuery:
     Returns:
         The query. Where it has problems, its filter leaves out the values that are wrong.
     """
-    typed = {name: value.strip() for name, value in values.items() if value.strip()}
-    found: dict[str, Any] = {}
-    problems: dict[str, str] = {}
-    for name, value in typed.items():
-        check = _CHECKS.get(name)
-        try:
-            if check is None:
-                raise ValueError(f"there is no such filter; there are {', '.join(_CHECKS)}")
-            found[name] = check(value, now)
-        except ValueError as error:
-            problems[name] = str(error)
+    typed, found, problems = checked(values, _CHECKS, now)
     sort, before = found.pop("sort", JobSort.NEWEST), found.pop("before", None)
     if found.pop("mine", False):
         found["owner"] = me
@@ -78,43 +59,14 @@ def job_query(values: Mapping[str, str], *, me: str, now: float) -> JobQuery:
     return JobQuery(JobFilter(**found), sort, before, typed, problems)
 
 
-def time_of(value: str, now: float) -> float:
-    """Return the Unix time that a date, a time or an age names; one without a zone is in UTC.
-
-    Raises:
-        ValueError: it is none of these.
-    """
-    if age := _AGE.fullmatch(value.lower()):
-        return now - int(age[1]) * _AGES[age[2]]
-    try:
-        moment = datetime.fromisoformat(value)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError) as error:
-        raise ValueError(_NO_TIME) from error
+_ONE_STATE = one_of(JobStatus, [*STATE_GROUPS, *JobStatus])
 
 
 def _states(value: str, _now: float) -> tuple[JobStatus, ...]:
     found: list[JobStatus] = []
-    for word in value.split(","):
-        group = STATE_GROUPS.get(word.strip())
-        found += group or [_one_of(JobStatus, [*STATE_GROUPS, *JobStatus])(word.strip(), 0.0)]
+    for word in (each.strip() for each in value.split(",")):
+        found += STATE_GROUPS.get(word) or [_ONE_STATE(word, 0.0)]
     return tuple(dict.fromkeys(found))
-
-
-def _one_of(kind: type[Word], words: Iterable[str] = ()) -> Callable[[str, float], Word]:
-    def check(value: str, _now: float) -> Word:
-        try:
-            return kind(value)
-        except ValueError as error:
-            raise ValueError(f"choose one of {', '.join(words or kind)}") from error
-
-    return check
-
-
-def _text(value: str, _now: float) -> str:
-    if len(value) > MAX_TEXT or not value.isprintable():
-        raise ValueError(f"give at most {MAX_TEXT} printable characters")
-    return value
 
 
 def _mine(value: str, _now: float) -> bool:
@@ -129,16 +81,10 @@ def _model(value: str, _now: float) -> str:
     return value.lower()
 
 
-def _id(value: str, _now: float) -> str:
-    try:
-        return str(uuid.UUID(value))
-    except ValueError as error:
-        raise ValueError("this is no job's id: go to the first page") from error
-
-
-_CHECKS: Mapping[str, Callable[[str, float], Any]] = {
-    "q": _text, "state": _states, "kind": _one_of(JobKind), "owner": _text, "mine": _mine, "since": time_of,
-    "until": time_of, "cause": _one_of(ItemErrorCode), "model": _model, "sort": _one_of(JobSort), "before": _id,
+_CHECKS: Mapping[str, Check] = {
+    "q": text_of, "state": _states, "kind": one_of(JobKind), "owner": text_of, "mine": _mine, "since": time_of,
+    "until": time_of, "cause": one_of(ItemErrorCode), "model": _model, "sort": one_of(JobSort),
+    "before": id_or("this is no job's id: go to the first page"),
 }  # fmt: skip
 
 

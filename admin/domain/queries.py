@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 
 from shared.db.database import Database, db_now
 from shared.db.tables import HAS_FAILED, HAS_PENDING, ItemRow, ShardRow
-from shared.jobs.filters import JobFilter, JobSort
+from shared.jobs.filters import ALL_JOBS, JobFilter, JobSort
 from shared.jobs.item_search import ItemSearch, Place
 from shared.jobs.listing import ids_page
 from shared.jobs.records import Item, Job
@@ -61,7 +61,7 @@ class Released:
 def jobs_page(
     repository: Repository,
     before: str | None,
-    wanted: JobFilter = JobFilter(),  # noqa: B008 - frozen
+    wanted: JobFilter = ALL_JOBS,
     sort: JobSort = JobSort.NEWEST,
 ) -> JobsPage:
     """Return the page of the jobs of a filter that follow `before` in their order, or the first."""

@@ -15,7 +15,7 @@ from shared.db.database import Database, db_now
 from shared.db.events import Actor, EventKind, EventSource, record
 from shared.db.tables import BulkActionRow, JobRow, new_id
 from shared.errors import UsageError
-from shared.jobs.filters import JobFilter
+from shared.jobs.filters import ALL_JOBS, JobFilter
 from shared.jobs.listing import count_jobs
 
 MAX_SELECTED = 1_000
@@ -103,7 +103,7 @@ class BulkAction:
     def conditions(self) -> list[ColumnElement[bool]]:
         """Return what jobs have to fulfil that are still to be done: those that were there when it was asked for."""
         if "jobs" in self.selection:
-            found = [JobRow.id.in_(self.selection["jobs"]), *JobFilter().conditions()]
+            found = [JobRow.id.in_(self.selection["jobs"]), *ALL_JOBS.conditions()]
         else:
             found = [*JobFilter.of_json(self.selection["filter"]).conditions(), JobRow.created_at <= self.made_at]
         return found if self.after_job is None else [*found, JobRow.id > self.after_job]

@@ -10,7 +10,6 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.orm import aliased
 
 from shared.db.database import Database
 from shared.db.tables import ComparisonRow, ItemRow
@@ -20,7 +19,7 @@ NOT_COMPARABLE = -1.0
 NEARLY_ALIKE = 0.9
 """Dice from which on two masks say nearly the same."""
 
-_A, _B = aliased(ItemRow), aliased(ItemRow)
+_A, _B = (ItemRow.__table__.alias(name) for name in ("item_a", "item_b"))
 
 
 @dataclass(frozen=True)
@@ -74,13 +73,13 @@ class Comparison:
     def waiting(self, limit: int) -> list[Pair]:
         """Return pairs that both jobs have results of, and that were not compared yet, by number."""
         done = select(func.max(ComparisonRow.number)).where(self._mine)
-        known = select(ComparisonRow.item_a).where(ComparisonRow.item_a == _A.id, ComparisonRow.item_b == _B.id)
-        query = self._pairs().order_by(_A.number).limit(limit)
+        known = select(ComparisonRow.item_a).where(ComparisonRow.item_a == _A.c.id, ComparisonRow.item_b == _B.c.id)
+        query = self._pairs().order_by(_A.c.number).limit(limit)
         with self._database.read() as connection:
             last = connection.execute(done).scalar_one()
-            rows = connection.execute(query.where(_A.number > (-1 if last is None else last))).all()
+            rows = connection.execute(query.where(_A.c.number > (-1 if last is None else last))).all()
             if not rows and last is not None:  # what came about since, of numbers that were passed
-                rows = connection.execute(query.where(_A.number <= last, ~known.exists())).all()
+                rows = connection.execute(query.where(_A.c.number <= last, ~known.exists())).all()
         return [Pair(*row) for row in rows]
 
     def keep(self, compared: Sequence[Compared]) -> None:
@@ -145,19 +144,18 @@ class Comparison:
             return int(connection.execute(self._pairs().with_only_columns(func.count())).scalar_one())
 
     def _pairs(self) -> Select[Any]:
-        columns: list[ColumnElement[Any]] = [_A.id, _B.id, _A.number, _A.mask_key, _B.mask_key]  # type: ignore[list-item]
-        query: Select[Any] = select(*columns)
-        both = (_A.state == ItemStatus.SUCCEEDED) & (_B.state == ItemStatus.SUCCEEDED)
-        return query.join(_B, and_(_B.path == _A.path, _B.job_id == self.job_b)).where(_A.job_id == self.job_a, both)
+        query = select(_A.c.id, _B.c.id, _A.c.number, _A.c.mask_key, _B.c.mask_key)
+        both = (_A.c.state == ItemStatus.SUCCEEDED) & (_B.c.state == ItemStatus.SUCCEEDED)
+        same = and_(_B.c.path == _A.c.path, _B.c.job_id == self.job_b)
+        return query.select_from(_A.join(_B, same)).where(_A.c.job_id == self.job_a, both)
 
     def _compared(self) -> Select[Any]:
         columns = ComparisonRow.__table__.c
-        trust_a, trust_b = (getattr(item, "trust") for item in (_A, _B))  # noqa: B009 - mypy does not know it
         return (
-            select(*columns, _A.path, trust_a.label("trust_a"), trust_b.label("trust_b"))
+            select(*columns, _A.c.path, _A.c.trust.label("trust_a"), _B.c.trust.label("trust_b"))
             .select_from(ComparisonRow)
-            .join(_A, _A.id == ComparisonRow.item_a)
-            .join(_B, _B.id == ComparisonRow.item_b)
+            .join(_A, _A.c.id == ComparisonRow.item_a)
+            .join(_B, _B.c.id == ComparisonRow.item_b)
             .where(self._mine)
         )
 

@@ -78,6 +78,10 @@ class JobFilter:
         return replace(found, states=states, kind=None if kind is None else JobKind(kind))
 
 
+ALL_JOBS = JobFilter()
+"""Every job fulfils it."""
+
+
 def failed_with(code: str) -> ColumnElement[bool]:
     """Return the condition of jobs of which an image failed with this code."""
     # Of jobs that have ended it is counted once (`shared.upkeep.tally`); the few others are asked one by one.

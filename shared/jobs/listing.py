@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Select, SQLColumnExpression, and_, func, or_, select
 
 from shared.db.database import Database
-from shared.db.tables import JobRow
+from shared.db.tables import HAS_ENDED, JobRow
 from shared.jobs.filters import JobFilter, JobSort
 
 MAX_COUNTED = 1_000
@@ -27,18 +27,17 @@ class IdsPage:
 class _Order:
     """The columns of an order, the id last, and whether the largest come first."""
 
-    columns: Sequence[ColumnElement[Any]]
+    columns: Sequence[SQLColumnExpression[Any]]
     descending: bool
     only: ColumnElement[bool] | None = None
 
 
-_ID: Any = JobRow.id
 _ORDERS = {
-    JobSort.NEWEST: _Order([_ID], descending=True),
-    JobSort.OLDEST: _Order([_ID], descending=False),
-    JobSort.ENDED: _Order([JobRow.finished_at, _ID], descending=True, only=JobRow.finished_at.is_not(None)),  # type: ignore[list-item]
-    JobSort.NAME: _Order([func.lower(JobRow.name), _ID], descending=False),
-    JobSort.PRIORITY: _Order([JobRow.priority, _ID], descending=True),  # type: ignore[list-item]
+    JobSort.NEWEST: _Order([JobRow.id], descending=True),
+    JobSort.OLDEST: _Order([JobRow.id], descending=False),
+    JobSort.ENDED: _Order([JobRow.finished_at, JobRow.id], descending=True, only=HAS_ENDED),
+    JobSort.NAME: _Order([func.lower(JobRow.name), JobRow.id], descending=False),
+    JobSort.PRIORITY: _Order([JobRow.priority, JobRow.id], descending=True),
 }
 
 
@@ -91,7 +90,7 @@ def _place(order: _Order, job_id: str) -> list[Any]:
     return [*values[:-1], job_id]
 
 
-def _beyond(columns: Sequence[ColumnElement[Any]], place: Sequence[Any], *, below: bool) -> ColumnElement[bool]:
+def _beyond(columns: Sequence[SQLColumnExpression[Any]], place: Sequence[Any], *, below: bool) -> ColumnElement[bool]:
     """Return the condition of rows after a place, column by column; a comparison of rows is not for every database."""
     steps = []
     for number, (column, value) in enumerate(zip(columns, place, strict=True)):

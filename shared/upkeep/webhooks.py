@@ -2,10 +2,10 @@
 
 import http.client
 import logging
-import random
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from random import SystemRandom
 
 from shared.errors import DelineateError
 from shared.jobs.webhooks import DueDelivery, Webhooks
@@ -88,7 +88,7 @@ def _pause(attempts: int, *, at_least: float = 0.0) -> float | None:
     """How long to wait after so many attempts before this one; None gives up."""
     if attempts >= len(PAUSES_SECONDS):
         return None
-    jitter = random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311 - spread, not secrecy
+    jitter = SystemRandom().uniform(1 - _JITTER, 1 + _JITTER)
     return max(min(at_least, PAUSES_SECONDS[-1]), PAUSES_SECONDS[attempts] * jitter)
 
 
