@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Select, func, select, tuple_
 
 from shared.db.database import Database
 from shared.db.tables import ItemRow
@@ -204,20 +204,26 @@ def _scanned(
     falls: bool,
 ) -> tuple[list[Item], Place | None]:
     """Take rows by these keys from an index, and look for the text among them."""
-    query = item_rows().where(*_wanted(search), *conditions)
-    if start is not None:
-        query = query.where(_behind(start, keys, falls=falls))
-    query = query.order_by(*(key.desc() if falls else key for key in keys))
+    held = [*_wanted(search), *conditions, *([] if start is None else [_behind(start, keys, falls=falls)])]
+
+    def ordered(query: Select[Any]) -> Select[Any]:
+        return query.where(*held).order_by(*(key.desc() if falls else key for key in keys))
+
     if not search.filter.text:
-        return [item_of(row) for row in connection.execute(query.limit(limit))], None
-    seen = query.limit(SCANNED).subquery()
-    ordered = [seen.c[key.key or ""].desc() if falls else seen.c[key.key or ""] for key in keys]
+        return [item_of(row) for row in connection.execute(ordered(item_rows()).limit(limit))], None
+    # Only what is compared is read of each row, and the rest of those that have it.
+    columns = {column.key: column for column in (ItemRow.__table__.c.id, ItemRow.__table__.c.path, *keys)}
+    seen = ordered(select(*columns.values())).limit(SCANNED).subquery()
     holds = seen.c.path.icontains(search.filter.text, autoescape=True)
-    items = [item_of(row) for row in connection.execute(select(seen).where(holds).order_by(*ordered).limit(limit))]
-    if len(items) == limit:
+    by = [seen.c[key.key or ""].desc() if falls else seen.c[key.key or ""] for key in keys]
+    ids = connection.execute(select(seen.c.id).where(holds).order_by(*by).limit(limit)).scalars().all()
+    found = {row.id: row for row in connection.execute(item_rows().where(ItemRow.id.in_(ids)))} if ids else {}
+    items = [item_of(found[each]) for each in ids if each in found]
+    if len(ids) == limit:
         return items, None
-    last = connection.execute(query.offset(SCANNED - 1).limit(1)).one_or_none()
-    return items, None if last is None else search.place_of(item_of(last))
+    place = select(search.sort.order.value, *search.sort.order.number)
+    last = connection.execute(ordered(place).offset(SCANNED - 1).limit(1)).one_or_none()
+    return items, None if last is None else Place(last[0], last[1])
 
 
 def _behind(start: Place, keys: tuple[ColumnElement[Any], ...], *, falls: bool) -> ColumnElement[bool]:
