@@ -6,10 +6,20 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 
 from shared.db.database import Database, db_now
-from shared.db.tables import IS_OPEN, IS_RUNNING, IS_TALLIED, STAYS, FailureCountRow, ItemRow, JobRow, ShardRow
+from shared.db.tables import (
+    HAS_PENDING,
+    IS_OPEN,
+    IS_RUNNING,
+    IS_TALLIED,
+    STAYS,
+    FailureCountRow,
+    ItemRow,
+    JobRow,
+    ShardRow,
+)
 from shared.jobs.records import Job, Worker
 from shared.jobs.state import JobStatus
-from shared.jobs.workers import ALIVE_SECONDS, Workers
+from shared.jobs.workers import ALIVE_SECONDS
 
 MISSED_SECONDS = 600.0
 """For how long a worker that is not heard of is told of."""
@@ -65,7 +75,7 @@ def queue(database: Database) -> Queue:
             db_now() - func.min(JobRow.created_at),
         )
         .join(JobRow, JobRow.id == ShardRow.job_id)
-        .where(ShardRow.pending > 0, IS_OPEN, STAYS)
+        .where(HAS_PENDING, IS_OPEN, STAYS)
     )  # fmt: skip
     with database.read() as connection:
         images, shards, jobs, oldest = connection.execute(waiting).one()
@@ -127,13 +137,13 @@ def alerts(waiting: Queue, workers: Sequence[Worker], held: dict[str, Held], qui
     return found
 
 
-def why(job: Job, waiting: Queue, workers: Workers, *, given_back: float | None = None) -> str:
+def why(job: Job, waiting: Queue, quiet: float | None, *, given_back: float | None = None) -> str:
     """Return why an open job is not done yet, as one sentence.
 
     Args:
         job: the job.
         waiting: what waits over all jobs.
-        workers: who works.
+        quiet: seconds since any worker was heard of, as with `alerts`.
         given_back: in how many seconds what a worker gave back is tried again; None: nothing was.
     """
     counts = job.counts
@@ -142,7 +152,6 @@ def why(job: Job, waiting: Queue, workers: Workers, *, given_back: float | None 
     if counts.pending + counts.running == 0:
         words = job.upload_words
         return f"Nothing of it is left to do: {words}." if words else "All of it is done; it ends within a moment."
-    quiet = workers.quiet_for()
     if quiet is None or quiet >= ALIVE_SECONDS:
         seen = "no worker is running" if quiet is None else f"no worker has been heard of for {quiet:,.0f} s"
         return f"It waits, since {seen}."

@@ -3,6 +3,7 @@
 Pages are cut by key, never by offset: page 1,000 costs as much as page 1.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -110,13 +111,17 @@ def failure_reasons(database: Database, job: Job) -> list[FailureReason]:
     return sorted(reasons, key=lambda reason: (-reason.count, reason.code))
 
 
-def released(database: Database, job_id: str) -> Released | None:
-    """Return what of a job waits because workers released it, and nothing of its shard has ended since."""
+def released(database: Database, jobs: Sequence[str]) -> dict[str, Released]:
+    """Return what of each of these jobs waits because workers released it, and nothing of its shard has ended since."""
     rest = func.min(ShardRow.not_before) - db_now()
-    waiting = select(func.sum(ShardRow.pending), rest).where(ShardRow.job_id == job_id, HAS_PENDING)
+    waiting = (
+        select(ShardRow.job_id, func.sum(ShardRow.pending), rest)
+        .where(ShardRow.job_id.in_(jobs), HAS_PENDING, ShardRow.releases > 0)
+        .group_by(ShardRow.job_id)
+    )
     with database.read() as connection:
-        images, seconds = connection.execute(waiting.where(ShardRow.releases > 0)).one()
-    return Released(int(images), max(0.0, float(seconds))) if images else None
+        rows = connection.execute(waiting)
+        return {job_id: Released(int(images), max(0.0, float(seconds))) for job_id, images, seconds in rows}
 
 
 def now(database: Database) -> float:

@@ -9,6 +9,7 @@ from wtforms import BooleanField, PasswordField
 from wtforms.validators import EqualTo, InputRequired
 
 from admin.domain import accounts, queries, sessions
+from admin.pages.formats import capitalize_first
 from admin.web.context import account_name, services
 from admin.web.guard.auth import password_error
 from admin.web.guard.security_log import note
@@ -51,7 +52,7 @@ def change_password() -> ResponseReturnValue:
             revoke_tokens=form.revoke_tokens.data,
         )  # fmt: skip
     except UsageError as error:
-        form.new.errors = [f"{str(error)[:1].upper()}{str(error)[1:]}."]
+        form.new.errors = [f"{capitalize_first(str(error))}."]
         return _page(form), 400
     note("password_changed", "password changed")
     flash("Your password is changed, and your other sessions have ended.")

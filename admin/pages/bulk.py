@@ -9,6 +9,7 @@ from flask.typing import ResponseReturnValue
 
 from admin.domain import queries
 from admin.domain.job_query import JobQuery, job_query
+from admin.pages.formats import capitalize_first
 from admin.web.context import services, who
 from admin.web.live import live_part, version_of
 from shared.db.events import Actor, EventSource
@@ -53,7 +54,7 @@ def make() -> ResponseReturnValue:
     try:
         order = _order()
     except (UsageError, ValueError) as error:
-        flash(f"{str(error)[:1].upper()}{str(error)[1:]}.", "error")
+        flash(f"{capitalize_first(str(error))}.", "error")
         address: dict[str, Any] = _query().address()
         return redirect(url_for("jobs.index", **address))
     made = bulk_actions.ask(services().database, order, by=_actor())

@@ -1,6 +1,5 @@
 """Numbers and times as the pages write them. A value that is not known is a dash."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 
 from markupsafe import Markup
@@ -95,21 +94,21 @@ def measured(item: Item) -> list[tuple[Measurement, str]]:
     """What was measured of an image, each with its value as text; what was measured against its truth comes first."""
     names = sorted(MEASUREMENTS, key=lambda name: name not in NEED_TRUTH)
     values = ((MEASUREMENTS[name], getattr(item, name)) for name in names)
-    return [(measurement, _value(measurement, value)) for measurement, value in values if value is not None]
+    return [
+        (measurement, f"{_number(measurement, value)} {measurement.unit}".rstrip())
+        for measurement, value in values
+        if value is not None
+    ]
 
 
 def value_of(item: Item, name: str) -> str:
     """The value of one measurement of an image, without its unit."""
     value = getattr(item, name)
-    if value is None:
-        return NOTHING
-    return _value(replace(MEASUREMENTS[name], unit=""), value)
+    return NOTHING if value is None else _number(MEASUREMENTS[name], value)
 
 
-def _value(measurement: Measurement, value: float) -> str:
-    if measurement.as_percentage:
-        return share(value)
-    return f"{value:,.{min(measurement.digits, _MAX_DIGITS)}f} {measurement.unit}".rstrip()
+def _number(measurement: Measurement, value: float) -> str:
+    return share(value) if measurement.as_percentage else f"{value:,.{min(measurement.digits, _MAX_DIGITS)}f}"
 
 
 def size(number: int | None) -> str:

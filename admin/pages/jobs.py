@@ -212,13 +212,13 @@ def _progress_of(job_id: UUID) -> Progress:
 
 
 def _why(progress: Progress) -> str:
-    return overview.why(progress.job, overview.queue(services().database), services().workers)
+    return overview.why(progress.job, overview.queue(services().database), services().workers.quiet_for())
 
 
 def _released(progress: Progress) -> queries.Released | None:
     if not progress.is_open or not progress.job.counts.pending:
         return None
-    return queries.released(services().database, progress.job.id)
+    return queries.released(services().database, [progress.job.id]).get(progress.job.id)
 
 
 def _items_view(job_id: UUID) -> dict[str, Any]:

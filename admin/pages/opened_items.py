@@ -156,9 +156,12 @@ class OpenedItems:
             with self._lock:
                 if name in self._kept:
                     return self._kept[name]
-            opened = self._open(item, store)
+            try:
+                opened = self._open(item, store)
+            finally:
+                with self._lock:
+                    self._opening.pop(name, None)
             with self._lock:
-                self._opening.pop(name, None)
                 self._kept[name] = opened
                 leaving = self._leaving()
         for each in leaving:
@@ -194,7 +197,8 @@ class OpenedItems:
             source = planes.get("source")
             intensities = None if source is None else Intensities.of(source, SHOWN_PERCENTILES)
             about = _about(item, planes, intensities)
-            whites = {name: _white(overviews.get(name, raster)) for name, raster in planes.items()}
+            masks = {name: raster for name, raster in planes.items() if name in ("mask", "truth")}
+            whites = {name: _white(overviews.get(name, raster)) for name, raster in masks.items()}
             return Opened(planes, about, intensities, overviews, whites, files.pop_all())
 
     def _in_file(self, store: ObjectStore, key: str) -> Any:

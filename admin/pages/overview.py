@@ -54,13 +54,14 @@ def _view() -> dict[str, Any]:
     database, workers = services().database, services().workers
     known = workers.alive(within=overview.MISSED_SECONDS)
     held, waiting, now = overview.held_by(database), overview.queue(database), queries.now(database)
-    jobs = services().repository.jobs_of(overview.open_jobs(database))
+    quiet, jobs = workers.quiet_for(), services().repository.jobs_of(overview.open_jobs(database))
+    given_back = {job_id: each.rest for job_id, each in queries.released(database, [job.id for job in jobs]).items()}
     rows = [
-        (meter().read(job, now), overview.why(job, waiting, workers, given_back=_given_back(job.id))) for job in jobs
+        (meter().read(job, now), overview.why(job, waiting, quiet, given_back=given_back.get(job.id))) for job in jobs
     ]
     shown = [replace(worker, seen_at=0.0, age=worker.age if worker.age >= ALIVE_SECONDS else 0.0) for worker in known]
     view = {
-        "alerts": overview.alerts(waiting, known, held, workers.quiet_for()),
+        "alerts": overview.alerts(waiting, known, held, quiet),
         "workers": shown,
         "fleet": Fleet.of([worker for worker in known if worker.age < ALIVE_SECONDS]),
         "held": {name: each.images for name, each in held.items()},
@@ -70,8 +71,3 @@ def _view() -> dict[str, Any]:
         "alive_seconds": ALIVE_SECONDS,
     }
     return view | {"version": version_of(view)}
-
-
-def _given_back(job_id: str) -> float | None:
-    found = queries.released(services().database, job_id)
-    return None if found is None else found.rest

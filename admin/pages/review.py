@@ -11,6 +11,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import BadRequest
 
+from admin.pages.formats import capitalize_first
 from admin.pages.pictures import is_shown
 from admin.web.context import account_name, reviews, services
 from admin.web.delivery.corrections import CorrectionRefused, keep_correction, read_correction
@@ -127,7 +128,7 @@ def _item(job_id: UUID, item_id: UUID) -> Item:
 
 
 def _refused(job_id: UUID, error: UsageError | IllegalTransition, item_id: UUID | None = None) -> ResponseReturnValue:
-    sentence = f"{str(error)[:1].upper()}{str(error)[1:]}."
+    sentence = f"{capitalize_first(str(error))}."
     if _by_script():
         return jsonify(told=sentence), 409
     flash(sentence, "error")

@@ -10,6 +10,7 @@ from wtforms.validators import InputRequired, Length
 
 from admin.domain import queries, tokens
 from admin.domain.roles import Role
+from admin.pages.formats import capitalize_first
 from admin.web.context import account_name, role, services
 from admin.web.guard.auth import password_error
 from admin.web.guard.security_log import note, shown
@@ -55,7 +56,7 @@ def create() -> ResponseReturnValue:
     try:
         made = tokens.create(services().database, account_name(), form.name.data, Role(form.role.data), days=days)
     except UsageError as error:
-        form.name.errors = [*form.name.errors, f"{str(error)[:1].upper()}{str(error)[1:]}."]
+        form.name.errors = [*form.name.errors, f"{capitalize_first(str(error))}."]
         return _page(form), 400
     note("token_created", f"token {shown(form.name.data)} made, {form.role.data}")
     return _page(_form(fresh=True), made=made, made_name=form.name.data), 201

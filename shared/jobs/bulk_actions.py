@@ -162,17 +162,21 @@ def bulk_action(database: Database, bulk_id: str) -> BulkAction:
     return _action(row)
 
 
-def bulk_actions(
-    database: Database, *, limit: int, before: str | None = None, open_only: bool = False
-) -> list[BulkAction]:
+def bulk_actions(database: Database, *, limit: int, before: str | None = None) -> list[BulkAction]:
     """Return actions, the newest first; `before` is the last id of the page before."""
     query = select(*_COLUMNS).order_by(BulkActionRow.id.desc()).limit(limit)
     if before is not None:
         query = query.where(BulkActionRow.id < before)
-    if open_only:
-        query = query.where(BulkActionRow.finished_at.is_(None))
     with database.read() as connection:
         return [_action(row) for row in connection.execute(query)]
+
+
+def open_actions(database: Database, *, limit: int, leaving_out: Sequence[str] = ()) -> list[str]:
+    """Return the ids of actions that have not ended, the oldest first."""
+    still = BulkActionRow.finished_at.is_(None) & BulkActionRow.id.not_in(leaving_out)
+    with database.read() as connection:
+        query = select(BulkActionRow.id).where(still).order_by(BulkActionRow.id).limit(limit)
+        return list(connection.execute(query).scalars())
 
 
 def _action(row: Any) -> BulkAction:

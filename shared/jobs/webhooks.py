@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, insert, or_, select, update
 
 from shared.db.database import Database, db_now
-from shared.db.tables import JobRow, WebhookDeliveryRow, WebhookRow, new_id
+from shared.db.tables import JobRow, UserRow, WebhookDeliveryRow, WebhookRow, new_id
 from shared.errors import UsageError
 from shared.jobs.state import ItemCounts, JobStatus
 
@@ -108,6 +108,8 @@ class Webhooks:
         secret = KEY_PREFIX + base64.b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()
         webhook_id = new_id()
         with self.database.write() as connection:
+            # Its row is locked, so that the number of its webhooks cannot grow meanwhile.
+            connection.execute(select(UserRow.name).where(UserRow.name == user_name).with_for_update())
             mine = select(func.count()).select_from(WebhookRow).where(WebhookRow.user_name == user_name)
             if connection.execute(mine).scalar_one() >= MAX_WEBHOOKS:
                 raise UsageError(f"an account has at most {MAX_WEBHOOKS} webhooks: remove some first")
@@ -147,7 +149,8 @@ class Webhooks:
             now = float(connection.execute(select(db_now())).scalar_one())
             row = _row(webhook_id, _TEST, _body(_TEST, now, {}), now, None)
             connection.execute(insert(WebhookDeliveryRow), [row])
-        return self.deliveries(webhook_id, limit=1)[0]
+            query = select(*_DELIVERY_COLUMNS).where(WebhookDeliveryRow.id == row["id"])
+            return Delivery(**connection.execute(query).one()._mapping)
 
     def deliveries(self, webhook_id: str, *, limit: int, before: str | None = None) -> list[Delivery]:
         """Return the messages to a webhook, the newest first; `before` is the last id of the page before."""
@@ -207,8 +210,10 @@ class Webhooks:
             connection.execute(update(WebhookRow).where(WebhookRow.id == webhook_id).values(ended_at=db_now()))
 
     def forget_old(self) -> int:
-        """Remove messages that are settled and older than KEPT_SECONDS, and return how many."""
-        old = (WebhookDeliveryRow.next_at.is_(None), WebhookDeliveryRow.created_at < db_now() - KEPT_SECONDS)
+        """Remove messages that are not to be sent and older than KEPT_SECONDS, and return how many."""
+        gone = WebhookDeliveryRow.webhook_id.in_(select(WebhookRow.id).where(WebhookRow.ended_at.is_not(None)))
+        rests = WebhookDeliveryRow.next_at.is_(None) | gone
+        old = (rests, WebhookDeliveryRow.created_at < db_now() - KEPT_SECONDS)
         with self.database.write() as connection:
             return connection.execute(delete(WebhookDeliveryRow).where(*old)).rowcount
 

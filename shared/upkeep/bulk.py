@@ -13,15 +13,16 @@ from sqlalchemy import Connection, func, select, update
 from shared.db.database import Database, db_now
 from shared.db.events import EventKind, record
 from shared.db.tables import IS_BEING_RETRIED, BulkActionRow, JobRow
-from shared.errors import IllegalTransition, JobNotFound, Outrun, UsageError
+from shared.errors import IllegalTransition, JobNotFound, Outrun, Retryable, UsageError
 from shared.jobs import retries
-from shared.jobs.bulk_actions import BulkAction, BulkKind, bulk_action, bulk_actions
+from shared.jobs.bulk_actions import BulkAction, BulkKind, bulk_action, open_actions
 from shared.jobs.repository import Repository
 
 log = logging.getLogger(__name__)
 
 _JOBS_AT_ONCE = 200
 _SECONDS_A_ROUND = 2.0
+_REST_SECONDS = 300.0  # after a failure
 _AT_ONCE = 10  # actions that are looked at in a round, the oldest first
 
 
@@ -31,13 +32,21 @@ class BulkRunner:
     def __init__(self, repository: Repository) -> None:
         self._repository = repository
         self._database: Database = repository.database
+        self._rest_until: dict[str, float] = {}  # of actions that failed
 
     def round(self) -> None:
         """Go on with what was asked for, for a while."""
         until = time.monotonic() + _SECONDS_A_ROUND
-        for action in reversed(bulk_actions(self._database, limit=_AT_ONCE, open_only=True)):
-            while time.monotonic() < until and self._slice(action.id, until):
-                pass
+        resting = [bulk_id for bulk_id, end in self._rest_until.items() if end > time.monotonic()]
+        for bulk_id in open_actions(self._database, limit=_AT_ONCE, leaving_out=resting):
+            try:
+                while time.monotonic() < until and self._slice(bulk_id, until):
+                    pass
+            except Retryable:
+                raise
+            except Exception:  # one that this version cannot read, say: it holds up nothing else
+                log.exception("a defect in bulk action %s", bulk_id, extra={"action": "bulk_fails"})
+                self._rest_until[bulk_id] = time.monotonic() + _REST_SECONDS
 
     def _slice(self, bulk_id: str, until: float) -> bool:
         """Do some jobs of an action; return whether there may be more to do now."""

@@ -3,7 +3,7 @@ from sqlalchemy import select, update
 
 from shared.db.database import Database
 from shared.db.events import Actor, EventFilter, EventKind, EventSource, events
-from shared.db.tables import JobRow, ShardRow, new_id
+from shared.db.tables import BulkActionRow, JobRow, ShardRow, new_id
 from shared.errors import ItemErrorCode, UsageError
 from shared.jobs import bulk_actions, retries
 from shared.jobs.bulk_actions import BulkKind, BulkOrder, BulkState
@@ -202,3 +202,28 @@ def shards_of(database: Database, job: str) -> list[str]:
 def _count(database: Database, runner: BulkRunner, action: bulk_actions.BulkAction, job: str) -> None:
     with database.write() as connection:
         runner._count(connection, action, job, done=1)
+
+
+def test_an_action_that_cannot_be_read_holds_up_no_other(
+    database: Database, runner: BulkRunner, failed_job, caplog: pytest.LogCaptureFixture
+) -> None:
+    job = failed_job(AWAY)
+    broken, other = (bulk_actions.ask(database, BulkOrder(BulkKind.DELETE, jobs=[job]), by=ANA) for _ in range(2))
+    with database.write() as connection:
+        of_broken = update(BulkActionRow).where(BulkActionRow.id == broken.id)
+        connection.execute(of_broken.values(selection={"filter": {"states": ["of a later version"]}}))
+    assert finish(runner, other.id).jobs_done == 1
+    runner.round()
+    assert bulk_actions.bulk_action(database, broken.id).state is BulkState.WAITING
+    assert [record.levelname for record in caplog.records if "defect" in record.message] == ["ERROR"]
+
+
+def test_the_oldest_actions_come_first(
+    database: Database, runner: BulkRunner, failed_job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "_AT_ONCE", 1)
+    job = failed_job(AWAY)
+    first, second = (bulk_actions.ask(database, BulkOrder(BulkKind.DELETE, jobs=[job]), by=ANA) for _ in range(2))
+    runner.round()
+    states = [bulk_actions.bulk_action(database, each.id).state for each in (first, second)]
+    assert states == [BulkState.DONE, BulkState.WAITING]

@@ -41,14 +41,13 @@ def test_pages_of_items_lead_there_and_back(
 def test_what_workers_gave_back_is_said_until_it_goes_on(browser: Browser, services: Services) -> None:
     job = synthetic(services, 3, done=False)
     assert "gave" not in browser.get(f"/jobs/{job}").text
-    assert queries.released(services.database, job) is None
+    assert queries.released(services.database, [job]) == {}
     with services.database.read() as connection:
         shard = connection.execute(select(ShardRow.id).where(ShardRow.job_id == job)).scalar_one()
     claim = services.claims.claim(shard, worker="w")
     assert claim is not None
     services.claims.release(claim)
-    found = queries.released(services.database, job)
-    assert found is not None
+    found = queries.released(services.database, [job])[job]
     assert found.images == 3
     assert found.rest <= 2
     for address in (f"/jobs/{job}", f"/jobs/{job}/progress"):
