@@ -229,9 +229,7 @@ class ItemRow(_MeasurementColumns, Base):
         _partial("ix_items_token", "token", where="token IS NOT NULL"),
         _partial("ix_items_lease_until", "lease_until", where="state = 'running'"),
         _partial("ix_items_failures", "job_id", "error_code", "number", where="state = 'failed'"),
-        _partial(
-            "ix_items_failures_by_seconds", "job_id", "error_code", "seconds", "number", where="state = 'failed'"
-        ),
+        _partial("ix_items_failures_by_seconds", "job_id", "error_code", "seconds", "number", where="state = 'failed'"),
         _partial("ix_items_nothing_found", "job_id", "number", where="foreground = 0"),
         _partial("ix_items_noted", "job_id", "number", where="note IS NOT NULL"),
         _partial("ix_items_unfamiliar", "job_id", "number", where=f"familiarity < {UNFAMILIAR_BELOW}"),
