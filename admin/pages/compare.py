@@ -1,19 +1,20 @@
 """Two jobs over the same inputs, side by side: what changed, and pair by pair, those that differ most first."""
 
 import time
+from functools import partial
 from urllib.parse import quote
 from uuid import UUID
 
-from flask import Blueprint, Response, abort, current_app, render_template, request, url_for
+from flask import Blueprint, Response, abort, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from admin.pages.items import drawn, version
-from admin.pages.pictures import SIZES, draw_difference, is_shown, placeholder
+from admin.pages.items import drawn, filled, item_or_404, version
+from admin.pages.pictures import SIZES, draw_difference, is_shown
 from admin.web.context import decoders, services
 from shared.errors import ImageError, ObjectMissing
 from shared.images.agreement import agreement
 from shared.jobs.comparisons import NEARLY_ALIKE, Compared, Comparison, Pair
-from shared.jobs.records import Item, Job
+from shared.jobs.records import Job
 
 PAIRS_A_PAGE = 30
 _CHOICES = 50  # newest jobs that are offered for a comparison
@@ -60,7 +61,7 @@ def step() -> ResponseReturnValue:
 @blueprint.get("/compare/<uuid:item_a>/<uuid:item_b>")
 def pair(item_a: UUID, item_b: UUID) -> ResponseReturnValue:
     """One pair: side by side, swiped, or as its difference."""
-    one, other = _item(item_a), _item(item_b)
+    one, other = item_or_404(item_a), item_or_404(item_b)
     comparison = Comparison(services().database, one.job_id, other.job_id)
     found = comparison.pair(one.id, other.id)
     if found is None:
@@ -88,7 +89,7 @@ def difference(item_a: UUID) -> ResponseReturnValue:
     with_item, size = request.args.get("with", type=UUID), request.args.get("size", type=int)
     if with_item is None or size not in SIZES:
         abort(404)
-    one, other = _item(item_a), _item(with_item)
+    one, other = item_or_404(item_a), item_or_404(with_item)
     if not is_shown(one) or one.source_key is None or one.mask_key is None or other.mask_key is None:
         abort(404)
     keys = (one.source_key, one.mask_key, other.mask_key)
@@ -96,14 +97,9 @@ def difference(item_a: UUID) -> ResponseReturnValue:
     answer = Response(mimetype="image/png")
     answer.cache_control.private = True
     answer.set_etag(quote(name))
-    try:
-        answer.data = drawn(
-            lambda objects: draw_difference(objects, size=size, decode=decoders().decode), keys, size, name=name
-        )
-    except (ImageError, ObjectMissing) as error:
-        current_app.logger.info("no difference of items %s and %s: %s", one.id, other.id, error)
-        return Response(placeholder(), mimetype="image/png", headers={"Cache-Control": "private, no-store"})
-    return answer.make_conditional(request)
+    make = partial(draw_difference, size=size, decode=decoders().decode)
+    what = f"difference of items {one.id} and {other.id}"
+    return filled(answer, lambda: drawn(make, keys, size, name=name), what).make_conditional(request)
 
 
 def _compared(pair: Pair) -> Compared:
@@ -134,22 +130,18 @@ def _job(name: str) -> Job:
     return services().repository.job(str(job_id))
 
 
-def _item(item_id: UUID) -> Item:
-    found = services().repository.item(str(item_id))
-    if found is None:
-        abort(404)
-    return found
-
-
 def _after() -> tuple[float, int] | None:
     word = request.args.get("after", "")
     if not word:
         return None
     try:
         agreement_, number = word.split(",")
-        return float(agreement_), int(number)
+        place = float(agreement_), int(number)
     except ValueError:
         abort(404)
+    if not 0 <= place[1] < 2**31:  # which the database cannot compare with
+        abort(404)
+    return place
 
 
 def _cursor(pair: Compared) -> str:

@@ -38,7 +38,7 @@ blueprint = Blueprint("items", __name__, url_prefix="/items")
 @blueprint.get("/<uuid:item_id>")
 def item(item_id: UUID) -> ResponseReturnValue:
     """One item: all its pictures and numbers."""
-    found = _item(item_id)
+    found = item_or_404(item_id)
     words, address = asked()
     search = ItemSearch(services().database, found.job_id, words.filter, words.order)
     before, after = search.neighbours(found)
@@ -56,7 +56,7 @@ def item(item_id: UUID) -> ResponseReturnValue:
 @blueprint.get("/<uuid:item_id>/<any(source, mask, probability, overlay, truth, correction, corrected):name>.png")
 def picture(item_id: UUID, name: str) -> ResponseReturnValue:
     """One picture of an item, made on the fly; `size` is one of SIZES, or missing for the whole."""
-    found = _item(item_id)
+    found = item_or_404(item_id)
     wanted = Picture(name)
     keys = keys_of(found, wanted)
     size = request.args.get("size", type=int)
@@ -69,28 +69,28 @@ def picture(item_id: UUID, name: str) -> ResponseReturnValue:
     if not is_shown(found):
         answer.data = placeholder()
         return answer
-    try:
-        make = partial(draw, wanted, size=size, decode=decoders().decode)
-        answer.data = drawn(make, keys, size, name=f"{found.id} {etag}")
-    except (ImageError, ObjectMissing) as error:
-        current_app.logger.info("no picture %s of item %s: %s", wanted, found.id, error, extra={"action": "no_picture"})
-        return Response(placeholder(), mimetype="image/png", headers={"Cache-Control": "private, no-store"})
-    return answer
+    make = partial(draw, wanted, size=size, decode=decoders().decode)
+    return filled(answer, lambda: drawn(make, keys, size, name=f"{found.id} {etag}"), f"{wanted} of item {found.id}")
 
 
 @blueprint.get("/<uuid:item_id>/preview.webp")
 def preview(item_id: UUID) -> ResponseReturnValue:
     """A small picture of a result: made when somebody first looks, and kept in the object store."""
-    found = _item(item_id)
+    found = item_or_404(item_id)
     if found.source_key is None or found.mask_key is None:
         abort(404)
     answer = Response(mimetype="image/webp")
     if _is_known(answer, found, f"{version(found)}-preview"):
         return answer
+    return filled(answer, lambda: _preview(found), f"preview of item {found.id}")
+
+
+def filled(answer: Response, make: Callable[[], bytes], what: str) -> Response:
+    """Return the answer with its picture or, where that cannot be made, a placeholder that nobody keeps."""
     try:
-        answer.data = _preview(found)
+        answer.data = make()
     except (ImageError, ObjectMissing) as error:
-        current_app.logger.info("no preview of item %s: %s", found.id, error, extra={"action": "no_picture"})
+        current_app.logger.info("no picture %s: %s", what, error, extra={"action": "no_picture"})
         return Response(placeholder(), mimetype="image/png", headers={"Cache-Control": "private, no-store"})
     return answer
 
@@ -121,7 +121,7 @@ def region(item_id: UUID) -> ResponseReturnValue:
     `x`, `y`, `width` and `height` are pixels of the image, `step` how many of them make a sample to each side. Without
     them it is the whole image, as coarse as it has to be.
     """
-    found = _item(item_id)
+    found = item_or_404(item_id)
     if found.source_key is None and found.mask_key is None:
         abort(404)
     wanted = _region()
@@ -185,7 +185,8 @@ def version(item: Item) -> str:
     return hashlib.sha256(f"{item.state} {item.finished_at} {item.review.correction_key}".encode()).hexdigest()[:12]
 
 
-def _item(item_id: UUID) -> Item:
+def item_or_404(item_id: UUID) -> Item:
+    """Return an item by its id, or answer that there is none."""
     found = services().repository.item(str(item_id))
     if found is None:
         abort(404)

@@ -48,7 +48,6 @@
   }
   const modes = document.getElementById("modes");
   const swipe = document.getElementById("swipe");
-  const keysOn = document.getElementById("keys-on");
   const buttons = [...modes.querySelectorAll("[data-mode]")];
   const cut = () => {
     const isSwiped = views.dataset.mode === "swipe";
@@ -71,7 +70,7 @@
   buttons.forEach((button) => button.addEventListener("click", () => choose(button.dataset.mode)));
   swipe.addEventListener("input", cut);
   document.addEventListener("keydown", (event) => {
-    if (!keysOn.checked || event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input[type=range]")) {
+    if (!window.delineateKeys.areOn() || event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input[type=range]")) {
       return;
     }
     if (Object.hasOwn(KEYS, event.key)) {

@@ -10,7 +10,6 @@
   const says = document.getElementById("says");
   const left = document.getElementById("nothing-left");
   const undoForm = document.getElementById("undo");
-  const keysOn = document.getElementById("keys-on");
   const passed = new URLSearchParams(location.search).getAll("passed");
   const unsaved = new Map(); // by item: sheets whose grade is under way
   let filling = null;
@@ -241,7 +240,7 @@
     }
     if (event.key === "?") {
       document.getElementById("keys").toggleAttribute("open");
-    } else if (!keysOn.checked) {
+    } else if (!window.delineateKeys.areOn()) {
       return;
     } else if (event.key === "z") {
       undo();
@@ -251,19 +250,6 @@
       return;
     }
     event.preventDefault();
-  });
-
-  try {
-    keysOn.checked = localStorage.getItem("review-keys") !== "off";
-  } catch {
-    // a browser that keeps nothing: keys are on
-  }
-  keysOn.addEventListener("change", () => {
-    try {
-      localStorage.setItem("review-keys", keysOn.checked ? "on" : "off");
-    } catch {
-      // as above
-    }
   });
 
   sheets().forEach(prepared);

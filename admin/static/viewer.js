@@ -440,9 +440,7 @@
     if (!shown) {
       fetchAhead(root);
     }
-    const keysOn = root.querySelector("#keys-on");
-    keysOn.checked = areKeysOn();
-    keysOn.addEventListener("change", () => keepKeys(keysOn.checked));
+    window.delineateKeys.show();
     for (const link of root.querySelectorAll("a[rel=next], a[rel=prev]")) {
       link.addEventListener("click", (event) => {
         if (!event.metaKey && !event.ctrlKey && !event.shiftKey && event.button === 0) {
@@ -450,23 +448,6 @@
           go(link.href);
         }
       });
-    }
-  };
-
-  let keys = true;
-  const areKeysOn = () => {
-    try {
-      return localStorage.getItem("viewer-keys") !== "off";
-    } catch {
-      return keys;
-    }
-  };
-  const keepKeys = (on) => {
-    keys = on;
-    try {
-      localStorage.setItem("viewer-keys", on ? "on" : "off");
-    } catch {
-      // this page alone remembers it
     }
   };
 
@@ -501,7 +482,7 @@
     const isSlider = event.target.matches("input[type=range], input[type=radio]") && event.key.startsWith("Arrow");
     const act = ACTS[event.key.length === 1 ? event.key.toLowerCase() : event.key];
     const moves = ["n", "p", "ArrowRight", "ArrowLeft"].includes(event.key);
-    if (!areKeysOn() || isSlider || !act || (!moves && !shown?.whole)) {
+    if (!window.delineateKeys.areOn() || isSlider || !act || (!moves && !shown?.whole)) {
       return;
     }
     event.preventDefault();

@@ -71,6 +71,11 @@ def test_an_item_is_looked_at_with_keys_and_the_next_one_follows(page: Page, ser
     picture = page.get_by_role("img", name="Overlay of")
     expect(picture).to_have_js_property("naturalWidth", 512)
 
+    # The switch is one for all pages.
+    page.goto(f"/jobs/{job_id}/review")
+    page.locator("#keys summary").click()
+    expect(page.get_by_label("Keys are on")).not_to_be_checked()
+
 
 def drawn(page: Page) -> str:
     return str(page.evaluate("document.querySelector('canvas[data-shows=result]').toDataURL()"))

@@ -21,8 +21,9 @@ from shared.upkeep.retention import Retention, RetentionRules
 
 ITEMS = 20_000
 _READS = ("SELECT", "WITH")
-# Names are looked for in SCANNED rows at a time. Of one cause by name, and of a range in the order of another column, all
-# rows are read and sorted: no index holds every pair. What a filter lets through is counted up to a thousand, in any order.
+# Names are looked for in SCANNED rows at a time. Of one cause by name, and of a range in the order of another column,
+# all rows are read and sorted: no index holds every pair. What a filter lets through is counted up to a thousand, in
+# any order.
 SEARCHES = {
     "job, its failures",
     "items, a name",

@@ -54,6 +54,7 @@ def test_a_comparison_goes_on_with_its_page(browser: Browser, services: Services
     answer = browser.get(picture[1].replace("&amp;", "&"))
     assert (answer.status_code, answer.content_type) == (200, "image/png")
     assert browser.get(picture[1].partition("?")[0]).status_code == 404
+    assert browser.get(f"{address}&after=0.5,{2**63}").status_code == 404
 
 
 @pytest.mark.parametrize("query", ["", "?a=x", f"?a={NOTHING}"])
