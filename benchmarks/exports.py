@@ -16,7 +16,7 @@ from benchmarks.measure import Effort, Row, command, wait_and_measure
 from benchmarks.processes import start_producer
 from shared.config import load_settings
 from shared.db.migrate import migrate
-from shared.db.tables import new_id
+from shared.db.tables.base import new_id
 from shared.images.codec import encode_grey, encode_mask, encode_probability
 from shared.jobs.records import NewItem, Success
 from shared.jobs.state import JobKind

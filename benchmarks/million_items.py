@@ -30,7 +30,7 @@ from shared.config import load_settings
 from shared.db.database import Database
 from shared.db.measurements import MEASUREMENTS, Measurement
 from shared.db.migrate import migrate
-from shared.db.tables import new_id
+from shared.db.tables.base import new_id
 from shared.jobs.item_filter import ItemFilter, ItemSort, Range
 from shared.jobs.item_search import ItemSearch
 from shared.jobs.state import JobKind, JobStatus

@@ -23,7 +23,7 @@ from benchmarks.measure import Effort, Row, command, peak_memory_mib, wait_and_m
 from benchmarks.processes import wait
 from benchmarks.stack import RunningWorker, Stack, full_stack
 from shared.config import CHECKOUT
-from shared.db.tables import ItemRow
+from shared.db.tables.jobs import ItemRow
 from shared.images.codec import encode_grey
 
 _DEVICE_MILLISECONDS = 250.0

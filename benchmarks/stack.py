@@ -26,7 +26,8 @@ from devservers import free_ports, make_cluster, redis_server, s3_server
 from devservers.process import running as server_running
 from shared.config import CHECKOUT, load_settings
 from shared.db.migrate import migrate
-from shared.db.tables import JobRow, new_id
+from shared.db.tables.base import new_id
+from shared.db.tables.jobs import JobRow
 from shared.jobs.records import Job, NewItem
 from shared.jobs.state import JobKind, JobStatus
 from shared.services import Services, connect

@@ -8,7 +8,7 @@ from base64 import b64encode
 from collections.abc import Callable
 from typing import Any
 
-from shared.db.tables import new_id
+from shared.db.tables.base import new_id
 from shared.queue.envelope import PROCESS_SHARD
 from shared.queue.messages import ShardMessage
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from sqlalchemy import select
 
-from shared.db.tables import ShardRow
+from shared.db.tables.jobs import ShardRow
 from shared.errors import ImageError
 from shared.images.codec import DecodeLimits, decode, encode_grey, encode_mask, encode_probability
 from shared.images.heatmap import display_grey

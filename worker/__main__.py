@@ -37,7 +37,7 @@ def main(load: "Load | None" = None) -> int:
     from celery.exceptions import SecurityWarning
 
     from shared.config import load_settings
-    from shared.db.tables import new_id
+    from shared.db.tables.base import new_id
     from shared.errors import ConfigurationError
     from shared.logs import setup_logging
     from worker.app import EXIT_UNUSABLE, create_app

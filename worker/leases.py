@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from shared.db.tables import new_id
+from shared.db.tables.base import new_id
 from shared.errors import ConfigurationError, DatabaseUnavailable
 from shared.jobs.claims import Claims
 from shared.jobs.records import Claim, Performance

@@ -19,7 +19,7 @@ from sqlalchemy import Connection, delete, exc, insert, select, update
 from admin.domain.roles import Role
 from shared.config import Settings
 from shared.db.database import Database, db_now
-from shared.db.tables import SessionRow, TokenRow, UserRow
+from shared.db.tables.accounts import SessionRow, TokenRow, UserRow
 from shared.errors import Busy, ConfigurationError, UsageError
 
 MIN_PASSWORD_LENGTH = 12  # characters

@@ -11,7 +11,7 @@ from itertools import pairwise
 from sqlalchemy import select, union
 
 from shared.db.database import Database, db_now
-from shared.db.tables import IS_OPEN, IS_SUCCEEDED, STAYS, ItemRow, JobRow
+from shared.db.tables.jobs import IS_OPEN, IS_SUCCEEDED, STAYS, ItemRow, JobRow
 from shared.jobs.records import Job
 from shared.jobs.state import JobKind
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 
 from shared.db.database import Database, db_now
-from shared.db.tables import (
+from shared.db.tables.jobs import (
     HAS_PENDING,
     IS_OPEN,
     IS_RUNNING,

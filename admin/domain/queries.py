@@ -10,7 +10,7 @@ from typing import Literal
 from sqlalchemy import func, select
 
 from shared.db.database import Database, db_now
-from shared.db.tables import HAS_FAILED, HAS_PENDING, ItemRow, ShardRow
+from shared.db.tables.jobs import HAS_FAILED, HAS_PENDING, ItemRow, ShardRow
 from shared.jobs.filters import ALL_JOBS, JobFilter, JobSort
 from shared.jobs.item_search import ItemSearch, Place
 from shared.jobs.listing import ids_page

@@ -9,7 +9,7 @@ import hashlib
 from sqlalchemy import delete, select, text, update
 
 from shared.db.database import Database, db_now
-from shared.db.tables import RequestKeyRow
+from shared.db.tables.accounts import RequestKeyRow
 
 KEPT_SECONDS = 24 * 3600.0
 MAX_KEY_LENGTH = 255  # characters

@@ -15,7 +15,8 @@ from sqlalchemy import Connection, delete, insert, select, update
 from admin.domain.accounts import Account
 from admin.domain.roles import Role
 from shared.db.database import Database, db_now
-from shared.db.tables import SessionRow, UserRow, new_id
+from shared.db.tables.accounts import SessionRow, UserRow
+from shared.db.tables.base import new_id
 from shared.errors import DatabaseFull, UsageError
 
 LASTS_SECONDS = 12 * 3600

@@ -16,7 +16,8 @@ from sqlalchemy import delete, exc, func, insert, or_, select, update
 from admin.domain.accounts import Account
 from admin.domain.roles import Role
 from shared.db.database import Database, db_now
-from shared.db.tables import TokenRow, UserRow, new_id
+from shared.db.tables.accounts import TokenRow, UserRow
+from shared.db.tables.base import new_id
 from shared.errors import DatabaseFull, UsageError
 
 MAX_NAME_LENGTH = 64  # characters

@@ -22,7 +22,7 @@ from admin.web.guard.cors import API_PREFIX
 from admin.web.guard.network import client_network
 from admin.web.problems import ProblemKind
 from admin.web.refusals import UNREAD
-from shared.db.tables import new_id
+from shared.db.tables.base import new_id
 
 MAX_CONNECTIONS = 256
 MAX_OF_ADDRESS = 64

@@ -18,7 +18,7 @@ from pydantic import SecretStr
 from sqlalchemy import func, select
 
 from shared.db.database import Database, db_now
-from shared.db.tables import HAS_PENDING, IS_RUNNING, ItemRow, JobRow, ShardRow
+from shared.db.tables.jobs import HAS_PENDING, IS_RUNNING, ItemRow, JobRow, ShardRow
 from shared.errors import DelineateError
 from shared.health import Readiness
 from shared.jobs.workers import ALIVE_SECONDS

@@ -11,7 +11,8 @@ from enum import StrEnum
 from sqlalchemy import Connection, insert, select
 
 from shared.db.database import Database, db_now
-from shared.db.tables import EventRow, new_id
+from shared.db.tables.actions import EventRow
+from shared.db.tables.base import new_id
 
 _MAX_WHO, _MAX_DETAIL = 128, 500  # characters
 

@@ -16,7 +16,7 @@ from sqlalchemy import Select, exc, insert, select, update
 
 from shared.db.database import Database, db_now
 from shared.db.events import Actor, EventKind, record
-from shared.db.tables import ActivationRow, ModelRow
+from shared.db.tables.models import ActivationRow, ModelRow
 from shared.errors import UsageError
 from shared.store import ObjectStore, keys
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from shared.db.tables import new_id
+from shared.db.tables.base import new_id
 from shared.errors import DelineateError, UsageError
 from shared.flows.hints import Hints
 from shared.flows.sources import blocks

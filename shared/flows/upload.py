@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 from threading import Event, Thread
 
-from shared.db.tables import new_id
+from shared.db.tables.base import new_id
 from shared.errors import DelineateError, ItemError, ItemErrorCode, Outrun
 from shared.flows.hints import Hints
 from shared.flows.pages import extension_of

@@ -13,7 +13,9 @@ from sqlalchemy import ColumnElement, insert, select, update
 
 from shared.db.database import Database, db_now
 from shared.db.events import Actor, EventKind, EventSource, record
-from shared.db.tables import BulkActionRow, JobRow, new_id
+from shared.db.tables.actions import BulkActionRow
+from shared.db.tables.base import new_id
+from shared.db.tables.jobs import JobRow
 from shared.errors import UsageError
 from shared.jobs.filters import ALL_JOBS, JobFilter
 from shared.jobs.listing import count_jobs

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Double, Select, bindparam, lit
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from shared.db.database import Database, db_now
-from shared.db.tables import IS_RUNNING, ItemRow, JobRow, ShardRow
+from shared.db.tables.jobs import IS_RUNNING, ItemRow, JobRow, ShardRow
 from shared.errors import ImageOutOfMemory, ItemError, ItemErrorCode
 from shared.jobs import metrics, shards, steps
 from shared.jobs.claim_log import Overdue, Strangers

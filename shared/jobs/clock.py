@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from sqlalchemy import select, update
 
 from shared.db.database import Database, db_now
-from shared.db.tables import HAS_PENDING, IS_RUNNING, ItemRow, ShardRow
+from shared.db.tables.jobs import HAS_PENDING, IS_RUNNING, ItemRow, ShardRow
 from shared.jobs.claims import MAX_BACKOFF_SECONDS
 
 

@@ -12,7 +12,8 @@ from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from shared.db.database import Database
-from shared.db.tables import ComparisonRow, ItemRow
+from shared.db.tables.jobs import ItemRow
+from shared.db.tables.reviews import ComparisonRow
 from shared.jobs.state import ItemStatus
 
 NOT_COMPARABLE = -1.0

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, func, or_, select
 
-from shared.db.tables import HAS_FAILED, IS_OPEN, IS_TALLIED, STAYS, UNTALLIED, FailureCountRow, ItemRow, JobRow
+from shared.db.tables.jobs import HAS_FAILED, IS_OPEN, IS_TALLIED, STAYS, UNTALLIED, FailureCountRow, ItemRow, JobRow
 from shared.jobs.state import JobKind, JobStatus
 
 OWN_MODEL = "own"

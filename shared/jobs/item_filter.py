@@ -1,6 +1,6 @@
 """Which items of a job are wanted, and in which order: typed values, and the SQL that they stand for.
 
-Every condition but that on the name has an index that serves it, see `shared.db.tables`; so has every order.
+Every condition but that on the name has an index that serves it, see `shared.db.tables.jobs`; so has every order.
 Measurements come from their registry: one that is declared there can be filtered and sorted by.
 """
 
@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, and_, literal_column, or_
 
 from shared.db.measurements import MEASUREMENTS
 from shared.db.reasons import Reason
-from shared.db.tables import HAS_FAILED, HAS_NOTE, IS_SUCCEEDED, IS_UNFAMILIAR, NOTHING_FOUND, ItemRow
+from shared.db.tables.jobs import HAS_FAILED, HAS_NOTE, IS_SUCCEEDED, IS_UNFAMILIAR, NOTHING_FOUND, ItemRow
 from shared.errors import ItemErrorCode, UsageError
 from shared.images.notes import NoteCode
 from shared.jobs.records import Mark

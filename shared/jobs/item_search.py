@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, func, select, tuple_
 
 from shared.db.database import Database
-from shared.db.tables import ItemRow
+from shared.db.tables.jobs import ItemRow
 from shared.errors import UsageError
 from shared.jobs.item_filter import ItemFilter, ItemSort
 from shared.jobs.reading import item_of, item_rows

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, SQLColumnExpression, and_, func, or_, select
 
 from shared.db.database import Database
-from shared.db.tables import HAS_ENDED, JobRow
+from shared.db.tables.jobs import HAS_ENDED, JobRow
 from shared.jobs.filters import JobFilter, JobSort
 
 MAX_COUNTED = 1_000

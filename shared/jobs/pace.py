@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Select, case, func, select
 
-from shared.db.tables import ItemRow
+from shared.db.tables.jobs import ItemRow
 from shared.jobs.records import Job
 from shared.jobs.state import ItemStatus
 

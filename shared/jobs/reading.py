@@ -8,7 +8,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, case, func, select
 
 from shared.db.database import Database, db_now
-from shared.db.tables import HAS_FAILED, HAS_NOTE, STAYS, ItemRow, JobRow, ReviewRow, ShardRow
+from shared.db.tables.jobs import HAS_FAILED, HAS_NOTE, STAYS, ItemRow, JobRow, ShardRow
+from shared.db.tables.reviews import ReviewRow
 from shared.errors import ItemErrorCode, JobNotFound
 from shared.images.notes import OTHER_NOTE, note_codes
 from shared.jobs.item_filter import MARKED

@@ -1,6 +1,6 @@
 """Jobs: creating, filling, sealing, cancelling, retrying and closing them.
 
-The writers of job, shard and item rows are named in `shared.db.tables`, and a test holds them to it.
+The writers of job, shard and item rows are named in `shared.db.tables.jobs`, and a test holds them to it.
 """
 
 import time
@@ -11,7 +11,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from shared.db.database import db_now
 from shared.db.events import SYSTEM, Actor, EventKind, record
-from shared.db.tables import HAS_PENDING, IS_BEING_RETRIED, IS_OPEN, STAYS, ItemRow, JobRow, ShardRow
+from shared.db.tables.jobs import HAS_PENDING, IS_BEING_RETRIED, IS_OPEN, STAYS, ItemRow, JobRow, ShardRow
 from shared.errors import JobNotFound
 from shared.jobs import retries, shards
 from shared.jobs.pace import worked_seconds

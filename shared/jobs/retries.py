@@ -12,7 +12,8 @@ from sqlalchemy import ColumnElement, Connection, or_, select, update
 
 from shared.db.database import Database
 from shared.db.events import Actor, EventKind, record
-from shared.db.tables import IS_BEING_RETRIED, BulkActionRow, ItemRow, JobRow, ShardRow
+from shared.db.tables.actions import BulkActionRow
+from shared.db.tables.jobs import IS_BEING_RETRIED, ItemRow, JobRow, ShardRow
 from shared.errors import UsageError
 from shared.jobs import shards
 from shared.jobs.state import ITEM_STEPS, ItemEvent, JobEvent

@@ -16,7 +16,8 @@ from sqlalchemy import ColumnElement, Connection, Select, func, insert, or_, sel
 from sqlalchemy.dialects import postgresql, sqlite
 
 from shared.db.database import Database, db_now
-from shared.db.tables import STAYS, ItemRow, JobRow, ReviewRow, ReviewStepRow
+from shared.db.tables.jobs import STAYS, ItemRow, JobRow
+from shared.db.tables.reviews import ReviewRow, ReviewStepRow
 from shared.errors import IllegalTransition, UsageError
 from shared.jobs.grades import MAX_NOTE_LENGTH, Grade, Graded, Review, Step, StepKind
 from shared.jobs.state import ItemStatus

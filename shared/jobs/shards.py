@@ -13,7 +13,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, ScalarSelect, bindparam, func, select, update
 
 from shared.db.database import db_now
-from shared.db.tables import HAS_PENDING, ItemRow, ShardRow
+from shared.db.tables.jobs import HAS_PENDING, ItemRow, ShardRow
 from shared.jobs.state import ItemStatus
 
 

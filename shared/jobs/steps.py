@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Update, bindparam, case, or_, select, update
 
 from shared.db.database import db_now
-from shared.db.tables import ItemRow, JobRow
+from shared.db.tables.jobs import ItemRow, JobRow
 from shared.jobs.records import Failure, Outcome, Success
 from shared.jobs.state import ITEM_STEPS, JOB_STEPS, ItemEvent, ItemStatus, JobEvent
 

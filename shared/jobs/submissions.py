@@ -8,7 +8,8 @@ from sqlalchemy import ColumnElement, Connection, case, delete, exc, func, inser
 from shared.db.database import db_now
 from shared.db.events import Actor, EventKind, record
 from shared.db.model_registry import active_model
-from shared.db.tables import IS_OPEN, STAYS, ItemRow, JobRow, ShardRow, new_id
+from shared.db.tables.base import new_id
+from shared.db.tables.jobs import IS_OPEN, STAYS, ItemRow, JobRow, ShardRow
 from shared.errors import Outrun, UsageError
 from shared.images.channel_choice import AUTO
 from shared.jobs import shards

@@ -14,7 +14,10 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, insert, or_, select, update
 
 from shared.db.database import Database, db_now
-from shared.db.tables import JobRow, UserRow, WebhookDeliveryRow, WebhookRow, new_id
+from shared.db.tables.accounts import UserRow
+from shared.db.tables.base import new_id
+from shared.db.tables.jobs import JobRow
+from shared.db.tables.webhooks import WebhookDeliveryRow, WebhookRow
 from shared.errors import UsageError
 from shared.jobs.state import ItemCounts, JobStatus
 

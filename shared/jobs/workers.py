@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import delete, func, insert, select, update
 
 from shared.db.database import Database, db_now
-from shared.db.tables import WorkerRow
+from shared.db.tables.jobs import WorkerRow
 from shared.jobs.records import Performance, Worker
 
 ALIVE_SECONDS = 15.0  # a worker that reported within these counts as alive; it reports every few

@@ -18,7 +18,7 @@ from sqlalchemy import CTE, ColumnElement, Connection, Double, Select, and_, bin
 from sqlalchemy.orm import InstrumentedAttribute
 
 from shared.db.database import Database, db_now
-from shared.db.tables import HAS_PENDING, JobRow, ShardRow
+from shared.db.tables.jobs import HAS_PENDING, JobRow, ShardRow
 from shared.errors import BrokerUnavailable
 from shared.jobs.metrics import HINTS
 from shared.queue.celery_app import ShardQueue

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Select, case, func, select
 
 from shared.db.database import Database, db_now
-from shared.db.tables import STAYS, ItemRow, JobRow, ShardRow
+from shared.db.tables.jobs import STAYS, ItemRow, JobRow, ShardRow
 from shared.errors import JobNotFound
 from shared.jobs.state import ItemCounts, ItemStatus, JobStatus
 from shared.store import ObjectInfo, ObjectStore, keys

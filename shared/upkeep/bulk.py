@@ -12,7 +12,8 @@ from sqlalchemy import Connection, func, select, update
 
 from shared.db.database import Database, db_now
 from shared.db.events import EventKind, record
-from shared.db.tables import IS_BEING_RETRIED, BulkActionRow, JobRow
+from shared.db.tables.actions import BulkActionRow
+from shared.db.tables.jobs import IS_BEING_RETRIED, JobRow
 from shared.errors import IllegalTransition, JobNotFound, Outrun, Retryable, UsageError
 from shared.jobs import retries
 from shared.jobs.bulk_actions import BulkAction, BulkKind, bulk_action, open_actions

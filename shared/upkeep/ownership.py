@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
 
-from shared.db.tables import ItemRow, ReviewStepRow
+from shared.db.tables.jobs import ItemRow
+from shared.db.tables.reviews import ReviewStepRow
 from shared.errors import UsageError
 from shared.jobs.state import ItemStatus
 from shared.store import ObjectInfo, keys

@@ -20,7 +20,7 @@ from typing import Any
 from sqlalchemy import Connection, func, select, update
 
 from shared.db.database import Database, db_now
-from shared.db.tables import STAYS, ItemRow, JobRow, ShardRow
+from shared.db.tables.jobs import STAYS, ItemRow, JobRow, ShardRow
 from shared.errors import ItemErrorCode, UsageError
 from shared.jobs import shards
 from shared.jobs.records import Success

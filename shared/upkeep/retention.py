@@ -20,7 +20,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, delete, func, select, update
 
 from shared.db.database import Database, db_now
-from shared.db.tables import STAYS, ItemRow, JobRow, ShardRow
+from shared.db.tables.jobs import STAYS, ItemRow, JobRow, ShardRow
 from shared.jobs.state import JobStatus
 from shared.store import ObjectInfo, ObjectStore, keys
 from shared.upkeep.ownership import owned

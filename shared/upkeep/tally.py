@@ -7,7 +7,7 @@ interruption or an older version left out is done in the next round.
 from sqlalchemy import delete, func, insert, literal, select, update
 
 from shared.db.database import Database
-from shared.db.tables import HAS_ENDED, HAS_FAILED, UNTALLIED, FailureCountRow, ItemRow, JobRow
+from shared.db.tables.jobs import HAS_ENDED, HAS_FAILED, UNTALLIED, FailureCountRow, ItemRow, JobRow
 
 _JOBS_A_STEP = 50
 

@@ -18,7 +18,7 @@ import psycopg
 from redis import RedisError
 from sqlalchemy import select
 
-from shared.db.tables import ShardRow
+from shared.db.tables.jobs import ShardRow
 from shared.queue.envelope import PROCESS_SHARD, QUEUE
 from shared.queue.messages import ShardMessage
 from tests.damaged_messages import DAMAGED

@@ -7,7 +7,7 @@ import pytest
 
 from admin.api.schemas.items import Item as ShownItem
 from shared.db.measurements import MEASUREMENTS, NEED_SCORES, NEED_TRUTH, OF_OBJECTS, REQUIRED, Measurement
-from shared.db.tables import ItemRow
+from shared.db.tables.jobs import ItemRow
 from shared.flows.exports.table import RESULT_COLUMNS
 from shared.jobs.records import Item, Success
 

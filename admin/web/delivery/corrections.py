@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from werkzeug.datastructures import FileStorage
 
 from admin.web.context import decoders, reviews, services
-from shared.db.tables import new_id
+from shared.db.tables.base import new_id
 from shared.errors import ImageError, UsageError
 from shared.images.codec import encode_mask
 from shared.images.decoded import DecodedImage

@@ -4,7 +4,7 @@ from sqlalchemy import delete, select, text, update
 
 from admin.web.guard.network import client_network
 from shared.db.database import Database, db_now
-from shared.db.tables import LoginFailureRow
+from shared.db.tables.accounts import LoginFailureRow
 
 WINDOW_SECONDS = 300.0
 MAX_ATTEMPTS_BY_ADDRESS = 10

@@ -6,7 +6,7 @@ from sqlalchemy import insert, make_url, text
 
 from shared.db.database import Database
 from shared.db.migrate import migrate
-from shared.db.tables import UserRow
+from shared.db.tables.accounts import UserRow
 from shared.errors import DatabaseUnavailable
 
 

@@ -8,7 +8,8 @@ from redis import Redis
 from sqlalchemy import update
 
 from shared.config import Settings
-from shared.db.tables import ShardRow, new_id
+from shared.db.tables.base import new_id
+from shared.db.tables.jobs import ShardRow
 from shared.errors import BrokerUnavailable, ConfigurationError
 from shared.flows.submission import Source, submit_images
 from shared.flows.synthetic import SyntheticSpec, submit_synthetic

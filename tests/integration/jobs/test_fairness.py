@@ -13,7 +13,7 @@ from redis import Redis
 from sqlalchemy import text
 
 from shared.config import Settings
-from shared.db.tables import new_id
+from shared.db.tables.base import new_id
 from shared.jobs.records import NewItem, Priority
 from shared.jobs.state import JobKind
 from shared.queue.dispatch import Dispatcher

@@ -17,7 +17,7 @@ from sqlalchemy import select
 from producer.cli import main
 from shared.config import load_settings
 from shared.db.migrate import migrate
-from shared.db.tables import ShardRow
+from shared.db.tables.jobs import ShardRow
 from shared.errors import ItemErrorCode
 from shared.images.codec import encode_grey, encode_mask, encode_probability
 from shared.jobs.records import ClaimedItem, Failure, Outcome, Success

@@ -16,7 +16,7 @@ from devservers.process import START_TIMEOUT_S
 from producer import unfinished
 from shared.commandline import typed
 from shared.db.database import db_now
-from shared.db.tables import JobRow
+from shared.db.tables.jobs import JobRow
 from shared.errors import ItemErrorCode
 from shared.flows.items import all_items
 from shared.jobs.records import Failure

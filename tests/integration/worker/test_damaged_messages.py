@@ -5,7 +5,7 @@ import json
 from celery import Celery
 from redis import Redis
 
-from shared.db.tables import new_id
+from shared.db.tables.base import new_id
 from shared.jobs.state import JobStatus
 from shared.queue.envelope import QUEUE
 from shared.queue.messages import ShardMessage

@@ -11,7 +11,7 @@ from redis import Redis
 
 from devservers import S3Endpoint
 from devservers.process import free_ports
-from shared.db.tables import new_id
+from shared.db.tables.base import new_id
 from shared.queue.celery_app import ShardQueue
 from shared.queue.messages import ShardMessage
 from tests.integration.worker.conftest import PATIENCE, Stack, StackFactory, full, held_png, png

@@ -17,7 +17,9 @@ from sqlalchemy.exc import PendingRollbackError
 import shared.db
 from shared.db.database import SCHEMA_VERSION, Database, db_now
 from shared.db.migrate import migrate
-from shared.db.tables import Base, ItemRow, UserRow
+from shared.db.tables.accounts import UserRow
+from shared.db.tables.base import Base
+from shared.db.tables.jobs import ItemRow
 from shared.errors import ConfigurationError, DatabaseFull, DatabaseUnavailable
 
 

@@ -3,7 +3,7 @@ from sqlalchemy import update
 
 from shared.db.database import Database
 from shared.db.events import SYSTEM, Actor, EventFilter, EventKind, EventSource, events
-from shared.db.tables import JobRow
+from shared.db.tables.jobs import JobRow
 from shared.errors import IllegalTransition
 from shared.jobs.repository import Repository
 from tests.unit.conftest import MakeJob

@@ -7,7 +7,7 @@ from sqlalchemy import delete, exc, insert, text
 from shared.db.database import Database
 from shared.db.migrate import migrate
 from shared.db.model_registry import ModelRegistry
-from shared.db.tables import ModelRow
+from shared.db.tables.models import ModelRow
 from shared.errors import UsageError
 from shared.jobs.claims import Claims
 from shared.jobs.repository import Repository

@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from numpy.typing import NDArray
 
 from producer.cli import main
-from shared.db.tables import new_id
+from shared.db.tables.base import new_id
 from shared.images.channel_choice import AUTO
 from shared.images.codec import encode_grey, encode_mask, encode_probability
 from shared.jobs.records import Job, NewItem

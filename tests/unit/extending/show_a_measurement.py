@@ -20,7 +20,8 @@ from admin.serving.app import create_app
 from shared.config import Settings, load_settings
 from shared.db.measurements import MEASUREMENTS
 from shared.db.migrate import migrate
-from shared.db.tables import ItemRow, new_id
+from shared.db.tables.base import new_id
+from shared.db.tables.jobs import ItemRow
 from shared.images.codec import encode_grey, encode_mask, encode_probability
 from shared.images.probabilities import histogram
 from shared.jobs.records import NewItem, Success

@@ -16,7 +16,7 @@ from admin.serving.app import create_app
 from producer.cli import main
 from shared.config import load_settings
 from shared.db.migrate import migrate
-from shared.db.tables import new_id
+from shared.db.tables.base import new_id
 from shared.flows.exports.manifest import MANIFEST
 from shared.flows.exports.marker import MARKER
 from shared.images.codec import encode_mask, encode_probability

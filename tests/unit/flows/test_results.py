@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from shared.db.database import Database
 from shared.db.migrate import migrate
-from shared.db.tables import new_id
+from shared.db.tables.base import new_id
 from shared.errors import ItemErrorCode, UsageError
 from shared.flows.exports.job_results import JobResults
 from shared.flows.exports.names import job_output_names, output_names

@@ -3,7 +3,7 @@
 from sqlalchemy import text
 
 from shared.db.database import Database
-from shared.db.tables import new_id
+from shared.db.tables.base import new_id
 from shared.jobs.records import Priority
 from shared.jobs.repository import Repository
 from shared.jobs.state import JobKind

@@ -3,7 +3,7 @@
 from sqlalchemy import ColumnElement, update
 
 from shared.db.database import Database
-from shared.db.tables import IS_RUNNING, ItemRow, ShardRow
+from shared.db.tables.jobs import IS_RUNNING, ItemRow, ShardRow
 
 _LONG_AGO = 1.0
 

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from sqlalchemy import Row, select
 
 from shared.db.database import Database
-from shared.db.tables import ItemRow, JobRow, ShardRow
+from shared.db.tables.jobs import ItemRow, JobRow, ShardRow
 from shared.jobs.repository import Repository
 from shared.jobs.state import ITEM_STEPS, JOB_STEPS, ItemStatus, JobStatus
 from tests.outcomes import RESULT

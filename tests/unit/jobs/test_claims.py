@@ -5,7 +5,7 @@ import pytest
 from sqlalchemy import update
 
 from shared.db.database import Database
-from shared.db.tables import JobRow, ShardRow
+from shared.db.tables.jobs import JobRow, ShardRow
 from shared.errors import ImageOutOfDisk, ImageOutOfMemory
 from shared.jobs.claims import Claims
 from shared.jobs.records import Claim

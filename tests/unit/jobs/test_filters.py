@@ -2,7 +2,7 @@ import pytest
 from sqlalchemy import delete, select, update
 
 from shared.db.database import Database
-from shared.db.tables import FailureCountRow, JobRow, ShardRow
+from shared.db.tables.jobs import FailureCountRow, JobRow, ShardRow
 from shared.errors import ItemErrorCode
 from shared.jobs.claims import Claims
 from shared.jobs.filters import JobFilter, JobSort

@@ -11,7 +11,7 @@ from sqlalchemy import event, update
 from shared.db.database import Database
 from shared.db.measurements import INDEXED, MEASUREMENTS
 from shared.db.reasons import Reason
-from shared.db.tables import ItemRow
+from shared.db.tables.jobs import ItemRow
 from shared.errors import ItemErrorCode, UsageError
 from shared.images.notes import NoteCode
 from shared.jobs import item_search

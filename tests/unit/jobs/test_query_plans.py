@@ -11,7 +11,7 @@ from sqlalchemy import event
 
 from shared.db.database import Database
 from shared.db.migrate import migrate
-from shared.db.tables import new_id
+from shared.db.tables.base import new_id
 from shared.jobs.claims import Claims
 from shared.jobs.records import NewItem
 from shared.jobs.repository import Repository

@@ -14,7 +14,7 @@ from contextlib import ExitStack, suppress
 from sqlalchemy import update
 
 from shared.db.database import Database
-from shared.db.tables import ItemRow, ShardRow
+from shared.db.tables.jobs import ItemRow, ShardRow
 from shared.errors import IllegalTransition, UsageError
 from shared.jobs import shards
 from shared.jobs.claims import Claims

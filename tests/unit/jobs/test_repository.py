@@ -1,6 +1,6 @@
 import pytest
 
-from shared.db.tables import new_id
+from shared.db.tables.base import new_id
 from shared.errors import IllegalTransition, ItemErrorCode, JobNotFound, UsageError
 from shared.jobs.claims import Claims
 from shared.jobs.records import NewItem

@@ -6,7 +6,8 @@ import pytest
 from sqlalchemy import select, update
 
 from shared.db.database import Database
-from shared.db.tables import ItemRow, ReviewRow
+from shared.db.tables.jobs import ItemRow
+from shared.db.tables.reviews import ReviewRow
 from shared.errors import IllegalTransition, UsageError
 from shared.jobs.claims import Claims
 from shared.jobs.grades import MAX_NOTE_LENGTH, Grade, Graded, Review

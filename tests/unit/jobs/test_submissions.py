@@ -6,7 +6,8 @@ import pytest
 from sqlalchemy import update
 
 from shared.db.database import Database, db_now
-from shared.db.tables import ItemRow, JobRow, ShardRow, new_id
+from shared.db.tables.base import new_id
+from shared.db.tables.jobs import ItemRow, JobRow, ShardRow
 from shared.errors import JobNotFound, Outrun, UsageError
 from shared.jobs.claims import Claims
 from shared.jobs.records import FileVersion, NewItem

@@ -3,7 +3,7 @@
 import pytest
 
 from shared.db.database import Database
-from shared.db.tables import new_id
+from shared.db.tables.base import new_id
 from shared.jobs.records import Performance
 from shared.jobs.workers import Workers
 

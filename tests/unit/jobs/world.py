@@ -7,7 +7,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant
 from sqlalchemy import delete
 
 from shared.db.database import Database
-from shared.db.tables import ItemRow, JobRow, ShardRow, new_id
+from shared.db.tables.base import new_id
+from shared.db.tables.jobs import ItemRow, JobRow, ShardRow
 from shared.errors import ItemErrorCode
 from shared.jobs.claims import Claims
 from shared.jobs.records import Claim, NewItem

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from shared.db.tables import new_id
+from shared.db.tables.base import new_id
 from shared.errors import MessageError
 from shared.queue.envelope import PROCESS_SHARD, rewritten
 from shared.queue.messages import ShardMessage

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from shared.db.tables import new_id
+from shared.db.tables.base import new_id
 from shared.errors import MessageError
 from shared.queue.messages import ShardMessage, decode
 

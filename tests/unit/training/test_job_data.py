@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from shared.db.model_registry import ModelRegistry
-from shared.db.tables import new_id
+from shared.db.tables.base import new_id
 from shared.errors import JobNotFound, UsageError
 from shared.flows.exports.corrections import EXPORT, PAIRS_CSV
 from shared.flows.exports.export import StoredFile

@@ -4,7 +4,8 @@ import numpy as np
 from sqlalchemy import select
 
 from shared.db.database import Database
-from shared.db.tables import ItemRow, new_id
+from shared.db.tables.base import new_id
+from shared.db.tables.jobs import ItemRow
 from shared.images.codec import encode_grey, encode_mask, encode_probability
 from shared.jobs.claims import Claims
 from shared.jobs.records import NewItem, Success

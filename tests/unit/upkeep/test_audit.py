@@ -6,7 +6,8 @@ from sqlalchemy import delete, update
 
 from shared.db.database import Database
 from shared.db.measurements import MEASUREMENTS, REQUIRED
-from shared.db.tables import ItemRow, JobRow, ShardRow, new_id
+from shared.db.tables.base import new_id
+from shared.db.tables.jobs import ItemRow, JobRow, ShardRow
 from shared.errors import JobNotFound
 from shared.images.codec import encode_mask
 from shared.jobs.claims import Claims

@@ -3,7 +3,9 @@ from sqlalchemy import select, update
 
 from shared.db.database import Database
 from shared.db.events import Actor, EventFilter, EventKind, EventSource, events
-from shared.db.tables import BulkActionRow, JobRow, ShardRow, new_id
+from shared.db.tables.actions import BulkActionRow
+from shared.db.tables.base import new_id
+from shared.db.tables.jobs import JobRow, ShardRow
 from shared.errors import ItemErrorCode, UsageError
 from shared.jobs import bulk_actions, retries
 from shared.jobs.bulk_actions import BulkKind, BulkOrder, BulkState

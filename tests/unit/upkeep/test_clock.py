@@ -8,7 +8,7 @@ from sqlalchemy import event, select
 
 from shared.db.database import Database
 from shared.db.migrate import migrate
-from shared.db.tables import ItemRow, ShardRow
+from shared.db.tables.jobs import ItemRow, ShardRow
 from shared.jobs import clock as clock_module
 from shared.jobs.claims import Claims
 from shared.jobs.clock import Reading

@@ -4,7 +4,8 @@ import pytest
 from sqlalchemy import func, select, update
 
 from shared.db.database import Database
-from shared.db.tables import ItemRow, JobRow, ShardRow, new_id
+from shared.db.tables.base import new_id
+from shared.db.tables.jobs import ItemRow, JobRow, ShardRow
 from shared.errors import JobNotFound, StoreUnavailable, UsageError
 from shared.jobs.claims import Claims
 from shared.jobs.repository import Repository

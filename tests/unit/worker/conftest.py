@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from shared.config import load_settings
 from shared.db.migrate import migrate
-from shared.db.tables import new_id
+from shared.db.tables.base import new_id
 from shared.images.codec import DecodedImage, DecodeLimits, decode, encode_grey
 from shared.jobs.records import Item, NewItem, Priority, Unfamiliar
 from shared.jobs.state import JobKind

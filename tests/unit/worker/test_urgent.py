@@ -2,7 +2,7 @@
 
 from sqlalchemy import update
 
-from shared.db.tables import JobRow
+from shared.db.tables.jobs import JobRow
 from shared.jobs.claims import Claims
 from shared.jobs.records import Priority
 from shared.jobs.state import JobStatus

@@ -8,7 +8,7 @@ import pytest
 import tifffile
 from numpy.typing import NDArray
 
-from shared.db.tables import new_id
+from shared.db.tables.base import new_id
 from shared.images.codec import decode_mask, decode_probability, encode_grey
 from shared.images.notes import NoteCode, note_codes
 from shared.images.resample import resample, scaled

@@ -21,7 +21,7 @@ from admin.domain.roles import Role
 from delineate_client import Client
 from producer.cli import main
 from shared.config import Settings
-from shared.db.tables import new_id
+from shared.db.tables.base import new_id
 from shared.flows.synthetic import SyntheticSpec, submit_synthetic
 from shared.jobs.records import Item
 from shared.services import Services

@@ -11,7 +11,7 @@ from openapi_spec_validator import validate as validate_document
 from admin.domain import tokens
 from admin.domain.roles import Role
 from shared.db.model_registry import ModelRegistry
-from shared.db.tables import new_id
+from shared.db.tables.base import new_id
 from shared.errors import (
     BrokerUnavailable,
     DatabaseFull,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.db.tables import new_id
+from shared.db.tables.base import new_id
 from shared.flows.synthetic import SyntheticSpec, submit_synthetic
 from shared.services import Services
 from shared.upkeep.bulk import BulkRunner

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sqlalchemy import update
 
-from shared.db.tables import ItemRow
+from shared.db.tables.jobs import ItemRow
 from shared.flows.exports.registry import EXPORTS
 from shared.images.codec import encode_mask, encode_probability
 from shared.objects.table import OBJECT_COLUMNS

@@ -12,7 +12,7 @@ from standardwebhooks.webhooks import Webhook as Verifier
 
 from admin.api import webhooks as api
 from shared.db.database import db_now
-from shared.db.tables import WebhookDeliveryRow
+from shared.db.tables.webhooks import WebhookDeliveryRow
 from shared.flows.synthetic import SyntheticSpec, submit_synthetic
 from shared.jobs.webhooks import KEPT_SECONDS, Webhooks
 from shared.services import Services

@@ -6,7 +6,7 @@ from sqlalchemy import update
 
 from admin import cli
 from admin.commands.prune import seconds_of
-from shared.db.tables import JobRow
+from shared.db.tables.jobs import JobRow
 from shared.errors import UsageError
 from shared.services import Services
 from shared.store import keys

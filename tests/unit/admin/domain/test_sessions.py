@@ -5,7 +5,7 @@ from sqlalchemy import select
 
 from admin.domain import accounts, sessions
 from admin.domain.roles import Role
-from shared.db.tables import SessionRow
+from shared.db.tables.accounts import SessionRow
 from shared.errors import DatabaseFull, UsageError
 from shared.services import Services
 

@@ -1,7 +1,7 @@
 import re
 
 from shared.db.events import EventFilter, events
-from shared.db.tables import new_id
+from shared.db.tables.base import new_id
 from shared.jobs import bulk_actions
 from shared.jobs.state import JobStatus
 from shared.services import Services

@@ -14,7 +14,7 @@ from admin.pages import opened_items
 from admin.pages.picture_cache import PictureCache
 from admin.pages.pictures import PREVIEW_BYTES, webp
 from admin.web.context import OPENED
-from shared.db.tables import ItemRow
+from shared.db.tables.jobs import ItemRow
 from shared.flows.synthetic import SyntheticSpec, submit_synthetic
 from shared.images.decoded import DecodeLimits
 from shared.jobs import item_search

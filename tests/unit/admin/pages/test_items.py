@@ -12,7 +12,7 @@ from sqlalchemy import update
 from admin.pages.pictures import FIGURE, THUMBNAIL, Picture, draw, placeholder
 from admin.web.context import DECODERS, WHOLE_PICTURES
 from shared.db.measurements import MEASUREMENTS
-from shared.db.tables import ItemRow
+from shared.db.tables.jobs import ItemRow
 from shared.errors import StoreUnavailable
 from shared.flows.submission import Source, submit_images
 from shared.flows.synthetic import SyntheticSpec, submit_synthetic

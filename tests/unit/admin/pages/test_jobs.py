@@ -5,7 +5,8 @@ import pytest
 from sqlalchemy import select, update
 
 from admin.domain import queries
-from shared.db.tables import ItemRow, ShardRow, new_id
+from shared.db.tables.base import new_id
+from shared.db.tables.jobs import ItemRow, ShardRow
 from shared.jobs.item_search import ItemSearch, Place
 from shared.jobs.records import Unfamiliar
 from shared.jobs.state import JobStatus

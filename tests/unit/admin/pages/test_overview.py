@@ -2,7 +2,8 @@ import re
 
 from sqlalchemy import select, update
 
-from shared.db.tables import ItemRow, ShardRow, WorkerRow, new_id
+from shared.db.tables.base import new_id
+from shared.db.tables.jobs import ItemRow, ShardRow, WorkerRow
 from shared.services import Services
 from shared.upkeep.bulk import BulkRunner
 from shared.upkeep.tally import tally

@@ -6,7 +6,7 @@ from sqlalchemy import select
 
 from admin.domain import accounts, tokens
 from admin.domain.roles import Role
-from shared.db.tables import TokenRow
+from shared.db.tables.accounts import TokenRow
 from shared.errors import DatabaseFull, UsageError
 from shared.services import Services
 from tests.unit.admin.conftest import PASSWORD, Browser

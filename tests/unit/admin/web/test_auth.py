@@ -8,7 +8,7 @@ from admin.serving.app import create_app
 from admin.web.guard import security
 from admin.web.guard.auth import PUBLIC, local_target
 from shared.config import Settings
-from shared.db.tables import new_id
+from shared.db.tables.base import new_id
 from shared.errors import ConfigurationError
 from shared.services import Services
 from tests.unit.admin.conftest import NOTHING, PASSWORD, Browser, login

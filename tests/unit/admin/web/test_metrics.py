@@ -12,7 +12,7 @@ from werkzeug.test import TestResponse
 
 from admin.serving.app import create_app
 from admin.web.metrics import QueueCollector
-from shared.db.tables import new_id
+from shared.db.tables.base import new_id
 from shared.errors import BrokerUnavailable
 from shared.health import Readiness
 from shared.jobs.records import NewItem

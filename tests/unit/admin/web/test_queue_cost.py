@@ -9,7 +9,7 @@ from sqlalchemy.sql import Select
 from admin.web.metrics import BACKLOG, IN_WORK, Backlog, backlog, running
 from shared.db.database import Database
 from shared.db.migrate import migrate
-from shared.db.tables import ItemRow, JobRow, ShardRow
+from shared.db.tables.jobs import ItemRow, JobRow, ShardRow
 
 ENDED_SHARDS = 3000
 ITEMS_A_SHARD = 4

@@ -10,7 +10,7 @@ from werkzeug.test import encode_multipart
 from admin.serving.app import create_app
 from admin.web.guard.security import HEADERS
 from shared.config import Settings
-from shared.db.tables import new_id
+from shared.db.tables.base import new_id
 from shared.errors import DatabaseUnavailable, StoreFull, StoreUnavailable
 from shared.flows.submission import Source, submit_images
 from shared.flows.synthetic import SyntheticSpec, submit_synthetic
