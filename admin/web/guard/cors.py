@@ -15,7 +15,7 @@ from shared.errors import ConfigurationError
 API_PREFIX = "/api/"
 _ANY = "*"
 _ORIGIN = re.compile(r"https?://(\[[0-9a-f:]+\]|[a-z0-9.-]+)(:\d{1,5})?")
-_EXPOSED = "ETag, Location, Preference-Applied, Retry-After, X-Request-ID"
+_EXPOSED = "ETag, Idempotency-Replayed, Location, Preference-Applied, Retry-After, X-Request-ID"
 _PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, POST, PUT, DELETE",
     "Access-Control-Allow-Headers": "Authorization, Content-Type, Idempotency-Key, If-None-Match, Prefer, X-Request-ID",

@@ -1,6 +1,8 @@
 import pytest
 
+from admin.api.once import REPLAYED_HEADER
 from admin.serving.app import create_app
+from admin.web.request_ids import HEADER
 from shared.config import Settings
 from shared.errors import ConfigurationError
 from shared.services import Services
@@ -32,6 +34,8 @@ def test_any_origin_may_but_never_with_cookies(settings: Settings, services: Ser
     for allowed in ("*", "* https://a.example"):
         given = headers(settings, services, allowed, "/api/v1/jobs", "GET")
         assert given["Access-Control-Allow-Origin"] == "*"
+        exposed = given["Access-Control-Expose-Headers"].split(", ")
+        assert {"Location", "Retry-After", REPLAYED_HEADER, HEADER} <= set(exposed)
         assert "Access-Control-Allow-Credentials" not in given
 
 
