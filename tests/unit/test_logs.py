@@ -82,10 +82,10 @@ def test_ids_of_the_work_are_on_every_line_inside_those_of_libraries_too(no_proc
             logging.getLogger("botocore.client").warning("slow")
         logging.getLogger("worker").info("next", extra={"job": "other"})
     logging.getLogger("worker").info("after")
-    first, second, third = ({name: line.get(name) for name in IDS if name != "request"} for line in lines(stream))
-    assert first == {"worker": "host-1", "job": "j", "shard": "s", "item": "i"}
-    assert second == {"worker": "host-1", "job": "other", "shard": "s", "item": None}
-    assert third == {"worker": "host-1", "job": None, "shard": None, "item": None}
+    first, second, third = ({name: line.get(name) for name in IDS} for line in lines(stream))
+    assert first == {"worker": "host-1", "job": "j", "shard": "s", "item": "i", "request": None}
+    assert second == {"worker": "host-1", "job": "other", "shard": "s", "item": None, "request": None}
+    assert third == {"worker": "host-1", "job": None, "shard": None, "item": None, "request": None}
 
 
 def test_ids_stay_in_their_own_thread(no_process_ids):

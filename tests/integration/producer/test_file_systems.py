@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from admin.web.delivery.zip_stream import zip_stream
+from shared.flows.exports.export import Lack
 from shared.flows.exports.job_results import JobResults
 from shared.flows.exports.manifest import MANIFEST
 from shared.flows.exports.marker import MARKER
@@ -92,10 +93,14 @@ def masks(folder: Path) -> set[str]:
     return {unicodedata.normalize("NFC", name) for name in found}
 
 
+def unexpected(lack: Lack) -> None:
+    raise AssertionError(lack)
+
+
 def zipped(services: Services) -> bytes:
     job = services.repository.jobs(limit=1)[0]
     files = DEFAULT.files(JobResults(services.repository, services.store, job))
-    return b"".join(zip_stream(files, services.store, modified=job.created_at, lacks=print))
+    return b"".join(zip_stream(files, services.store, modified=job.created_at, lacks=unexpected))
 
 
 def test_every_name_is_its_own_file_on_a_stick(

@@ -8,6 +8,7 @@ import pytest
 from shared.images.codec import decode_mask, decode_probability
 from shared.jobs.state import ItemStatus, JobStatus
 from shared.net.checkpoint import load_checkpoint
+from shared.net.predictor import Predictor
 from tests.integration.worker.conftest import PATIENCE, RunningWorker, Stack, held_png, png
 
 STAGED = "tests.integration.worker.staged_worker"
@@ -31,7 +32,7 @@ def test_good_and_bad_images_make_a_partial_job(stack: Stack, checkpoint: Path):
         assert (mask == (probability >= threshold)).all()
         assert (items[path].attempts, items[path].width, items[path].height) == (1, size[1], size[0])
     [row] = stack.services.workers.alive(within=PATIENCE)
-    assert row.device in ("cpu, float32", "cpu, bfloat16")
+    assert row.device == f"cpu, {Predictor.load(checkpoint, 'cpu').precision}"
     assert worker.terminate() == 0
     assert stack.services.workers.alive(within=PATIENCE) == []
 

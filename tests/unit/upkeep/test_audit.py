@@ -5,7 +5,7 @@ import pytest
 from sqlalchemy import delete, update
 
 from shared.db.database import Database
-from shared.db.measurements import MEASUREMENTS, REQUIRED
+from shared.db.measurements import MEASUREMENTS, OF_OBJECTS, REQUIRED
 from shared.db.tables.base import new_id
 from shared.db.tables.jobs import ItemRow, JobRow, ShardRow
 from shared.errors import JobNotFound
@@ -74,6 +74,11 @@ def test_a_finished_job_is_clean_and_everything_was_looked_at(done: tuple[str, l
         ({"mask_key": None}, FindingKind.ITEM, "succeeded, but has no mask_key"),
         *(({name: None}, FindingKind.ITEM, f"succeeded, but has no {name}") for name in sorted(REQUIRED)),
         *(({name: -0.01}, FindingKind.ITEM, f"{name} is -0.01, outside of ") for name in MEASUREMENTS),
+        *(
+            ({name: 1.01}, FindingKind.ITEM, f"{name} is 1.01, outside of ")
+            for name in MEASUREMENTS
+            if name not in OF_OBJECTS
+        ),
         ({"dice": -0.1}, FindingKind.ITEM, "dice is -0.1, outside of 0 to 1"),
         ({"confidence": 0.4}, FindingKind.ITEM, "confidence is 0.4, outside of 0.5 to 1"),
         ({"mask_key": "masks/else"}, FindingKind.ITEM, "not the item's own"),

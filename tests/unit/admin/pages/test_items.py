@@ -190,16 +190,16 @@ def test_the_page_shows_all_pictures_numbers_and_provenance(browser: Browser, it
     page = browser.get(f"/items/{item.id}").text
     for name in PICTURES:
         assert f"/items/{item.id}/{name}.png?size=1024" in page
-    measured = [each for name, each in MEASUREMENTS.items() if getattr(item, name) is not None]
-    assert len(measured) >= 5
+    measured = {name: each for name, each in MEASUREMENTS.items() if getattr(item, name) is not None}
+    assert list(measured) == ["foreground", "confidence", "trust", "dice", "iou"]
     for value in (
         f"{item.dice:.3f}",
         f"{item.iou:.3f}",
         f"{item.trust:.3f}",
         f"{item.confidence:.3f}",
         f"{item.foreground * 100:.1f} %",
-        *(measurement.label for measurement in measured),
-        *(str(escape(measurement.explanation)) for measurement in measured),
+        *(measurement.label for measurement in measured.values()),
+        *(str(escape(measurement.explanation)) for measurement in measured.values()),
         simulated_worker.MODEL,
         simulated_worker.NAME,
     ):

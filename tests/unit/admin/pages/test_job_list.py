@@ -105,6 +105,13 @@ def test_a_wrong_filter_keeps_what_was_typed_and_says_what_is_wrong(browser: Bro
         assert "Choose one of open, ended, queued" in answer.text
 
 
+@pytest.mark.parametrize("address", ["/jobs", "/jobs/live"])
+def test_a_page_before_what_is_no_id_is_told(browser: Browser, address: str) -> None:
+    answer = browser.get(f"{address}?before=x/y")
+    assert answer.status_code == 400
+    assert "The filter names something that there is not" in answer.text
+
+
 @pytest.mark.parametrize("name", ["_external", "_scheme", "_method", "endpoint", "values", "f-q"])
 def test_no_name_of_a_filter_is_an_argument_of_something_else(browser: Browser, name: str) -> None:
     for address in ("/jobs", "/jobs/live", "/events"):

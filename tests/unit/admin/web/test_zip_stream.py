@@ -1,6 +1,7 @@
 """The zip of an export, made while it is sent; and the folder on disk, which gets the same files."""
 
 import io
+import json
 import zipfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -190,5 +191,8 @@ def test_a_folder_gets_the_same_files(services: Services, tmp_path: Path) -> Non
     paths = [path for path in (tmp_path / "out").rglob("*") if path.is_file() and path.name != MARKER]
     written = {path.relative_to(tmp_path / "out").as_posix(): path.read_bytes() for path in paths}
     assert written.keys() == set(archive.namelist())
-    assert all(written[name] == archive.read(name) for name in written if name != MANIFEST)  # it tells when it was made
+    told = [json.loads(manifest) for manifest in (written.pop(MANIFEST), archive.read(MANIFEST))]
+    assert [manifest.pop("made_at")[:2] for manifest in told] == ["20", "20"]
+    assert told[0] == told[1]
+    assert all(written[name] == archive.read(name) for name in written)
     assert len(paths) == exporting.count
