@@ -1,7 +1,6 @@
 """Two jobs over the same inputs, side by side: what changed, and pair by pair, those that differ most first."""
 
 import time
-from functools import partial
 from urllib.parse import quote
 from uuid import UUID
 
@@ -10,7 +9,7 @@ from flask.typing import ResponseReturnValue
 
 from admin.pages.items import drawn, filled, item_or_404, version
 from admin.pages.pictures import SIZES, draw_difference, is_shown
-from admin.web.context import decoders, services
+from admin.web.context import channel_of, decoders, services
 from shared.errors import ImageError, ObjectMissing
 from shared.images.agreement import agreement
 from shared.jobs.comparisons import NEARLY_ALIKE, Compared, Comparison, Pair
@@ -97,7 +96,10 @@ def difference(item_a: UUID) -> ResponseReturnValue:
     answer = Response(mimetype="image/png")
     answer.cache_control.private = True
     answer.set_etag(quote(name))
-    make = partial(draw_difference, size=size, decode=decoders().decode)
+
+    def make(objects: tuple[bytes, ...]) -> bytes:
+        return draw_difference(objects, size=size, decode=decoders().decode, channel=channel_of(one))
+
     what = f"difference of items {one.id} and {other.id}"
     return filled(answer, lambda: drawn(make, keys, size, name=name), what).make_conditional(request)
 

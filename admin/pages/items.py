@@ -4,7 +4,6 @@ import hashlib
 import threading
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
-from functools import partial
 from typing import cast
 from uuid import UUID
 
@@ -17,7 +16,7 @@ from admin.pages.opened_items import OpenedItems
 from admin.pages.picture_cache import PictureCache
 from admin.pages.pictures import SIZES, THUMBNAIL, Picture, draw, draw_preview, is_shown, keys_of, placeholder
 from admin.pages.pictures import preview as preview_of
-from admin.web.context import OPENED, decoders, services, who, whole_pictures
+from admin.web.context import OPENED, channel_of, decoders, services, who, whole_pictures
 from shared.errors import ImageError, ObjectMissing, UsageError
 from shared.images.regions import MAX_SIDE, Region
 from shared.jobs.item_search import ItemSearch
@@ -69,7 +68,10 @@ def picture(item_id: UUID, name: str) -> ResponseReturnValue:
     if not is_shown(found):
         answer.data = placeholder()
         return answer
-    make = partial(draw, wanted, size=size, decode=decoders().decode)
+
+    def make(objects: tuple[bytes, ...]) -> bytes:
+        return draw(wanted, objects, size=size, decode=decoders().decode, channel=channel_of(found))
+
     return filled(answer, lambda: drawn(make, keys, size, name=f"{found.id} {etag}"), f"{wanted} of item {found.id}")
 
 
@@ -105,10 +107,12 @@ def _preview(item: Item) -> bytes:
     with _drawing:
         if is_shown(item):
             objects = tuple(services().store.get(each) for each in keys_of(item, Picture.OVERLAY) or ())
-            made = draw_preview(objects, decode=decoders().decode)
+            made = draw_preview(objects, decode=decoders().decode, channel=channel_of(item))
         else:
             opened = cast(OpenedItems, current_app.extensions[OPENED])
-            made = preview_of(*opened.small(f"{item.id} {version(item)}", item, services().store, THUMBNAIL))
+            made = preview_of(
+                *opened.small(f"{item.id} {version(item)}", item, channel_of(item), services().store, THUMBNAIL)
+            )
     services().store.put(key, made, "image/webp")
     _kept.put(key, made)
     return made
@@ -131,7 +135,7 @@ def region(item_id: UUID) -> ResponseReturnValue:
         return answer
     opened = cast(OpenedItems, current_app.extensions[OPENED])
     try:
-        answer.data = opened.region(f"{found.id} {version(found)}", found, services().store, wanted)
+        answer.data = opened.region(f"{found.id} {version(found)}", found, channel_of(found), services().store, wanted)
     except (ImageError, ObjectMissing) as error:
         current_app.logger.info("no region of item %s: %s", found.id, error, extra={"action": "no_picture"})
         raise NotFound from error

@@ -18,6 +18,7 @@ from isal import igzip
 from numpy.typing import NDArray
 
 from shared.images import scratch
+from shared.images.channel_choice import AUTO
 from shared.images.decoded import DecodedImage, DecodeLimits
 from shared.images.heatmap import SHOWN_PERCENTILES
 from shared.images.large import decode_to_file
@@ -115,7 +116,7 @@ class OpenedItems:
         seconds: for decoding one of those.
     """
 
-    def __init__(self, decode: Callable[[bytes], DecodedImage], limits: DecodeLimits, seconds: float) -> None:
+    def __init__(self, decode: Callable[[bytes, str], DecodedImage], limits: DecodeLimits, seconds: float) -> None:
         self._decode = decode
         self._limits = limits
         self._seconds = seconds
@@ -124,29 +125,35 @@ class OpenedItems:
         self._large = threading.Lock()
         self._kept: OrderedDict[str, Opened] = OrderedDict()
 
-    def region(self, name: str, item: Item, store: ObjectStore, wanted: Callable[[int, int], Region]) -> bytes:
+    def region(
+        self, name: str, item: Item, channel: str, store: ObjectStore, wanted: Callable[[int, int], Region]
+    ) -> bytes:
         """Return a region of an item; `name` changes with the item's result, `wanted` gets rows and columns.
+
+        `channel` is what the item's job takes of channels.
 
         Raises:
             ImageError, ImageOutOfMemory, ImageOutOfDisk, DecoderUnavailable: as `shared.images.large.decode_to_file`.
             ObjectMissing: an object of the item is gone.
         """
         while True:
-            opened = self._opened(name, item, store)
+            opened = self._opened(name, item, channel, store)
             with opened.lock:  # reading a file that another thread closes must not happen
                 body = None if opened.is_closed else opened.region(wanted(*opened.size))
             if body is not None:
                 return igzip.compress(body, _GZIP_LEVEL)
 
-    def small(self, name: str, item: Item, store: ObjectStore, side: int) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    def small(
+        self, name: str, item: Item, channel: str, store: ObjectStore, side: int
+    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         """Return source and mask of an item, reduced to a size near `side`; it raises what `region` raises."""
         while True:
-            opened = self._opened(name, item, store)
+            opened = self._opened(name, item, channel, store)
             with opened.lock:
                 if not opened.is_closed:
                     return opened.small(side)
 
-    def _opened(self, name: str, item: Item, store: ObjectStore) -> Opened:
+    def _opened(self, name: str, item: Item, channel: str, store: ObjectStore) -> Opened:
         with self._lock:
             if name in self._kept:
                 self._kept.move_to_end(name)
@@ -157,7 +164,7 @@ class OpenedItems:
                 if name in self._kept:
                     return self._kept[name]
             try:
-                opened = self._open(item, store)
+                opened = self._open(item, channel, store)
             finally:
                 with self._lock:
                     self._opening.pop(name, None)
@@ -179,19 +186,25 @@ class OpenedItems:
         held = sum(each.size[0] * each.size[1] for each in self._kept.values() if not each.overviews)
         return large > _KEPT_LARGE or held > _KEPT_PIXELS
 
-    def _open(self, item: Item, store: ObjectStore) -> Opened:
+    def _open(self, item: Item, channel: str, store: ObjectStore) -> Opened:
         keys = {
             "source": item.source_key, "mask": item.mask_key, "probability": item.probability_key,
             "truth": item.truth_key,
         }  # fmt: skip
         present = {name: key for name, key in keys.items() if key is not None}
+        channels = dict.fromkeys(keys, AUTO) | {"source": channel}
         is_large = (item.width or 0) * (item.height or 0) > HELD_PIXELS
         with ExitStack() as files:
             if is_large:
                 with self._large:
-                    planes = {name: files.enter_context(self._in_file(store, key)) for name, key in present.items()}
+                    planes = {
+                        name: files.enter_context(self._in_file(store, key, channels[name]))
+                        for name, key in present.items()
+                    }
             else:
-                planes = {name: Held(self._decode(store.get(key)).pixels) for name, key in present.items()}
+                planes = {
+                    name: Held(self._decode(store.get(key), channels[name]).pixels) for name, key in present.items()
+                }
             whole = Region.whole(next(iter(planes.values())).height, next(iter(planes.values())).width)
             overviews = {name: reduced(raster, whole) for name, raster in planes.items()} if is_large else {}
             source = planes.get("source")
@@ -201,13 +214,13 @@ class OpenedItems:
             whites = {name: _white(overviews.get(name, raster)) for name, raster in masks.items()}
             return Opened(planes, about, intensities, overviews, whites, files.pop_all())
 
-    def _in_file(self, store: ObjectStore, key: str) -> Any:
+    def _in_file(self, store: ObjectStore, key: str, channel: str) -> Any:
         def source(descriptor: int) -> int:
             data = store.get(key)
             scratch.write(descriptor, data)
             return len(data)
 
-        return decode_to_file(source, limits=self._limits, seconds=self._seconds)[0]
+        return decode_to_file(source, limits=self._limits, seconds=self._seconds, channel=channel)[0]
 
 
 def _white(mask: Raster | NDArray[np.float32]) -> int:

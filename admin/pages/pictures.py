@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from shared.errors import ImageError, ItemErrorCode
+from shared.images.channel_choice import AUTO
 from shared.images.decoded import DecodedImage
 from shared.images.heatmap import display_grey, heatmap, overlay
 from shared.jobs.records import Item
@@ -63,25 +64,31 @@ def keys_of(item: Item, picture: Picture) -> tuple[str, ...] | None:
     return present if len(present) == len(keys) else None
 
 
-Decode = Callable[[bytes], DecodedImage]
+Decode = Callable[[bytes, str], DecodedImage]
+"""Reads an image, and of its channels what a word says, see `shared.images.channel_choice`."""
+
+_OF_A_SOURCE = frozenset({Picture.SOURCE, Picture.OVERLAY, Picture.CORRECTED})  # which comes first among the objects
 
 
-def draw(picture: Picture, objects: tuple[bytes, ...], *, size: int | None, decode: Decode) -> bytes:
-    """Return the PNG, its longest side at most `size` px.
+def draw(picture: Picture, objects: tuple[bytes, ...], *, size: int | None, decode: Decode, channel: str) -> bytes:
+    """Return the PNG, its longest side at most `size` px, of a source the channel that was segmented.
 
     Raises:
         ImageError: an object is no image that `decode` takes.
     """
-    return _png(_DRAWN[picture](*(_read(data, size, decode) for data in objects)))
+    first, *others = objects
+    shown = _read(first, size, decode, channel if picture in _OF_A_SOURCE else AUTO)
+    return _png(_DRAWN[picture](shown, *(_read(data, size, decode) for data in others)))
 
 
-def draw_difference(objects: tuple[bytes, ...], *, size: int | None, decode: Decode) -> bytes:
+def draw_difference(objects: tuple[bytes, ...], *, size: int | None, decode: Decode, channel: str) -> bytes:
     """Return the PNG of a source, and over it where the first mask alone is inside (orange) and the second (blue).
 
     Raises:
         ImageError: an object is no image that `decode` takes, or they differ in size.
     """
-    source, first, second = (_read(data, size, decode) for data in objects)
+    source = _read(objects[0], size, decode, channel)
+    first, second = (_read(data, size, decode) for data in objects[1:])
     if not source.values.shape == first.values.shape == second.values.shape:
         raise ImageError(ItemErrorCode.NOT_AN_IMAGE, "the masks differ in size")
     picture = np.repeat(display_grey(source.values)[..., None], 3, axis=2)
@@ -91,13 +98,14 @@ def draw_difference(objects: tuple[bytes, ...], *, size: int | None, decode: Dec
     return _png(picture)
 
 
-def draw_preview(objects: tuple[bytes, ...], *, decode: Decode) -> bytes:
+def draw_preview(objects: tuple[bytes, ...], *, decode: Decode, channel: str) -> bytes:
     """Return a small WebP of a source and its mask as they are stored.
 
     Raises:
         ImageError: an object is no image that `decode` takes.
     """
-    return webp(_overlay(*(_read(data, THUMBNAIL, decode) for data in objects)))
+    source, mask = objects
+    return webp(_overlay(_read(source, THUMBNAIL, decode, channel), _read(mask, THUMBNAIL, decode)))
 
 
 def preview(source: NDArray[np.float32], mask: NDArray[np.bool_]) -> bytes:
@@ -138,8 +146,8 @@ class _Pixels(NamedTuple):
         return self.values / np.float32(self.white)
 
 
-def _read(data: bytes, size: int | None, decode: Decode) -> _Pixels:
-    image = decode(data)
+def _read(data: bytes, size: int | None, decode: Decode, channel: str = AUTO) -> _Pixels:
+    image = decode(data, channel)
     values, white = image.pixels.astype(np.float32, copy=False), float(2**image.bit_depth - 1)
     if image.has_holes:  # no data, shown as dark as the darkest
         values = np.where(np.isnan(values), np.nanmin(values), values)

@@ -9,6 +9,7 @@ from admin.domain.progress import ProgressMeter
 from admin.domain.roles import Role
 from admin.web.delivery.gates import Gate
 from shared.images.isolated import Decoders
+from shared.jobs.records import Item
 from shared.jobs.reviews import Reviews
 from shared.services import Services
 
@@ -28,6 +29,11 @@ def services() -> Services:
 def decoders() -> Decoders:
     """Return the processes that decode images for the app that handles this request."""
     return cast(Decoders, current_app.extensions[DECODERS])
+
+
+def channel_of(item: Item) -> str:
+    """Return what the item's job takes of channels, see `shared.images.channel_choice`."""
+    return services().repository.channel(item.job_id)
 
 
 def meter() -> ProgressMeter:

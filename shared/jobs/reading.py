@@ -6,6 +6,7 @@ from dataclasses import fields
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, case, func, select
+from sqlalchemy.orm import InstrumentedAttribute
 
 from shared.db.database import Database, db_now
 from shared.db.tables.jobs import HAS_FAILED, HAS_NOTE, STAYS, ItemRow, JobRow, ShardRow
@@ -61,11 +62,7 @@ class JobReader:
         Raises:
             JobNotFound: there is no such job.
         """
-        with self.database.read() as connection:
-            kind = connection.execute(select(JobRow.kind).where(JobRow.id == job_id, STAYS)).scalar_one_or_none()
-        if kind is None:
-            raise _not_found(job_id)
-        return JobKind(kind)
+        return JobKind(self._value(JobRow.kind, job_id))
 
     def state(self, job_id: str) -> JobStatus:
         """Return a job's state alone, without counting its items.
@@ -73,11 +70,22 @@ class JobReader:
         Raises:
             JobNotFound: there is no such job.
         """
+        return JobStatus(self._value(JobRow.state, job_id))
+
+    def channel(self, job_id: str) -> str:
+        """Return what of its images' channels a job takes, without counting its items.
+
+        Raises:
+            JobNotFound: there is no such job.
+        """
+        return str(self._value(JobRow.channel, job_id))
+
+    def _value(self, column: InstrumentedAttribute[Any], job_id: str) -> Any:
         with self.database.read() as connection:
-            state = connection.execute(select(JobRow.state).where(JobRow.id == job_id, STAYS)).scalar_one_or_none()
-        if state is None:
+            value = connection.execute(select(column).where(JobRow.id == job_id, STAYS)).scalar_one_or_none()
+        if value is None:
             raise _not_found(job_id)
-        return JobStatus(state)
+        return value
 
     def jobs(self, *, limit: int, before: str | None = None) -> list[Job]:
         """Return the newest jobs first; `before` is the last id of the page before."""

@@ -90,7 +90,7 @@ def test_a_large_image_has_a_preview_too(
     monkeypatch.setattr("admin.pages.pictures.SHOWN_PIXELS", 100)
     monkeypatch.setattr(opened_items, "HELD_PIXELS", 100)
     app.extensions[OPENED] = opened_items.OpenedItems(
-        lambda _: pytest.fail("it is too large"), DecodeLimits(1, 4096), 60
+        lambda *_: pytest.fail("it is too large"), DecodeLimits(1, 4096), 60
     )
     shown = Image.open(io.BytesIO(browser.get(f"/items/{item.id}/preview.webp").data))
     assert shown.format == "WEBP"

@@ -1,3 +1,4 @@
+import gzip
 import io
 import re
 from typing import Any
@@ -16,6 +17,7 @@ from shared.db.tables.jobs import ItemRow
 from shared.errors import StoreUnavailable
 from shared.flows.submission import Source, submit_images
 from shared.flows.synthetic import SyntheticSpec, submit_synthetic
+from shared.images.channel_choice import AUTO
 from shared.images.codec import decode, encode_grey
 from shared.images.decoded import DecodeLimits
 from shared.images.heatmap import CONTOUR_COLOUR
@@ -238,7 +240,31 @@ def test_a_picture_without_data_in_places_shows_the_rest(size: int | None) -> No
     pixels[:20] = -9999
     source = tiff(pixels, tags=no_data("-9999"))
     limits = DecodeLimits(16, 4096)
-    drawn = draw(Picture.SOURCE, (source,), size=size, decode=lambda data, channel="auto": decode(data, limits=limits))
+    drawn = draw(
+        Picture.SOURCE,
+        (source,),
+        size=size,
+        decode=lambda data, channel: decode(data, limits=limits, channel=channel),
+        channel=AUTO,
+    )
     shown = np.asarray(image(drawn))
     assert shown[: len(shown) // 5].max() <= 1
     assert shown[-1].min() > 240
+
+
+def test_pictures_show_the_channel_that_was_segmented(browser: Browser, services: Services) -> None:
+    colours = np.random.default_rng(4).integers(0, 256, (64, 80, 3)).astype(np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(colours).save(buffer, "PNG")
+
+    def submitted(source: bytes, channel: str) -> Item:
+        job = submit_images(services, [Source("x.png", lambda: source)], name="n", submitted_by="ana", channel=channel)
+        simulated_worker.process(services, job)
+        return services.repository.items(job, limit=1)[0]
+
+    chosen, plain = submitted(buffer.getvalue(), "green"), submitted(encode_grey(colours[..., 1]), AUTO)
+    services.store.put(chosen.mask_key or "", services.store.get(plain.mask_key or ""))
+    for name in ("source.png", f"overlay.png?size={THUMBNAIL}", "mask.png", "preview.webp"):
+        assert browser.get(f"/items/{chosen.id}/{name}").data == browser.get(f"/items/{plain.id}/{name}").data, name
+    region = gzip.decompress(browser.get(f"/items/{chosen.id}/region").data)
+    assert colours[..., 1].tobytes() in region

@@ -69,14 +69,14 @@ def test_a_large_image_is_read_in_parts_from_a_file(
     held = {step: unpacked(browser.get(f"{part}{step}").data) for step in (1, 2, 4)}
     whole = unpacked(browser.get(f"/items/{item.id}/region").data)
     monkeypatch.setattr(opened_items, "HELD_PIXELS", 100)
-    app.extensions[OPENED] = opened_items.OpenedItems(lambda _: pytest.fail("it is too large"), LIMITS, 60)
+    app.extensions[OPENED] = opened_items.OpenedItems(lambda *_: pytest.fail("it is too large"), LIMITS, 60)
     for step, (about, planes) in held.items():
         in_file, from_file = unpacked(browser.get(f"{part}{step}").data)
         assert in_file == about
         assert all((from_file[name] == planes[name]).all() for name in planes)
     # An overview is coarser, and so are the regions that are made of it.
     monkeypatch.setattr("shared.images.regions.MAX_SIDE", 128)
-    app.extensions[OPENED] = opened_items.OpenedItems(lambda _: pytest.fail("it is too large"), LIMITS, 60)
+    app.extensions[OPENED] = opened_items.OpenedItems(lambda *_: pytest.fail("it is too large"), LIMITS, 60)
     about, planes = unpacked(browser.get(f"/items/{item.id}/region").data)
     assert (about["step"], about["rows"], about["columns"]) == (4, 128, 128)
     assert about["levels"] == whole[0]["levels"]
