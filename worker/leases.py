@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from shared.db.tables.base import new_id
 from shared.errors import ConfigurationError, DatabaseUnavailable
 from shared.jobs.claims import Claims
-from shared.jobs.records import Claim, Performance
-from shared.jobs.workers import Workers
+from shared.jobs.records import Claim
+from shared.jobs.workers import Performance, Workers
 from worker import metrics
 
 log = logging.getLogger(__name__)

@@ -16,8 +16,9 @@ from prometheus_client.registry import Collector
 
 from shared.errors import ConfigurationError, ItemErrorCode, Retryable
 from shared.jobs.metrics import FAILURES, IMAGES
-from shared.jobs.records import Failure, Mark, Outcome, Performance, Success, marks_of
+from shared.jobs.records import Failure, Mark, Outcome, Success, marks_of
 from shared.jobs.state import ItemStatus
+from shared.jobs.workers import Performance
 from shared.net.backends.contract import DeviceMemory
 
 log = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ from threading import Lock
 import numpy as np
 
 from shared.errors import DeviceOutOfMemory
-from shared.jobs.records import Performance
+from shared.jobs.workers import Performance
 from shared.net.tiling import TILE_SIZE
 from worker import metrics
 from worker.batcher import Tiles

@@ -17,9 +17,9 @@ from shared.db.tables.jobs import (
     JobRow,
     ShardRow,
 )
-from shared.jobs.records import Job, Worker
+from shared.jobs.records import Job
 from shared.jobs.state import JobStatus
-from shared.jobs.workers import ALIVE_SECONDS
+from shared.jobs.workers import ALIVE_SECONDS, Worker
 
 MISSED_SECONDS = 600.0
 """For how long a worker that is not heard of is told of."""

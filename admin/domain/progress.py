@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from shared.jobs.pace import pace_of, worked_of
-from shared.jobs.records import Job, Performance, Worker
+from shared.jobs.records import Job
 from shared.jobs.state import JOB_STEPS, JobEvent
+from shared.jobs.workers import Performance, Worker
 
 # The rate is that of the last half minute or, of a job whose images end more seldom, up to the end before.
 _WINDOW_SECONDS = 30.0

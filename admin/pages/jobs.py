@@ -26,9 +26,9 @@ from shared.jobs.bulk_actions import BulkKind
 from shared.jobs.filters import JobSort
 from shared.jobs.item_search import Count, ItemSearch, Place
 from shared.jobs.listing import count_jobs
-from shared.jobs.records import Job, Worker
+from shared.jobs.records import Job
 from shared.jobs.state import ItemStatus, JobKind, JobStatus
-from shared.jobs.workers import ALIVE_SECONDS, SHOWN_SECONDS
+from shared.jobs.workers import ALIVE_SECONDS, SHOWN_SECONDS, Worker
 
 _EVENTS_SHOWN = 10
 

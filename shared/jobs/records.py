@@ -295,34 +295,3 @@ class Item(Measurements[float | None]):
     def marks(self) -> tuple[Mark, ...]:
         """What stands out in its result."""
         return marks_of(self, self.note) if self.state is ItemStatus.SUCCEEDED else ()
-
-
-@dataclass(frozen=True)
-class Performance:
-    """How fast a worker runs, as it measured it itself; None stands for not known."""
-
-    images_per_second: float | None = None  # finished lately, all stages included
-    bare_images_per_second: float | None = None  # the model alone on the same device, measured at start
-    limiting_stage: str | None = None  # what the others wait for
-
-    @property
-    def share(self) -> float | None:
-        """The share of the bare model's speed that is reached, near 1 at best; None where not known."""
-        if self.images_per_second is None or not self.bare_images_per_second:
-            return None
-        return self.images_per_second / self.bare_images_per_second
-
-
-@dataclass(frozen=True)
-class Worker:
-    """A worker process, as it last said that it lives."""
-
-    id: str
-    name: str
-    device: str
-    model: str
-    started_at: float
-    seen_at: float
-    images: int
-    age: float  # seconds since `seen_at`, on the database's clock
-    performance: Performance = Performance()

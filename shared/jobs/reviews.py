@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, Connection, Select, func, insert, or_, sel
 from sqlalchemy.dialects import postgresql, sqlite
 
 from shared.db.database import Database, db_now
-from shared.db.tables.jobs import STAYS, ItemRow, JobRow
+from shared.db.tables.jobs import IS_SUCCEEDED, STAYS, ItemRow, JobRow
 from shared.db.tables.reviews import ReviewRow, ReviewStepRow
 from shared.errors import IllegalTransition, UsageError
 from shared.jobs.grades import MAX_NOTE_LENGTH, Grade, Graded, Review, Step, StepKind
@@ -145,12 +145,11 @@ class Reviews:
             keeping: ids of what lies there already, and stays for as long again.
             leaving_out: ids of what was passed over there, and is not given to it.
         """
-        free = or_(ReviewRow.held_until.is_(None), ReviewRow.held_until < db_now(), ReviewRow.held_by == by)
-        ungraded = ReviewRow.item_id.is_(None) | (ReviewRow.grade.is_(None) & free)
+        ungraded = ReviewRow.item_id.is_(None) | _is_free(by)
         found = (
             select(ItemRow.id)
             .outerjoin(ReviewRow, ReviewRow.item_id == ItemRow.id)
-            .where(ItemRow.job_id == job_id, ItemRow.state == ItemStatus.SUCCEEDED, ungraded)
+            .where(ItemRow.job_id == job_id, IS_SUCCEEDED, ungraded)
             .order_by(ItemRow.__table__.c["trust"], ItemRow.number)
             .limit(limit)
         )
@@ -239,16 +238,19 @@ def _settle(connection: Connection, item_id: str, kind: StepKind) -> None:
     connection.execute(update(ReviewRow).where(ReviewRow.item_id == item_id).values(**values))
 
 
+def _is_free(by: str) -> ColumnElement[bool]:
+    """Return the condition of reviews without a grade whose items lie on no other desk."""
+    free = or_(ReviewRow.held_until.is_(None), ReviewRow.held_until < db_now(), ReviewRow.held_by == by)
+    return ReviewRow.grade.is_(None) & free
+
+
 def _hold(connection: Connection, job_id: str, item_id: str, by: str) -> bool:
     """Put an item on a desk; False where another one has been faster."""
     statement = _inserted(connection, item_id=item_id, job_id=job_id, held_by=by, held_until=db_now() + HELD_SECONDS)
-    free: ColumnElement[bool] = ReviewRow.grade.is_(None) & or_(
-        ReviewRow.held_until.is_(None), ReviewRow.held_until < db_now(), ReviewRow.held_by == by
-    )
     held = statement.on_conflict_do_update(
         index_elements=["item_id"],
         set_={"held_by": statement.excluded.held_by, "held_until": statement.excluded.held_until},
-        where=free,
+        where=_is_free(by),
     ).returning(ReviewRow.item_id)
     return connection.execute(held).scalar_one_or_none() is not None
 

@@ -1,18 +1,50 @@
 """The table of living workers: for people and for readiness checks, never to decide who owns what."""
 
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from sqlalchemy import delete, func, insert, select, update
 
 from shared.db.database import Database, db_now
 from shared.db.tables.jobs import WorkerRow
-from shared.jobs.records import Performance, Worker
 
 ALIVE_SECONDS = 15.0  # a worker that reported within these counts as alive; it reports every few
 SHOWN_SECONDS = 60.0  # one that reported within these is still shown, with its age
 
 _FORGOTTEN_AFTER_SECONDS = 24 * 3600.0
+
+
+@dataclass(frozen=True)
+class Performance:
+    """How fast a worker runs, as it measured it itself; None stands for not known."""
+
+    images_per_second: float | None = None  # finished lately, all stages included
+    bare_images_per_second: float | None = None  # the model alone on the same device, measured at start
+    limiting_stage: str | None = None  # what the others wait for
+
+    @property
+    def share(self) -> float | None:
+        """The share of the bare model's speed that is reached, near 1 at best; None where not known."""
+        if self.images_per_second is None or not self.bare_images_per_second:
+            return None
+        return self.images_per_second / self.bare_images_per_second
+
+
+@dataclass(frozen=True)
+class Worker:
+    """A worker process, as it last said that it lives."""
+
+    id: str
+    name: str
+    device: str
+    model: str
+    started_at: float
+    seen_at: float
+    images: int
+    age: float  # seconds since `seen_at`, on the database's clock
+    performance: Performance = Performance()
+
+
 _UNKNOWN = Performance()
 _PERFORMANCE = [field.name for field in fields(Performance)]
 _OWN = [field.name for field in fields(Worker) if field.name not in ("age", "performance")]

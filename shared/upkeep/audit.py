@@ -176,7 +176,7 @@ class Audit:
         with self._database.read() as connection:
             listed = list(owned(connection, job_id, page))
         for each in listed:
-            info, kind, item, _ = each
+            info, kind, item = each.info, each.kind, each.item
             if each.is_named and kind is not None and kind in NAMED_BY and item is not None:
                 if item["number"] < len(seen):
                     seen[item["number"]] |= _BIT[kind]

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from admin.api.schemas.base import Response, Time, time_of
 from admin.domain.progress import Fleet
-from shared.jobs.records import Worker as WorkerRecord
+from shared.jobs.workers import Worker as WorkerRecord
 
 
 class Worker(Response):

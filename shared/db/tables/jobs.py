@@ -234,7 +234,7 @@ class WorkerRow(Base):
     started_at: Mapped[float]
     seen_at: Mapped[float]
     images: Mapped[int] = mapped_column(BigInteger)  # finished since it started
-    # see shared.jobs.records.Performance
+    # see shared.jobs.workers.Performance
     images_per_second: Mapped[float | None]
     bare_images_per_second: Mapped[float | None]
     limiting_stage: Mapped[str | None] = mapped_column(String(32))

@@ -4,8 +4,7 @@ import pytest
 
 from shared.db.database import Database
 from shared.db.tables.base import new_id
-from shared.jobs.records import Performance
-from shared.jobs.workers import Workers
+from shared.jobs.workers import Performance, Workers
 
 
 def test_a_worker_appears_with_what_it_said_last(database: Database) -> None:

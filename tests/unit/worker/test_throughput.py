@@ -6,7 +6,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from shared.errors import DeviceOutOfMemory
-from shared.jobs.records import Performance
+from shared.jobs.workers import Performance
 from worker import metrics
 from worker.metrics import Stage
 from worker.throughput import StagePool, ThroughputMeter, baseline_throughput, best_batch_size

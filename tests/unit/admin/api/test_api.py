@@ -21,7 +21,7 @@ from shared.errors import (
     StoreUnavailable,
 )
 from shared.flows.synthetic import SyntheticSpec, submit_synthetic
-from shared.jobs.records import Performance
+from shared.jobs.workers import Performance
 from shared.services import Services
 from tests.unit.admin.api.conftest import Api
 from tests.unit.admin.conftest import NOTHING, Browser

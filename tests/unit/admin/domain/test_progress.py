@@ -5,8 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from admin.domain.progress import Fleet, Progress, ProgressMeter
-from shared.jobs.records import Job, Performance, Worker
+from shared.jobs.records import Job
 from shared.jobs.state import ItemCounts, JobKind, JobStatus
+from shared.jobs.workers import Performance, Worker
 
 Read = Callable[..., Progress]
 

@@ -8,7 +8,7 @@ from flask import Flask
 from admin.domain import accounts, queries, sessions
 from admin.domain.roles import Role
 from shared.db.tables.base import new_id
-from shared.jobs.records import Performance
+from shared.jobs.workers import Performance
 from shared.services import Services
 from tests import simulated_worker
 from tests.unit.admin.conftest import Browser
