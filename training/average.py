@@ -31,7 +31,7 @@ from training.recipe.calibration import calibrate_model
 from training.recipe.distributed import part_of_step
 from training.recipe.precision import training_precision
 from training.recipe.provenance import trained_config
-from training.recipe.scores import fit_checkpoint
+from training.recipe.scores import fit_or_say
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def _average(options: argparse.Namespace, command: str) -> int:
     _finish(config, first, device, options.out, training)
     scenes = config.familiarity.scenes if options.scenes is None else options.scenes
     if scenes:
-        print(fit_checkpoint(options.out, config.data, seed=config.seed, scenes=scenes, device=options.device))
+        print(fit_or_say(options.out, config, scenes=scenes, device=options.device))
     print(f"the average of {len(models)} checkpoints is in {options.out}")
     return ExitCode.SUCCEEDED
 

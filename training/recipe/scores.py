@@ -37,6 +37,7 @@ from shared.net.predictor import Predictor
 from shared.net.tiling import TILE_SIZE
 from shared.net.witness import window_features
 from shared.synth.field import FIELD_V1, Field
+from training.config import TrainingConfig
 from training.data.config import DataConfig
 from training.data.open import open_data
 from training.data.source import Batch, NoiseLevel
@@ -61,6 +62,10 @@ _ROWS = 40
 _SHARES = (0.99, 0.9, 0.75, 0.5, 0.35, 0.25, 0.18, 0.12, 0.08, 0.05, 0.03, 0.02, 0.01, 0.005, 0.0025)
 _NO_TABLE = QualityTable(np.empty(0), np.empty(0), np.empty(0))
 _MIN_BEYOND = 5  # familiar scenes beyond the last row of `Ranks`
+
+
+class TooFewSamples(UsageError):
+    """The data of a model cannot tell what its results are like."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -257,7 +262,8 @@ def fit_checkpoint(folder: Path, data: DataConfig, *, seed: int, scenes: int, de
     """Fit the scores of a checkpoint folder on held-out samples of its data, and save them there; say how it went.
 
     Raises:
-        UsageError: too few scenes are asked for, or there are in the data.
+        UsageError: too few scenes are asked for.
+        TooFewSamples: the data has too few.
         CheckpointError: the checkpoint cannot be loaded.
     """
     if scenes < MIN_SCENES:
@@ -272,7 +278,7 @@ def fit_checkpoint(folder: Path, data: DataConfig, *, seed: int, scenes: int, de
     batches = source.batches(1, NoiseLevel()) if data.kind == "synthetic" else source.calibration()
     observations = observe(predictor, batches, scenes)
     if len(observations) < MIN_SCENES:
-        raise UsageError(f"the data has {len(observations)} samples to fit on, and {MIN_SCENES} are needed")
+        raise TooFewSamples(f"the data has {len(observations)} samples to fit on, and {MIN_SCENES} are needed")
     strangers = observe_strangers(predictor, max(round(_STRANGERS * len(observations)), MIN_SCENES), seed=seed)
     windows = _windows_of_wide(predictor, data, round(_WIDE * len(observations)), seed=seed)
     scores = fit_scores(observations, strangers, windows)
@@ -280,6 +286,21 @@ def fit_checkpoint(folder: Path, data: DataConfig, *, seed: int, scenes: int, de
     found = observations.part(observations.found)
     told = f", mean trust {found.trust.mean():.3f}, mean Dice {found.dice.mean():.3f}" if len(found) else ""
     return f"quality and familiarity fitted on {len(observations):,} scenes, something found in {len(found):,}{told}"
+
+
+def fit_or_say(folder: Path, config: TrainingConfig, *, scenes: int, device: str) -> str:
+    """Do as `fit_checkpoint` for new weights, which go without scores, and say so, where the data has too few samples.
+
+    Args:
+        folder: of the checkpoint.
+        config: that it was trained with.
+        scenes: to fit on.
+        device: as `shared.net.device.resolve_device` takes it.
+    """
+    try:
+        return fit_checkpoint(folder, config.data, seed=config.seed, scenes=scenes, device=device)
+    except TooFewSamples as error:
+        return f"note: results of this model get no quality and familiarity: {error}"
 
 
 def _windows_of_wide(predictor: Predictor, data: DataConfig, windows: int, *, seed: int) -> Observations | None:

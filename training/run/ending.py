@@ -6,7 +6,7 @@ from shared.net.checkpoint import load_checkpoint, save_checkpoint
 from training.recipe.calibration import CALIBRATION, calibrate_model
 from training.recipe.distributed import DistributedContext
 from training.recipe.loop import TrainingRun
-from training.recipe.scores import fit_checkpoint
+from training.recipe.scores import fit_or_say
 from training.run.display import Display
 from training.run.journal import JOURNAL_NAME, read_records
 from training.run.monitor import Monitor
@@ -18,8 +18,7 @@ def finish(run: TrainingRun, out: Path, display: Display) -> None:
     _calibrate(run, out, display)
     scenes = run.config.familiarity.scenes
     if scenes:
-        device = str(run.context.device)
-        display.say(fit_checkpoint(out, run.config.data, seed=run.config.seed, scenes=scenes, device=device))
+        display.say(fit_or_say(out, run.config, scenes=scenes, device=str(run.context.device)))
     alone = DistributedContext(run.context.device)
     monitor = Monitor(run.source, alone, run.dtype)
     records = read_records(out / JOURNAL_NAME)

@@ -211,8 +211,10 @@ def test_a_correction_ends_in_a_model_that_is_better_on_its_image(
     out = tmp_path / "reviewed"
     arguments = "model.arguments={base: 4, levels: 3, stem: 4, likelihood: false}"
     data = "data={kind: job, size: 64, samples: 160, scene_share: 0.2, validation_share: 0.5}"
-    run = (arguments, data, "budget={epochs: 10}", "curriculum={severity: 0.2}", "watch.grace_images=100000")
+    scores = "familiarity={scenes: 200}"  # of which there are not so many
+    run = (arguments, data, "budget={epochs: 10}", "curriculum={severity: 0.2}", "watch.grace_images=100000", scores)
     assert run_tiny(out, *run, "loss={alpha: 1.0, beta: 1.0}", init=start) == 0
+    assert "note: results of this model get no quality and familiarity: the data has " in capsys.readouterr().out
     assert publish.main(["--checkpoint", str(out), "--name", "reviewed", "--activate"]) == 0
     assert "the active model start has" in capsys.readouterr().out
     registry = ModelRegistry(services.database, services.store)
