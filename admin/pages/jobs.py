@@ -24,6 +24,7 @@ from shared.flows.item_words import FilterWords, ItemWords, wanted_words
 from shared.images.notes import told
 from shared.jobs.bulk_actions import BulkKind
 from shared.jobs.filters import JobSort
+from shared.jobs.item_filter import ItemFilter
 from shared.jobs.item_search import Count, ItemSearch, Place
 from shared.jobs.listing import count_jobs
 from shared.jobs.records import Job
@@ -76,7 +77,7 @@ def job(job_id: UUID) -> ResponseReturnValue:
         events_shown=_EVENTS_SHOWN,
         now=queries.now(database),
         choices=choices(),
-        count=_count(job_id),
+        count=_count(shown),
         **_details(view),
         **_items_view(job_id),
     )
@@ -90,10 +91,14 @@ def distributions(job_id: UUID) -> ResponseReturnValue:
     return render_template("_distributions.html", distributions=distributions_of(search, found))
 
 
-def _count(job_id: UUID) -> Count | None:
+def _count(found: Job) -> Count | None:
     """How many images the filter lets through, as far as they are counted; None without one."""
-    words, _ = asked()
-    return ItemSearch(services().database, str(job_id), words.filter).count() if words.filter else None
+    wanted = asked()[0].filter
+    if not wanted:
+        return None
+    if wanted == ItemFilter(states=wanted.states):  # the job has them counted
+        return Count(sum(getattr(found.counts, state) for state in wanted.states))
+    return ItemSearch(services().database, found.id, wanted).count()
 
 
 @blueprint.get("/jobs/<uuid:job_id>/progress")
