@@ -20,7 +20,8 @@ def test_an_item_is_looked_at_with_keys_and_the_next_one_follows(page: Page, ser
     simulated_worker.process(services, job_id)
     first, second, third = services.repository.items(job_id, limit=3)
     worst_first = sorted((first, second, third), key=lambda item: item.dice or 0)
-    page.goto(f"/items/{worst_first[0].id}?sort=dice")
+    with page.expect_response(re.compile(f"/items/{worst_first[1].id}/region")):  # the next one's, ahead of its turn
+        page.goto(f"/items/{worst_first[0].id}?sort=dice")
     ready = page.locator("#item[data-ready=yes]")
     expect(ready).to_be_visible()
 
