@@ -16,9 +16,10 @@ import tifffile
 from numpy.typing import NDArray
 
 from benchmarks.images import mosaic
-from benchmarks.measure import Effort, Row, command, cpu_seconds, peak_memory_mib
+from benchmarks.measure import Effort, Row, command, cpu_seconds
 from benchmarks.stack import Stack, full_stack
 from shared.images.codec import decode_mask, encode_grey
+from shared.memory import peak_memory_mib
 from shared.store import keys
 
 _SIZES = ((2_000, 2_000), (10_000, 5_000), (20_000, 5_000))  # width × height

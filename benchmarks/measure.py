@@ -19,11 +19,12 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import psutil
+
+from shared.memory import peak_memory_mib
 
 
 @dataclass(frozen=True)
@@ -134,18 +135,8 @@ def _spent(process: psutil.Process) -> float:
     return float(times.user + times.system + times.children_user + times.children_system)
 
 
-def peak_memory_mib(pid: int) -> float:
-    """The most resident memory that a process has had, its descendants not counted."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) / 1024
-    raise ValueError(f"process {pid} has no memory of its own")
-
-
 def wait_and_measure(process: "subprocess.Popen[Any]") -> tuple[float, float]:
     """Wait until a process of ours ends well; its peak memory in MiB, and the CPU seconds of it and its children.
-
-    Not `ru_maxrss`, in which the memory of the process that started it counts.
 
     Raises:
         RuntimeError: it ended badly.

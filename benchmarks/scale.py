@@ -19,12 +19,13 @@ import psutil
 from sqlalchemy import func, select
 
 from benchmarks import images
-from benchmarks.measure import Effort, Row, command, peak_memory_mib, wait_and_measure
+from benchmarks.measure import Effort, Row, command, wait_and_measure
 from benchmarks.processes import wait
 from benchmarks.stack import RunningWorker, Stack, full_stack
 from shared.config import CHECKOUT
 from shared.db.tables.jobs import ItemRow
 from shared.images.codec import encode_grey
+from shared.memory import peak_memory_mib
 
 _DEVICE_MILLISECONDS = 250.0
 _SMALL_SHARD = 8  # so that even a short job has some for every worker

@@ -6,7 +6,6 @@ Speed and memory on a CPU are measured in a process of its own, with two threads
 """
 
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from shared.commandline import ExitCode, Parser, ended
 from shared.errors import DelineateError
+from shared.memory import peak_memory_mib
 from shared.net.checkpoint import load_checkpoint
 from shared.net.predictor import Predictor
 from shared.net.tiling import TILE_SIZE
@@ -84,10 +84,7 @@ def measure_speed(checkpoint: Path, device: str, seconds: float) -> InferenceSpe
     while (spent := time.perf_counter() - start) < seconds or batches == 0:
         predictor.predict_tiles(tiles)
         batches += 1
-    if device == "cuda":
-        peak = torch.cuda.max_memory_allocated() / 2**20
-    else:
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+    peak = torch.cuda.max_memory_allocated() / 2**20 if device == "cuda" else peak_memory_mib()
     return InferenceSpeed(predictor.device_name, predictor.precision, batch_size, batches * batch_size / spent, peak)
 
 
