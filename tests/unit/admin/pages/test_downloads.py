@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import zipfile
+from typing import Any
 
 import numpy as np
 import pytest
@@ -84,17 +85,18 @@ def test_one_format_is_one_button(browser: Browser, services: Services, monkeypa
     assert f'<a class="button" href="/jobs/{job}/results.zip" download>Download results</a>' in page
 
 
-def test_the_zip_is_sent_while_it_is_made(browser: Browser, services: Services) -> None:
+def test_the_zip_is_sent_while_it_is_made(
+    browser: Browser, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
     job = synthetic(services, 10)
-    fetched = []
-    get = services.store.get
+    fetched, store = [], type(services.store)
+    get = store.get
 
-    class Counting(type(services.store)):  # type: ignore[misc]
-        def get(self, key: str) -> bytes:
-            fetched.append(key)
-            return get(key)
+    def counted(self: Any, key: str) -> bytes:
+        fetched.append(key)
+        return get(self, key)
 
-    services.store.__class__ = Counting
+    monkeypatch.setattr(store, "get", counted)
     answer = browser.client.get(f"/jobs/{job}/results.zip")
     next(answer.iter_encoded())
     assert 0 < len(fetched) < 4 * 10
