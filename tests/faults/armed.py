@@ -51,9 +51,9 @@ def _after(owner: type, method: str, action: Callable[..., None]) -> None:
 
 def _arm_worker(points: Points, journal: Journal) -> None:
     from shared.jobs.claims import Claims
+    from shared.net.backends.torch_backend import TorchBackend
     from shared.store.local_folder import LocalFolderStore
     from shared.store.s3 import S3Store
-    from worker.batcher import Batcher
     from worker.items import ItemProcessor
 
     def begin(_processor: object, item: Any, *_arguments: object) -> None:
@@ -71,8 +71,9 @@ def _arm_worker(points: Points, journal: Journal) -> None:
             journal.ended(item_id, state)
 
     _before(ItemProcessor, "process", begin)
-    # Not in the network itself, which warms up and is measured at the start.
-    _before(Batcher, "_answer", lambda *_: points.reach(Point.IN_BATCH))
+    # Not where the network warms up and is measured at the start, which asks for levels alone.
+    _before(TorchBackend, "answers", lambda *_: points.reach(Point.IN_BATCH))
+    _before(TorchBackend, "_run_quantised", lambda *_: points.use_device())
     for store in (LocalFolderStore, S3Store):
         _after(store, "put", put)
     _before(Claims, "claim", lambda *_, **__: points.reach(Point.BEFORE_CLAIM))

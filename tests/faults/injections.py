@@ -210,6 +210,7 @@ INJECTIONS: dict[str, Injection] = {
     "worker stopped past its lease": partial(_pause, "worker"),
     "worker inference hangs": partial(_strike, Point.IN_BATCH, Strike.HANG),
     "worker out of memory": partial(_strike, Point.IN_BATCH, Strike.OUT_OF_MEMORY),
+    "worker loses its device": partial(_strike, Point.IN_BATCH, Strike.LOSE_DEVICE),
     "reconciler kill -9": partial(_blow, "reconciler", signal.SIGKILL),
     "reconciler kill -9 publishing": partial(_strike, Point.PUBLISHING, Strike.KILL),
     "reconciler stopped": partial(_pause, "reconciler"),

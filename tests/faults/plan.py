@@ -44,6 +44,7 @@ KINDS = (
     FaultKind("worker stopped past its lease", "worker", BOTH, (7, 9), (7, 30)),
     FaultKind("worker inference hangs", "worker", BOTH),
     FaultKind("worker out of memory", "worker", BOTH),
+    FaultKind("worker loses its device", "worker", BOTH),
     FaultKind("reconciler kill -9", "reconciler", BOTH),
     FaultKind("reconciler kill -9 publishing", "reconciler", BOTH),
     FaultKind("reconciler stopped", "reconciler", BOTH, (2, 4), (5, 60)),

@@ -1,7 +1,8 @@
 """Named points in the code of the parts at which a fault can be armed.
 
 A file in a folder arms a point; the first process that gets there takes the file away and does what it says. So one
-strike hits one process, and a point that is not armed costs one failed `open`.
+strike hits one process, and a point that is not armed costs one failed `open`. A device that is lost is lost to the
+process that was struck, for good: each later use of it fails as torch says it of a GPU.
 """
 
 import os
@@ -44,13 +45,7 @@ class Strike(StrEnum):
     KILL = "kill"
     HANG = "hang"
     OUT_OF_MEMORY = "out-of-memory"
-
-
-_EFFECTS: dict[Strike, Callable[[], None]] = {
-    Strike.KILL: _kill,
-    Strike.HANG: _hang,
-    Strike.OUT_OF_MEMORY: _run_out_of_memory,
-}
+    LOSE_DEVICE = "lose-device"
 
 
 class Points:
@@ -58,6 +53,13 @@ class Points:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._device_is_lost = False
+        self._effects: dict[Strike, Callable[[], None]] = {
+            Strike.KILL: _kill,
+            Strike.HANG: _hang,
+            Strike.OUT_OF_MEMORY: _run_out_of_memory,
+            Strike.LOSE_DEVICE: self._lose_device,
+        }
         folder.mkdir(parents=True, exist_ok=True)
 
     def arm(self, point: Point, strike: Strike) -> None:
@@ -84,4 +86,16 @@ class Points:
             file.unlink()  # of several who come at once, one
         except FileNotFoundError:
             return
-        _EFFECTS[strike]()
+        self._effects[strike]()
+
+    def use_device(self) -> None:
+        """Called by a part that uses the device of its network.
+
+        Raises:
+            RuntimeError: it is lost to this process.
+        """
+        if self._device_is_lost:
+            raise RuntimeError("CUDA error: an illegal memory access was encountered (the fault suite says so)")
+
+    def _lose_device(self) -> None:
+        self._device_is_lost = True

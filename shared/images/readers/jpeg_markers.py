@@ -4,7 +4,7 @@ JPEG is a family, of which cameras and viewers know two members. The others are 
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shared.errors import ImageError, ItemErrorCode
 from shared.images.readers.orientation import exif_orientation
@@ -37,6 +37,7 @@ class JpegHeader:
     frame: int | None = None  # marker of the frame, which says what kind of JPEG it is
     bits: int = 8
     channels: int = 1
+    has_height: bool = True  # else it follows the first scan (DNL), as some scanners write it
     orientation: int = 1
     pictures: int = 1  # in the file, as stereo and panorama cameras write them (CIPA DC-007)
 
@@ -78,6 +79,8 @@ def require_read(header: JpegHeader) -> None:
         kind = f"a JPEG of the {_KINDS[header.frame]} kind"
     elif header.channels not in _CHANNELS:
         kind = f"a JPEG of {header.channels} channels"
+    elif not header.has_height:
+        kind = "a JPEG that says its height behind its first scan"
     else:
         return
     raise ImageError(ItemErrorCode.UNSUPPORTED_FORMAT, f"{kind} is not read: convert it to PNG or TIFF")
@@ -96,15 +99,13 @@ def require_few_scans(data: bytes) -> None:
 
 
 def _with(found: JpegHeader, marker: int, payload: bytes) -> JpegHeader:
-    frame, bits, channels = found.frame, found.bits, found.channels
-    orientation, pictures = found.orientation, found.pictures
-    if marker in _FRAMES and frame is None and len(payload) >= 6:
-        frame, bits, channels = marker, payload[0], payload[5]
-    elif marker == _APP1 and payload.startswith(b"Exif\x00\x00") and orientation == 1:
-        orientation = exif_orientation(payload)
-    elif marker == _APP2 and payload.startswith(b"MPF\x00"):
-        pictures = _pictures(payload[4:])
-    return JpegHeader(frame, bits, channels, orientation, pictures)
+    if marker in _FRAMES and found.frame is None and len(payload) >= 6:
+        return replace(found, frame=marker, bits=payload[0], channels=payload[5], has_height=any(payload[1:3]))
+    if marker == _APP1 and payload.startswith(b"Exif\x00\x00") and found.orientation == 1:
+        return replace(found, orientation=exif_orientation(payload))
+    if marker == _APP2 and payload.startswith(b"MPF\x00"):
+        return replace(found, pictures=_pictures(payload[4:]))
+    return found
 
 
 def _pictures(index: bytes) -> int:

@@ -42,6 +42,9 @@ _MODES = {
 
 def read_png(data: bytes, limits: DecodeLimits, channel: str = AUTO) -> DecodedImage:
     """Any PNG of one frame, at its full depth."""
+    if data[12:16] == b"CgBI":  # before IHDR; its pixels are in another order, in a stream without a header
+        reason = "a PNG in Apple's form for iPhones (CgBI): convert it to an ordinary one, as Preview or pngcrush do"
+        raise ImageError(ItemErrorCode.UNSUPPORTED_FORMAT, reason)
     png = parse_png(data)
     image = PngImageFile(BytesIO(png.data))
     limits.check(*image.size)
@@ -65,7 +68,9 @@ def read_jpeg(data: bytes, limits: DecodeLimits, channel: str = AUTO) -> Decoded
         image = JpegImageFile(BytesIO(without_exif(data)))
     except SyntaxError as error:
         if "cannot handle" in str(error):  # 12-bit samples, or an unusual number of components
-            raise ImageError(ItemErrorCode.UNSUPPORTED_FORMAT, "a JPEG that is not of 8 bits a sample") from error
+            raise ImageError(
+                ItemErrorCode.UNSUPPORTED_FORMAT, "a JPEG that is not of 8 bits a sample: convert it to PNG or TIFF"
+            ) from error
         raise
     limits.check(*image.size)
     require_few_scans(data)
@@ -81,7 +86,9 @@ def read_bmp(data: bytes, limits: DecodeLimits, channel: str = AUTO) -> DecodedI
         image = BmpImageFile(BytesIO(data))
     except OSError as error:
         if "Unsupported" in str(error):  # a pixel depth, bit-field layout or compression
-            raise ImageError(ItemErrorCode.UNSUPPORTED_FORMAT, "a BMP of an unusual layout") from error
+            raise ImageError(
+                ItemErrorCode.UNSUPPORTED_FORMAT, "a BMP of an unusual layout: convert it to PNG"
+            ) from error
         raise
     limits.check(*image.size)
     return _load(image, "BMP", 1 if image.mode == "1" else 8, [], channel)

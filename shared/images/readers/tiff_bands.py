@@ -46,6 +46,8 @@ class Bands:
         self._dtype = np.dtype(page.dtype)
         self._is_light_alone = is_subsampled(page)
         self.samples = 1 if self._is_light_alone else page.samplesperpixel
+        segments = zip(page.dataoffsets, page.databytecounts, strict=False)
+        self._segments = [(offset, self._bytes(index, offset, count)) for index, (offset, count) in enumerate(segments)]
 
     def __len__(self) -> int:
         return self._count
@@ -61,7 +63,7 @@ class Bands:
             ValueError: one is damaged.
         """
         page = self.page
-        segments = list(zip(page.dataoffsets, page.databytecounts, strict=False))
+        segments = self._segments
         if len(segments) < prod(page.chunked) or not all(self._is_sound(*segment) for segment in segments):
             raise ImageError(ItemErrorCode.TRUNCATED, "the TIFF ends early: some of its strips or tiles are missing")
         if page.compression not in (COMPRESSION.LZW, COMPRESSION.JPEG):
@@ -75,7 +77,7 @@ class Bands:
     @property
     def is_whole(self) -> bool:
         """Whether the file has all strips and tiles."""
-        return not any(map(_is_left_out, self.page.dataoffsets, self.page.databytecounts))
+        return not any(_is_left_out(*segment) for segment in self._segments)
 
     def band(self, index: int) -> NDArray[Any]:
         """Decode the rows of one row of strips or tiles."""
@@ -116,12 +118,27 @@ class Bands:
                 parts.append(band[-1:])
         return np.concatenate(parts)
 
+    def _bytes(self, index: int, offset: int, count: int) -> int:
+        """How many bytes a strip or tile has: as many as it needs where what is told is none, or more than there are.
+
+        Some writers leave zeros, or the size of the file; libtiff goes by the pixels then, too.
+        """
+        page = self.page
+        is_told = 0 < count <= len(self._data) - offset or _is_left_out(offset, count)
+        if is_told or page.compression != COMPRESSION.NONE or self._is_light_alone:
+            return count
+        row = index // self._across % self._count
+        rows = self._rows if page.is_tiled else min(self._rows, self.height - row * self._rows)
+        samples = page.samplesperpixel // self._planes
+        needed = rows * -(-self._columns * samples * page.bitspersample // 8)
+        return needed if offset + needed <= len(self._data) else count
+
     def _is_sound(self, offset: int, count: int) -> bool:
         return _is_left_out(offset, count) or (count > 0 and 0 < offset <= len(self._data) - count)
 
     def _stream(self, index: int) -> bytes | None:
         """The bytes of a strip or tile, None where it is left out."""
-        offset, count = self.page.dataoffsets[index], self.page.databytecounts[index]
+        offset, count = self._segments[index]
         return None if _is_left_out(offset, count) else self._data[offset : offset + count]
 
     def _decoded(self, index: int) -> NDArray[Any] | None:

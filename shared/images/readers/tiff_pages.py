@@ -66,7 +66,8 @@ def _count(tiff: TiffFile) -> int:
     """The number of pages, or one more than are counted: a chain of millions takes a minute to follow."""
     with suppress(IndexError):
         tiff.pages._seek(_MAX_COUNTED)
-        return _MAX_COUNTED + 1
+        if not tiff.pages._indexed:  # it is where the chain leads back to itself
+            return _MAX_COUNTED + 1
     return len(tiff.pages)
 
 

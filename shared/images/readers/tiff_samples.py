@@ -1,6 +1,7 @@
 """What the samples of a TIFF mean: stored numbers to light, in a type that keeps their differences."""
 
 from dataclasses import dataclass
+from math import frexp
 from typing import Any, Self
 
 import numpy as np
@@ -14,14 +15,19 @@ _ALPHA = (EXTRASAMPLE.ASSOCALPHA, EXTRASAMPLE.UNASSALPHA)
 _FULL_COLOUR = 65535  # of a palette's entries
 _EXACT = 2**24  # whole numbers up to which are exact in float32
 _MIN_RANGE = 2.0**-8  # of a float64's largest value, below which float32 keeps too little of it
-_MAX_FLOAT = 1e37
+_MIN_FLOAT, _MAX_FLOAT = 1e-30, 1e37  # between which float32 has all of its digits, and room for a sum
+_MAX_EXPONENT = 1000  # of two, in float64
 
 
 @dataclass(frozen=True)
 class Narrowing:
-    """Takes away what samples have in common where float32 would keep that and lose their differences."""
+    """Takes away what samples have in common where float32 would keep that and lose their differences.
+
+    A float64 that is too large for float32, or too small, is multiplied by a power of two.
+    """
 
     offset: int | float | None = None
+    scale: float | None = None
 
     @classmethod
     def of(cls, look: NDArray[Any], layout: Layout) -> Self:
@@ -36,11 +42,18 @@ class Narrowing:
         if look.dtype.itemsize == 4 or not np.isfinite(low) or not np.isfinite(high):
             return cls()
         largest = max(abs(float(low)), abs(float(high)))
-        is_narrow = largest < _MAX_FLOAT and float(high) - float(low) < _MIN_RANGE * largest
-        return cls(float(low)) if is_narrow else cls()
+        reach = float(high) - float(low)  # may be infinite
+        is_narrow = reach < _MIN_RANGE * largest
+        reach = reach if is_narrow else largest
+        is_within = not reach or _MIN_FLOAT < reach < _MAX_FLOAT
+        return cls(
+            float(low) if is_narrow else None, None if is_within else 2.0 ** min(-frexp(reach)[1], _MAX_EXPONENT)
+        )
 
     def __call__(self, samples: NDArray[Any]) -> NDArray[Any]:
-        """Return the samples without the offset, float32; themselves where there is none."""
+        """Return the samples without the offset, to scale, float32; themselves where there is neither."""
+        if self.scale is not None:
+            return ((samples - (self.offset or 0.0)) * self.scale).astype(np.float32)
         if self.offset is None:
             return samples
         if samples.dtype.kind == "f":

@@ -42,6 +42,18 @@ def test_what_was_armed_and_nobody_came_to_is_named(tmp_path: Path):
     assert points.disarm() == []
 
 
+def test_a_device_is_lost_to_the_process_that_was_struck_and_to_no_other(tmp_path: Path):
+    struck, other = Points(tmp_path), Points(tmp_path)
+    struck.arm(Point.IN_BATCH, Strike.LOSE_DEVICE)
+    struck.use_device()
+    struck.reach(Point.IN_BATCH)
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="CUDA error"):
+            struck.use_device()
+    other.reach(Point.IN_BATCH)
+    other.use_device()
+
+
 def test_the_journal_counts_what_several_processes_wrote(tmp_path: Path):
     file = tmp_path / "journal"
     first, second = Journal(file), Journal(file)

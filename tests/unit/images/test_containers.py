@@ -9,9 +9,10 @@ import tifffile
 from PIL import Image
 
 from shared.errors import ImageError, ItemErrorCode
-from shared.images.codec import decode
+from shared.images.codec import decode, encode_grey
 from shared.images.decoded import DecodeLimits
 from shared.images.formats import identify
+from shared.images.png import chunk
 from tests.corpus.scenes import picture
 from tests.corpus.tiffs import GREY, tiff
 
@@ -173,6 +174,13 @@ def of_frame(marker, bits=8, components=1):
     return bytes(data)
 
 
+def of_unknown_height():
+    """The JPEG with its height behind its scan (DNL)."""
+    data = jpeg()
+    at = data.index(b"\xff\xc0") + 5
+    return data[:at] + b"\x00\x00" + data[at + 2 : -2] + b"\xff\xdc\x00\x04" + data[at : at + 2] + b"\xff\xd9"
+
+
 KINDS = {
     "JPEG-LS of 8 bits": (lambda: imagecodecs.jpegls_encode(A), "JPEG-LS of 8 bits"),
     "JPEG-LS of 16 bits": (lambda: imagecodecs.jpegls_encode(A.astype(np.uint16) * 257), "JPEG-LS of 16 bits"),
@@ -184,6 +192,7 @@ KINDS = {
     "hierarchical": (lambda: of_frame(0xC5), "hierarchical"),
     "arithmetic-coded lossless": (lambda: of_frame(0xCB), "arithmetic-coded lossless"),
     "two channels": (lambda: of_frame(0xC0, components=2), "2 channels"),
+    "height behind its scan": (of_unknown_height, "height behind"),
     "JPEG 2000": (lambda: imagecodecs.jpeg2k_encode(A), "JPEG 2000"),
     "JPEG XL": (lambda: imagecodecs.jpegxl_encode(A), "JPEG XL"),
     "JPEG XR": (lambda: imagecodecs.jpegxr_encode(A), "JPEG XR"),
@@ -200,6 +209,11 @@ def test_kinds_of_jpeg_that_are_not_read_are_refused_by_name(name):
 
 def test_a_lossless_jpeg_of_8_bits_is_read_exactly():
     np.testing.assert_array_equal(read(imagecodecs.ljpeg_encode(A)).pixels, A)
+
+
+def test_pngs_of_iphones_are_refused_by_name():
+    png = encode_grey(A)
+    assert "CgBI" in refused(png[:8] + chunk(b"CgBI", b"\x50\x00\x20\x02") + png[8:])
 
 
 def test_damage_is_still_damage():

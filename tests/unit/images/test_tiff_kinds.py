@@ -120,6 +120,43 @@ def test_large_floats_keep_their_differences():
     np.testing.assert_array_equal(pixels - pixels.min(), A - A.min())
 
 
+@pytest.mark.parametrize("scale", [1e300, 1e37, 1e-40, 5e-324])
+def test_floats_beyond_float32_are_taken_to_scale(scale):
+    pixels = read(tiff(A * scale)).pixels.astype(np.float64)
+    np.testing.assert_allclose(pixels / pixels.max(), A / A.max(), atol=1e-6)
+
+
+@pytest.mark.parametrize("count", [0, 10**8])
+@pytest.mark.parametrize("options", [{}, {"rowsperstrip": 16}, {"tile": (32, 32)}, {"byteorder": ">"}])
+def test_what_is_told_of_the_bytes_of_plain_pixels_counts_where_it_can_be(options, count):
+    data = tiff(A, **options)
+    np.testing.assert_array_equal(read(with_byte_counts(data, count)).pixels, A)
+    assert refused(with_byte_counts(data, count)[: len(data) // 2], ItemErrorCode.TRUNCATED)
+
+
+def with_byte_counts(data, count):
+    """The file with the byte counts of its last strips or tiles replaced."""
+    file = BytesIO(data)
+    with tifffile.TiffFile(file, mode="r+b") as opened:
+        page = opened.pages.first
+        tag = page.tags["TileByteCounts" if page.is_tiled else "StripByteCounts"]
+        counts = list(page.databytecounts)
+        counts[len(counts) // 2 :] = [count] * (len(counts) - len(counts) // 2)
+        tag.overwrite(counts, dtype="I")
+        return file.getvalue()
+
+
+def test_a_chain_of_pages_that_leads_back_to_itself_has_no_thousand():
+    file = BytesIO(tiff(A))
+    with tifffile.TiffFile(file, mode="r+b") as opened:
+        at, first = opened.pages.next_page_offset, opened.pages.first.offset
+    data = bytearray(file.getvalue())
+    data[at : at + 4] = first.to_bytes(4, "little")
+    image = read(bytes(data))
+    np.testing.assert_array_equal(image.pixels, A)
+    assert image.note is None
+
+
 @pytest.mark.parametrize("bits", [2, 4, 6, 10, 12, 14])
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("compression", [1, 5])
