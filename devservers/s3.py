@@ -13,6 +13,9 @@ from tempfile import TemporaryDirectory
 from devservers.process import ServerMissing, free_ports, running
 from shared.store import ObjectStore, S3Options, open_store
 
+# The port by which S3 manages its keys asks for none. It lets nobody in where it wants certificates that nobody has;
+# the file that they would stand in is empty.
+KEYS_CLOSED = {"WEED_GRPC_CA": "/dev/null", "WEED_GRPC_S3_CERT": "/dev/null", "WEED_GRPC_S3_KEY": "/dev/null"}
 _PARTS = ("master", "volume", "filer", "s3", "admin")
 
 
@@ -23,6 +26,7 @@ class S3Endpoint:
     url: str
     access_key: str
     secret_key: str = field(repr=False)
+    keys_port: int = 0  # of 127.0.0.1, where its keys are managed by gRPC
 
     def open(self, bucket: str, prefix: str = "") -> ObjectStore:
         """The store of this bucket, which need not exist yet."""
@@ -72,7 +76,9 @@ def s3_process(folder: Path) -> S3Process:
     ports = dict(zip(_PARTS, free_ports(len(_PARTS)), strict=True))
     # Unless told, a part's gRPC port is its own plus 10,000, which may be taken or out of range.
     grpc_ports = dict(zip(_PARTS, free_ports(len(_PARTS)), strict=True))
-    endpoint = S3Endpoint(f"http://127.0.0.1:{ports['s3']}", secrets.token_hex(10), secrets.token_hex(20))
+    endpoint = S3Endpoint(
+        f"http://127.0.0.1:{ports['s3']}", secrets.token_hex(10), secrets.token_hex(20), grpc_ports["s3"]
+    )
     command = [
         str(s3_executable()),
         "mini",
@@ -94,6 +100,7 @@ def s3_process(folder: Path) -> S3Process:
         "AWS_ACCESS_KEY_ID": endpoint.access_key,
         "AWS_SECRET_ACCESS_KEY": endpoint.secret_key,
         "GOMEMLIMIT": "300MiB",
+        **KEYS_CLOSED,
         "HOME": str(folder),
     }
     return S3Process(command, environment, endpoint)

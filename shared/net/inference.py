@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from shared.net.architectures import in_channels_last
+from shared.net.blocks import BlurPool
 
 AnyNetwork = TypeVar("AnyNetwork", bound=nn.Module)
 
@@ -48,9 +49,9 @@ class ByImage(nn.Module):
 def for_inference(net: AnyNetwork, dtype: torch.dtype = torch.float32) -> AnyNetwork:
     """Return a copy of a network, to be run in eval mode, and under autocast to `dtype` where that is not float32.
 
-    Batch normalisation is folded into the convolutions. In reduced precision the convolutions' weights are cast here,
-    once, instead of by autocast in every pass. The first convolution stays in float32: rounding the image itself
-    costs more accuracy than all other layers' rounding, and the layer is cheap.
+    Batch normalisation is folded into the convolutions. In reduced precision the weights of convolutions and low-passes
+    are cast here, once, instead of by autocast in every pass. The first convolution stays in float32: rounding the
+    image itself costs more accuracy than all other layers' rounding, and the layer is cheap.
     """
     net = copy.deepcopy(net).eval().requires_grad_(False)
     net = in_channels_last(fold_batch_norm(net).eval())
@@ -58,7 +59,7 @@ def for_inference(net: AnyNetwork, dtype: torch.dtype = torch.float32) -> AnyNet
         return net
     first = _first_convolution(net)
     for module in net.modules():
-        if isinstance(module, _CONVOLUTIONS) and module is not first:
+        if isinstance(module, (*_CONVOLUTIONS, BlurPool)) and module is not first:
             module.to(dtype)
     for name, module in list(net.named_modules()):
         if module is first and name:

@@ -16,6 +16,7 @@ from dotenv import dotenv_values
 from kombu.utils.url import parse_url
 from sqlalchemy import make_url
 
+from devservers.s3 import KEYS_CLOSED
 from shared.config import CHECKOUT, Settings, load_settings
 
 COMPOSE: dict[str, Any] = yaml.safe_load((CHECKOUT / "docker-compose.yml").read_text())
@@ -135,6 +136,8 @@ def test_only_the_admin_is_where_a_proxy_goes() -> None:
 def test_of_the_object_store_s3_alone_listens_outside_of_its_container() -> None:
     words = SERVICES["s3"]["command"].split()
     assert {word for word in words if ".bind=" in word} == {"-ip.bind=127.0.0.1", "-s3.ip.bind=0.0.0.0"}
+    # tests/integration/store/test_s3.py shows that a server with these lets nobody manage its keys.
+    assert SERVICES["s3"]["environment"].items() >= KEYS_CLOSED.items()
 
 
 def test_no_secret_stands_on_a_command_line() -> None:

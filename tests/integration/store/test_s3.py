@@ -1,11 +1,13 @@
 """A real S3 server: what `check` says of each wrong setting. The contract is in tests/unit/store."""
 
+import socket
 import time
 import urllib.error
 import urllib.request
 import uuid
 from dataclasses import replace
 
+import grpc
 import pytest
 
 from devservers import S3Endpoint
@@ -23,6 +25,26 @@ def test_wrong_credentials(s3_endpoint: S3Endpoint, wrong: dict[str, str], setti
         store.check()
     with pytest.raises(ConfigurationError):
         store.prepare()
+    store.close()
+
+
+def test_nobody_makes_keys_by_the_port_that_asks_for_none(s3_endpoint: S3Endpoint):
+    def field(number: int, *values: bytes) -> bytes:
+        return b"".join(bytes([number << 3 | 2, len(value)]) + value for value in values)
+
+    key, secret = "a-stranger-s-key", "a-stranger-s-secret"
+    credential = field(1, key.encode()) + field(2, secret.encode())
+    identity = field(1, b"stranger") + field(2, credential) + field(3, b"Admin")
+    address = "127.0.0.1", s3_endpoint.keys_port
+    socket.create_connection(address, timeout=5).close()  # somebody is there
+    with grpc.insecure_channel("{}:{}".format(*address)) as channel:
+        put_identity = channel.unary_unary("/messaging_pb.SeaweedS3IamCache/PutIdentity")
+        with pytest.raises(grpc.RpcError) as refusal:
+            put_identity(field(1, identity), timeout=5)
+    assert refusal.value.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
+    store = replace(s3_endpoint, access_key=key, secret_key=secret).open("bucket")
+    with pytest.raises(ConfigurationError, match="AWS_ACCESS_KEY_ID"):
+        store.check()
     store.close()
 
 

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from shared.config import DEFAULT_MODEL
 from shared.images.normalise import standardise
 from shared.net.architectures import build
+from shared.net.blocks import BlurPool
 from shared.net.checkpoint import load_checkpoint
 from shared.net.inference import ByImage, InFloat32, as_graph, fold_batch_norm, for_inference
 from shared.net.network import Trunk
@@ -75,6 +77,34 @@ def test_weights_are_cast_once_but_for_the_first_layer_s_that_runs():
     assert isinstance(net.first[0], InFloat32)
     assert net.first[0].layer.weight.dtype == torch.float32
     assert net.last.weight.dtype == torch.bfloat16
+
+
+def test_low_passes_are_cast_once_and_lose_nothing_by_that():
+    net = for_inference(build("attention_unet", TINY), torch.bfloat16)
+    kernels = [module.kernel for module in net.modules() if isinstance(module, BlurPool)]
+    assert kernels
+    assert {kernel.dtype for kernel in kernels} == {torch.bfloat16}
+    assert all(torch.equal(kernel.float(), BlurPool(len(kernel)).kernel) for kernel in kernels)
+
+
+class CountedOperators(TorchDispatchMode):
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[str] = []
+
+    def __torch_dispatch__(self, operator, types, arguments=(), options=None):
+        self.names.append(operator.overloadpacket.__name__)
+        return operator(*arguments, **(options or {}))
+
+
+def test_a_pass_takes_few_operators_and_waits_for_none():
+    """On a GPU each is launched from Python, and a number that is asked for waits for all before it."""
+    net = for_inference(load_checkpoint(DEFAULT_MODEL).net, torch.bfloat16)
+    image = torch.randn(2, 1, 64, 64)
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16), CountedOperators() as counted:
+        Trunk(net)(net.stem(image))
+    assert 100 < len(counted.names) <= 220
+    assert not {"_local_scalar_dense", "item", "nonzero", "masked_select"} & set(counted.names)
 
 
 def test_the_likelihood_is_worked_out_in_float32():
