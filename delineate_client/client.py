@@ -8,7 +8,7 @@ from base64 import b64decode
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -19,7 +19,7 @@ from delineate_client.connection import DEFAULT_PATIENCE_SECONDS, Connection
 from delineate_client.errors import WaitTimeout
 from delineate_client.models import Item, Job
 from delineate_client.pictures import Map, Mask, encoded, mask_of, probability_of
-from delineate_client.sending import Images, NamedFile, batches, files_of, send_all
+from delineate_client.sending import Images, NamedFile, add_objects, batches, files_of, send_all
 
 _PAGE_ITEMS = 200
 _FETCHED_AHEAD = 8
@@ -109,7 +109,7 @@ class Client:
 
         Args:
             images: a folder, files, or arrays by name: (height, width) of uint8, uint16 or floats, or
-                (height, width, 3) of uint8.
+                (height, width, 3) of uint8; or `s3://bucket/prefix`, whose images stay where they are.
             name: of the job.
             priority: "low", "normal" or "high".
             scale: by which the images are resampled for the network, or "auto".
@@ -129,15 +129,19 @@ class Client:
             ValueError: there is no image, or an array is none.
             OSError: a file cannot be read.
         """
-        files = files_of(images, recursive=recursive)
-        first = next(files)  # before there is a job
+        address = images if isinstance(images, str) and images.startswith("s3://") else None
+        files = iter(()) if address else files_of(images, recursive=recursive)
+        first = next(files, None)  # before there is a job
         body = {"name": name, "priority": priority, "scale": scale, "unfamiliar": unfamiliar}
         body |= _asked(channel=channel, pixel_size=pixel_size)
         body |= _asked(smooth=smooth, fill_holes=fill_holes, min_area=min_area, keep_largest=keep_largest)
         # With a key of its own even so: an answer that is lost does not make two jobs.
         begun = self.connection.json("POST", "jobs", json=body | {"key": key or str(uuid.uuid4())})
-        missing = (_with(file, described) for file in self._missing(begun, _chained(first, files)))
-        send_all(self.connection, begun["id"], missing, pages=pages)
+        if address:
+            add_objects(self.connection, begun["id"], address, recursive=recursive)
+        else:
+            missing = (_with(file, described) for file in self._missing(begun, chain(filter(None, [first]), files)))
+            send_all(self.connection, begun["id"], missing, pages=pages)
         return Job.of(self.connection.json("POST", f"jobs/{begun['id']}/seal"))
 
     def synthesise(self, count: int, *, name: str = "synthetic", priority: str = "normal", **scene: Any) -> Job:
@@ -297,11 +301,6 @@ def _asked(**options: Any) -> dict[str, Any]:
 
 def _with(file: NamedFile, described: Mapping[str, Mapping[str, str]] | None) -> NamedFile:
     return replace(file, described=described[file.path]) if described and file.path in described else file
-
-
-def _chained(first: NamedFile, others: Iterator[NamedFile]) -> Iterator[NamedFile]:
-    yield first
-    yield from others
 
 
 def _id(job: Job | str) -> str:

@@ -144,6 +144,21 @@ def send(
     return answer
 
 
+def add_objects(connection: Connection, job_id: str, address: str, *, recursive: bool) -> None:
+    """Add what lies in a bucket to a job, a page of its listing at a time; nothing is copied.
+
+    Raises:
+        ApiError: the API may not read it.
+        ApiUnavailable: it stays away. The same call goes on.
+    """
+    body: dict[str, Any] = {"address": address, "recursive": recursive}
+    while True:
+        page = connection.json("POST", f"jobs/{job_id}/objects", json=body)
+        if page["next"] is None:
+            return
+        body["after"] = page["next"]
+
+
 def batches(files: Iterable[NamedFile]) -> Iterator[list[NamedFile]]:
     """Yield files in batches of a bounded size; of a larger one alone."""
     batch: list[NamedFile] = []

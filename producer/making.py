@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from producer.access import opened
+from producer.bucket import submit_wanted, wanted_among
 from producer.chosen import Choice
 from producer.collect import destination_of
 from producer.display import Display
@@ -82,7 +83,7 @@ def submit(
     export: Export,
     as_json: bool,
 ) -> None:
-    """Submit images as one job.
+    """Submit images as one job: a folder, files, or `s3://bucket/prefix`, whose images stay where they are.
 
     Of a folder, all files are taken that are images by extension or content, but for the results of earlier jobs; files
     that you name are always taken. The job's id is printed. When a submission is interrupted, the same command goes on
@@ -98,14 +99,10 @@ def submit(
     request = Request(name, priority, scale, unfamiliar, channel, pixel_size, processing, waits=waits, resume=resume)
     with opened() as services:
         with on_interrupt("interrupted; the same command goes on where it was"):
-            submission = submit_paths(
-                services,
-                paths,
-                request,
-                choice=choice,
-                to=to,
-                display=display,
-            )
+            if (wanted := wanted_among(paths, choice)) is not None:
+                submission = submit_wanted(services, wanted, request, to=to, display=display)
+            else:
+                submission = submit_paths(services, paths, request, choice=choice, to=to, display=display)
         conclude(
             services, submission.job_id, display, str(submission), wait=wait, to=to, as_json=as_json, repeatable=True
         )

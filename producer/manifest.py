@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import NoReturn
 
 from producer.reading import leads_outside
-from producer.sources import MAX_PATH_BYTES, Sources
+from producer.sources import Sources
 from producer.survey import Survey
 from shared.errors import ItemError, ItemErrorCode, UsageError
 from shared.flows.pages import FIRST_PAGE, PageChoice, page_of
-from shared.flows.sources import Source
+from shared.flows.sources import MAX_PATH_BYTES, Source
 from shared.jobs.records import FileVersion
 from shared.pixel_size import PixelSize
 from shared.portable import is_usable

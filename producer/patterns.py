@@ -1,9 +1,8 @@
-"""Patterns of names: what a quoted glob stands for, and what `--exclude` leaves out."""
+"""What a quoted pattern of files stands for."""
 
 import glob
 import os
 from collections.abc import Sequence
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 from shared.errors import UsageError
@@ -28,12 +27,3 @@ def expanded(arguments: Sequence[Path]) -> list[Path]:
             raise UsageError(f"nothing matches {text}: look at the folder, or give --recursive and the folder itself")
         found += matches
     return found
-
-
-def is_excluded(path: str, patterns: Sequence[str]) -> bool:
-    """Whether a relative path, its name, or a folder on its way matches one of the patterns."""
-    if not patterns:
-        return False
-    parts = path.split("/")
-    candidates = [*parts, *("/".join(parts[: end + 1]) for end in range(1, len(parts)))]
-    return any(fnmatchcase(each, pattern.rstrip("/")) for each in candidates for pattern in patterns)

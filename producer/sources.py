@@ -14,7 +14,6 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from producer.patterns import is_excluded
 from producer.reading import (
     bad_name,
     file_version,
@@ -30,12 +29,11 @@ from shared.errors import UsageError
 from shared.flows.exports.marker import is_results_folder
 from shared.flows.exports.registry import EXPORTS
 from shared.flows.pages import FIRST_PAGE, PageChoice, page_of
+from shared.flows.sources import MAX_PATH_BYTES
 from shared.flows.submission import Source
 from shared.images.formats import IMAGE_EXTENSIONS, may_be_an_image
 from shared.jobs.records import FileVersion
-
-MAX_PATH_BYTES = 2000
-"""A longer path does not fit into PostgreSQL's index of paths."""
+from shared.patterns import is_excluded
 
 _RESULTS = frozenset(name for export in EXPORTS.values() for name in export.top)
 
@@ -270,10 +268,22 @@ def _is_entered(folder: str, entered: set[tuple[int, int]]) -> bool:
     return known
 
 
+def is_in_bucket(argument: Path) -> bool:
+    """Whether an argument is an address in a bucket."""
+    return argument.parts[:1] == ("s3:",) and not os.path.lexists(argument)
+
+
+def address_of(argument: Path) -> str:
+    """Return the address that an argument is, which has lost a slash as a path."""
+    return "/".join(("s3:/", *argument.parts[1:]))
+
+
 def _absolute(argument: Path) -> str:
-    if argument.parts[:1] == ("s3:",) and not os.path.lexists(argument):
-        address = "/".join(("s3:/", *argument.parts[1:]))  # a path has lost one of its slashes
-        raise UsageError(f"{_printable(address)} is in a bucket: copy it to a folder first, and submit that")
+    if is_in_bucket(argument):
+        raise UsageError(
+            f"{_printable(address_of(argument))} is in a bucket: `producer submit` takes one such address, and nothing "
+            "beside it; otherwise copy it to a folder first"
+        )
     # `..` after a symbolic link leads elsewhere than its spelling says; without it the user's spelling is kept.
     path = os.path.realpath(argument) if ".." in argument.parts else os.path.abspath(argument)
     if not os.path.lexists(path):

@@ -23,6 +23,7 @@ class Submission:
     progress: SubmissionProgress
     seconds: float
     was_uploaded: bool = False  # before this command
+    in_place: bool = False  # whether the images stay in their bucket
 
     def __str__(self) -> str:
         if self.was_uploaded:
@@ -30,8 +31,9 @@ class Submission:
         done = self.progress
         unusable = f", {plural(done.failed, 'file')} cannot be used" if done.failed else ""
         changed = f", {plural(done.changed, 'file')} had changed and went anew" if done.changed else ""
+        size = "which stay where they are" if self.in_place else f"{done.bytes / 1e6:,.1f} MB"
         return (
-            f"submitted {plural(done.files, 'image')} ({done.bytes / 1e6:,.1f} MB) in {self.seconds:.1f} s, "
+            f"submitted {plural(done.files, 'image')} ({size}) in {self.seconds:.1f} s, "
             f"{done.files / max(self.seconds, 1e-9):,.0f} a second{unusable}{changed}"
         )
 

@@ -23,22 +23,28 @@ class Survey:
     linked_folders: int = 0
     excluded: int = 0  # files and folders, by --exclude
     unusable_rows: int = 0  # of a manifest, among the images
+    looks_inside: bool = True  # whether what is no image by its name may be one by its content
 
     def leave_out(self, extension: str) -> None:
         """Count a file that is no image by its extension, which may be empty, nor by its content."""
+        self.leave_out_some(extension, 1)
+
+    def leave_out_some(self, extension: str, count: int) -> None:
+        """Count so many of them."""
         known = extension if len(extension) <= _MOST_LETTERS else "with long extensions"
-        self.other[known.lower() or _NO_EXTENSION] += 1
+        self.other[known.lower() or _NO_EXTENSION] += count
 
     def notes(self) -> list[str]:
         """Return a line for each kind of thing that was left out, or that will fail."""
         return [text for count, text in self._notes() if count]
 
     def _notes(self) -> list[tuple[int, str]]:
+        by = "name or content" if self.looks_inside else "name"
         return [
             (self.subfolders, f"{plural(self.subfolders, 'subfolder')} left out (--recursive takes them)"),
             (
                 len(self.other),
-                f"{plural(self.other.total(), 'file')} left out, no image by name or content: {self._extensions()} "
+                f"{plural(self.other.total(), 'file')} left out, no image by {by}: {self._extensions()} "
                 "(name them to try them)",
             ),
             (

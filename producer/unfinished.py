@@ -4,9 +4,11 @@ import hashlib
 import json
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import Protocol
 
 from producer.sources import Sources
 from shared.errors import UsageError
@@ -45,6 +47,30 @@ def _command_began() -> float:
     return _beginnings.pop() if _beginnings else time.monotonic()
 
 
+class Submitted(Protocol):
+    """What tells one submission from another."""
+
+    @property
+    def arguments(self) -> Sequence[str]:
+        """Absolute paths, or an address."""
+
+    @property
+    def name(self) -> str:
+        """What they are called together."""
+
+    @property
+    def identity(self) -> list[str]:
+        """What else was asked for."""
+
+    @property
+    def recursive(self) -> bool:
+        """Whether folders in folders are gone into."""
+
+    @property
+    def follow_links(self) -> bool:
+        """Whether links out of a folder are followed."""
+
+
 @dataclass(frozen=True)
 class Request:
     """What is asked for of the images of a submission, and when."""
@@ -60,7 +86,7 @@ class Request:
     resume: str | None = None  # a job to go on with, as people refer to it
     begun: float = field(default_factory=_command_began)
 
-    def key(self, sources: Sources) -> str:
+    def key(self, sources: Submitted) -> str:
         """Return the key under which the submission is found again: the same command on the same machine."""
         paths = [os.fsencode(path).hex() for path in sources.arguments]
         asked = [
@@ -100,7 +126,7 @@ def unfinished(services: Services, sources: Sources, images: int, request: Reque
     """
     repository, key = services.repository, request.key(sources)
     if request.resume is not None:
-        return Unfinished(_asked_for(services, request.resume), is_uploaded=False)
+        return Unfinished(asked_for(services, request.resume), is_uploaded=False)
     if job_id := repository.unsealed_job(key):
         return Unfinished(repository.job(job_id), is_uploaded=False)
     since = time.monotonic() - request.begun
@@ -122,7 +148,13 @@ def stopped_namesakes(services: Services, name: str) -> list[Job]:
     return [job for job in jobs if job.name == name and job.upload_stopped]
 
 
-def _asked_for(services: Services, reference: str) -> Job:
+def asked_for(services: Services, reference: str) -> Job:
+    """Return the unsealed job to go on with.
+
+    Raises:
+        JobNotFound: there is none.
+        UsageError: it takes no more images.
+    """
     job = find_job(services, reference)
     if job.kind is not JobKind.IMAGES or job.sealed_at is not None:
         raise UsageError(f"job {job.id} takes no more images: its upload is complete, or was ended")

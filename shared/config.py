@@ -56,6 +56,11 @@ class Settings(BaseSettings):
     )
     aws_region: str | None = _setting(None, "S3 region. Empty: AWS_DEFAULT_REGION, the profile's, or `us-east-1`.")
     aws_default_region: str | None = _setting(None, "S3 region where AWS_REGION is empty.")
+    source_buckets: str = _setting(
+        "",
+        "Buckets, or prefixes in them, whose images are read where they lie, such as `s3://plates, s3://lab/scans`. "
+        "Empty: none.",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = _setting("INFO", "Least severe log line that is written.")
 
     # the queue (docs/operations.md says how they play together)

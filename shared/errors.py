@@ -21,6 +21,7 @@ DelineateError                  one line that says what to do next; a traceback 
     ├── CheckpointError         the weights cannot be used: an HTML page, a pointer, a pickle, truncated …
     ├── MessageError            a task message that does not follow the contract
     ├── ObjectMissing           the object store has no object under this key
+    │   └── SourceGone          … or a user's own object is not what was submitted, or may not be read
     ├── JobNotFound             no job has this id
     ├── IllegalTransition       a state change that the transition table does not have
     └── ItemError               one input that cannot be processed; carries a stable `code`
@@ -194,7 +195,8 @@ class ItemErrorCode(StrEnum):
     DECODER_CRASHED = "decoder_crashed"  # the process that decoded it died of it
     # found while processing
     MODEL_UNAVAILABLE = "model_unavailable"  # the job's model is gone from the object store, or damaged
-    SOURCE_MISSING = "source_missing"  # the uploaded source is gone from the object store
+    SOURCE_MISSING = "source_missing"  # the source is gone from the object store, or from its own bucket
+    SOURCE_CHANGED = "source_changed"  # a source that is read where it lies has been changed since it was submitted
     RESULT_MISSING = "result_missing"  # objects of its result are gone, and its source too
     MASK_TOO_RAGGED = "mask_too_ragged"  # of a large image, whose job has something done to masks
     UNFAMILIAR = "unfamiliar"  # unlike anything that the model knows, and the job refuses such
@@ -202,6 +204,14 @@ class ItemErrorCode(StrEnum):
     OUT_OF_DISK = "out_of_disk"  # the worker's folder for temporary files was too small for it, time and again
     WORKER_CRASHED = "worker_crashed"  # the process died three times while it worked on this item
     INTERNAL = "internal"  # a defect of ours; the worker's log has the traceback
+
+
+class SourceGone(ObjectMissing):
+    """A user's own object, which an item refers to, is not what was submitted; `code` is why the item fails."""
+
+    def __init__(self, code: ItemErrorCode, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
 
 
 class ItemError(Permanent):

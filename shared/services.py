@@ -21,6 +21,8 @@ from shared.jobs.workers import Workers
 from shared.queue.celery_app import ShardQueue
 from shared.queue.dispatch import Dispatcher
 from shared.store import ObjectStore, S3Options, open_store
+from shared.store.referring import ReferringStore
+from shared.store.source_buckets import SourceBuckets
 from shared.upkeep.reconciler import Reconciler
 from shared.upkeep.retention import TIDY_AFTER_LEASES, Retention, RetentionRules
 
@@ -38,7 +40,8 @@ class Services:
     workers: Workers
     queue: ShardQueue
     dispatcher: Dispatcher
-    store: ObjectStore
+    store: ObjectStore  # which reads what items refer to, too
+    buckets: SourceBuckets
 
     def check(self) -> None:
         """Raise unless database, queue and store all answer and the settings work.
@@ -98,6 +101,8 @@ def connect(settings: Settings, *, connections: int = FEW_CONNECTIONS) -> Servic
     """
     database = Database(settings.database, pool_size=connections)
     queue = ShardQueue(settings.broker)
+    options = _s3_options(settings)
+    buckets = SourceBuckets(settings.source_buckets, settings.store, options)
     return Services(
         settings=settings,
         database=database,
@@ -106,7 +111,8 @@ def connect(settings: Settings, *, connections: int = FEW_CONNECTIONS) -> Servic
         workers=Workers(database),
         queue=queue,
         dispatcher=Dispatcher(database, queue, window=settings.publish_window, resend_after=settings.resend_after),
-        store=open_store(settings.store, _s3_options(settings)),
+        store=ReferringStore(open_store(settings.store, options), buckets),
+        buckets=buckets,
     )
 
 

@@ -23,6 +23,7 @@ from shared.errors import (
     ItemErrorCode,
     ObjectMissing,
     Retryable,
+    SourceGone,
 )
 from shared.images.codec import encode_grey, encode_mask, encode_probability
 from shared.images.decoded import DecodedImage, Pixels
@@ -125,6 +126,8 @@ class ItemProcessor:
                 f"not enough memory for {work.item.path}: free some, or lower IO_THREADS and BATCH_SIZE"
             ) from error
         except ItemError as error:
+            code, reason = error.code, str(error)
+        except SourceGone as error:
             code, reason = error.code, str(error)
         except ObjectMissing:
             code, reason = ItemErrorCode.SOURCE_MISSING, "the uploaded source is no longer in the object store"

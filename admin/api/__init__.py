@@ -3,7 +3,20 @@
 Every request shows a token (`admin.domain.tokens`); errors are problem details (RFC 9457).
 """
 
-from admin.api import bulk, document, events, interactive, items, jobs, models, reviews, submissions, webhooks, workers
+from admin.api import (
+    bulk,
+    document,
+    events,
+    interactive,
+    items,
+    jobs,
+    models,
+    prefixes,
+    reviews,
+    submissions,
+    webhooks,
+    workers,
+)
 from admin.api.operations import blueprint
 
 __all__ = [
@@ -15,6 +28,7 @@ __all__ = [
     "items",
     "jobs",
     "models",
+    "prefixes",
     "reviews",
     "submissions",
     "webhooks",

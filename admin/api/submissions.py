@@ -27,17 +27,17 @@ from admin.web.context import services, submitter, who
 from admin.web.delivery import uploads
 from admin.web.delivery.limits import MAX_FILES
 from admin.web.refusals import Refused
-from shared.errors import ItemError, Outrun, UsageError
+from shared.errors import ItemError, UsageError
 from shared.flows.additions import NameTaken, add_images
 from shared.flows.pages import pages_of_text
 from shared.flows.sources import Source
-from shared.flows.submission import seal
+from shared.flows.submission import begun, seal
 from shared.jobs.state import JobKind
 
 T = TypeVar("T")
 
 _NO_JOB = {404: "There is no such job."}
-_CLOSED = _NO_JOB | {409: "The job takes no more images: its submission is complete, or was ended."}
+CLOSED = _NO_JOB | {409: "The job takes no more images: its submission is complete, or was ended."}
 _FILES = "images"
 _MAX_OTHERS = 20  # submissions of other keys that are named
 _BEGUN = {200: "The job of this key that was begun before."}
@@ -52,26 +52,23 @@ def begin_submission(body: NewSubmission) -> Response:
     """
     repository = services().repository
     key = _key_of(body.key) if body.key is not None else None
-    job_id = repository.unsealed_job(key) if key else None
-    is_new = False
-    while job_id is None:
-        try:
-            job_id = repository.create_job(
-                JobKind.IMAGES,
-                name=body.name,
-                submitted_by=submitter(),
-                submission_key=key,
-                priority=body.priority,
-                scale=body.factor,
-                unfamiliar=body.unfamiliar,
-                channel=body.channel,
-                pixel_size=body.size_of_pixels,
-                postprocessing=str(body.postprocessing),
-            )
-            is_new = True
-        except Outrun:  # by a request of the same key
-            job_id = repository.unsealed_job(str(key))
-    answer = json_answer(job_as_given(job_id).model_dump_json(), 201 if is_new else 200)
+    job_id, goes_on = begun(
+        repository,
+        key,
+        lambda: repository.create_job(
+            JobKind.IMAGES,
+            name=body.name,
+            submitted_by=submitter(),
+            submission_key=key,
+            priority=body.priority,
+            scale=body.factor,
+            unfamiliar=body.unfamiliar,
+            channel=body.channel,
+            pixel_size=body.size_of_pixels,
+            postprocessing=str(body.postprocessing),
+        ),
+    )
+    answer = json_answer(job_as_given(job_id).model_dump_json(), 200 if goes_on else 201)
     answer.headers["Location"] = url_for("api.job", job_id=job_id)
     return answer
 
@@ -82,7 +79,7 @@ def begin_submission(body: NewSubmission) -> Response:
     answer=Added,
     body=Batch,
     files=_FILES,
-    problems=_CLOSED | {409: "The job takes no more images, or has another image of one of these names."},
+    problems=CLOSED | {409: "The job takes no more images, or has another image of one of these names."},
 )
 def add_to_job(job_id: UUID, body: Batch) -> Added:
     """Add images to a job that is not sealed, each a part `images` of the form.
@@ -90,7 +87,7 @@ def add_to_job(job_id: UUID, body: Batch) -> Added:
     Safe to send again: an image whose path and content the job has is left out. One of the same path and another
     content is refused, or with `replace` takes the place of the first.
     """
-    _unsealed(str(job_id))
+    check_unsealed(str(job_id))
     given = request.files.getlist(_FILES)
     details = body.details or BatchDetails()
     if set(request.files) - {_FILES} or len(given) > MAX_FILES or not (given or details.failed):
@@ -145,7 +142,7 @@ def seal_job(job_id: UUID) -> Job:
     return job_as_given(str(job_id))
 
 
-@operation("DELETE", "/jobs/<uuid:job_id>", status=204, media=(), problems=_CLOSED)
+@operation("DELETE", "/jobs/<uuid:job_id>", status=204, media=(), problems=CLOSED)
 def discard_job(job_id: UUID) -> Response:
     """Take back a job to which no image was added."""
     if services().repository.job(str(job_id)).counts.total:
@@ -165,13 +162,13 @@ def find_submissions(body: SubmissionKey) -> Submissions:
     )
 
 
-@operation("POST", "/jobs/<uuid:job_id>/submission", status=204, media=(), body=Submission, problems=_CLOSED)
+@operation("POST", "/jobs/<uuid:job_id>/submission", status=204, media=(), body=Submission, problems=CLOSED)
 def change_submission(job_id: UUID, body: Submission) -> Response:
     """Let a submission be found by another key, or note that its sender waits for the job's end, or has seen it."""
     repository = services().repository
     repository.kind(str(job_id))
     if body.key is not None:
-        _unsealed(str(job_id))
+        check_unsealed(str(job_id))
         repository.adopt(str(job_id), _key_of(body.key))
     if body.awaited is not None:
         repository.await_end(str(job_id), waits=body.awaited)
@@ -179,7 +176,13 @@ def change_submission(job_id: UUID, body: Submission) -> Response:
     return Response(status=204)
 
 
-def _unsealed(job_id: str) -> None:
+def check_unsealed(job_id: str) -> None:
+    """Look whether a job takes images.
+
+    Raises:
+        JobNotFound: there is none.
+        UsageError: it does not.
+    """
     job = services().repository.job(job_id)
     if job.kind is not JobKind.IMAGES or job.sealed_at is not None or job.state.is_final:
         raise UsageError(f"job {job_id} takes no more images: its submission is complete, or was ended")

@@ -15,6 +15,7 @@ from producer.remote.store import RemoteStore
 from producer.remote.translated import translated
 from shared.db.database import Database
 from shared.errors import ItemErrorCode, JobNotFound
+from shared.flows.prefixes import Listing, Wanted
 from shared.flows.synthetic import SyntheticSpec
 from shared.images.channel_choice import AUTO
 from shared.images.scale import AUTO_SCALE, AUTO_WORD
@@ -146,6 +147,12 @@ class RemoteRepository(Repository):
         key = {"Idempotency-Key": str(uuid4())}
         made = self._json("POST", "jobs/synthetic", json=asked | {"name": name, "priority": priority.word}, headers=key)
         return str(made["id"])
+
+    def add_listed(self, job_id: str, wanted: Wanted, following: str | None) -> Listing:
+        """Add a page of what lies in a bucket, which the admin lists."""
+        body = {"address": wanted.address, "recursive": wanted.recursive, "exclude": list(wanted.exclude)}
+        told = self._json("POST", f"jobs/{job_id}/objects", json=body | ({"after": following} if following else {}))
+        return Listing(following=told.pop("next"), **told)
 
     @override
     def unsealed_job(self, submission_key: str) -> str | None:

@@ -16,6 +16,8 @@ from shared.jobs.workers import Workers
 from shared.queue.celery_app import ShardQueue
 from shared.queue.dispatch import Dispatcher
 from shared.services import Services
+from shared.store import S3Options
+from shared.store.source_buckets import SourceBuckets
 
 # Commands try again themselves, and say so.
 _PATIENCE_SECONDS = 10.0
@@ -61,6 +63,7 @@ def connect(settings: Settings, url: str) -> RemoteServices:
         queue=_Queue(),
         dispatcher=_Dispatcher(),
         store=store,
+        buckets=SourceBuckets("", "", S3Options()),  # the server lists them
     )
 
 

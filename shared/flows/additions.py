@@ -93,10 +93,14 @@ class _Batch(Upload):
 
     def take(self, source: Source) -> NewItem:
         item = super().take(source)
+        if source.referred is not None:
+            return item
         return replace(item, source_modified=self._modified.get(source.path)) if item.source_key else item
 
     def _is_same(self, source: Source, key: str | None) -> bool:
         """Whether the job's image has this content; of one that failed before it was stored, whether this fails too."""
+        if source.referred is not None:
+            return key == str(source.referred.reference)
         try:
             sent = source.read()
         except Permanent:

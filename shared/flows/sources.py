@@ -6,8 +6,12 @@ from itertools import islice
 from typing import TypeVar
 
 from shared.jobs.records import FileVersion
+from shared.store.references import Listed
 
 T = TypeVar("T")
+
+MAX_PATH_BYTES = 2000
+"""A longer path does not fit into PostgreSQL's index of paths."""
 
 # The first shards are small, so that the first results come soon.
 _FIRST_SHARD_ITEMS = 4
@@ -18,13 +22,15 @@ class Source:
     """An image to submit: its relative path with `/`, and how to read its bytes.
 
     `read` runs in an upload thread. An ItemError says that the file cannot be used; only that item fails. `version`
-    looks at what would be read now, None where that is nothing; without it the bytes are always the same.
+    looks at what would be read now, None where that is nothing; without it the bytes are always the same. One that is
+    `referred` to is not read: it stays where it lies.
     """
 
     path: str
     read: Callable[[], bytes]
     version: Callable[[], FileVersion | None] | None = None
     described: dict[str, str] | None = field(default=None, compare=False)  # what a manifest says of it, by column
+    referred: Listed | None = None
 
 
 @dataclass(frozen=True)

@@ -23,11 +23,12 @@ from shared.images.channel_choice import AUTO
 from shared.images.scale import checked_scale
 from shared.jobs.records import Priority, Unfamiliar
 from shared.jobs.state import JobKind
+from shared.jobs.submissions import Submissions
 from shared.objects.options import NO_PROCESSING, PostProcessing
 from shared.pixel_size import PixelSize
 from shared.services import Services
 
-__all__ = ["Source", "SubmissionProgress", "seal", "submit_images"]
+__all__ = ["Source", "SubmissionProgress", "begun", "seal", "submit_images"]
 
 log = logging.getLogger(__name__)
 
@@ -73,11 +74,13 @@ def submit_images(
     if first is None:
         raise UsageError("there is no image to submit")
     repository = services.repository
-    job_id = resume or (repository.unsealed_job(submission_key) if submission_key else None)
-    resumed = job_id is not None
-    while job_id is None:
-        try:
-            job_id = repository.create_job(
+    job_id, resumed = (
+        (resume, True)
+        if resume
+        else begun(
+            repository,
+            submission_key,
+            lambda: repository.create_job(
                 JobKind.IMAGES,
                 name=name,
                 submitted_by=submitted_by,
@@ -88,10 +91,9 @@ def submit_images(
                 pixel_size=pixel_size,
                 postprocessing=str(postprocessing),
                 channel=channel,
-            )
-        except Outrun:  # by another process that submits the same
-            job_id = repository.unsealed_job(str(submission_key))
-            resumed = job_id is not None
+            ),
+        )
+    )
     try:
         on_start(job_id, resumed)
         Upload(services, job_id, resumed, Hints(services, priority), on_progress).run(chain([first], iterator))
@@ -102,6 +104,15 @@ def submit_images(
         raise
     seal(services, job_id)
     return job_id
+
+
+def begun(repository: Submissions, submission_key: str | None, make: Callable[[], str]) -> tuple[str, bool]:
+    """Return the unsealed job of this key, and whether it was there before; without one `make` gives its id."""
+    while True:
+        if submission_key and (job_id := repository.unsealed_job(submission_key)):
+            return job_id, True
+        with contextlib.suppress(Outrun):  # by another process that submits the same
+            return make(), False
 
 
 def seal(services: Services, job_id: str, *, sleep: Callable[[float], None] = time.sleep) -> None:

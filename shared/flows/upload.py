@@ -17,6 +17,7 @@ from shared.flows.sources import Source, SubmissionProgress, blocks
 from shared.jobs.records import FileVersion, NewItem
 from shared.services import Services
 from shared.store import keys
+from shared.store.references import is_reference
 
 _READS = 3  # of a file that changes while it is read
 # A file that was written to within this many seconds before it was read may still be being written: it is looked at
@@ -104,6 +105,10 @@ class Upload:
     def take(self, source: Source) -> NewItem:
         """Store a source; what cannot be used becomes an item that has failed. Runs in a thread."""
         item = NewItem(id=new_id(), path=source.path, described=source.described)
+        if (there := source.referred) is not None:
+            return replace(
+                item, source_key=str(there.reference), source_bytes=there.size, source_modified=there.modified
+            )
         try:
             data, version = _read(source)
         except ItemError as error:
@@ -160,7 +165,7 @@ class Upload:
                 known = repository.known_files(self.job_id, [item.path for item in items])
                 if replaces or not known:
                     raise
-                self.services.store.delete(item.source_key for item in items if item.path in known and item.source_key)
+                self._delete(item for item in items if item.path in known)
                 items = [item for item in items if item.path not in known]
         return False
 
@@ -177,9 +182,12 @@ class Upload:
         with contextlib.suppress(DelineateError):
             # The database is asked: the interruption may have come during the commit of a shard, or just after it.
             committed = self.services.repository.item_ids(self.job_id, [item.path for item in finished])
-            self.services.store.delete(
-                item.source_key for item in finished if item.source_key and item.id not in committed
-            )
+            self._delete(item for item in finished if item.id not in committed)
+
+    def _delete(self, items: Iterable[NewItem]) -> None:
+        """Delete what was stored of items that are not to be; what they refer to is not ours."""
+        stored = (item.source_key for item in items if item.source_key and not is_reference(item.source_key))
+        self.services.store.delete(stored)
 
     @contextlib.contextmanager
     def _heartbeat(self) -> Iterator[None]:

@@ -26,6 +26,7 @@ from botocore.httpsession import get_cert_path
 from obstore.store import S3Store
 
 if TYPE_CHECKING:
+    from obstore import GetResult
     from obstore.store import ClientConfig, S3Credential
 
 T = TypeVar("T")
@@ -121,7 +122,16 @@ class Transfer:
 
     def get(self, name: str) -> bytes:
         """Read all bytes of an object."""
-        return self._attempt(lambda: self._get(name))
+        return self._attempt(lambda: _whole(obstore.get(self._store, name)))
+
+    def get_if(self, name: str, etag: str) -> bytes | None:
+        """Read all bytes of an object that has this ETag, without quotation marks; None of another one."""
+
+        def read() -> bytes | None:
+            answer = obstore.get(self._store, name)
+            return _whole(answer) if (answer.meta["e_tag"] or "").strip('"') == etag else None
+
+        return self._attempt(read)
 
     def outdone(self) -> bool:
         """Take note that the SDK succeeded where this had just failed; True if it rests from now on."""
@@ -141,14 +151,14 @@ class Transfer:
         self._failures = 0
         return answer
 
-    def _get(self, name: str) -> bytes:
-        answer = obstore.get(self._store, name)
-        if answer.meta["size"] <= _COLLECTED_BYTES:
-            return bytes(answer.bytes())
-        whole = BytesIO()
-        for piece in answer.stream(min_chunk_size=2**20):
-            whole.write(piece)
-        return whole.getvalue()
+
+def _whole(answer: "GetResult") -> bytes:
+    if answer.meta["size"] <= _COLLECTED_BYTES:
+        return bytes(answer.bytes())
+    whole = BytesIO()
+    for piece in answer.stream(min_chunk_size=2**20):
+        whole.write(piece)
+    return whole.getvalue()
 
 
 def _proxy_options(endpoint_url: str, proxy: str | None) -> "ClientConfig":

@@ -21,6 +21,7 @@ from shared.errors import JobNotFound
 from shared.jobs.state import ItemCounts, ItemStatus, JobStatus
 from shared.store import ObjectInfo, ObjectStore, keys
 from shared.store.keys import KeyKind
+from shared.store.references import is_reference
 from shared.upkeep.deep_audit import damage
 from shared.upkeep.invariants import attempts_faults, item_faults, job_faults, shard_faults
 from shared.upkeep.ownership import NAMED_BY, owned
@@ -226,7 +227,8 @@ class Audit:
             return
         for kind, column in NAMED_BY.items():
             key = row[column]
-            if key is None or seen & _BIT[kind]:
+            # Somebody's own object may go when it likes: the result stands, and says what it was made of.
+            if key is None or seen & _BIT[kind] or is_reference(key):
                 continue
             # It may have been stored after the listing, or its row may have changed: both are asked again.
             if not self._store.exists(key) and self._names(row["id"], column, key):

@@ -22,7 +22,7 @@ from sqlalchemy import ColumnElement, Connection, delete, func, select, update
 from shared.db.database import Database, db_now
 from shared.db.tables.jobs import STAYS, ItemRow, JobRow, ShardRow
 from shared.jobs.state import JobStatus
-from shared.store import ObjectInfo, ObjectStore, keys
+from shared.store import ObjectInfo, ObjectStore, keys, references
 from shared.upkeep.ownership import owned
 
 log = logging.getLogger(__name__)
@@ -130,7 +130,8 @@ class Retention:
         """Forget the sources of some shards, by number; False once none is left."""
         done = self._forgotten
         last = done.shard if done is not None and (done.job_id, done.since) == (job_id, since) else -1
-        has_source = ItemRow.source_key.is_not(None)
+        # What an item refers to was never stored here, and stays.
+        has_source = ItemRow.source_key.is_not(None) & ItemRow.source_key.not_like(f"{references.SCHEME}%")
         with self._database.write() as connection:
             remains = select(ItemRow.id).where(ItemRow.shard_id == ShardRow.id, has_source).exists()
             shards = self._shards(connection, (ShardRow.job_id == job_id) & (ShardRow.number > last) & remains)

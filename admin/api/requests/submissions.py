@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, Json
 
-from admin.api.requests.base import Request
+from admin.api.requests.base import UNUSABLE, Request, Text
 from admin.api.requests.images import Files, Images
 from admin.web.delivery.limits import MAX_FILES
 from shared.errors import ItemErrorCode
@@ -62,6 +62,22 @@ class Batch(Files):
 
     replace: bool = Field(default=False, description="Whether an image takes the place of another one of its path.")
     details: Json[BatchDetails] | None = Field(default=None, description="JSON: what is known of the files.")
+
+
+class Objects(Request):
+    """A page of what lies in a bucket."""
+
+    address: Annotated[str, Field(min_length=6, max_length=2000, pattern=rf"^s3://[^{UNUSABLE}]*$")] = Field(
+        description="`s3://bucket/prefix`, an object, or a pattern such as `s3://bucket/plates/**/*.tif`.",
+        examples=["s3://plates/2026"],
+    )
+    recursive: bool = Field(default=False, description="Whether folders below the prefix are gone into.")
+    exclude: list[Text] = Field(
+        default=[], max_length=20, description="Patterns of names and relative paths that are left out."
+    )
+    after: Annotated[str, Field(min_length=1, max_length=4000)] | None = Field(
+        default=None, description="`next` of the page before."
+    )
 
 
 class Paths(Request):

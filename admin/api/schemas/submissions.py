@@ -14,6 +14,16 @@ class Added(Response):
     failed: int = Field(description="Of all these, those that cannot be used.")
 
 
+class AddedObjects(Added):
+    """What became of a page of a bucket's listing."""
+
+    left_out: dict[str, int] = Field(description="Objects that are no images by their extension, by extension.")
+    hidden: int = Field(description="Objects whose name, or a folder on its way, begins with a dot.")
+    excluded: int = Field(description="Objects that `exclude` left out.")
+    folders: int = Field(description="Beside these objects, which were not gone into.")
+    next: str | None = Field(description="Where the following page begins; null: this was the last.")
+
+
 class Version(Response):
     """What tells a file from what it was before."""
 

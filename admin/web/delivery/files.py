@@ -17,6 +17,7 @@ from shared.jobs.records import Item
 from shared.jobs.state import JobKind
 from shared.portable import attachment_names, portable_name
 from shared.services import Services
+from shared.store.references import extension_of_source
 
 LINK_SECONDS = 300
 _PNG = "image/png"
@@ -54,7 +55,7 @@ def send(services: Services, item: Item, name: str, key: str, media: str) -> Res
         Busy: as many files are being read as may be, or the account has as many downloads going on as it may.
         RequestedRangeNotSatisfiable: it asks for a part that is not there.
     """
-    suffix = PurePosixPath(key).suffix
+    suffix = extension_of_source(key)
     ending = suffix if name == "source" else f"-{name}{suffix}"
     filename = portable_name(PurePosixPath(item.path).stem, ending=ending)
     link = services.store.link(key, seconds=LINK_SECONDS, filename=filename, content_type=media)

@@ -5,7 +5,6 @@ the very pixels that lie under the mask.
 """
 
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 from shared.flows.exports.export import NotExportable, absent
 from shared.flows.exports.pictures import tiff
@@ -13,6 +12,7 @@ from shared.images.channel_choice import AUTO
 from shared.images.formats import IMAGE_EXTENSIONS
 from shared.images.notes import NoteCode, note_codes
 from shared.jobs.records import Item
+from shared.store.references import extension_of_source
 
 # Where a result has one of these, another reader may take another picture of the file, or turn it.
 _TELLING = frozenset({NoteCode.PAGES, NoteCode.CHANNELS, NoteCode.PREVIEW, NoteCode.ORIENTATION})
@@ -41,7 +41,7 @@ class SeenPicture:
         """The extension of the picture's file, with its dot, one by which an image is known."""
         if not self.is_as_submitted:
             return ".tif"
-        suffix = PurePosixPath(self.item.source_key or "").suffix.lower()
+        suffix = extension_of_source(self.item.source_key or "").lower()
         return suffix if suffix in IMAGE_EXTENSIONS else ".png"  # whose content tells what it is
 
     def made_of(self, source: bytes) -> bytes:

@@ -9,9 +9,10 @@ import tifffile
 from producer.chosen import Choice, sources_of
 from producer.manifest import Manifest, ManifestSources
 from producer.patterns import expanded
-from producer.sources import MAX_PATH_BYTES, Sources
+from producer.sources import Sources
 from shared.errors import ItemError, UsageError
 from shared.flows.pages import pages_of_text
+from shared.flows.sources import MAX_PATH_BYTES
 
 
 @pytest.fixture

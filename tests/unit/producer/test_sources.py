@@ -366,7 +366,9 @@ def test_nothing_to_submit(folder: Path, make: Callable[[Path], object]) -> None
 
 
 def test_a_bucket_is_told_from_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UsageError, match=r"^s3://bucket/plates is in a bucket: copy it to a folder first"):
+    with pytest.raises(
+        UsageError, match=r"^s3://bucket/plates is in a bucket: `producer submit` takes one such address"
+    ):
         find(Path("s3://bucket/plates"))
     monkeypatch.chdir(touch(tmp_path / "s3:" / "a.png").parent.parent)
     assert paths(find(Path("s3:"))) == ["a.png"]

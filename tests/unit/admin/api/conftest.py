@@ -27,11 +27,18 @@ from shared.jobs.records import Item
 from shared.services import Services
 from tests import simulated_worker
 from tests.unit.admin.serving.conftest import served
+from tests.unit.store.fake_s3 import FakeS3, fake_s3
 
 Producer = Callable[..., Result]
 
 GREY = simulated_worker.synthesise(1, size=64).image
 PNG = simulated_worker.encode_grey(GREY)
+
+
+_ENTRY = (
+    "<Contents><Key>{}</Key><LastModified>2026-01-01T00:00:00Z</LastModified>"
+    "<ETag>&quot;1&quot;</ETag><Size>{}</Size></Contents>"
+)
 
 
 class Api:
@@ -70,6 +77,23 @@ class Api:
         if schema is not None:
             schema = schema | {"components": self.document["components"]}
             Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER).validate(answer.json)
+
+
+@pytest.fixture
+def s3() -> Iterator[FakeS3]:
+    """A stand-in for an S3 server, which lists two images and two objects that are none."""
+    with fake_s3() as fake:
+        entries = [("plates/a.png", 9), ("plates/huge.tif", 2**30), ("plates/notes.txt", 1), ("plates/..", 1)]
+        listed = "".join(_ENTRY.format(*entry) for entry in entries)
+        fake.serve(f"<?xml version='1.0'?><ListBucketResult>{listed}</ListBucketResult>".encode())
+        yield fake
+
+
+def reading(settings: Settings, s3: FakeS3, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Settings by which what lies in `s3://lab/plates` on that server may be read."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    return settings.model_copy(update={"source_buckets": "s3://lab/plates", "s3_endpoint_url": s3.url})
 
 
 @pytest.fixture

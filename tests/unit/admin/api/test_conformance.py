@@ -13,11 +13,13 @@ from uuid import uuid4
 
 import pytest
 
+from shared.config import Settings
 from shared.flows.synthetic import SyntheticSpec, submit_synthetic
 from shared.jobs.state import JobKind
 from shared.services import Services
 from tests import simulated_worker
-from tests.unit.admin.api.conftest import PNG, Api, working
+from tests.unit.admin.api.conftest import PNG, Api, reading, working
+from tests.unit.store.fake_s3 import FakeS3
 
 JUNK: tuple[Any, ...] = (None, True, -1, 1e400, "", "\0\u202e", "x" * 3000, [], [None], {"a": 1}, "9" * 400)
 QUERY_JUNK = ("", "-1", "NaN", "\0", "x" * 300, "2024-13-45", "a,b", "9" * 400)
@@ -32,9 +34,15 @@ BODIES: dict[str, dict[str, Any]] = {
     "put_grade": {"grade": "accepted"},
     "known_images": {"paths": ["a.png"]},
     "find_submissions": {"key": "mine"},
+    "add_objects": {"address": "s3://lab/plates"},
     "change_submission": {"awaited": True},
 }
 FORMS: dict[str, dict[str, Any]] = {"add_to_job": {"pages": "all", "replace": "true"}, "predict": {"scale": "auto"}}
+
+
+@pytest.fixture
+def settings(settings: Settings, s3: FakeS3, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    return reading(settings, s3, monkeypatch)
 
 
 class World:
@@ -56,7 +64,7 @@ class World:
 
     def path_values(self, operation: str) -> dict[str, str]:
         job = self.done
-        if operation in ("discard_job", "add_to_job", "seal_job", "change_submission", "cancel_job"):
+        if operation in ("discard_job", "add_to_job", "add_objects", "seal_job", "change_submission", "cancel_job"):
             job = self.services.repository.create_job(JobKind.IMAGES, name="open", submitted_by="ana")
         if operation == "retry_job":
             job = submit_synthetic(self.services, SyntheticSpec(1), name="cancelled", submitted_by="ana")
