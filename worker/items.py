@@ -33,7 +33,7 @@ from shared.images.resample import resample, scaled
 from shared.jobs.records import ClaimedItem, Failure, Outcome, Success
 from shared.logs import log_ids
 from shared.net.backends.contract import Answer
-from shared.net.tiling import Stitcher, iterate_tiles, plan_tiles
+from shared.net.tiling import Stitcher, iterate_tiles
 from shared.net.witness import Witness, cut_out
 from shared.objects.options import PostProcessing
 from shared.pixel_size import PixelSize
@@ -149,7 +149,7 @@ class ItemProcessor:
                 work.held.check()
                 source = self._load(work.item, work.channel)
                 shape = source.pixels.shape
-                used = used_scale(InMemory(source.pixels), work.scale)
+                used = used_scale(InMemory(source.pixels), work.scale, work.intake)
                 if source.generated is None and source.pixels.size * used**2 > WHOLE_PIXELS:
                     raise _TooLarge
                 # Waited for while holding the place of a loader: no further image is decoded until there is room.
@@ -182,6 +182,7 @@ class ItemProcessor:
         result = self._windows.segment(
             lambda: self._fetch(item.source_key or ""),
             scale=work.scale,
+            intake=work.intake,
             channel=work.channel,
             postprocessing=asked,
             submit=work.submit,
@@ -224,7 +225,7 @@ class ItemProcessor:
         """Do as `_predict` does; a constant image holds nothing, and is not asked about."""
         if not prepared.constant:
             return self._predict(prepared.image, work)
-        return np.zeros(prepared.image.shape, dtype=np.uint8), work.witness(plan_tiles(*prepared.image.shape))
+        return np.zeros(prepared.image.shape, dtype=np.uint8), work.witness(work.intake.plan(*prepared.image.shape))
 
     def _predict(self, image: NDArray[np.float32], work: Work) -> tuple[NDArray[Any], Witness]:
         """H×W probability levels of a standardised image, a bounded number of its tiles in flight at a time.
@@ -232,7 +233,7 @@ class ItemProcessor:
         Of one tile they are uint8 as they come from the network, of several blended to float32.
         """
         submit = work.submit
-        plan = plan_tiles(*image.shape)
+        plan = work.intake.plan(*image.shape)
         stitcher, witness = Stitcher(plan), work.witness(plan)
         in_flight: deque[tuple[int, Future[Answer]]] = deque()
 

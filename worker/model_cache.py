@@ -24,6 +24,7 @@ from shared.errors import (
 from shared.net.backends.contract import Answer
 from shared.net.checkpoint import FAMILIARITY_NAME, METADATA_NAME, WEIGHTS_NAME, library_versions, names_scores
 from shared.net.familiarity import FittedScores
+from shared.net.intake import AS_SHIPPED, Intake
 from shared.net.predictor import Predictor
 from shared.store import ObjectStore, keys
 from worker.batcher import Batcher, Tiles
@@ -44,6 +45,7 @@ class ServedModel:
     batcher: Batcher[Answer]
     scores: FittedScores | None = None  # None: not fitted for this model
     device: str | None = None  # what it runs on, see `device_of`
+    intake: Intake = AS_SHIPPED  # what images it takes
 
 
 def device_of(predictor: Predictor) -> str:

@@ -241,7 +241,9 @@ class WorkerProcess:
                 powers_of_two=network.predictor.device_name != "cpu",
                 gate=gate,
             )
-            return ServedModel(predictor.sha256, predictor.threshold, batcher, predictor.scores, device_of(predictor))
+            return ServedModel(
+                predictor.sha256, predictor.threshold, batcher, predictor.scores, device_of(predictor), predictor.intake
+            )
 
         def load(path: Path) -> Predictor:
             return self._load(path, self.settings.worker_device)

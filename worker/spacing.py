@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from shared.images.ground import Source
 from shared.images.normalise import standardise
-from shared.images.scale import AUTO_SCALE, MAX_SCALE, MIN_SCALE, network_scale
+from shared.images.scale import AUTO_SCALE, MAX_SCALE, MIN_SCALE
+from shared.net.intake import Intake
 
 SIGMAS = (1.0, 2.0, 4.0, 8.0, 16.0)  # px
 USUAL_SPACING = 20.0  # px between dots, in the middle of what the model knows
@@ -75,10 +76,10 @@ def own_scale(source: Source) -> float:
     return max(looks, key=lambda dots: dots.strength).scale
 
 
-def used_scale(source: Source, asked: float) -> float:
-    """Return by how much an image is resampled for the network, where its job asks for this."""
+def used_scale(source: Source, asked: float, intake: Intake) -> float:
+    """Return by how much an image is resampled for a network that takes this, where its job asks for `asked`."""
     scale = own_scale(source) if asked == AUTO_SCALE else asked
-    return network_scale((source.height, source.width), scale)
+    return intake.scale((source.height, source.width), scale)
 
 
 def dots_of(pixels: NDArray[np.float32]) -> Dots:

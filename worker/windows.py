@@ -24,7 +24,8 @@ from shared.images.preparation import Preparation
 from shared.images.resample import resample_bands, scaled
 from shared.net.backends.contract import Answer
 from shared.net.bands import BandStitcher
-from shared.net.tiling import TILE_SIZE, TilePlan, plan_tiles
+from shared.net.intake import Intake
+from shared.net.tiling import TILE_SIZE, TilePlan
 from shared.net.witness import Place, Witness
 from shared.objects.options import PostProcessing
 from shared.pixel_size import PixelSize
@@ -80,6 +81,7 @@ class Windows:
         fetch: Callable[[], bytes],
         *,
         scale: float,
+        intake: Intake,
         channel: str,
         postprocessing: PostProcessing,
         submit: Submit,
@@ -93,6 +95,7 @@ class Windows:
         Args:
             fetch: gets the file's bytes, which are let go of as soon as they are in a file.
             scale: resamples the image for the network; `AUTO_SCALE`: as the spacing of its dots asks.
+            intake: what the network takes.
             channel: what of its channels is taken, see `shared.images.channel_choice`.
             postprocessing: is done to the mask.
             submit: has the network answer a tile.
@@ -113,13 +116,13 @@ class Windows:
                 )
                 files.enter_context(pixels)
                 stored, shape = pixels, (pixels.height, pixels.width)
-                used = used_scale(pixels, scale)
+                used = used_scale(pixels, scale, intake)
                 if used != 1.0:
                     bands = resample_bands(pixels.bands(), shape, scaled(shape, used))
                     pixels = PixelFile.of(bands, scaled(shape, used), has_holes=stored.has_holes)
                     files.enter_context(pixels)
                 preparation = Preparation.of(pixels)
-            plan = plan_tiles(pixels.height, pixels.width)
+            plan = intake.plan(pixels.height, pixels.width)
 
             def window_at(place: Place) -> NDArray[np.float32]:
                 part = place.within(pixels.height, pixels.width)

@@ -6,6 +6,7 @@ from functools import partial
 
 from shared.errors import ConfigurationError, UsageError
 from shared.jobs.records import ClaimedItem
+from shared.net.intake import Intake
 from shared.net.tiling import TilePlan
 from shared.net.witness import Witness
 from shared.objects.options import PostProcessing
@@ -32,6 +33,11 @@ class Work:
     def channel(self) -> str:
         """What of the image's channels is taken, see `shared.images.channel_choice`."""
         return self.held.claim.channel
+
+    @property
+    def intake(self) -> Intake:
+        """What images the network takes."""
+        return self.model.intake
 
     @property
     def postprocessing(self) -> PostProcessing:

@@ -7,8 +7,10 @@ from typing import Any, Self
 
 from shared.errors import CheckpointError
 from shared.images.preparation import PREPARATION_VERSION
+from shared.net.intake import Intake
 from shared.net.migrations import FORMAT_VERSION, migrate_description
 from shared.net.strict_json import parse
+from shared.net.tiling import TILE_SIDES, TILE_SIZE
 
 _MAX_DESCRIPTION_BYTES = 4 * 2**20
 
@@ -32,7 +34,14 @@ class Metadata:
     weights_sha256: str = ""
     # How `shared.net.familiarity` was fitted: `sha256` of its file, scenes, and what they are of; empty: it was not.
     familiarity: dict[str, Any] = field(default_factory=dict)
+    smallest_tile: int = TILE_SIZE  # px; side of the smallest tile that images go through it in
+    enlarges: bool = True  # whether small images are enlarged for it
     format_version: int = FORMAT_VERSION
+
+    @property
+    def intake(self) -> Intake:
+        """What the network takes."""
+        return Intake(int(self.arguments.get("in_channels", 1)), self.smallest_tile, self.enlarges)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
@@ -79,6 +88,13 @@ def checked_metadata(path: Path, description: Mapping[str, Any]) -> Metadata:
         version = description["format_version"]
         raise CheckpointError(f"{path} does not follow format version {version}: {error}") from error
     _check_types(path, metadata)
+    smallest, most = metadata.smallest_tile, TILE_SIDES[-1]
+    if isinstance(smallest, bool) or not isinstance(smallest, int) or smallest % 16 or not 64 <= smallest <= most:
+        raise CheckpointError(
+            f"{path}: the smallest tile is {smallest!r:.40}, it has to be 64 to {most}, by steps of 16"
+        )
+    if not isinstance(metadata.enlarges, bool):
+        raise CheckpointError(f"{path}: enlarges is not true or false: copy the whole checkpoint folder")
     # Probabilities come in 255ths: beyond these all of a picture would be foreground, or none of it ever.
     if not isinstance(metadata.threshold, float) or not 1 / 255 <= metadata.threshold <= 254 / 255:
         raise CheckpointError(f"{path}: the threshold is {metadata.threshold!r:.40}, it has to be between 0 and 1")

@@ -6,6 +6,7 @@
 | 1 | a gate belongs to its decoder level: `decoder.N.gate.*` |
 | 2 | the stem is called so: `stem.*`, not `pixels.*` |
 | 3 | model.json may name the fitted scores beside the weights, `familiarity` |
+| 4 | model.json says in what tiles images go through the network, `smallest_tile`, and whether small ones are enlarged for it, `enlarges` |
 
 A change of a layer's name, or of a key of model.json, is a new version with a step here.
 """  # noqa: E501 - a table
@@ -16,7 +17,7 @@ from typing import Any, TypeVar
 
 from shared.errors import CheckpointError
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 
 Description = dict[str, Any]
 T = TypeVar("T")  # a tensor, or the shape of one
@@ -84,6 +85,10 @@ def _description_2_to_3(data: Description) -> Description:
     return {"familiarity": {}, **data}
 
 
+def _description_3_to_4(data: Description) -> Description:
+    return {"smallest_tile": 512, "enlarges": True, **data}
+
+
 def _tensors_1_to_2(tensors: Tensors[T], _description: Mapping[str, Any]) -> Tensors[T]:
     return {re.sub(r"^pixels\.", "stem.", name): tensor for name, tensor in tensors.items()}
 
@@ -92,14 +97,20 @@ def _tensors_2_to_3(tensors: Tensors[T], _description: Mapping[str, Any]) -> Ten
     return dict(tensors)
 
 
+def _tensors_3_to_4(tensors: Tensors[T], _description: Mapping[str, Any]) -> Tensors[T]:
+    return dict(tensors)
+
+
 _OLD_GATES = "attention_gates."
 _DESCRIPTION_STEPS: dict[int, Callable[[Description], Description]] = {
     0: _description_0_to_1,
     1: _description_1_to_2,
     2: _description_2_to_3,
+    3: _description_3_to_4,
 }
 _TENSOR_STEPS: dict[int, Callable[[Tensors[Any], Mapping[str, Any]], Tensors[Any]]] = {
     0: _tensors_0_to_1,
     1: _tensors_1_to_2,
     2: _tensors_2_to_3,
+    3: _tensors_3_to_4,
 }

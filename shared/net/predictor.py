@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 
 from shared.images.preparation import prepare
 from shared.images.resample import resample, scaled
-from shared.images.scale import working_scale
 from shared.net.backends.contract import Answer, Backend, DeviceMemory
 from shared.net.backends.registry import DEFAULT_BACKEND, open_backend
 from shared.net.checkpoint import LoadedModel, load_checkpoint
 from shared.net.familiarity import FittedScores
+from shared.net.intake import Intake
 from shared.net.metadata import Metadata
-from shared.net.tiling import TILE_SIZE, Stitcher, cut, plan_tiles
+from shared.net.tiling import TILE_SIZE, Stitcher, cut
 
 _IMAGE_BATCH = 8  # tiles at a time in `predict_image`
 
@@ -84,6 +84,11 @@ class Predictor:
         """All of model.json: architecture, preprocessing version, training, metrics, versions."""
         return self._metadata
 
+    @property
+    def intake(self) -> Intake:
+        """What images the network takes, and how they go through it."""
+        return self._metadata.intake
+
     def device_memory(self) -> DeviceMemory | None:
         """Return how full the device's own memory is; None where it has none, as a CPU."""
         return self._backend.memory()
@@ -133,10 +138,10 @@ class Predictor:
             DeviceOutOfMemory: the device has too little memory for some tiles.
         """
         shape = image.shape
-        prepared = prepare(resample(image, scaled(shape, working_scale(*shape))))
+        prepared = prepare(resample(image, scaled(shape, self.intake.scale(shape, 1.0))))
         if prepared.constant:
             return np.zeros(shape, dtype=np.float32)
-        plan = plan_tiles(*prepared.image.shape)
+        plan = self.intake.plan(*prepared.image.shape)
         tiles = cut(prepared.image, plan)
         stitcher = Stitcher(plan)
         for first in range(0, len(tiles), _IMAGE_BATCH):

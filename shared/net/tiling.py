@@ -2,7 +2,8 @@
 
 What the network says of a pixel depends on some 500 pixels around it. So an image goes through it whole up to 1024
 pixels a side, and a larger one in tiles of that side, each of which sees more than a shape or two: docs/large-images.md
-has the figures. Tiles have one of three sides, so that those of many images share a batch.
+has the figures. Tiles have one of a few sides, so that those of many images share a batch: one of three, for a model
+that was trained on samples of 512 px, and of more where those were smaller.
 
 An image smaller than its tile is padded equally on both sides, with more of its own ground (`shared.images.padding`).
 Neighbours overlap by at least the overlap asked for; across it their results are cross-faded, which hides the seams
@@ -20,6 +21,7 @@ from shared.images.padding import pad_with_ground
 
 TILE_SIZE = 512  # px; the size that the shipped network is trained on, and the unit of a batch's size
 TILE_SIDES = (TILE_SIZE, 768, 1024)  # px; the first that covers an image's side is taken, else the last
+_SIDES = (64, 128, 192, 256, 384, *TILE_SIDES)  # px, of models that were trained on smaller samples
 TILE_OVERLAP = 256  # px; less than half of the largest
 
 
@@ -73,6 +75,11 @@ def plan_tiles(height: int, width: int, sides: tuple[int, ...] = TILE_SIDES, ove
         row_starts=_starts(max(height, tile[0]), tile[0], overlap),
         column_starts=_starts(max(width, tile[1]), tile[1], overlap),
     )
+
+
+def sides_from(smallest: int) -> tuple[int, ...]:
+    """Return the sides of the tiles of a model whose smallest one has this side, rising; `TILE_SIDES` from 512."""
+    return (smallest, *(side for side in _SIDES if side > smallest))
 
 
 def cut(image: NDArray[Any], plan: TilePlan) -> NDArray[Any]:

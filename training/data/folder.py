@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from shared.errors import UsageError
 from shared.images.padding import pad_with_ground
+from shared.net.intake import Intake
+from shared.net.tiling import TILE_SIDES
 from training.data.augmentation import bend, relight
 from training.data.config import DataConfig
 from training.data.pairs.cache import PairCache, Sample
@@ -24,8 +26,7 @@ from training.data.source import Batch, NoiseLevel, Process
 
 _THREADS = 4  # that decode
 _EPOCH_STREAM = 12
-_MULTIPLE = 64  # px, of the sides of held-out images: every network here takes them
-_MOST_SCORED_PX = 1024  # of a side of a held-out image; of a larger one the middle
+_MOST_SCORED_PX = TILE_SIDES[-1]
 _Cut = tuple[NDArray[np.float32], NDArray[np.bool_]]
 
 
@@ -44,6 +45,11 @@ class FolderData:
                 f"an epoch of {self.samples_per_epoch} samples of {config.folder} fills no batch of "
                 f"{process.batch_size * process.world_size}: lower optimiser.batch_size or raise data.samples"
             )
+
+    @property
+    def intake(self) -> Intake:
+        """See `DataSource`: images in their own resolution, in tiles from the samples' side up."""
+        return Intake.of_samples(self.config.size)
 
     @property
     def held_out_names(self) -> Sequence[str]:
@@ -82,7 +88,8 @@ class FolderData:
     def held_out_batches(self) -> Iterator[Batch]:
         """Yield the batches of this process's part of the pairs that are scored, each of images of one size."""
         mine = self.held_out[: self.config.validation_samples][self.process.rank :: self.process.world_size]
-        for _, group in groupby((_whole(self._cache.get(pair)) for pair in mine), key=lambda cut: cut[0].shape):
+        whole = (_whole(self._cache.get(pair), self.intake) for pair in mine)
+        for _, group in groupby(whole, key=lambda cut: cut[0].shape):
             waiting: list[_Cut] = []
             for sample in group:
                 waiting.append(sample)
@@ -131,13 +138,13 @@ class _HeldOut(Iterable[Batch]):
         return self.source.held_out_batches()
 
 
-def _whole(sample: Sample) -> _Cut:
-    """The image with more of its ground around, to sides that networks take."""
+def _whole(sample: Sample, intake: Intake) -> _Cut:
+    """The image as the only tile that the worker makes of it; of one that has several the middle."""
     sides = [min(side, _MOST_SCORED_PX) for side in sample.mask.shape]
     starts = [(whole - side) // 2 for whole, side in zip(sample.mask.shape, sides, strict=True)]
     window = tuple(slice(start, start + side) for start, side in zip(starts, sides, strict=True))
-    missing = [-side % _MULTIPLE for side in sides]
-    return _padded(sample.image[window], sample.mask[window], missing)
+    plan = intake.plan(*sides)
+    return _padded(sample.image[window], sample.mask[window], [sum(plan.row_padding), sum(plan.column_padding)])
 
 
 def _cut(sample: Sample, size: int, place: tuple[float, float]) -> _Cut:

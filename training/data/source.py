@@ -7,6 +7,8 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from shared.net.intake import Intake
+
 
 class Batch(NamedTuple):
     """Samples on the training device."""
@@ -57,6 +59,11 @@ class DataSource(Protocol):
     of processes, nor on what was asked for before. So a run resumes anywhere, and two processes see, between them, what
     one process would.
     """
+
+    @property
+    def intake(self) -> Intake:
+        """How images like these are to go through a network that was trained on them, in the worker too."""
+        ...
 
     @property
     def held_out_names(self) -> Sequence[str]:

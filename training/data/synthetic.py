@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from shared.net.intake import AS_SHIPPED
 from shared.synth.field import FIELD_V1
 from training.data.config import DataConfig
 from training.data.seeds import MONITOR_SEEDS, training_seed
@@ -118,6 +119,7 @@ class SyntheticData:
     """A `DataSource` of synthetic scenes."""
 
     held_out_names = ()
+    intake = AS_SHIPPED
 
     def __init__(self, config: DataConfig, process: Process) -> None:
         self.config = config

@@ -11,10 +11,10 @@ from shared.images.decoded import Pixels
 from shared.images.preparation import Prepared, prepare
 from shared.images.probabilities import histogram
 from shared.images.resample import resample, scaled
-from shared.images.scale import network_scale
 from shared.net.backends.contract import PROBABILITY_LEVELS
+from shared.net.intake import Intake
 from shared.net.predictor import Predictor
-from shared.net.tiling import TILE_SIZE, Stitcher, iterate_tiles, plan_tiles
+from shared.net.tiling import TILE_SIZE, Stitcher, iterate_tiles
 from shared.net.witness import UNKNOWN, Verdict, Witness
 
 _BATCH_PIXELS = 8 * TILE_SIZE**2  # in one pass
@@ -40,16 +40,16 @@ class Segmentation:
         return self.probability >= self.threshold
 
 
-def prepared(image: Pixels) -> Prepared:
-    """Return what the network gets of a decoded image: the one place where evaluation prepares pictures of any kind."""
-    scale = network_scale(image.shape, 1.0)
+def prepared(image: Pixels, intake: Intake) -> Prepared:
+    """Return what a network gets of a decoded image: the one place where evaluation prepares pictures of any kind."""
+    scale = intake.scale(image.shape, 1.0)
     return prepare(image if scale == 1.0 else resample(image, scaled(image.shape, scale)))
 
 
 def segment(predictor: Predictor, images: Sequence[Pixels]) -> list[Segmentation]:
     """Segment a few images at once: tiles of one size share a pass, whichever image they are of."""
-    ready = [prepared(image) for image in images]
-    stitchers = [Stitcher(plan_tiles(*each.image.shape)) for each in ready]
+    ready = [prepared(image, predictor.intake) for image in images]
+    stitchers = [Stitcher(predictor.intake.plan(*each.image.shape)) for each in ready]
     witnesses = [Witness(predictor.scores, stitcher.plan, predictor.threshold) for stitcher in stitchers]
     for batch in _batches(_tiles(ready, stitchers)):
         answers = predictor.answer_tiles(np.stack([tile for _, _, tile in batch]))

@@ -273,6 +273,8 @@ class Trainer:
             architecture=model.architecture,
             arguments=dict(model.arguments),
             data_definition=self.run.data_definition,
+            smallest_tile=self.run.source.intake.smallest_tile,
+            enlarges=self.run.source.intake.enlarges,
             training={
                 "command": self.command,
                 "config": describe_config(self.config),

@@ -107,7 +107,7 @@ WRONG: list[Any] = [None, True, -1, 10**18, 1.5, float("nan"), float("inf"), "",
 @pytest.mark.parametrize(
     "key",
     ["architecture", "arguments", "threshold", "preprocessing", "weights_sha256", "familiarity", "format_version",
-     "data_definition", "training", "metrics", "versions"],
+     "data_definition", "training", "metrics", "versions", "smallest_tile", "enlarges"],
 )  # fmt: skip
 def test_values_of_other_types(checkpoint: Path, key: str) -> None:
     original = (checkpoint / "model.json").read_text()
@@ -115,7 +115,8 @@ def test_values_of_other_types(checkpoint: Path, key: str) -> None:
     for value in WRONG:
         (checkpoint / "model.json").write_text(original)
         describe(checkpoint, **{key: value})
-        if isinstance(value, dict) and key in may_be_any_object and (key != "familiarity" or not value):
+        is_flag = key == "enlarges" and value is True
+        if is_flag or (isinstance(value, dict) and key in may_be_any_object and (key != "familiarity" or not value)):
             load_checkpoint(checkpoint)
         else:
             refusal(checkpoint)

@@ -3,7 +3,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from shared.net.tiling import Stitcher, cut, plan_tiles, stitch
+from shared.net.intake import AS_SHIPPED, Intake
+from shared.net.tiling import TILE_SIDES, Stitcher, cut, plan_tiles, sides_from, stitch
 
 AWKWARD = [(16, 16), (16, 700), (511, 513), (512, 512), (513, 1), (960, 961), (1500, 1024), (1023, 2050)]
 
@@ -94,3 +95,15 @@ def test_a_plan_that_cannot_be_is_refused(arguments):
 def test_an_image_of_another_size_than_the_plan_is_refused():
     with pytest.raises(ValueError, match="100×100"):
         cut(np.zeros((100, 101)), plan_tiles(100, 100))
+
+
+def test_models_of_smaller_samples_have_smaller_tiles():
+    assert sides_from(512) == TILE_SIDES
+    assert sides_from(80) == (80, 128, 192, 256, 384, *TILE_SIDES)
+    of_small = Intake.of_samples(128)
+    assert [of_small.plan(*shape).tile for shape in ((128, 128), (100, 129), (300, 600))] == [
+        (128, 128), (128, 192), (384, 768)
+    ]  # fmt: skip
+    assert of_small.scale((64, 64), 1.0) == 1.0 < AS_SHIPPED.scale((64, 64), 1.0)
+    assert Intake.of_samples(2048).plan(3000, 3000).tile == (1024, 1024)
+    assert AS_SHIPPED.plan(64, 64) == plan_tiles(64, 64)

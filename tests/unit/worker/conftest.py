@@ -19,6 +19,7 @@ from shared.jobs.records import Item, NewItem, Priority, Unfamiliar
 from shared.jobs.state import JobKind
 from shared.net.backends.contract import Answer
 from shared.net.familiarity import FittedScores
+from shared.net.intake import AS_SHIPPED, Intake
 from shared.pixel_size import PixelSize
 from shared.services import Services, connect
 from shared.store import keys
@@ -51,6 +52,7 @@ class BrightIsForeground:
     sha256: str = "f" * 64
     threshold: float = 0.5
     scores: FittedScores | None = None
+    intake: Intake = AS_SHIPPED
     batches: list[int] = field(default_factory=list)
 
     def predict(self, tiles: Tiles) -> list[Answer]:
@@ -119,7 +121,7 @@ def make_pipeline(services: Services, model: BrightIsForeground) -> Iterator[Cal
         def served(model: BrightIsForeground) -> ServedModel:
             network = answers_or_errors(model.sha256, model.predict)
             batcher = Batcher(network, batch_size=4, on_batch=watchdog.progress, is_lost=is_lost)
-            return ServedModel(model.sha256, model.threshold, batcher, model.scores, "a device, float32")
+            return ServedModel(model.sha256, model.threshold, batcher, model.scores, "a device, float32", model.intake)
 
         models = ModelCache(served(model), lambda sha256: served(load_model(sha256)))
         budget = PixelBudget(pixels)

@@ -1,0 +1,37 @@
+"""What a network takes: how many channels, at what resolution, and in tiles of which sides.
+
+The shipped network has seen one channel in pictures of 512 px, and shapes of some size: small images are enlarged for
+it, and surrounded by more of their ground up to that side. One that was trained on images of somebody's own gets them
+as it got them there: in their own resolution, in tiles from the side of its samples up.
+"""
+
+from dataclasses import dataclass
+
+from shared.images.scale import network_scale
+from shared.net.tiling import TILE_SIDES, TILE_SIZE, TilePlan, plan_tiles, sides_from
+
+
+@dataclass(frozen=True)
+class Intake:
+    """What a model.json says of the images that its network takes."""
+
+    channels: int = 1
+    smallest_tile: int = TILE_SIZE  # px; side of the smallest tile
+    enlarges: bool = True  # whether small images are enlarged, see `shared.images.scale.working_scale`
+
+    @classmethod
+    def of_samples(cls, side: int) -> "Intake":
+        """Return that of a network trained on samples of this side, in px, cut from images as they are."""
+        return cls(smallest_tile=min(side, TILE_SIDES[-1]), enlarges=False)
+
+    def plan(self, height: int, width: int) -> TilePlan:
+        """Plan the tiles of an image of this size, as the network gets it."""
+        return plan_tiles(height, width, sides_from(self.smallest_tile))
+
+    def scale(self, shape: tuple[int, int], asked: float) -> float:
+        """Return by how much an image (height, width) is resampled, where a job asks for `asked`, 1 for nothing."""
+        return network_scale(shape, asked) if self.enlarges else asked
+
+
+AS_SHIPPED = Intake()
+"""What the shipped network takes, and every one from before a model.json said it."""
