@@ -141,7 +141,9 @@ def _finish(
     """Give the new weights their normalisation statistics and calibration, as the end of a run does, and save them."""
     settings = config.optimiser
     batch_size = part_of_step(settings.batch_size, settings.accumulation, processes=1)
-    source = open_data(config.data, seed=config.seed, batch_size=batch_size, device=device)
+    source = open_data(
+        config.data, seed=config.seed, batch_size=batch_size, device=device, channels=config.model.channels
+    )
     dtype = training_precision(config.precision, device)
     if settings.precise_bn_images:
         precise_normalisation(model.net, up_to(settings.precise_bn_images, source.fresh()), device, dtype)

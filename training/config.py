@@ -35,6 +35,11 @@ class ModelConfig(_Section):
     architecture: str
     arguments: dict[str, Any] = Field(default_factory=dict)
 
+    @property
+    def channels(self) -> int:
+        """How many channels of an image it takes."""
+        return int(self.arguments.get("in_channels", 1))
+
 
 class PhaseConfig(_Section):
     """A phase of the curriculum; it begins where the one before it ends."""
@@ -206,6 +211,8 @@ class TrainingConfig(_Section):
         of_epochs = self.curriculum.phases or any(ramp.epochs for ramp in ramps) or self.optimiser.warmup_epochs
         if of_epochs and not in_epochs:
             raise ValueError("budget.epochs: the curriculum's phases, a loss's ramp or the warm-up count in epochs")
+        if self.model.arguments.get("in_channels", 1) != 1 and self.data.kind != "folder":
+            raise ValueError("model.arguments.in_channels: several channels are those of a folder's images alone")
         if self.optimiser.batch_size % self.optimiser.accumulation:
             raise ValueError("optimiser.accumulation: it must divide optimiser.batch_size")
         if self.optimiser.warmup_epochs is not None and self.optimiser.warmup_epochs >= (self.budget.epochs or 0):

@@ -28,10 +28,10 @@ from worker.gate import Gate
 log = logging.getLogger(__name__)
 
 Tiles = NDArray[np.float32]
-"""B×H×W, standardised: the network's input."""
+"""B×H×W, or B×C×H×W for a model of several channels, standardised: the network's input."""
 
 Submit = Callable[[NDArray[np.float32]], Future[Answer]]
-"""Queues a tile H×W, see `Batcher.submit`."""
+"""Queues a tile H×W, or C×H×W, see `Batcher.submit`."""
 
 T = TypeVar("T")
 """What the network says of a tile."""
@@ -259,7 +259,7 @@ class Batcher(Generic[T]):
     def _gather(self, batch: Sequence[_Request[T]]) -> Tiles:
         """The batch's tiles in memory that this thread uses again and again: fresh memory costs a fault a page."""
         shape = batch[0].tile.shape
-        size = len(batch) * shape[0] * shape[1]
+        size = len(batch) * batch[0].tile.size
         buffer: NDArray[np.float32] | None = getattr(self._of_thread, "buffer", None)
         if buffer is None or len(buffer) < size:
             buffer = self._of_thread.buffer = np.empty(size, dtype=np.float32)
@@ -286,4 +286,5 @@ def _kind(request: _Request[Any]) -> tuple[bool, tuple[int, ...]]:
 
 def _weight(request: _Request[Any]) -> int:
     """How many tiles of 512×512 a request counts for."""
-    return max(request.tile.size // TILE_SIZE**2, 1)
+    height, width = request.tile.shape[-2:]
+    return max(height * width // TILE_SIZE**2, 1)

@@ -148,9 +148,10 @@ class ItemProcessor:
             with self._place(self._loading, work), work.model.batcher.expecting():
                 work.held.check()
                 source = self._load(work.item, work.channel)
-                shape = source.pixels.shape
+                shape = source.pixels.shape[-2], source.pixels.shape[-1]
+                area = shape[0] * shape[1]
                 used = used_scale(InMemory(source.pixels), work.scale, work.intake)
-                if source.generated is None and source.pixels.size * used**2 > WHOLE_PIXELS:
+                if source.generated is None and area * used**2 > WHOLE_PIXELS:
                     raise _TooLarge
                 # Waited for while holding the place of a loader: no further image is decoded until there is room.
                 with metrics.WAIT.time():
@@ -162,7 +163,7 @@ class ItemProcessor:
             if levels.dtype != np.uint8:  # blended or resampled
                 levels = np.rint(levels).astype(np.uint8)
             if source.has_holes:  # nothing is found where there is no data
-                levels = np.where(np.isnan(source.pixels), np.uint8(0), levels)
+                levels = np.where(_holes(source.pixels), np.uint8(0), levels)
             mask, found = masked(levels, work.model.threshold, asked)
             judged = judge(
                 histogram(levels),
@@ -179,6 +180,12 @@ class ItemProcessor:
 
     def _segment_in_windows(self, work: Work, asked: PostProcessing) -> Success:
         item, check = work.item, work.held.check
+        if work.intake.channels > 1:
+            reason = (
+                f"the model takes {work.intake.channels} channels, and of those no more than "
+                f"{WHOLE_PIXELS / 1e6:.1f} megapixels: cut the picture into parts, or use a model of grey ones"
+            )
+            raise ItemError(ItemErrorCode.TOO_LARGE, reason)
         result = self._windows.segment(
             lambda: self._fetch(item.source_key or ""),
             scale=work.scale,
@@ -225,7 +232,8 @@ class ItemProcessor:
         """Do as `_predict` does; a constant image holds nothing, and is not asked about."""
         if not prepared.constant:
             return self._predict(prepared.image, work)
-        return np.zeros(prepared.image.shape, dtype=np.uint8), work.witness(work.intake.plan(*prepared.image.shape))
+        shape = prepared.image.shape[-2:]
+        return np.zeros(shape, dtype=np.uint8), work.witness(work.intake.plan(*shape))
 
     def _predict(self, image: NDArray[np.float32], work: Work) -> tuple[NDArray[Any], Witness]:
         """H×W probability levels of a standardised image, a bounded number of its tiles in flight at a time.
@@ -233,7 +241,7 @@ class ItemProcessor:
         Of one tile they are uint8 as they come from the network, of several blended to float32.
         """
         submit = work.submit
-        plan = work.intake.plan(*image.shape)
+        plan = work.intake.plan(*image.shape[-2:])
         stitcher, witness = Stitcher(plan), work.witness(plan)
         in_flight: deque[tuple[int, Future[Answer]]] = deque()
 
@@ -290,3 +298,9 @@ class ItemProcessor:
                 wait(also)
         for each_put in also:
             each_put.result()
+
+
+def _holes(pixels: Pixels) -> NDArray[np.bool_]:
+    """H×W, where there is no data."""
+    missing: NDArray[np.bool_] = np.isnan(pixels)
+    return missing if missing.ndim == 2 else missing.any(axis=0)

@@ -100,7 +100,8 @@ def _windows(source: Source) -> Iterator[NDArray[Any]]:
 
 
 def _without_holes(window: NDArray[Any]) -> NDArray[Any]:
-    """Ground in place of pixels without data."""
+    """Ground in place of pixels without data; of several channels their mean."""
+    window = window if window.ndim == 2 else window.mean(axis=0, dtype=np.float32)
     if window.dtype.kind != "f" or not (missing := np.isnan(window)).any():
         return window
     known = window[~missing]

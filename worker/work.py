@@ -4,7 +4,8 @@ import time
 from dataclasses import dataclass
 from functools import partial
 
-from shared.errors import ConfigurationError, UsageError
+from shared.errors import ConfigurationError, ItemError, ItemErrorCode, UsageError
+from shared.images.channel_choice import AUTO, planes_word
 from shared.jobs.records import ClaimedItem
 from shared.net.intake import Intake
 from shared.net.tiling import TilePlan
@@ -31,8 +32,18 @@ class Work:
 
     @property
     def channel(self) -> str:
-        """What of the image's channels is taken, see `shared.images.channel_choice`."""
-        return self.held.claim.channel
+        """What of the image's channels is taken, see `shared.images.channel_choice`.
+
+        Raises:
+            ItemError: the job chooses one, and the model takes several.
+        """
+        chosen, taken = self.held.claim.channel, self.intake.channels
+        if taken == 1:
+            return chosen
+        if chosen != AUTO:
+            reason = f"the job asks for channel {chosen}, and its model takes {taken}: submit without a channel"
+            raise ItemError(ItemErrorCode.NO_SUCH_CHANNEL, reason)
+        return planes_word(taken)
 
     @property
     def intake(self) -> Intake:

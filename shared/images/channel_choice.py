@@ -1,4 +1,7 @@
-"""Which channel of a picture is segmented, where somebody has chosen: one of them as stored, or a mix of all."""
+"""Which channel of a picture is segmented, where somebody has chosen: one of them as stored, or a mix of all.
+
+A model of several channels gets all of them apart: that is asked for by `planes_word`, which nobody writes.
+"""
 
 from typing import Final
 
@@ -16,6 +19,10 @@ MAX_CHANNEL: Final = 64
 CHANNEL_PATTERN: Final = rf"^({'|'.join(CHANNEL_WORDS)}|[1-9][0-9]?)$"
 """What is written for a choice; `channel_of` also looks at the number's range."""
 
+_PLANES: Final = "planes"
+MAX_PLANES: Final = 16
+"""The most channels that are given apart."""
+
 _GIVE = f"give a number from 1, or one of {', '.join(CHANNEL_WORDS)}"
 
 
@@ -31,3 +38,13 @@ def channel_of(text: str) -> str:
     if word.isascii() and word.isdigit() and 1 <= int(word[:4]) <= MAX_CHANNEL and len(word) <= 4:
         return str(int(word))
     raise UsageError(f"channel is {text!r}: {_GIVE}")
+
+
+def planes_word(count: int) -> str:
+    """Return the choice of all channels of a picture apart, so many of them."""
+    return f"{_PLANES}{count}"
+
+
+def planes_of(choice: str) -> int:
+    """Return how many channels apart a choice asks for; 0 where it is one of a single channel."""
+    return int(choice.removeprefix(_PLANES)) if choice.startswith(_PLANES) else 0

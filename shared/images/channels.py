@@ -1,5 +1,7 @@
 """From the channels of a picture to its one grey channel: which of them are taken, and what transparency lets through.
 
+A model of several channels gets them apart instead: red, green and blue, or each as it is stored.
+
 What is decided, is decided once for a file, on a look at its samples: at all of them where the picture is held as a
 whole, at some rows of a larger one. A picture whose light is in its luma, and that hides nothing, is its luma.
 """
@@ -11,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.errors import ImageError, ItemErrorCode
-from shared.images.channel_choice import AUTO, COLOURS, LUMA, MAX, MEAN
+from shared.images.channel_choice import AUTO, COLOURS, LUMA, MAX, MEAN, planes_of
 from shared.images.decoded import Pixels, in_pixel_type
 from shared.images.grey import channel_of_contrast, luma, luma_of_cmyk
 from shared.images.notes import Note, NoteCode
@@ -40,12 +42,22 @@ class Layout:
         """Channels that a mix is made of: all but alpha."""
         return [index for index in range(self.samples) if index != self.alpha]
 
+    @property
+    def apart(self) -> list[int]:
+        """Channels that a model of several gets: all but alpha, and black ink, which the three other inks take in."""
+        return [index for index in self.mixed if self.colours != 4 or index != 3]
+
     def require(self, choice: str) -> None:
         """Check that there is what somebody has chosen (`shared.images.channel_choice`).
 
         Raises:
             ImageError: `no_such_channel`.
         """
+        wanted, found = planes_of(choice), len(self.apart)
+        if wanted and found not in (1, wanted):
+            raise ImageError(
+                ItemErrorCode.NO_SUCH_CHANNEL, f"the model takes {wanted} channels, and the picture has {found}"
+            )
         count = f"{self.samples} channel{'' if self.samples == 1 else 's'}"
         if choice.isdigit() and int(choice) > self.samples:
             raise ImageError(ItemErrorCode.NO_SUCH_CHANNEL, f"no channel {choice}: the picture has {count}")
@@ -64,6 +76,7 @@ class Rendering:
     layout: Layout
     channel: int | None = None  # taken in place of the colours
     mix: str | None = None  # of all channels, taken in place of the colours: "mean" or "max"
+    planes: int = 0  # channels that are given apart; 0: one grey one
     alpha: int | None = None  # as the layout has it, None where it is not applied
     opaque: float = 0.0  # alpha of what hides all that is behind it
     behind: float = 0.0  # light behind transparent parts
@@ -84,6 +97,8 @@ class Rendering:
             ImageError: the picture has no such channel.
         """
         layout.require(choice)
+        if planes_of(choice):
+            return cls._apart(look, layout)
         if choice != AUTO:
             return cls._chosen(look, layout, choice)
         channel, notes = _taken(look, layout)
@@ -95,11 +110,34 @@ class Rendering:
         return made
 
     @classmethod
+    def _apart(cls, look: NDArray[Any], layout: Layout) -> Self:
+        made = cls(layout, planes=len(layout.apart) if len(layout.apart) > 1 else 0)
+        return made if layout.alpha is None else made._through(look, layout.alpha)
+
+    @classmethod
     def _chosen(cls, look: NDArray[Any], layout: Layout, choice: str) -> Self:
         if choice not in (LUMA, MEAN, MAX):
             return cls(layout, COLOURS.index(choice) if choice in COLOURS else int(choice) - 1)
         made = cls(layout, mix=None if choice == LUMA else choice)
         return made if layout.alpha is None else made._through(look, layout.alpha)
+
+    def pixels(self, channels: NDArray[Any]) -> Pixels:
+        """Make samples of the file, H×W×C, what is asked for: grey H×W, or planes C×H×W where they are apart."""
+        if not self.planes:
+            return self.grey(channels)
+        alpha = None if self.alpha is None else channels[..., self.alpha]
+        planes = (self._plane(channels, index) for index in self.layout.apart)
+        apart: Pixels = np.stack([each if alpha is None else self._composed(each, alpha) for each in planes])
+        return apart
+
+    def _plane(self, channels: NDArray[Any], index: int) -> Pixels:
+        if self.layout.colours != 4:
+            return in_pixel_type(channels[..., index])
+        if index > 3:
+            return channels[..., index].astype(np.float32)
+        full = np.float32(self.layout.full)  # an ink takes its colour away, as black does
+        light = (full - channels[..., index].astype(np.float32)) * (full - channels[..., 3].astype(np.float32)) / full
+        return np.asarray(light, dtype=np.float32)
 
     def grey(self, channels: NDArray[Any]) -> Pixels:
         """Make samples of the file, H×W×C, grey: H×W, whole numbers as they are where one channel is taken."""

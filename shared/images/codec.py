@@ -13,6 +13,7 @@ white. Colour profiles and gamma are ignored. What is left out is noted.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from io import BytesIO
 
 import numpy as np
@@ -22,9 +23,10 @@ from PIL.PngImagePlugin import PngImageFile
 
 from shared.errors import ImageError, ItemErrorCode
 from shared.images import png
-from shared.images.channel_choice import AUTO
+from shared.images.channel_choice import AUTO, planes_of
 from shared.images.decoded import DecodedImage, DecodeLimits
 from shared.images.formats import READABLE, identify
+from shared.images.notes import Note, NoteCode, joined
 from shared.images.png_stream import PngStream
 from shared.images.readers import raster
 
@@ -48,8 +50,9 @@ _ROWS_AT_ONCE = 256
 def decode(data: bytes, *, limits: DecodeLimits, channel: str = AUTO) -> DecodedImage:
     """Read one image as grey, in the units of its file: uint8 or uint16 as stored where it is that, else float32.
 
-    `channel` is what of its channels is taken, see `shared.images.channel_choice`. Sides are checked against `limits`
-    as soon as the header is read, before memory for pixels is taken.
+    `channel` is what of its channels is taken, see `shared.images.channel_choice`; where they are taken apart, the
+    pixels of a picture that has several are C×H×W. Sides are checked against `limits` as soon as the header is read,
+    before memory for pixels is taken.
 
     Raises:
         ImageError: with the code `empty_file`, `not_an_image`, `unsupported_format`, `animated`,
@@ -79,6 +82,10 @@ def decode(data: bytes, *, limits: DecodeLimits, channel: str = AUTO) -> Decoded
     # Whole numbers are finite; where there are holes, its reader has looked at the rest.
     if image.pixels.dtype.kind == "f" and not image.has_holes and not np.isfinite(image.pixels).all():
         raise ImageError(ItemErrorCode.NOT_FINITE, "some intensities are NaN or infinite")
+    wanted = planes_of(channel)
+    if wanted and image.pixels.ndim == 2:
+        grey = Note(NoteCode.COLOUR, f"a grey picture, shown to each of the model's {wanted} channels")
+        return replace(image, note=joined(image.note, notes=[grey]))
     return image
 
 

@@ -11,7 +11,7 @@ from shared.errors import ImageError, ItemErrorCode
 from shared.pixel_size import PixelSize
 
 Pixels: TypeAlias = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32]
-"""H×W grey, in the file's own units: 0..255, 0..65535, or whatever its floats mean."""
+"""H×W grey, in the file's own units: 0..255, 0..65535, or whatever its floats mean; of several channels C×H×W."""
 
 PIXEL_TYPES = {dtype.name: dtype for dtype in map(np.dtype, (np.uint8, np.uint16, np.float32))}
 """The types that pixels can have, by name. Samples of no other bit depth or sign are kept as they are."""
@@ -67,7 +67,7 @@ class DecodeLimits:
 
 @dataclass(frozen=True, eq=False)
 class DecodedImage:
-    """One grey image, as stored in its file: neither rotated nor rescaled."""
+    """One image, grey or of several channels, as stored in its file: neither rotated nor rescaled."""
 
     pixels: Pixels  # uint8 or uint16 where the file holds grey of that, float32 of colour and of anything else
     format: str  # one of shared.images.formats.READABLE
@@ -81,9 +81,9 @@ class DecodedImage:
     @property
     def height(self) -> int:
         """Rows, in pixels."""
-        return int(self.pixels.shape[0])
+        return int(self.pixels.shape[-2])
 
     @property
     def width(self) -> int:
         """Columns, in pixels."""
-        return int(self.pixels.shape[1])
+        return int(self.pixels.shape[-1])

@@ -30,6 +30,7 @@ import numpy as np
 from shared.confinement import confine
 from shared.errors import ImageError, ItemErrorCode
 from shared.images import scratch
+from shared.images.channel_choice import MAX_PLANES
 from shared.images.codec import DecodeLimits, decode
 
 LENGTH_BYTES = 8
@@ -47,7 +48,7 @@ BYTES_PER_SOURCE_BYTE = 4
 SLACK_BYTES = 128 * 2**20
 """… and for allocators."""
 MAX_SAMPLE_BYTES = 4
-"""Bytes of a pixel in the scratch file."""
+"""Bytes of a sample in the scratch file."""
 
 
 Answer = Callable[[int, int, DecodeLimits, str], dict[str, Any]]
@@ -68,7 +69,7 @@ def serve(answer: Answer, bytes_per_pixel: int) -> None:
     logging.disable()  # what libraries say about odd files
     allowance = _address_space() + SLACK_BYTES + bytes_per_pixel * limits.max_pixels
     bound_for_good(resource.RLIMIT_AS, allowance + BYTES_PER_SOURCE_BYTE * limits.max_bytes)
-    bound_for_good(resource.RLIMIT_FSIZE, limits.max_bytes + 4096 + MAX_SAMPLE_BYTES * limits.max_pixels)
+    bound_for_good(resource.RLIMIT_FSIZE, limits.max_bytes + 4096 + MAX_SAMPLE_BYTES * MAX_PLANES * limits.max_pixels)
     confine()
     # The parent, killed or done with us, closes its ends.
     with Connection(connection_descriptor) as connection, suppress(EOFError, ConnectionError):
@@ -157,6 +158,7 @@ def _answer(memory: int, length: int, limits: DecodeLimits, channel: str) -> dic
     image = decode(scratch.read(memory, length), limits=limits, channel=channel)
     scratch.write(memory, np.ascontiguousarray(image.pixels).data)
     return {
+        "planes": image.pixels.shape[0] if image.pixels.ndim == 3 else 0,
         "height": image.height,
         "width": image.width,
         "dtype": image.pixels.dtype.name,

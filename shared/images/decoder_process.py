@@ -18,7 +18,7 @@ from shared.config import bare_environment
 from shared.errors import DecoderUnavailable, ImageError, ItemErrorCode, UsageError
 from shared.images import decoder as child
 from shared.images import scratch
-from shared.images.channel_choice import AUTO
+from shared.images.channel_choice import AUTO, MAX_PLANES
 from shared.images.decoded import PIXEL_TYPES, DecodedImage, DecodeLimits
 from shared.pixel_size import PixelSize
 
@@ -175,7 +175,9 @@ class DecoderProcess:
         shape = int(fields["height"]), int(fields["width"])
         self._limits.check(shape[1], shape[0])
         return DecodedImage(
-            pixels=scratch.read_pixels(self._memory, shape, PIXEL_TYPES[fields["dtype"]]),
+            pixels=scratch.read_pixels(
+                self._memory, (*_planes(fields["planes"]), *shape), PIXEL_TYPES[fields["dtype"]]
+            ),
             format=line(fields["format"]),
             mode=line(fields["mode"]),
             bit_depth=_depth(fields["bit_depth"]),
@@ -210,6 +212,17 @@ def pixel_size(sides: list[float] | None) -> PixelSize | None:
         return PixelSize(float(x), float(y))
     except UsageError as error:
         raise ValueError("no size of a pixel") from error
+
+
+def _planes(count: int) -> tuple[int, ...]:
+    """Return the number of planes as the beginning of a shape; nothing for a grey image.
+
+    Raises:
+        ValueError: more than anybody asks for.
+    """
+    if not 0 <= count <= MAX_PLANES:
+        raise ValueError("no number of channels")
+    return (int(count),) if count else ()
 
 
 def _depth(bits: int) -> int:

@@ -29,21 +29,21 @@ _MIN_REST = 1e-4  # of the deviation that an image had, below which what flatten
 class InMemory:
     """An array as a `Source`."""
 
-    pixels: NDArray[Any]  # H×W
+    pixels: NDArray[Any]  # H×W, or C×H×W
 
     @property
     def height(self) -> int:
         """Rows."""
-        return int(self.pixels.shape[0])
+        return int(self.pixels.shape[-2])
 
     @property
     def width(self) -> int:
         """Columns."""
-        return int(self.pixels.shape[1])
+        return int(self.pixels.shape[-1])
 
     def window(self, row: int, column: int, height: int, width: int) -> NDArray[Any]:
         """A view of those pixels."""
-        return self.pixels[row : row + height, column : column + width]
+        return self.pixels[..., row : row + height, column : column + width]
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +111,9 @@ class Preparation:
 class Prepared:
     """An image as the network gets it, and what was done to it."""
 
-    image: NDArray[np.float32]  # H×W; zero mean and unit variance over what is not left out, which is exactly 0
+    image: NDArray[
+        np.float32
+    ]  # H×W, or C×H×W; zero mean and unit variance over what is not left out, which is exactly 0
     flattened: bool  # whether an uneven ground was taken away
     framed: float  # share of the pixels that are left out
     constant: bool  # all of one value: there is nothing to ask the network
@@ -125,12 +127,21 @@ class Prepared:
 def prepare(pixels: Pixels, *, excluded: NDArray[np.bool_] | None = None) -> Prepared:
     """Prepare an image that is held as a whole.
 
-    The result is the same for `pixels` and for `gain · pixels + offset` (gain > 0), up to rounding.
+    The result is the same for `pixels` and for `gain · pixels + offset` (gain > 0), up to rounding; of several channels
+    each is prepared by itself, so that this holds for every gain and offset that one has.
 
     Args:
-        pixels: H×W, uint8, uint16 or float32, any units; what is NaN or infinite is left out.
+        pixels: H×W or C×H×W, uint8, uint16 or float32, any units; what is NaN or infinite is left out.
         excluded: H×W, True where the file says that there is no data.
     """
+    if pixels.ndim == 3:
+        planes = [prepare(plane, excluded=excluded) for plane in pixels]
+        return Prepared(
+            np.stack([each.image for each in planes]),
+            flattened=any(each.flattened for each in planes),
+            framed=max(each.framed for each in planes),
+            constant=all(each.constant for each in planes),
+        )
     known = _known(pixels, excluded)
     source = InMemory(known)
     frame, ground = _surroundings(source)

@@ -16,15 +16,17 @@ _BAND_ROWS = 256
 
 
 def scaled(shape: tuple[int, ...], scale: float) -> tuple[int, int]:
-    """Height and width of an image of this shape after resampling by `scale`, a pixel at least."""
-    height, width = shape
+    """Height and width of an image of this shape, H×W or C×H×W, after resampling by `scale`, a pixel at least."""
+    height, width = shape[-2:]
     return max(round(height * scale), 1), max(round(width * scale), 1)
 
 
 def resample(image: NDArray[Any], shape: tuple[int, int]) -> NDArray[Any]:
-    """An H×W image, in this height and width, as float32; itself where it has them."""
-    if image.shape == shape:
+    """An H×W image, or each of C×H×W, in this height and width, as float32; itself where it has them."""
+    if image.shape[-2:] == shape:
         return image
+    if image.ndim == 3:
+        return np.stack([resample(plane, shape) for plane in image])
     return np.concatenate(list(resample_bands([image.astype(np.float32, copy=False)], image.shape, shape)))
 
 

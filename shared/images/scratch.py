@@ -43,8 +43,8 @@ def read(descriptor: int, length: int) -> bytes:
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def read_pixels(descriptor: int, shape: tuple[int, int], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Return the H×W pixels at the beginning.
+def read_pixels(descriptor: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return the pixels at the beginning, H×W or C×H×W.
 
     Raises:
         ValueError: the file ends before.

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from shared.errors import CheckpointError
+from shared.images.channel_choice import MAX_PLANES
 from shared.net.attention_unet import AttentionUNet
 from shared.net.network import Network
 from shared.net.unet import UNet
@@ -15,7 +16,7 @@ ARCHITECTURES: dict[str, type[Network]] = {"attention_unet": AttentionUNet, "une
 
 
 _RANGES = {
-    "in_channels": (1, 16),
+    "in_channels": (1, MAX_PLANES),
     "base": (2, 1024),
     "levels": (2, 8),
     "widest": (1, 4096),

@@ -82,6 +82,7 @@ class AttentionUNet(Network):
             raise ValueError(f"stem is {stem}: use 1, 2 or 4")
         if likelihood and in_channels != 1:
             raise ValueError(f"likelihood ratios are of one channel, not of {in_channels}")
+        self.in_channels = in_channels
         self.fold = stem
         self.multiple = stem * 2 ** (levels - 1)
         widths = [min(base * 2**level, widest or base * 2**level) for level in range(levels)]

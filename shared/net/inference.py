@@ -118,7 +118,7 @@ def _first_convolution(net: nn.Module) -> nn.Module | None:
     reference = next(net.parameters())
     side = int(getattr(net, "multiple", 64))
     with torch.inference_mode():
-        net(torch.zeros(1, 1, side, side, device=reference.device))
+        net(torch.zeros(1, getattr(net, "in_channels", 1), side, side, device=reference.device))
     for hook in hooks:
         hook.remove()
     return called[0] if called else None

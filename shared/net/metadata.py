@@ -93,6 +93,9 @@ def checked_metadata(path: Path, description: Mapping[str, Any]) -> Metadata:
         raise CheckpointError(
             f"{path}: the smallest tile is {smallest!r:.40}, it has to be 64 to {most}, by steps of 16"
         )
+    channels = metadata.arguments.get("in_channels", 1)
+    if isinstance(channels, bool) or not isinstance(channels, int):
+        raise CheckpointError(f"{path}: in_channels is {channels!r:.40}, it has to be a whole number")
     if not isinstance(metadata.enlarges, bool):
         raise CheckpointError(f"{path}: enlarges is not true or false: copy the whole checkpoint folder")
     # Probabilities come in 255ths: beyond these all of a picture would be foreground, or none of it ever.

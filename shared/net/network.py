@@ -15,6 +15,7 @@ class Network(nn.Module, ABC):
 
     The stem is apart because a backend runs it by itself: in float32, and on a CPU image by image, since it may look at
     an image's own histogram. A subclass sets, besides the layers of its trunk:
+        in_channels: of the image; one of a single channel is shown to each of them.
         multiple: H and W are multiples of this.
         fold: the stem's result has 1/fold of the image's sides,
         stem_channels: and so many channels.
@@ -22,6 +23,7 @@ class Network(nn.Module, ABC):
         head: a convolution from features to fold² logits at each position.
     """
 
+    in_channels: int
     multiple: int
     fold: int
     stem_channels: int
@@ -38,7 +40,7 @@ class Network(nn.Module, ABC):
         if height % self.multiple or width % self.multiple:
             fitting = "×".join(str(-(-side // self.multiple) * self.multiple) for side in (height, width))
             raise ValueError(f"an image of {height}×{width}: pad it to {fitting}, multiples of {self.multiple}")
-        return self.forward_head(self.forward_features(self.stem(image)))
+        return self.forward_head(self.forward_features(self.stem(widened(image, self.in_channels))))
 
     @abstractmethod
     def forward_depths(self, x: Tensor) -> tuple[Tensor, ...]:
@@ -56,6 +58,11 @@ class Network(nn.Module, ABC):
         """Return the logits (B, 1, H, W) of the last features (B, C, H/fold, W/fold)."""
         logits: Tensor = self.head(features)
         return F.pixel_shuffle(logits, self.fold) if self.fold > 1 else logits
+
+
+def widened(image: Tensor, channels: int) -> Tensor:
+    """Return an image of one channel, (B, 1, H, W), with as many as a network takes; another one as it is."""
+    return image.expand(-1, channels, -1, -1) if image.shape[1] == 1 < channels else image
 
 
 class Trunk(nn.Module):

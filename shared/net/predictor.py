@@ -107,7 +107,8 @@ class Predictor:
         The quantising happens on the device: a quarter of the bytes come back.
 
         Args:
-            tiles: float32 (N, H, W), standardised with the statistics of the whole image that each was cut from.
+            tiles: float32 (N, H, W), or (N, C, H, W) for a model of C channels, standardised with the statistics of the
+                whole image that each was cut from.
 
         Raises:
             DeviceOutOfMemory: a smaller batch may fit.
@@ -126,22 +127,22 @@ class Predictor:
         return self._backend.answers(tiles)
 
     def predict_image(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the foreground probability of each pixel, float32 (H, W) in [0, 1].
+        """Return the foreground probability of each pixel, float32 (H, W) in [0, 1]; of (C, H, W) too.
 
         The whole image is prepared and, where it is small, enlarged, as the worker does it; cut into tiles, and their
         probabilities are blended, unquantised. Of a constant image they are 0.
 
         Args:
-            image: finite float32 (H, W), in any units.
+            image: finite float32 (H, W), or (C, H, W) for a model of C channels, in any units.
 
         Raises:
             DeviceOutOfMemory: the device has too little memory for some tiles.
         """
-        shape = image.shape
+        shape = image.shape[-2], image.shape[-1]
         prepared = prepare(resample(image, scaled(shape, self.intake.scale(shape, 1.0))))
         if prepared.constant:
             return np.zeros(shape, dtype=np.float32)
-        plan = self.intake.plan(*prepared.image.shape)
+        plan = self.intake.plan(*prepared.image.shape[-2:])
         tiles = cut(prepared.image, plan)
         stitcher = Stitcher(plan)
         for first in range(0, len(tiles), _IMAGE_BATCH):

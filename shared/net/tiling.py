@@ -83,24 +83,24 @@ def sides_from(smallest: int) -> tuple[int, ...]:
 
 
 def cut(image: NDArray[Any], plan: TilePlan) -> NDArray[Any]:
-    """Return the tiles of an image (height, width): (len(plan), *plan.tile), in the plan's order."""
+    """Return the tiles of an image in the plan's order: (len(plan), *plan.tile), of channels (len(plan), C, …)."""
     return np.stack(list(iterate_tiles(image, plan)))
 
 
 def iterate_tiles(image: NDArray[Any], plan: TilePlan) -> Iterator[NDArray[Any]]:
-    """Yield the tiles of an image (height, width) one by one, in the plan's order, without copying them.
+    """Yield the tiles of an image, H×W or C×H×W, one by one, in the plan's order, without copying them.
 
     Raises:
         ValueError: the image has another shape than the plan.
     """
-    if image.shape != (plan.height, plan.width):
+    if image.shape[-2:] != (plan.height, plan.width):
         raise ValueError(f"the plan is for {plan.height}×{plan.width}, the image has shape {image.shape}")
     padded = image
-    if padded.shape != (max(plan.height, plan.tile[0]), max(plan.width, plan.tile[1])):
+    if padded.shape[-2:] != (max(plan.height, plan.tile[0]), max(plan.width, plan.tile[1])):
         padded = pad_with_ground(image, (plan.row_padding, plan.column_padding))
     for index in range(len(plan)):
         row, column = plan.start(index)
-        yield padded[row : row + plan.tile[0], column : column + plan.tile[1]]
+        yield padded[..., row : row + plan.tile[0], column : column + plan.tile[1]]
 
 
 class Stitcher:

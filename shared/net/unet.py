@@ -41,6 +41,7 @@ class UNet(Network):
         super().__init__()
         if stem not in (1, 2, 4):
             raise ValueError(f"stem is {stem}: use 1, 2 or 4")
+        self.in_channels = in_channels
         self.fold, self.stem_channels = stem, in_channels * stem**2
         self.multiple = stem * 2 ** (levels - 1)
         self.stem = nn.PixelUnshuffle(stem) if stem > 1 else nn.Identity()

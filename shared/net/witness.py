@@ -117,6 +117,7 @@ def _window_numbers(answer: Answer, corners: list[tuple[int, int]], threshold: f
 
 
 def cut_out(image: NDArray[np.float32], place: Place) -> NDArray[np.float32]:
-    """Return what an image H×W, as the network got it, has of a place."""
-    row, column, height, width = place.within(*image.shape)
-    return image[row : row + height, column : column + width]
+    """Return what an image H×W, as the network got it, has of a place; of several channels, C×H×W, their mean."""
+    row, column, height, width = place.within(*image.shape[-2:])
+    part = image[..., row : row + height, column : column + width]
+    return part if part.ndim == 2 else part.mean(axis=0)

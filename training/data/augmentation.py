@@ -4,13 +4,15 @@ The shares and ranges are those of nnU-Net (Isensee et al. 2021, supplementary n
 over very different images; see `AugmentationConfig`.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from training.data.config import AugmentationConfig
 
-Image = NDArray[np.float32]  # H×W, standardised
+Image = NDArray[np.float32]  # H×W, or C×H×W, standardised
 Mask = NDArray[np.bool_]  # H×W
 
 _SCALES = (0.7, 1.4)
@@ -44,22 +46,34 @@ def bend(
     rows = centre[0] + cosine * steps[:, None] - sine * steps[None] + shifts[0]
     columns = centre[1] + sine * steps[:, None] + cosine * steps[None] + shifts[1]
     places = np.stack([rows, columns])
-    bent: Image = ndimage.map_coordinates(image, places, order=1, mode="mirror")
+    bent = _each(image, lambda plane: ndimage.map_coordinates(plane, places, order=1, mode="mirror"))
     inside = ndimage.map_coordinates(mask.view(np.uint8), places, order=0, mode="mirror")
     return bent, inside > 0
 
 
 def relight(image: Image, config: AugmentationConfig, rng: np.random.Generator) -> Image:
-    """Change a cut sample as another exposure, lens or detector would; each of the changes with its share."""
+    """Change a cut sample as another exposure, lens or detector would; each of the changes with its share.
+
+    All channels are blurred alike; light changes in each of them by itself, as stains and lamps do.
+    """
     if rng.random() < config.blur:
-        image = ndimage.gaussian_filter(image, rng.uniform(*_BLUR_PX))
+        image = ndimage.gaussian_filter(image, rng.uniform(*_BLUR_PX), axes=(-2, -1))
     if rng.random() < config.gamma:
-        image = _with_gamma(image, rng)
+        image = _each(image, lambda plane: _with_gamma(plane, rng))
     if rng.random() < config.gain:
-        image = np.float32(rng.uniform(*_GAINS)) * image + np.float32(rng.uniform(-_OFFSET, _OFFSET))
+        image = _each(image, lambda plane: _with_gain(plane, rng))
     if rng.random() < config.noise:
         image = image + np.float32(rng.uniform(0, _NOISE)) * rng.standard_normal(image.shape, dtype=np.float32)
     return image
+
+
+def _each(image: Image, change: Callable[[Image], Image]) -> Image:
+    """Change an image of one channel, or each channel of several."""
+    return change(image) if image.ndim == 2 else np.stack([change(plane) for plane in image])
+
+
+def _with_gain(image: Image, rng: np.random.Generator) -> Image:
+    return np.float32(rng.uniform(*_GAINS)) * image + np.float32(rng.uniform(-_OFFSET, _OFFSET))
 
 
 def _with_gamma(image: Image, rng: np.random.Generator) -> Image:

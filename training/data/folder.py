@@ -33,12 +33,12 @@ _Cut = tuple[NDArray[np.float32], NDArray[np.bool_]]
 class FolderData:
     """A `DataSource` of a folder. A seed splits it once; training samples are cropped, flipped and turned at random."""
 
-    def __init__(self, config: DataConfig, process: Process, surveyed: Survey | None = None) -> None:
+    def __init__(self, config: DataConfig, process: Process, surveyed: Survey | None = None, channels: int = 1) -> None:
         self.config = config
         self.process = process
         self.survey = (surveyed or survey(config)).check()
         self.training, self.held_out = split(self.survey, config)
-        self._cache = PairCache(self.survey.rules, config.cache_mib << 20)
+        self._cache = PairCache(self.survey.rules, config.cache_mib << 20, channels)
         self.samples_per_epoch = config.samples or len(self.training)
         if self.batches_per_epoch == 0:
             raise UsageError(
@@ -93,7 +93,7 @@ class FolderData:
             waiting: list[_Cut] = []
             for sample in group:
                 waiting.append(sample)
-                if len(waiting) * sample[0].size >= self.process.batch_size * self.config.size**2:
+                if len(waiting) * sample[1].size >= self.process.batch_size * self.config.size**2:
                     yield self._batch(waiting)
                     waiting = []
             if waiting:
@@ -104,9 +104,9 @@ class FolderData:
         sample = self._cache.get(self.training[pair])
         image, mask = self._cut_out(sample, rng)
         turns, is_flipped = int(rng.integers(4)), bool(rng.integers(2))
-        image, mask = np.rot90(image, turns), np.rot90(mask, turns)
+        image, mask = (np.rot90(each, turns, axes=(-2, -1)) for each in (image, mask))
         if is_flipped:
-            image, mask = image[:, ::-1], mask[:, ::-1]
+            image, mask = image[..., ::-1], mask[..., ::-1]
         return relight(image, self.config.augmentation, rng), mask
 
     def _cut_out(self, sample: Sample, rng: np.random.Generator) -> _Cut:
@@ -127,7 +127,8 @@ class FolderData:
     def _batch(self, samples: Sequence[_Cut]) -> Batch:
         images = torch.from_numpy(np.stack([image for image, _ in samples]))
         masks = torch.from_numpy(np.stack([mask for _, mask in samples]))
-        return Batch(images[:, None].to(self.process.device), masks[:, None].to(self.process.device).float())
+        images = images[:, None] if images.ndim == 3 else images
+        return Batch(images.to(self.process.device), masks[:, None].to(self.process.device).float())
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,7 +145,9 @@ def _whole(sample: Sample, intake: Intake) -> _Cut:
     starts = [(whole - side) // 2 for whole, side in zip(sample.mask.shape, sides, strict=True)]
     window = tuple(slice(start, start + side) for start, side in zip(starts, sides, strict=True))
     plan = intake.plan(*sides)
-    return _padded(sample.image[window], sample.mask[window], [sum(plan.row_padding), sum(plan.column_padding)])
+    return _padded(
+        sample.image[..., window[0], window[1]], sample.mask[window], [sum(plan.row_padding), sum(plan.column_padding)]
+    )
 
 
 def _cut(sample: Sample, size: int, place: tuple[float, float]) -> _Cut:
@@ -153,8 +156,8 @@ def _cut(sample: Sample, size: int, place: tuple[float, float]) -> _Cut:
     It was prepared as a whole before, as the worker does.
     """
     image, mask = _padded(sample.image, sample.mask, [max(size - side, 0) for side in sample.mask.shape])
-    row, column = (round(share * (side - size)) for share, side in zip(place, image.shape, strict=True))
-    return image[row : row + size, column : column + size], mask[row : row + size, column : column + size]
+    row, column = (round(share * (side - size)) for share, side in zip(place, mask.shape, strict=True))
+    return image[..., row : row + size, column : column + size], mask[row : row + size, column : column + size]
 
 
 def _padded(image: NDArray[np.float32], mask: NDArray[np.bool_], missing: Sequence[int]) -> _Cut:

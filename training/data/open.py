@@ -21,6 +21,7 @@ def open_data(
     rank: int = 0,
     world_size: int = 1,
     surveyed: Survey | None = None,
+    channels: int = 1,
 ) -> DataSource:
     """Open the run's data.
 
@@ -32,6 +33,7 @@ def open_data(
         rank: of this process.
         world_size: how many processes there are.
         surveyed: what was found in the folder, where somebody has looked; else it is looked at now.
+        channels: of a folder's images that the network takes.
 
     Raises:
         UsageError: the folder cannot be used.
@@ -39,7 +41,7 @@ def open_data(
     process = Process(seed, batch_size, device, rank, world_size)
     match config.kind:
         case "folder":
-            return FolderData(config, process, surveyed)
+            return FolderData(config, process, surveyed, channels)
         case "job":
             return JobData(config, process)
         case "synthetic":

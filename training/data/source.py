@@ -13,7 +13,7 @@ from shared.net.intake import Intake
 class Batch(NamedTuple):
     """Samples on the training device."""
 
-    images: Tensor  # float32 (N, 1, H, W), each standardised
+    images: Tensor  # float32 (N, C, H, W), each channel of each standardised; of most C is 1
     masks: Tensor  # float32 (N, 1, H, W), 1 inside and 0 outside
 
 

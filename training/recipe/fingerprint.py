@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from training.data.pairs.colours import COLOURS
 from training.data.pairs.survey import Survey
 
 _STEP = 64  # px, of the samples' sides
@@ -23,6 +24,8 @@ _FEW, _MANY = 50, 500  # pairs
 _VISITS, _IMAGES = 200, (6_000, 40_000)  # of each pair; samples in all
 _SCORED_PX = 8_000_000  # of held-out images in a validation
 _SPARSE = 0.05  # share of foreground
+_MOSTLY = 0.9  # of the images
+_LEAST_COLOUR = 0.02  # of what varies; JPEG alone makes less
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,8 @@ def _choices(known: Mapping[str, Any], survey: Survey, *, has_gpu: bool) -> Iter
     yield Choice("model.architecture", "unet", "no stem or table for dots, and nothing that looks at padding")
     if known["model.architecture"] == "unet":
         yield _network(width, size, objects, has_gpu=has_gpu)
+    if not known.get("model.arguments.likelihood"):
+        yield _channels(survey)
 
     fewest, most = _BATCHES
     batch = int(min(max(_BATCH_PX // size**2, fewest), most))
@@ -99,6 +104,18 @@ def _network(width: float, size: int, objects: str, *, has_gpu: bool) -> Choice:
     arguments = {"base": base, "levels": levels, "stem": stem, "dropout": 0.0}
     resolution = "pixels folded two by two" if stem == 2 else "pixels as they are"
     return Choice("model.arguments", arguments, f"{objects}: {resolution}; {levels} levels for samples of {size} px")
+
+
+def _channels(survey: Survey) -> Choice:
+    """Three where nearly all images are coloured, and colour shows what light does not."""
+    colours = [each.colour for each in survey.facts]
+    usual, coloured = float(np.median(colours)), float(np.mean(np.array(colours) > 0))
+    key = "model.arguments.in_channels"
+    if coloured < _MOSTLY:
+        return Choice(key, 1, f"{'no' if not coloured else f'{coloured:.0%} of the'} images are coloured")
+    if usual < _LEAST_COLOUR:
+        return Choice(key, 1, f"colour adds {usual:.1%} to what varies in the images' light")
+    return Choice(key, COLOURS, f"{usual:.0%} of what varies in the images is colour, which their light does not show")
 
 
 def _rounded(side: float) -> int:

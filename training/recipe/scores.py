@@ -65,7 +65,7 @@ _MIN_BEYOND = 5  # familiar scenes beyond the last row of `Ranks`
 
 
 class TooFewSamples(UsageError):
-    """The data of a model cannot tell what its results are like."""
+    """The data of a model cannot tell what its results are like: too few, or of several channels."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -270,6 +270,8 @@ def fit_checkpoint(folder: Path, data: DataConfig, *, seed: int, scenes: int, de
         raise UsageError(f"{scenes} scenes are too few for a share of one in fifty: use {MIN_SCENES} or more")
     remove_scores(folder)  # what was fitted before need not fit these weights, nor load
     predictor = Predictor.load(folder, device)
+    if predictor.intake.channels > 1:
+        raise TooFewSamples("what is unfamiliar is told by drawn pictures, which are grey, and the model takes colour")
     where = torch.device(predictor.device_name.split(" ")[0])
     if data.kind == "synthetic":
         # As many as are asked for, and of another run's seeds: those of this run were trained on.

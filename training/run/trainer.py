@@ -72,6 +72,7 @@ class Trainer:
             rank=context.rank,
             world_size=context.world_size,
             surveyed=surveyed,
+            channels=config.model.channels,
         )
         self.run = TrainingRun(config, source, context, start)
         self.monitor = Monitor(source, context, self.run.dtype, empties_apart=config.data.kind == "folder")

@@ -131,11 +131,12 @@ def _load(
     look = read.look() if whole is None else whole
     rendering = Rendering.of(look, Layout(read.colours, look.shape[2], 255, read.alpha), channel)
     if whole is not None:
-        pixels = rendering.grey(whole)
+        pixels = rendering.pixels(whole)
     else:
-        pixels = np.empty((height, width), dtype=rendering.grey(look[:1]).dtype)
+        first = rendering.pixels(look[:1])
+        pixels = np.empty((*first.shape[:-2], height, width), dtype=first.dtype)
         for row in range(0, height, _BAND_ROWS):  # what is needed on the way is small beside the image
-            pixels[row : row + _BAND_ROWS] = rendering.grey(read(row, row + _BAND_ROWS))
+            pixels[..., row : row + _BAND_ROWS, :] = rendering.pixels(read(row, row + _BAND_ROWS))
     note = joined(notes=[*notes, *rendering.notes])
     return DecodedImage(pixels, format_name, mode, bit_depth, note, rendering.is_transparent)
 
@@ -211,4 +212,4 @@ def _read_png_of_16_bits(data: bytes, transparent: bytes | None, notes: list[Not
     alpha = colours if channels.shape[2] > colours else None
     rendering = Rendering.of(channels, Layout(colours, channels.shape[2], 65535, alpha), channel)
     note = joined(notes=[*notes, *rendering.notes])
-    return DecodedImage(rendering.grey(channels), "PNG", mode, 16, note, rendering.is_transparent)
+    return DecodedImage(rendering.pixels(channels), "PNG", mode, 16, note, rendering.is_transparent)

@@ -67,7 +67,7 @@ def read(data: bytes, limits: DecodeLimits, channel: str = AUTO) -> DecodedImage
         picture = Picture(tiff, data, limits, channel)
         samples = picture.bands.whole()
         picture.look_at(samples)
-        pixels = picture.grey(samples)
+        pixels = picture.pixels(samples)
         return DecodedImage(
             pixels,
             "TIFF",
@@ -146,29 +146,29 @@ class Picture:
         known = of_light if self._left_out is None else of_light[~self._left_out.where(of_light)]
         self._narrowing = Narrowing.of(known, self._layout)
 
-    def grey(self, samples: NDArray[Any]) -> Pixels:
-        """Make samples as stored, H×W×C, grey: H×W; NaN where there is no data.
+    def pixels(self, samples: NDArray[Any]) -> Pixels:
+        """Make samples as stored, H×W×C, grey, H×W, or planes C×H×W where they are apart; NaN where there is no data.
 
         Raises:
             ImageError: other pixels are NaN or infinite, where some are without data (`not_finite`).
         """
         # A float64 beyond float32's range becomes infinite here, and is refused as such by the caller.
         with np.errstate(over="ignore", invalid="ignore"):
-            pixels = self._rendering.grey(self._light(samples))
+            pixels = self._rendering.pixels(self._light(samples))
         if self._left_out is None:
             return pixels
         pixels = pixels.astype(np.float32)
         missing = self._left_out.where(self._of_light(samples))
-        if not np.isfinite(pixels[~missing]).all():
+        if not np.isfinite(pixels[..., ~missing]).all():
             raise ImageError(ItemErrorCode.NOT_FINITE, "some intensities are NaN or infinite")
-        pixels[missing] = np.nan
+        pixels[..., missing] = np.nan
         return pixels
 
     def greys(self) -> Iterator[Pixels]:
         """Yield the picture by bands of rows."""
         if self.needs_look:
             self.look_at(self.bands.look())
-        return map(self.grey, _slices(self.bands))
+        return map(self.pixels, _slices(self.bands))
 
     def _light(self, samples: NDArray[Any]) -> NDArray[Any]:
         return light(self.page, self._narrowing(samples))
@@ -177,6 +177,8 @@ class Picture:
         """Pick the samples as stored that the grey is made of."""
         extra = self._layout.samples - samples.shape[2]  # a palette's one index has become three colours
         channel = self._rendering.channel
+        if self._rendering.planes:
+            return samples[..., : max(self._rendering.planes, self._layout.colours) - extra]
         if channel is None or channel < self._layout.colours:
             return samples[..., : self._layout.colours - extra]
         return samples[..., channel - extra : channel - extra + 1]

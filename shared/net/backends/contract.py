@@ -37,8 +37,9 @@ class Answer:
 class Backend(ABC):
     """One network on one device. Threads may call it at once.
 
-    Tiles are float32 (N, H, W), standardised with the statistics of the image that each was cut from, H and W one of
-    `shared.net.tiling.TILE_SIDES`. What a backend needs beyond torch, it imports in `open`: it may not be installed.
+    Tiles are float32 (N, H, W), standardised with the statistics of the image that each was cut from, H and W of the
+    sides that the model's `intake` plans. A model of C channels gets (N, C, H, W), or (N, H, W) of grey images, which
+    stand for each of its channels. What a backend needs beyond torch, it imports in `open`: it may not be installed.
     """
 
     @classmethod
@@ -69,7 +70,7 @@ class Backend(ABC):
 
     @abstractmethod
     def probabilities(self, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the foreground probabilities of tiles, in [0, 1], same shape.
+        """Return the foreground probabilities of tiles, in [0, 1], (N, H, W).
 
         Raises:
             DeviceOutOfMemory: a smaller batch may fit.

@@ -4,6 +4,7 @@ Each stream keeps memory of its own in torch's allocator, so there are no more o
 threads make those calls and for how many networks.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Lock
@@ -29,11 +30,11 @@ class Lane:
         self, tiles: NDArray[np.float32], run: Callable[[Tensor], tuple[Tensor, ...]]
     ) -> tuple[NDArray[np.uint8], ...]:
         """Copy the tiles to the device, `run` them there, and return what came back: levels, and some small arrays."""
-        size = tiles.size
+        size, shape = tiles.size, (len(tiles), *tiles.shape[-2:])
         if len(self._sent) < size:
             self._sent = torch.empty(size, dtype=torch.float32, pin_memory=True)
             self._received = torch.empty(size, dtype=torch.uint8, pin_memory=True)
-        sent, received = self._sent[:size].view(tiles.shape), self._received[:size].view(tiles.shape)
+        sent, received = self._sent[:size].view(tiles.shape), self._received[: math.prod(shape)].view(shape)
         sent.copy_(torch.from_numpy(tiles))
         with torch.cuda.stream(self._stream):
             batch = sent.to(self._device, non_blocking=True)

@@ -15,7 +15,7 @@ from shared.net.checkpoint import LoadedModel
 from shared.net.device import resolve_device, resolve_precision, use_exact_float32
 from shared.net.device_errors import let_go_of_frames, translated
 from shared.net.inference import ByImage, as_graph, for_inference
-from shared.net.network import Network, Trunk
+from shared.net.network import Network, Trunk, widened
 
 T = TypeVar("T")
 
@@ -29,8 +29,9 @@ class TorchBackend(Backend):
     def __init__(self, net: Network, device: torch.device, dtype: torch.dtype) -> None:
         ready = for_inference(net, dtype)
         self._stem, self._trunk = ready.stem, cast(nn.Module, Trunk(ready))
+        self._channels = ready.in_channels
         if device.type == "cpu":
-            self._stem = ByImage(as_graph(self._stem, torch.float32, 1))
+            self._stem = ByImage(as_graph(self._stem, torch.float32, ready.in_channels))
             self._trunk = as_graph(self._trunk, dtype, ready.stem_channels)
         self._device = device
         self._dtype = dtype
@@ -61,7 +62,7 @@ class TorchBackend(Backend):
         return str(self._dtype).removeprefix("torch.")
 
     def probabilities(self, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the foreground probabilities of tiles (N, H, W), see `Backend`."""
+        """Return the foreground probabilities of tiles, see `Backend`."""
 
         def run() -> NDArray[np.float32]:
             result: NDArray[np.float32] = self._run(torch.from_numpy(tiles).to(self._device))[0].cpu().numpy()
@@ -110,8 +111,8 @@ class TorchBackend(Backend):
         return self._running(on_cpu if self._device.type == "cpu" else on_gpu, len(tiles))
 
     def _run(self, tiles: Tensor) -> tuple[Tensor, ...]:
-        """(N, H, W) on the device → probabilities (N, H, W) and pooled features there, float32."""
-        folded = self._stem(tiles[:, None])
+        """(N, H, W) or (N, C, H, W) on the device → probabilities (N, H, W) and pooled features there, float32."""
+        folded = self._stem(widened(tiles[:, None] if tiles.ndim == 3 else tiles, self._channels))
         results: tuple[Tensor, ...] = self._trunk(folded.contiguous(memory_format=torch.channels_last))
         return results
 

@@ -27,9 +27,9 @@ from training.run.remaining import Remaining, in_words
 OWN = Path(training.__file__).parent / "configs" / "own.yaml"
 
 
-def survey_of(count, shape, object_px, share=0.1):
+def survey_of(count, shape, object_px, share=0.1, colour=0.0):
     signs = SimpleNamespace(object_px=object_px)
-    facts = tuple(SimpleNamespace(shape=shape, foreground=share, signs=signs) for _ in range(count))
+    facts = tuple(SimpleNamespace(shape=shape, foreground=share, signs=signs, colour=colour) for _ in range(count))
     return SimpleNamespace(facts=facts, layout=SimpleNamespace(pairs=facts, folder=Path("my pairs")))
 
 
@@ -50,6 +50,15 @@ def test_the_config_follows_the_images():
     assert colonies["data.validation_samples"] < 20
     assert colonies["data.augmentation"]["bend"] < nuclei["data.augmentation"]["bend"]
     assert chosen(survey_of(12, (128, 128), 17), has_gpu=True)["model.arguments"]["base"] == 64
+
+
+def test_three_channels_are_taken_where_colour_says_something():
+    key = "model.arguments.in_channels"
+    assert chosen(survey_of(12, (128, 128), 17))[key] == 1
+    assert chosen(survey_of(12, (128, 128), 17, colour=0.003))[key] == 1  # JPEG's
+    assert chosen(survey_of(12, (128, 128), 17, colour=0.3))[key] == 3
+    assert key not in chosen(survey_of(12, (128, 128), 17, colour=0.3), **{key: 1})
+    assert key not in chosen(survey_of(12, (128, 128), 17, colour=0.3), **{"model.arguments.likelihood": True})
 
 
 @pytest.mark.parametrize("shape", [(20, 30), (64, 5000), (333, 333)])

@@ -5,89 +5,150 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from PIL import Image
 
-from shared.images.codec import decode_mask, decode_probability
+from shared.images.codec import decode_mask, decode_probability, encode_grey
 from shared.images.metrics import dice
-from shared.jobs.state import ItemState
-from shared.net.intake import Intake
+from shared.jobs.state import ItemStatus
 from shared.net.predictor import Predictor
 from shared.store import keys
 from training import train
 from training.run import ending
 
 SIDE, PAIRS = 128, 10
-ATTENDING = "{base: 4, levels: 3, stem: 2, dropout: 0.0}"
+NUCLEUS, CELL, GROUND = (95, 70, 150), (190, 60, 105), (235, 215, 225)  # purple; pink of the same light; pale
 
 
 class Trained:
-    """A checkpoint in the place of the pipeline's network; it remembers the sides of its tiles."""
+    """A checkpoint in the place of the pipeline's network; it remembers the shapes of its tiles."""
 
-    def __init__(self, path) -> None:
+    def __init__(self, path: Path) -> None:
         self.predictor = Predictor.load(path, "cpu")
         self.sha256, self.threshold = self.predictor.sha256, self.predictor.threshold
         self.scores, self.intake = self.predictor.scores, self.predictor.intake
-        self.sides: set[tuple[int, ...]] = set()
+        self.shapes: set[tuple[int, ...]] = set()
 
     def predict(self, tiles):
-        self.sides.add(tiles.shape[-2:])
+        self.shapes.add(tiles.shape[1:])
         return self.predictor.answer_tiles(tiles)
 
 
-def write_pairs(folder) -> None:
+def discs(rng, count):
     rows, columns = np.indices((SIDE, SIDE))
+    places = ((*rng.uniform(0, SIDE, 2), rng.uniform(8, 16)) for _ in range(count))
+    return np.any([np.hypot(rows - row, columns - column) < radius for row, column, radius in places], axis=0)
+
+
+def grey_pair(rng):
+    mask = discs(rng, 5)
+    return np.clip(80 + 60 * mask + rng.normal(0, 30, mask.shape), 0, 255).astype(np.uint8), mask
+
+
+def stained_pair(rng):
+    """Purple nuclei are foreground; pink cells of the same light and size are not."""
+    cells, mask = discs(rng, 4), discs(rng, 4)
+    image = np.where(mask[..., None], NUCLEUS, np.where(cells[..., None], CELL, GROUND))
+    return np.clip(image + rng.normal(0, 10, image.shape), 0, 255).astype(np.uint8), mask
+
+
+def trained(folder: Path, make, **settings: object) -> Path:
     for index in range(PAIRS):
-        rng = np.random.default_rng(index)
-        mask = np.zeros((SIDE, SIDE), bool)
-        for _ in range(5):
-            row, column = rng.uniform(0, SIDE, 2)
-            mask |= np.hypot(rows - row, columns - column) < rng.uniform(8, 16)
-        image = np.clip(80 + 60 * mask + rng.normal(0, 30, mask.shape), 0, 255).astype(np.uint8)
+        image, mask = make(np.random.default_rng(index))
         for part, content in (("images", image), ("masks", mask.astype(np.uint8) * 255)):
-            (folder / part).mkdir(parents=True, exist_ok=True)
-            Image.fromarray(content).save(folder / part / f"{index}.png")
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory) -> Path:
-    """A network with attention, which looks at all of its tile, trained for seconds on tiles of 128 px."""
-    folder = tmp_path_factory.mktemp("own")
-    write_pairs(folder / "pairs")
+            (folder / "pairs" / part).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(content).save(folder / "pairs" / part / f"{index}.png")
     settings = {
-        "data.size": SIDE, "data.samples": 64, "model.architecture": "attention_unet", "model.arguments": ATTENDING,
-        "optimiser.batch_size": 4, "budget.epochs": 3, "validation": "{keep: last}", "precision": "fp32",
+        "data.size": SIDE, "data.samples": 64, "optimiser.batch_size": 4, "budget.epochs": 3, "precision": "fp32",
+        "validation": "{keep: last}", "data.augmentation": "{}", **settings,
     }  # fmt: skip
     words = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
-    config = str(Path(train.__file__).parent / "configs" / "own.yaml")
+    config = Path(train.__file__).parent / "configs" / "own.yaml"
+    arguments = ["--config", str(config), "--data", str(folder / "pairs"), "--out", str(folder / "run"), *words]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ending, "write_report", lambda *_: [])
-        patch.chdir(folder)
         torch.set_num_threads(1)
-        arguments = ["--config", config, "--data", str(folder / "pairs"), "--out", str(folder / "run"), *words]
         assert train.main([*arguments, "--device", "cpu"]) == 0
     return folder
 
 
+@pytest.fixture(scope="module")
+def attending(tmp_path_factory) -> Path:
+    """A network with attention, which looks at all of its tile, trained for seconds on tiles of 128 px."""
+    arguments = {"model.architecture": "attention_unet", "model.arguments": "{base: 4, levels: 3, stem: 2}"}
+    return trained(tmp_path_factory.mktemp("grey"), grey_pair, **arguments)
+
+
+@pytest.fixture(scope="module")
+def stained(tmp_path_factory) -> Path:
+    """A network of images in which colour decides, whose channels were chosen from them."""
+    arguments = {"model.arguments.base": 8, "model.arguments.levels": 3, "model.arguments.stem": 2}
+    return trained(tmp_path_factory.mktemp("colour"), stained_pair, **arguments)
+
+
 @pytest.fixture
-def model(run) -> Trained:
-    return Trained(run / "run")
+def model(request) -> Trained:
+    return Trained(request.getfixturevalue(request.param) / "run")
 
 
-def test_the_worker_scores_what_validation_scored(run, model, pipeline, submit, services):
-    description = json.loads((run / "run" / "model.json").read_text())
-    assert (description["smallest_tile"], description["enlarges"]) == (SIDE, False)
-    assert model.intake == Intake(1, SIDE, enlarges=False)
+def sent(folder, submit, pipeline) -> tuple[dict, dict]:
+    """What model.json says, and the items of the held-out images after a job."""
+    description = json.loads((folder / "run" / "model.json").read_text())
     names = description["training"]["held_out"]
-    shard = submit({f"{name}.png": (run / "pairs" / "images" / f"{name}.png").read_bytes() for name in names})
+    shard = submit({f"{name}.png": (folder / "pairs" / "images" / f"{name}.png").read_bytes() for name in names})
     pipeline.process_shard(shard.id)
+    return description, shard.items
+
+
+def mean_dice(folder, items, services) -> float:
     scores = []
-    for path, item in shard.items.items():
-        assert item.state is ItemState.SUCCEEDED, item.error_reason
-        found = decode_probability(services.store.get(keys.probability(shard.job_id, item.id))) >= 0.5
-        truth = decode_mask((run / "pairs" / "masks" / path).read_bytes())
-        scores.append(dice(found, truth))
-    assert model.sides == {(SIDE, SIDE)}  # neither enlarged nor surrounded by anything
+    for path, item in items.items():
+        assert item.state is ItemStatus.SUCCEEDED, item.error_reason
+        found = decode_probability(services.store.get(keys.probability(item.job_id, item.id))) >= 0.5
+        scores.append(dice(found, decode_mask((folder / "pairs" / "masks" / path).read_bytes())))
+    return float(np.mean(scores))
+
+
+@pytest.mark.parametrize("model", ["attending"], indirect=True)
+def test_the_worker_scores_what_validation_scored(attending, model, pipeline, submit, services):
+    description, items = sent(attending, submit, pipeline)
+    assert (description["smallest_tile"], description["enlarges"]) == (SIDE, False)
     validated = description["metrics"]["monitor"]["val_dice"]
     assert validated > 0.6
-    assert np.mean(scores) == pytest.approx(validated, abs=0.005)
+    assert mean_dice(attending, items, services) == pytest.approx(validated, abs=0.005)
+    assert model.shapes == {(SIDE, SIDE)}  # neither enlarged nor surrounded by anything
+
+
+@pytest.mark.parametrize("model", ["stained"], indirect=True)
+def test_colour_goes_all_the_way(stained, model, pipeline, submit, services):
+    description, items = sent(stained, submit, pipeline)
+    assert description["arguments"]["in_channels"] == model.intake.channels == 3
+    validated = description["metrics"]["monitor"]["val_dice"]
+    assert validated > 0.9  # by light alone cells and nuclei are one
+    assert mean_dice(stained, items, services) == pytest.approx(validated, abs=0.005)
+    assert model.shapes == {(3, SIDE, SIDE)}
+
+
+@pytest.mark.parametrize("model", ["stained"], indirect=True)
+def test_images_that_do_not_fit_a_model_of_colour(model, pipeline, submit, tmp_path):
+    five = tmp_path / "five.tif"
+    tifffile.imwrite(five, np.random.default_rng(0).integers(0, 255, (5, 64, 64), np.uint8), metadata=None,
+                     photometric="minisblack", planarconfig="separate")  # fmt: skip
+    grey, _ = grey_pair(np.random.default_rng(0))
+    shard = submit(
+        {
+            "five.tif": five.read_bytes(),
+            "grey.png": encode_grey(grey),
+            "made": {"seed": 7, "num_dots": 40, "jitter": 0.01, "severity": 0.0, "noise": "gaussian"},
+        }
+    )
+    pipeline.process_shard(shard.id)
+    items = shard.items
+    assert items["five.tif"].error_reason == "the model takes 3 channels, and the picture has 5"
+    assert items["grey.png"].state is items["made"].state is ItemStatus.SUCCEEDED
+    assert items["grey.png"].note == "colour: a grey picture, shown to each of the model's 3 channels"
+    assert items["grey.png"].familiarity is None
+    chosen = submit({"grey.png": encode_grey(grey)}, channel="red")
+    pipeline.process_shard(chosen.id)
+    assert "asks for channel red, and its model takes 3" in chosen.items["grey.png"].error_reason

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from shared.errors import ImageError, UsageError
+from shared.images.channel_choice import AUTO
 from shared.images.codec import DecodeLimits, decode
 from shared.images.decoded import DecodedImage
 from shared.images.formats import identify
@@ -53,14 +54,16 @@ def read_mask(paths: Sequence[Path]) -> RawMask:
     return replace(objects[0], samples=together, kind="value", colours={})
 
 
-def checked_decode(path: Path, data: bytes) -> DecodedImage:
+def checked_decode(path: Path, data: bytes, channel: str = AUTO) -> DecodedImage:
     """Decode the bytes of a file as the worker does, and refuse what it would only note.
+
+    `channel` is what of its channels is taken, see `shared.images.channel_choice`.
 
     Raises:
         UsageError: it is no image, of several pages, or has no data in places.
     """
     try:
-        decoded = decode(data, limits=LIMITS)
+        decoded = decode(data, limits=LIMITS, channel=channel)
     except ImageError as error:
         raise UsageError(f"{path} cannot be used: {error}") from error
     if NoteCode.PAGES in note_codes(decoded.note):

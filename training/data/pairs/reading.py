@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.errors import UsageError
+from shared.images.channel_choice import AUTO, planes_word
 from shared.images.decoded import DecodedImage, Pixels, in_pixel_type
 from training.data.pairs.foreground import Rule
 from training.data.pairs.layout import Pair
@@ -26,25 +27,25 @@ _ORIENTATION = re.compile(r"orientation ([2-8])")
 TRANSPARENT = "transparent in places"
 
 
-def read_pair(pair: Pair, rules: Mapping[Kind, Rule]) -> tuple[Pixels, NDArray[np.bool_]]:
-    """Read the image (H, W) in its own units, and the mask.
+def read_pair(pair: Pair, rules: Mapping[Kind, Rule], channels: int = 1) -> tuple[Pixels, NDArray[np.bool_]]:
+    """Read the image in its own units, (H, W) or, of several channels, (C, H, W), and the mask.
 
     Raises:
         UsageError: a file cannot be used, or the two do not lie on each other.
     """
     raw = read_mask(pair.masks)
-    pixels = fitted(pair, read_image(pair.image), raw)
+    pixels = fitted(pair, read_image(pair.image, channels), raw)
     return pixels, rules[raw.kind].apply(raw)
 
 
-def read_image(path: Path) -> DecodedImage:
-    """Decode an image as the worker does, or take an array as it is.
+def read_image(path: Path, channels: int = 1) -> DecodedImage:
+    """Decode an image as the worker does for a model of so many channels, or take an array as it is.
 
     Raises:
         UsageError: it cannot be used.
     """
     if path.suffix.lower() != ".npy":
-        return checked_decode(path, bytes_of(path))
+        return checked_decode(path, bytes_of(path), planes_word(channels) if channels > 1 else AUTO)
     pixels = in_pixel_type(read_array(path))
     if min(pixels.shape) < LIMITS.min_side:
         raise UsageError(f"{path} is {_size(pixels)}: the shortest side accepted is {LIMITS.min_side} px")
@@ -62,12 +63,12 @@ def fitted(pair: Pair, image: DecodedImage, mask: RawMask) -> Pixels:
     """
     turn, pixels = orientation_of(image), image.pixels
     if turn == mask.orientation:
-        if pixels.shape != mask.samples.shape:
+        if pixels.shape[-2:] != mask.samples.shape:
             sizes = f"is {_size(mask.samples)}, its image is {_size(pixels)}"
             raise UsageError(f"{pair.masks[0]} {sizes}: a pair has one size")
         return pixels
     shown = shown_pixels(pixels, turn)
-    fits = [each for each in (pixels, shown) if each.shape == mask.samples.shape]
+    fits = [each for each in (pixels, shown) if each.shape[-2:] == mask.samples.shape]
     if mask.orientation or len(fits) != 1:
         raise UsageError(
             f"{pair.image if turn else pair.masks[0]} is shown turned, and the other file of the pair is not, or not "
@@ -94,22 +95,22 @@ def shown_pixels(pixels: Pixels, note: str) -> Pixels:
     found = _ORIENTATION.search(note)
     match int(found[1]) if found else 1:
         case 2:
-            return pixels[:, ::-1]
+            return pixels[..., ::-1]
         case 3:
-            return pixels[::-1, ::-1]
+            return pixels[..., ::-1, ::-1]
         case 4:
-            return pixels[::-1]
+            return pixels[..., ::-1, :]
         case 5:
-            return pixels.T
+            return pixels.swapaxes(-2, -1)
         case 6:
-            return np.rot90(pixels, -1)
+            return np.rot90(pixels, -1, axes=(-2, -1))
         case 7:
-            return pixels[::-1, ::-1].T
+            return pixels[..., ::-1, ::-1].swapaxes(-2, -1)
         case 8:
-            return np.rot90(pixels)
+            return np.rot90(pixels, axes=(-2, -1))
         case _:
             return pixels
 
 
 def _size(pixels: NDArray[np.generic]) -> str:
-    return f"{pixels.shape[1]}×{pixels.shape[0]} px"
+    return f"{pixels.shape[-1]}×{pixels.shape[-2]} px"

@@ -14,6 +14,7 @@ import numpy as np
 from shared.errors import UsageError
 from shared.images.notes import note_codes
 from training.data.config import DataConfig
+from training.data.pairs.colours import colour_of
 from training.data.pairs.foreground import MaskSummary, Rule, find_rules
 from training.data.pairs.layout import Layout, Pair, find_layout
 from training.data.pairs.masks import Kind, read_mask
@@ -42,6 +43,7 @@ class PairFacts:
     notes: tuple[str, ...]  # how the image was read
     image_digest: bytes
     mask_digest: bytes
+    colour: float = 0.0  # share of what varies in the image that its light does not show, in [0, 1]
 
 
 @dataclass(frozen=True)
@@ -169,6 +171,7 @@ def _facts(pair: Pair, rules: Mapping[Kind, Rule]) -> PairFacts:
         tuple(code.label for code in note_codes(image.note)),
         hashlib.blake2b(pixels.tobytes(), digest_size=16).digest(),
         hashlib.blake2b(np.packbits(mask).tobytes(), digest_size=16).digest(),
+        colour_of(pair, image),
     )
 
 
