@@ -5,6 +5,7 @@ Tiles have one of a few sizes (`shared.net.tiling`), and those of a batch one si
 """
 
 import logging
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -286,5 +287,4 @@ def _kind(request: _Request[Any]) -> tuple[bool, tuple[int, ...]]:
 
 def _weight(request: _Request[Any]) -> int:
     """How many tiles of 512×512 a request counts for."""
-    height, width = request.tile.shape[-2:]
-    return max(height * width // TILE_SIZE**2, 1)
+    return max(math.prod(request.tile.shape[-2:]) // TILE_SIZE**2, 1)

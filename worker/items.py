@@ -180,12 +180,6 @@ class ItemProcessor:
 
     def _segment_in_windows(self, work: Work, asked: PostProcessing) -> Success:
         item, check = work.item, work.held.check
-        if work.intake.channels > 1:
-            reason = (
-                f"the model takes {work.intake.channels} channels, and of those no more than "
-                f"{WHOLE_PIXELS / 1e6:.1f} megapixels: cut the picture into parts, or use a model of grey ones"
-            )
-            raise ItemError(ItemErrorCode.TOO_LARGE, reason)
         result = self._windows.segment(
             lambda: self._fetch(item.source_key or ""),
             scale=work.scale,
@@ -302,5 +296,5 @@ class ItemProcessor:
 
 def _holes(pixels: Pixels) -> NDArray[np.bool_]:
     """H×W, where there is no data."""
-    missing: NDArray[np.bool_] = np.isnan(pixels)
-    return missing if missing.ndim == 2 else missing.any(axis=0)
+    missing = np.isnan(pixels)
+    return missing if missing.ndim == 2 else np.asarray(missing.any(axis=0))

@@ -20,7 +20,6 @@ from shared.images import scratch
 from shared.images.decoded import DecodeLimits
 from shared.images.large import PixelFile, decode_to_file
 from shared.images.padding import pad_with_ground
-from shared.images.preparation import Preparation
 from shared.images.resample import resample_bands, scaled
 from shared.net.backends.contract import Answer
 from shared.net.bands import BandStitcher
@@ -34,6 +33,7 @@ from worker.batcher import Submit
 from worker.judging import Judged, judge
 from worker.masking import encoded
 from worker.memory import PixelBudget
+from worker.prepared_file import PreparedFile
 from worker.spacing import used_scale
 
 WHOLE_PIXELS = 2048**2
@@ -115,53 +115,51 @@ class Windows:
                     source, limits=self._limits, seconds=self._decode_seconds, channel=channel
                 )
                 files.enter_context(pixels)
-                stored, shape = pixels, (pixels.height, pixels.width)
+                shape = pixels.height, pixels.width
                 used = used_scale(pixels, scale, intake)
+                planes = pixels.apart()
                 if used != 1.0:
-                    bands = resample_bands(pixels.bands(), shape, scaled(shape, used))
-                    pixels = PixelFile.of(bands, scaled(shape, used), has_holes=stored.has_holes)
-                    files.enter_context(pixels)
-                preparation = Preparation.of(pixels)
-            plan = intake.plan(pixels.height, pixels.width)
+                    planes = [files.enter_context(_resampled(plane, scaled(shape, used))) for plane in planes]
+                prepared = PreparedFile.of(planes)
+            plan = intake.plan(prepared.height, prepared.width)
 
             def window_at(place: Place) -> NDArray[np.float32]:
-                part = place.within(pixels.height, pixels.width)
-                return preparation.window(pixels.window(*part), *part[:2])
+                window = prepared.window(*place.within(prepared.height, prepared.width))
+                return window if window.ndim == 2 else window.mean(axis=0)
 
             with metrics.WAIT.time():
-                files.enter_context(self._budget.reserve(plan.tile[0] * pixels.width // _CANVAS_SHARE))
+                files.enter_context(self._budget.reserve(plan.tile[0] * prepared.width // _CANVAS_SHARE))
             with metrics.INFER.time():
                 watching = witness(plan)
-                rows = self._segmented(pixels, plan, preparation, submit, watching, check)
+                rows = self._segmented(prepared, plan, submit, watching, check)
                 if used != 1.0:
-                    rows = resample_bands(rows, (pixels.height, pixels.width), shape)
-                if stored.has_holes:
-                    rows = _without_holes(rows, stored)
+                    rows = resample_bands(rows, (prepared.height, prepared.width), shape)
+                if pixels.has_holes:
+                    rows = _without_holes(rows, pixels)
                 result = encoded(rows, shape, watching.threshold, postprocessing)
                 judged = judge(
                     result.counts,
                     watching,
                     window_at,
-                    is_constant=preparation.constant,
-                    preparation=preparation.description,
+                    is_constant=prepared.constant,
+                    preparation=prepared.description,
                     scale=used,
                     found=result.found,
                 )
-                return WindowedResult(*shape, result.mask_png, result.probability_png, judged, note, stored.pixel_size)
+                return WindowedResult(*shape, result.mask_png, result.probability_png, judged, note, pixels.pixel_size)
 
     def _segmented(
         self,
-        pixels: PixelFile,
+        prepared: PreparedFile,
         plan: TilePlan,
-        preparation: Preparation,
         submit: Submit,
         witness: Witness,
         check: Callable[[], None],
     ) -> Iterator[NDArray[np.float32]]:
         """Yield the blended levels of all rows from the top, some at a time."""
-        if preparation.constant:
-            for row in range(0, pixels.height, _BAND_ROWS):
-                yield np.zeros((min(_BAND_ROWS, pixels.height - row), pixels.width), dtype=np.float32)
+        if prepared.constant:
+            for row in range(0, prepared.height, _BAND_ROWS):
+                yield np.zeros((min(_BAND_ROWS, prepared.height - row), prepared.width), dtype=np.float32)
             return
         stitcher = BandStitcher(plan)
         most_in_flight = max(self._pixels_in_flight // (plan.tile[0] * plan.tile[1]), 1)
@@ -176,17 +174,23 @@ class Windows:
             if len(in_flight) == most_in_flight:
                 yield from _cut(add_first(index - most_in_flight))
                 check()
-            in_flight.append(submit(_tile(pixels, preparation, plan, index)))
+            in_flight.append(submit(_tile(prepared, plan, index)))
         while in_flight:
             yield from _cut(add_first(len(plan) - len(in_flight)))
 
 
-def _tile(pixels: PixelFile, preparation: Preparation, plan: TilePlan, index: int) -> NDArray[np.float32]:
+def _resampled(plane: PixelFile, shape: tuple[int, int]) -> PixelFile:
+    bands = resample_bands(plane.bands(), (plane.height, plane.width), shape)
+    return PixelFile.of(bands, shape, has_holes=plane.has_holes)
+
+
+def _tile(prepared: PreparedFile, plan: TilePlan, index: int) -> NDArray[np.float32]:
     """Prepare the index-th tile; where it is larger than the image, amid more of its ground."""
     row, column = plan.start(index)
     height, width = min(plan.tile[0], plan.height), min(plan.tile[1], plan.width)
-    window = preparation.window(pixels.window(row, column, height, width), row, column)
-    return pad_with_ground(window, (plan.row_padding, plan.column_padding)) if window.shape != plan.tile else window
+    window = prepared.window(row, column, height, width)
+    is_whole = window.shape[-2:] == plan.tile
+    return window if is_whole else pad_with_ground(window, (plan.row_padding, plan.column_padding))
 
 
 def _cut(rows: NDArray[np.float32] | None) -> Iterator[NDArray[np.float32]]:
@@ -199,5 +203,6 @@ def _without_holes(rows: Iterable[NDArray[np.float32]], stored: PixelFile) -> It
     """Nothing is found where there is no data."""
     row = 0
     for band in rows:
-        yield np.where(np.isnan(stored.window(row, 0, *band.shape)), np.float32(0), band)
+        missing = np.isnan(stored.window(row, 0, *band.shape))
+        yield np.where(missing if missing.ndim == 2 else missing.any(axis=0), np.float32(0), band)
         row += len(band)

@@ -127,8 +127,8 @@ class Rendering:
             return self.grey(channels)
         alpha = None if self.alpha is None else channels[..., self.alpha]
         planes = (self._plane(channels, index) for index in self.layout.apart)
-        apart: Pixels = np.stack([each if alpha is None else self._composed(each, alpha) for each in planes])
-        return apart
+        apart = [each if alpha is None else self._composed(each, alpha) for each in planes]
+        return in_pixel_type(np.stack(apart))
 
     def _plane(self, channels: NDArray[Any], index: int) -> Pixels:
         if self.layout.colours != 4:

@@ -176,7 +176,7 @@ class DecoderProcess:
         self._limits.check(shape[1], shape[0])
         return DecodedImage(
             pixels=scratch.read_pixels(
-                self._memory, (*_planes(fields["planes"]), *shape), PIXEL_TYPES[fields["dtype"]]
+                self._memory, (*planes_of(fields["planes"]), *shape), PIXEL_TYPES[fields["dtype"]]
             ),
             format=line(fields["format"]),
             mode=line(fields["mode"]),
@@ -214,7 +214,7 @@ def pixel_size(sides: list[float] | None) -> PixelSize | None:
         raise ValueError("no size of a pixel") from error
 
 
-def _planes(count: int) -> tuple[int, ...]:
+def planes_of(count: int) -> tuple[int, ...]:
     """Return the number of planes as the beginning of a shape; nothing for a grey image.
 
     Raises:

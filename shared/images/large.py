@@ -16,7 +16,7 @@ from shared.images import large_decoder as child
 from shared.images import scratch
 from shared.images.channel_choice import AUTO
 from shared.images.decoded import PIXEL_TYPES, DecodeLimits
-from shared.images.decoder_process import DecoderDeath, DecoderProcess, line, pixel_size
+from shared.images.decoder_process import DecoderDeath, DecoderProcess, line, pixel_size, planes_of
 from shared.pixel_size import PixelSize
 
 BAND_ROWS = 256
@@ -24,7 +24,10 @@ _FLOAT32 = np.dtype(np.float32)
 
 
 class PixelFile:
-    """H×W pixels of one grey image in a file, row by row; closes the file on leaving. Safe in threads."""
+    """H×W pixels of one image in a file, row by row; closes the file on leaving. Safe in threads.
+
+    Of several channels, `planes` of them, one lies behind the other, and windows are C×H×W.
+    """
 
     def __init__(
         self,
@@ -35,11 +38,13 @@ class PixelFile:
         *,
         has_holes: bool = False,
         pixel_size: PixelSize | None = None,
+        planes: int = 0,
     ) -> None:
         """Take over `descriptor`; the pixels begin at byte `start`, NaN where there is no data if it has holes."""
         self.height, self.width = shape
         self.has_holes = has_holes
         self.pixel_size = pixel_size  # where the image's file says one
+        self.planes = planes  # 0: one grey one
         self._descriptor = descriptor
         self._start = start
         self._dtype = dtype
@@ -85,12 +90,22 @@ class PixelFile:
             raise
         return cls(descriptor, 0, shape, dtype, has_holes=has_holes)
 
+    def apart(self) -> list["PixelFile"]:
+        """Return each of its channels by itself, to be read while this one is open."""
+        shape, size = (self.height, self.width), self.height * self.width * self._dtype.itemsize
+        return [
+            PixelFile(self._descriptor, self._start + number * size, shape, self._dtype, has_holes=self.has_holes)
+            for number in range(max(self.planes, 1))
+        ]
+
     def window(self, row: int, column: int, height: int, width: int) -> NDArray[np.float32]:
-        """The pixels of a window, (height, width) float32, from `row` and `column` on.
+        """The pixels of a window, (height, width) or (planes, height, width) float32, from `row` and `column` on.
 
         Raises:
             ImageError: the file ends before, or a pixel is infinite, or NaN though it has no holes.
         """
+        if self.planes:
+            return np.stack([plane.window(row, column, height, width) for plane in self.apart()])
         pixels = np.empty((height, width), dtype=self._dtype)
         stride, size = self.width * self._dtype.itemsize, self._dtype.itemsize
         at = self._start + row * stride + column * size
@@ -150,7 +165,10 @@ def decode_to_file(
             dtype = PIXEL_TYPES[fields["dtype"]]
             has_holes, size = fields["has_holes"] is True, pixel_size(fields["pixel_size"])
             start = child.pixels_at(length)
-            pixels = PixelFile(os.dup(descriptor), start, shape, dtype, has_holes=has_holes, pixel_size=size)
+            planes = sum(planes_of(fields["planes"]))
+            pixels = PixelFile(
+                os.dup(descriptor), start, shape, dtype, has_holes=has_holes, pixel_size=size, planes=planes
+            )
             return pixels, note
 
         return process.answer(length, understand, channel)

@@ -104,7 +104,7 @@ class FolderData:
         sample = self._cache.get(self.training[pair])
         image, mask = self._cut_out(sample, rng)
         turns, is_flipped = int(rng.integers(4)), bool(rng.integers(2))
-        image, mask = (np.rot90(each, turns, axes=(-2, -1)) for each in (image, mask))
+        image, mask = np.rot90(image, turns, axes=(-2, -1)), np.rot90(mask, turns)
         if is_flipped:
             image, mask = image[..., ::-1], mask[..., ::-1]
         return relight(image, self.config.augmentation, rng), mask

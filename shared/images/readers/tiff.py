@@ -164,7 +164,7 @@ class Picture:
         pixels[..., missing] = np.nan
         return pixels
 
-    def greys(self) -> Iterator[Pixels]:
+    def bands_of_pixels(self) -> Iterator[Pixels]:
         """Yield the picture by bands of rows."""
         if self.needs_look:
             self.look_at(self.bands.look())

@@ -31,7 +31,7 @@ def read(data):
     if data[:2] in (b"II", b"MM"):
         with tifffile.TiffFile(BytesIO(data)) as file:
             taken = Picture(file, data, LIMITS)
-            np.testing.assert_array_equal(np.concatenate(list(taken.greys())), image.pixels)
+            np.testing.assert_array_equal(np.concatenate(list(taken.bands_of_pixels())), image.pixels)
             assert taken.note == image.note
     return image
 

@@ -24,7 +24,7 @@ def read(data):
     image = decode(data, limits=LIMITS)
     with tifffile.TiffFile(BytesIO(data)) as file:
         taken = Picture(file, data, LIMITS)
-        bands = list(taken.greys())
+        bands = list(taken.bands_of_pixels())
     np.testing.assert_array_equal(np.concatenate(bands), image.pixels)
     assert {band.dtype for band in bands} == {image.pixels.dtype}
     assert (taken.note, taken.has_holes) == (image.note, image.has_holes)

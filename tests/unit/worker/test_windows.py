@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tifffile
 from numpy.typing import NDArray
+from PIL import Image
 
 from shared.db.tables.base import new_id
 from shared.images.codec import decode_mask, decode_probability, encode_grey
@@ -16,6 +17,7 @@ from shared.images.scale import AUTO_SCALE
 from shared.jobs.records import Item, NewItem
 from shared.jobs.state import ItemStatus, JobKind
 from shared.net.backends.contract import Answer
+from shared.net.intake import Intake
 from shared.services import Services
 from shared.store import keys
 from shared.synth import synthesise
@@ -211,3 +213,56 @@ def test_notes_of_a_file_reach_its_result(
         "plain.png": (),
     }
     assert shard.items["constant.png"].foreground == 0
+
+
+class Coloured(Blurred):
+    """Takes three channels, each of which counts differently."""
+
+    def predict(self, tiles: Tiles) -> list[Answer]:
+        if tiles.ndim == 3:  # grey: all of them alike
+            return super().predict(tiles)
+        return super().predict(np.einsum("nchw,c->nhw", tiles, np.float32([0.7, -0.4, 0.2])))
+
+
+@pytest.mark.parametrize("model", [Coloured(intake=Intake(3))])
+@pytest.mark.parametrize("shape", [(1300, 300), (90, 80)])
+@pytest.mark.parametrize("kind", ["png", "tiles", "strips", "holes"])
+def test_channels_too(
+    make_pipeline: Make,
+    services: Services,
+    submit: Submit,
+    monkeypatch: pytest.MonkeyPatch,
+    model: BrightIsForeground,
+    shape: tuple[int, int],
+    kind: str,
+) -> None:
+    data = coloured(shape, kind)
+    pipeline = make_pipeline()
+    found = []
+    for pixels in (items.WHOLE_PIXELS, 50 * 50):
+        monkeypatch.setattr(items, "WHOLE_PIXELS", pixels)
+        job = submit({"a.tif": data})
+        pipeline.process_shard(job.id)
+        (item,) = job.items.values()
+        assert item.state is ItemStatus.SUCCEEDED, item.error_reason
+        found.append(decode_probability(services.store.get(keys.probability(job.job_id, item.id))))
+    assert found[0].shape == shape
+    assert found[0].std() > 0.05
+    assert np.abs(found[0] - found[1]).max() <= 1.01 / 255
+    if kind == "holes":
+        assert not found[1][:10].any()
+
+
+def coloured(shape: tuple[int, int], kind: str) -> bytes:
+    pixels = np.random.default_rng(1).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    buffer = BytesIO()
+    if kind == "png":
+        Image.fromarray(pixels).save(buffer, "PNG")
+    elif kind == "holes":
+        floats = pixels.astype(np.float32)
+        floats[:10] = -9999
+        tifffile.imwrite(buffer, floats, photometric="rgb", extratags=[(42113, 2, 5, "-9999", True)])
+    else:
+        tile = (64, 128) if kind == "tiles" else None
+        tifffile.imwrite(buffer, pixels, photometric="rgb", tile=tile, rowsperstrip=None if tile else 100)
+    return buffer.getvalue()
