@@ -5,7 +5,7 @@ from typing import Any
 
 from shared.db.reasons import Reason, sentence_of
 from shared.errors import ItemError, ItemErrorCode
-from shared.images.channel_choice import AUTO
+from shared.images.channel_choice import AUTO, planes_of
 from shared.images.notes import CONSTANT, joined
 from shared.jobs.records import ClaimedItem, Success, Unfamiliar
 from shared.pixel_size import PixelSize
@@ -51,8 +51,10 @@ def success(
 
 def _preprocessing(judged: Judged, work: Work) -> str:
     """Return how the pixels that the network saw were made of the file's."""
-    is_chosen = work.channel != AUTO and work.item.synthesis is None
-    return f"{judged.preprocessing}, channel {work.channel}" if is_chosen else judged.preprocessing
+    if work.item.synthesis is not None or work.channel == AUTO:
+        return judged.preprocessing
+    apart = planes_of(work.channel)
+    return f"{judged.preprocessing}, {f'{apart} channels' if apart else f'channel {work.channel}'}"
 
 
 def refuse_unfamiliar(judged: Judged, work: Work) -> None:

@@ -128,6 +128,7 @@ def test_colour_goes_all_the_way(stained, model, pipeline, submit, services):
     assert validated > 0.9  # by light alone cells and nuclei are one
     assert mean_dice(stained, items, services) == pytest.approx(validated, abs=0.005)
     assert model.shapes == {(3, SIDE, SIDE)}
+    assert {item.preprocessing for item in items.values()} == {"standardise-v2, 3 channels"}
 
 
 @pytest.mark.parametrize("model", ["stained"], indirect=True)
