@@ -142,7 +142,12 @@ def _finish(
     settings = config.optimiser
     batch_size = part_of_step(settings.batch_size, settings.accumulation, processes=1)
     source = open_data(
-        config.data, seed=config.seed, batch_size=batch_size, device=device, channels=config.model.channels
+        config.data,
+        seed=config.seed,
+        batch_size=batch_size,
+        device=device,
+        channels=config.model.channels,
+        knows_padding=config.model.knows_padding,
     )
     dtype = training_precision(config.precision, device)
     if settings.precise_bn_images:

@@ -45,6 +45,7 @@ def begun(
     has_fingerprint = settings.pop("fingerprint", False) is True
     if has_fingerprint and "folder" not in settings.get("data", {}):
         raise UsageError(f"{name} trains on images of your own: name their folder by --data FOLDER")
+    _leave_padding_out(settings)
     # What is given is checked before anything is looked at or chosen.
     config = check_config(completed(settings) if has_fingerprint else settings, (), name)
     if config.data.kind != "folder":
@@ -61,6 +62,13 @@ def begun(
     if context.is_first:
         print("chosen from these (--set KEY=VALUE for another):", *(f"  {choice}" for choice in choices), sep="\n")
     return check_config(settings, (), name), found
+
+
+def _leave_padding_out(settings: dict[str, Any]) -> None:
+    """Have attention leave out what is around the images of a folder, unless something else is asked for."""
+    model, data = settings.get("model", {}), settings.get("data", {})
+    if model.get("architecture") == "attention_unet" and data.get("kind") == "folder":
+        model["arguments"] = {"knows_padding": True, **model.get("arguments", {})}
 
 
 def look_at(config: DataConfig, *, quiet: bool = False) -> Survey:

@@ -40,6 +40,11 @@ class ModelConfig(_Section):
         """How many channels of an image it takes."""
         return int(self.arguments.get("in_channels", 1))
 
+    @property
+    def knows_padding(self) -> bool:
+        """Whether it is told where an image is padded."""
+        return self.arguments.get("knows_padding") is True
+
 
 class PhaseConfig(_Section):
     """A phase of the curriculum; it begins where the one before it ends."""

@@ -33,7 +33,7 @@ from shared.images.resample import resample, scaled
 from shared.jobs.records import ClaimedItem, Failure, Outcome, Success
 from shared.logs import log_ids
 from shared.net.backends.contract import Answer
-from shared.net.tiling import Stitcher, iterate_tiles
+from shared.net.tiling import Stitcher
 from shared.net.witness import Witness, cut_out
 from shared.objects.options import PostProcessing
 from shared.pixel_size import PixelSize
@@ -245,7 +245,7 @@ class ItemProcessor:
             stitcher.add(index, answer.levels)
             witness.add(index, answer)
 
-        for index, tile in enumerate(iterate_tiles(image, plan)):
+        for index, tile in enumerate(work.intake.tiles(image, plan)):
             if len(in_flight) == self._tiles_in_flight:
                 add_first()
                 work.held.check()

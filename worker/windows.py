@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from shared.images import scratch
 from shared.images.decoded import DecodeLimits
 from shared.images.large import PixelFile, decode_to_file
-from shared.images.padding import pad_with_ground
 from shared.images.resample import resample_bands, scaled
 from shared.net.backends.contract import Answer
 from shared.net.bands import BandStitcher
@@ -131,7 +130,7 @@ class Windows:
                 files.enter_context(self._budget.reserve(plan.tile[0] * prepared.width // _CANVAS_SHARE))
             with metrics.INFER.time():
                 watching = witness(plan)
-                rows = self._segmented(prepared, plan, submit, watching, check)
+                rows = self._segmented(prepared, plan, intake, submit, watching, check)
                 if used != 1.0:
                     rows = resample_bands(rows, (prepared.height, prepared.width), shape)
                 if pixels.has_holes:
@@ -152,6 +151,7 @@ class Windows:
         self,
         prepared: PreparedFile,
         plan: TilePlan,
+        intake: Intake,
         submit: Submit,
         witness: Witness,
         check: Callable[[], None],
@@ -174,7 +174,7 @@ class Windows:
             if len(in_flight) == most_in_flight:
                 yield from _cut(add_first(index - most_in_flight))
                 check()
-            in_flight.append(submit(_tile(prepared, plan, index)))
+            in_flight.append(submit(_tile(prepared, plan, intake, index)))
         while in_flight:
             yield from _cut(add_first(len(plan) - len(in_flight)))
 
@@ -184,13 +184,12 @@ def _resampled(plane: PixelFile, shape: tuple[int, int]) -> PixelFile:
     return PixelFile.of(bands, shape, has_holes=plane.has_holes)
 
 
-def _tile(prepared: PreparedFile, plan: TilePlan, index: int) -> NDArray[np.float32]:
+def _tile(prepared: PreparedFile, plan: TilePlan, intake: Intake, index: int) -> NDArray[np.float32]:
     """Prepare the index-th tile; where it is larger than the image, amid more of its ground."""
     row, column = plan.start(index)
     height, width = min(plan.tile[0], plan.height), min(plan.tile[1], plan.width)
     window = prepared.window(row, column, height, width)
-    is_whole = window.shape[-2:] == plan.tile
-    return window if is_whole else pad_with_ground(window, (plan.row_padding, plan.column_padding))
+    return intake.padded(window, (plan.row_padding, plan.column_padding))
 
 
 def _cut(rows: NDArray[np.float32] | None) -> Iterator[NDArray[np.float32]]:

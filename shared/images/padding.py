@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Padding = tuple[tuple[int, int], tuple[int, int]]  # above and below, left and right
+NO_PADDING: Padding = ((0, 0), (0, 0))
 
 _SQUARE = 8  # px
 _MIN_KNOWN = 0.5  # of a square's pixels, which are not exact zeros

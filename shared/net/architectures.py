@@ -59,7 +59,7 @@ def _require_in_range(arguments: Mapping[str, Any]) -> None:
     if not isinstance(arguments, Mapping):
         raise TypeError("they are no names and values")
     for key, value in arguments.items():
-        if key == "likelihood":
+        if key in ("likelihood", "knows_padding"):
             good, wanted = isinstance(value, bool), "true or false"
         elif key == "dropout":
             good = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1

@@ -9,6 +9,7 @@ channels without losing any, the network works at 1/stem of the resolution, and 
 from itertools import pairwise
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from shared.net.blocks import CBAM, AttentionGate, BlurPool, DoubleConv
@@ -22,12 +23,17 @@ class EncoderLevel(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, dropout: float, *, attends: bool) -> None:
         super().__init__()
         self.conv = DoubleConv(in_channels, out_channels, dropout)
-        self.attention = CBAM(out_channels) if attends else nn.Identity()
+        self.attention = CBAM(out_channels) if attends else None
         self.down = BlurPool(out_channels)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the skip (B, out, H, W) and what goes down (B, out, H/2, W/2) of x (B, in, H, W)."""
-        skip: Tensor = self.attention(self.conv(x))
+    def forward(self, x: Tensor, known: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return the skip (B, out, H, W) and what goes down (B, out, H/2, W/2) of x (B, in, H, W).
+
+        `known`, (B, 1, H, W), is 0 where there is padding, which attention then leaves out.
+        """
+        skip: Tensor = self.conv(x)
+        if self.attention is not None:
+            skip = self.attention(skip, known)
         return skip, self.down(skip)
 
 
@@ -59,6 +65,8 @@ class AttentionUNet(Network):
         likelihood: whether the stem also folds the pixels' log-likelihood ratios, for which the image has one channel.
         attention_from: the first encoder level with CBAM, 0 being the top one: at a compact network's full resolution
             it takes more time than the convolutions.
+        knows_padding: whether attention leaves out what is around an image: it then comes with a channel of its own,
+            behind the others, that is 0 there and else 1. It changes no weight.
         dropout: share of the channels that are dropped in training, 0 to 1.
 
     Raises:
@@ -75,6 +83,7 @@ class AttentionUNet(Network):
         stem: int = 1,
         likelihood: bool = False,
         attention_from: int = 0,
+        knows_padding: bool = False,
         dropout: float = 0.1,
     ) -> None:
         super().__init__()
@@ -82,13 +91,14 @@ class AttentionUNet(Network):
             raise ValueError(f"stem is {stem}: use 1, 2 or 4")
         if likelihood and in_channels != 1:
             raise ValueError(f"likelihood ratios are of one channel, not of {in_channels}")
-        self.in_channels = in_channels
+        self.in_channels, self.knows_padding = in_channels, knows_padding
         self.fold = stem
         self.multiple = stem * 2 ** (levels - 1)
         widths = [min(base * 2**level, widest or base * 2**level) for level in range(levels)]
         self.stem = LikelihoodStem(stem) if likelihood else nn.PixelUnshuffle(stem)
         self.stem_channels = self.stem.channels if isinstance(self.stem, LikelihoodStem) else in_channels * stem**2
         inputs = [self.stem_channels, *widths]
+        self.stem_channels += knows_padding
         self.encoder = nn.ModuleList(
             EncoderLevel(i, o, dropout, attends=level >= attention_from)
             for level, (i, o) in enumerate(pairwise(inputs[:-1]))
@@ -99,10 +109,13 @@ class AttentionUNet(Network):
 
     def forward_depths(self, x: Tensor) -> tuple[Tensor, ...]:
         """Return the features of the encoder's end, the bottleneck, the decoder's beginning and its end."""
-        skips = []
+        skips, known = [], None
+        if self.knows_padding:
+            x, known = x[:, :-1], x[:, -1:]
         for level in self.encoder:
-            skip, x = level(x)
+            skip, x = level(x, known)
             skips.append(skip)
+            known = known if known is None else F.max_pool2d(known, 2)
         bottleneck = x = self.bottleneck(x)
         risen = []
         for level, skip in zip(self.decoder, reversed(skips), strict=True):

@@ -21,7 +21,10 @@ class DoubleConv(nn.Sequential):
 
 
 class CBAM(nn.Module):
-    """Convolutional block attention: channel gates, then spatial gates (Woo et al. 2018, eqs. 1–3)."""
+    """Convolutional block attention: channel gates, then spatial gates (Woo et al. 2018, eqs. 1–3).
+
+    The features are not negative.
+    """
 
     def __init__(self, channels: int, reduction: int = 8) -> None:
         super().__init__()
@@ -33,9 +36,19 @@ class CBAM(nn.Module):
         )
         self.spatial = nn.Conv2d(2, 1, 7, padding=3, bias=False)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the attended features, same shape."""
-        mean, peak = x.mean((2, 3), keepdim=True), x.amax((2, 3), keepdim=True)
+    def forward(self, x: Tensor, known: Tensor | None = None) -> Tensor:
+        """Return the attended features, same shape.
+
+        Args:
+            x: (B, C, H, W).
+            known: (B, 1, H, W), 0 where there is padding, which then counts neither in means nor in maxima; else 1.
+        """
+        if known is None:
+            mean, peak = x.mean((2, 3), keepdim=True), x.amax((2, 3), keepdim=True)
+        else:
+            inside = x * known
+            mean = inside.sum((2, 3), keepdim=True) / known.sum((2, 3), keepdim=True).clamp(min=1)
+            peak = inside.amax((2, 3), keepdim=True)
         x = x * torch.sigmoid(self.channel(mean) + self.channel(peak))
         summary = torch.cat([x.mean(1, keepdim=True), x.amax(1, keepdim=True)], dim=1)
         return x * torch.sigmoid(self.spatial(summary))

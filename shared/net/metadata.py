@@ -41,7 +41,8 @@ class Metadata:
     @property
     def intake(self) -> Intake:
         """What the network takes."""
-        return Intake(int(self.arguments.get("in_channels", 1)), self.smallest_tile, self.enlarges)
+        channels, knows = self.arguments.get("in_channels", 1), self.arguments.get("knows_padding", False)
+        return Intake(channels, self.smallest_tile, enlarges=self.enlarges, knows_padding=knows is True)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:

@@ -1,6 +1,7 @@
 """What all networks here have in common: a stem, and the trunk behind it."""
 
 from abc import ABC, abstractmethod
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +17,8 @@ class Network(nn.Module, ABC):
     The stem is apart because a backend runs it by itself: in float32, and on a CPU image by image, since it may look at
     an image's own histogram. A subclass sets, besides the layers of its trunk:
         in_channels: of the image; one of a single channel is shown to each of them.
+        knows_padding: whether the image may have one channel more, behind the others: 1 where there is an image, and 0
+            where there is padding. Where it has not, all of it is one. The stem's result then ends with that channel.
         multiple: H and W are multiples of this.
         fold: the stem's result has 1/fold of the image's sides,
         stem_channels: and so many channels.
@@ -24,6 +27,7 @@ class Network(nn.Module, ABC):
     """
 
     in_channels: int
+    knows_padding: bool = False
     multiple: int
     fold: int
     stem_channels: int
@@ -40,7 +44,12 @@ class Network(nn.Module, ABC):
         if height % self.multiple or width % self.multiple:
             fitting = "×".join(str(-(-side // self.multiple) * self.multiple) for side in (height, width))
             raise ValueError(f"an image of {height}×{width}: pad it to {fitting}, multiples of {self.multiple}")
-        return self.forward_head(self.forward_features(self.stem(widened(image, self.in_channels))))
+        return self.forward_head(self.forward_features(self.front.folded(image, self.stem)))
+
+    @property
+    def front(self) -> "Front":
+        """What is done to an image before the trunk gets it."""
+        return Front(self.in_channels, self.fold, self.knows_padding)
 
     @abstractmethod
     def forward_depths(self, x: Tensor) -> tuple[Tensor, ...]:
@@ -60,9 +69,27 @@ class Network(nn.Module, ABC):
         return F.pixel_shuffle(logits, self.fold) if self.fold > 1 else logits
 
 
-def widened(image: Tensor, channels: int) -> Tensor:
-    """Return an image of one channel, (B, 1, H, W), with as many as a network takes; another one as it is."""
-    return image.expand(-1, channels, -1, -1) if image.shape[1] == 1 < channels else image
+class Front(NamedTuple):
+    """What a backend, which runs the stem by itself, has to know of a network's input; see `Network`."""
+
+    in_channels: int
+    fold: int
+    knows_padding: bool
+
+    def folded(self, image: Tensor, stem: nn.Module) -> Tensor:
+        """Return what the trunk gets, (B, stem_channels, H/fold, W/fold), of an image (B, C, H, W)."""
+        if not self.knows_padding:
+            return self._stemmed(image, stem)
+        if image.shape[1] <= self.in_channels:
+            known = torch.ones_like(image[:, :1])
+        else:
+            image, known = image[:, :-1], image[:, -1:]
+        return torch.cat([self._stemmed(image, stem), F.max_pool2d(known, self.fold)], dim=1)
+
+    def _stemmed(self, image: Tensor, stem: nn.Module) -> Tensor:
+        is_grey = image.shape[1] == 1 < self.in_channels
+        result: Tensor = stem(image.expand(-1, self.in_channels, -1, -1) if is_grey else image)
+        return result
 
 
 class Trunk(nn.Module):

@@ -14,7 +14,7 @@ from shared.net.checkpoint import LoadedModel, load_checkpoint
 from shared.net.familiarity import FittedScores
 from shared.net.intake import Intake
 from shared.net.metadata import Metadata
-from shared.net.tiling import TILE_SIZE, Stitcher, cut
+from shared.net.tiling import TILE_SIZE, Stitcher
 
 _IMAGE_BATCH = 8  # tiles at a time in `predict_image`
 
@@ -143,7 +143,7 @@ class Predictor:
         if prepared.constant:
             return np.zeros(shape, dtype=np.float32)
         plan = self.intake.plan(*prepared.image.shape[-2:])
-        tiles = cut(prepared.image, plan)
+        tiles = np.stack(list(self.intake.tiles(prepared.image, plan)))
         stitcher = Stitcher(plan)
         for first in range(0, len(tiles), _IMAGE_BATCH):
             batch = self._backend.probabilities(tiles[first : first + _IMAGE_BATCH])

@@ -10,19 +10,22 @@ Neighbours overlap by at least the overlap asked for; across it their results ar
 that different context would leave.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.images.padding import pad_with_ground
+from shared.images.padding import Padding, pad_with_ground
 
 TILE_SIZE = 512  # px; the size that the shipped network is trained on, and the unit of a batch's size
 TILE_SIDES = (TILE_SIZE, 768, 1024)  # px; the first that covers an image's side is taken, else the last
 _SIDES = (64, 128, 192, 256, 384, *TILE_SIDES)  # px, of models that were trained on smaller samples
 TILE_OVERLAP = 256  # px; less than half of the largest
+
+
+Padded = Callable[[NDArray[Any], Padding], NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ def cut(image: NDArray[Any], plan: TilePlan) -> NDArray[Any]:
     return np.stack(list(iterate_tiles(image, plan)))
 
 
-def iterate_tiles(image: NDArray[Any], plan: TilePlan) -> Iterator[NDArray[Any]]:
+def iterate_tiles(image: NDArray[Any], plan: TilePlan, padded: Padded = pad_with_ground) -> Iterator[NDArray[Any]]:
     """Yield the tiles of an image, H×W or C×H×W, one by one, in the plan's order, without copying them.
 
     Raises:
@@ -95,12 +98,10 @@ def iterate_tiles(image: NDArray[Any], plan: TilePlan) -> Iterator[NDArray[Any]]
     """
     if image.shape[-2:] != (plan.height, plan.width):
         raise ValueError(f"the plan is for {plan.height}×{plan.width}, the image has shape {image.shape}")
-    padded = image
-    if padded.shape[-2:] != (max(plan.height, plan.tile[0]), max(plan.width, plan.tile[1])):
-        padded = pad_with_ground(image, (plan.row_padding, plan.column_padding))
+    whole = padded(image, (plan.row_padding, plan.column_padding))
     for index in range(len(plan)):
         row, column = plan.start(index)
-        yield padded[..., row : row + plan.tile[0], column : column + plan.tile[1]]
+        yield whole[..., row : row + plan.tile[0], column : column + plan.tile[1]]
 
 
 class Stitcher:

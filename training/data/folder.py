@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from shared.errors import UsageError
-from shared.images.padding import pad_with_ground
+from shared.images.padding import NO_PADDING
 from shared.net.intake import Intake
 from shared.net.tiling import TILE_SIDES
 from training.data.augmentation import bend, relight
@@ -33,9 +33,19 @@ _Cut = tuple[NDArray[np.float32], NDArray[np.bool_]]
 class FolderData:
     """A `DataSource` of a folder. A seed splits it once; training samples are cropped, flipped and turned at random."""
 
-    def __init__(self, config: DataConfig, process: Process, surveyed: Survey | None = None, channels: int = 1) -> None:
+    def __init__(
+        self,
+        config: DataConfig,
+        process: Process,
+        surveyed: Survey | None = None,
+        *,
+        channels: int = 1,
+        knows_padding: bool = False,
+    ) -> None:
         self.config = config
         self.process = process
+        # Images in their own resolution, in tiles from the samples' side up.
+        self.intake = Intake.of_samples(config.size, channels=channels, knows_padding=knows_padding)
         self.survey = (surveyed or survey(config)).check()
         self.training, self.held_out = split(self.survey, config)
         self._cache = PairCache(self.survey.rules, config.cache_mib << 20, channels)
@@ -45,11 +55,6 @@ class FolderData:
                 f"an epoch of {self.samples_per_epoch} samples of {config.folder} fills no batch of "
                 f"{process.batch_size * process.world_size}: lower optimiser.batch_size or raise data.samples"
             )
-
-    @property
-    def intake(self) -> Intake:
-        """See `DataSource`: images in their own resolution, in tiles from the samples' side up."""
-        return Intake.of_samples(self.config.size)
 
     @property
     def held_out_names(self) -> Sequence[str]:
@@ -107,7 +112,9 @@ class FolderData:
         image, mask = np.rot90(image, turns, axes=(-2, -1)), np.rot90(mask, turns)
         if is_flipped:
             image, mask = image[..., ::-1], mask[..., ::-1]
-        return relight(image, self.config.augmentation, rng), mask
+        if not self.intake.knows_padding:
+            return relight(image, self.config.augmentation, rng), mask
+        return np.concatenate([relight(image[:-1], self.config.augmentation, rng), image[-1:]]), mask
 
     def _cut_out(self, sample: Sample, rng: np.random.Generator) -> _Cut:
         size, shape = self.config.size, sample.mask.shape
@@ -121,8 +128,9 @@ class FolderData:
             centre = tuple(
                 share * max(side - size, 0) + min(size, side) / 2 for share, side in zip(place, shape, strict=True)
             )
-            return bend(sample.image, sample.mask, centre, size, rng)
-        return _cut(sample, size, place)
+            image, mask = bend(sample.image, sample.mask, centre, size, rng)
+            return self.intake.padded(image, NO_PADDING), mask
+        return _cut(sample, size, place, self.intake)
 
     def _batch(self, samples: Sequence[_Cut]) -> Batch:
         images = torch.from_numpy(np.stack([image for image, _ in samples]))
@@ -145,24 +153,18 @@ def _whole(sample: Sample, intake: Intake) -> _Cut:
     starts = [(whole - side) // 2 for whole, side in zip(sample.mask.shape, sides, strict=True)]
     window = tuple(slice(start, start + side) for start, side in zip(starts, sides, strict=True))
     plan = intake.plan(*sides)
-    return _padded(
-        sample.image[..., window[0], window[1]], sample.mask[window], [sum(plan.row_padding), sum(plan.column_padding)]
-    )
+    padding = plan.row_padding, plan.column_padding
+    return intake.padded(sample.image[..., window[0], window[1]], padding), np.pad(sample.mask[window], padding)
 
 
-def _cut(sample: Sample, size: int, place: tuple[float, float]) -> _Cut:
+def _cut(sample: Sample, size: int, place: tuple[float, float], intake: Intake) -> _Cut:
     """Cut a square of the training size at `place`, 0 to 1 from the top left; a smaller image gets more of its ground.
 
     It was prepared as a whole before, as the worker does.
     """
-    image, mask = _padded(sample.image, sample.mask, [max(size - side, 0) for side in sample.mask.shape])
+    top, left = (max(size - side, 0) // 2 for side in sample.mask.shape)
+    bottom, right = (max(size - side, 0) - before for side, before in zip(sample.mask.shape, (top, left), strict=True))
+    padding = (top, bottom), (left, right)
+    image, mask = intake.padded(sample.image, padding), np.pad(sample.mask, padding)
     row, column = (round(share * (side - size)) for share, side in zip(place, mask.shape, strict=True))
     return image[..., row : row + size, column : column + size], mask[row : row + size, column : column + size]
-
-
-def _padded(image: NDArray[np.float32], mask: NDArray[np.bool_], missing: Sequence[int]) -> _Cut:
-    if not any(missing):
-        return image, mask
-    top, left = (each // 2 for each in missing)
-    padding = ((top, missing[0] - top), (left, missing[1] - left))
-    return pad_with_ground(image, padding), np.pad(mask, padding)

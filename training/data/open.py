@@ -22,6 +22,7 @@ def open_data(
     world_size: int = 1,
     surveyed: Survey | None = None,
     channels: int = 1,
+    knows_padding: bool = False,
 ) -> DataSource:
     """Open the run's data.
 
@@ -34,6 +35,7 @@ def open_data(
         world_size: how many processes there are.
         surveyed: what was found in the folder, where somebody has looked; else it is looked at now.
         channels: of a folder's images that the network takes.
+        knows_padding: whether it is told where they are padded, see `shared.net.network.Network`.
 
     Raises:
         UsageError: the folder cannot be used.
@@ -41,7 +43,7 @@ def open_data(
     process = Process(seed, batch_size, device, rank, world_size)
     match config.kind:
         case "folder":
-            return FolderData(config, process, surveyed, channels)
+            return FolderData(config, process, surveyed, channels=channels, knows_padding=knows_padding)
         case "job":
             return JobData(config, process)
         case "synthetic":

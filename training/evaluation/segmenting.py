@@ -14,7 +14,7 @@ from shared.images.resample import resample, scaled
 from shared.net.backends.contract import PROBABILITY_LEVELS
 from shared.net.intake import Intake
 from shared.net.predictor import Predictor
-from shared.net.tiling import TILE_SIZE, Stitcher, iterate_tiles
+from shared.net.tiling import TILE_SIZE, Stitcher
 from shared.net.witness import UNKNOWN, Verdict, Witness
 
 _BATCH_PIXELS = 8 * TILE_SIZE**2  # in one pass
@@ -51,7 +51,7 @@ def segment(predictor: Predictor, images: Sequence[Pixels]) -> list[Segmentation
     ready = [prepared(image, predictor.intake) for image in images]
     stitchers = [Stitcher(predictor.intake.plan(*each.image.shape)) for each in ready]
     witnesses = [Witness(predictor.scores, stitcher.plan, predictor.threshold) for stitcher in stitchers]
-    for batch in _batches(_tiles(ready, stitchers)):
+    for batch in _batches(_tiles(ready, stitchers, predictor.intake)):
         answers = predictor.answer_tiles(np.stack([tile for _, _, tile in batch]))
         for (number, index, _), answer in zip(batch, answers, strict=True):
             stitchers[number].add(index, answer.levels)
@@ -74,10 +74,10 @@ _Tile = tuple[int, int, NDArray[np.float32]]
 """Number of the image, index in its plan, pixels."""
 
 
-def _tiles(ready: Sequence[Prepared], stitchers: Sequence[Stitcher]) -> Iterator[_Tile]:
+def _tiles(ready: Sequence[Prepared], stitchers: Sequence[Stitcher], intake: Intake) -> Iterator[_Tile]:
     for number, (each, stitcher) in enumerate(zip(ready, stitchers, strict=True)):
         if not each.constant:
-            for index, tile in enumerate(iterate_tiles(each.image, stitcher.plan)):
+            for index, tile in enumerate(intake.tiles(each.image, stitcher.plan)):
                 yield number, index, tile
 
 

@@ -272,5 +272,7 @@ def _grouped(batches: Iterator[Batch], size: int) -> Iterator[list[Batch]]:
 def _check_same_network(config: TrainingConfig, start: LoadedModel) -> None:
     wanted = (config.model.architecture, config.model.arguments)
     found = (start.metadata.architecture, start.metadata.arguments)
-    if wanted != found:
+    # Attention that leaves padding out has the same weights as one that does not.
+    alike = [(name, {**arguments, "knows_padding": False}) for name, arguments in (wanted, found)]
+    if alike[0] != alike[1]:
         raise UsageError(f"the config trains {wanted}, the checkpoint to start from holds {found}: make them equal")

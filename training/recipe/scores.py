@@ -110,7 +110,7 @@ def observe(predictor: Predictor, batches: Iterable[Batch], scenes: int) -> Obse
     samples = ((image, mask) for batch in batches for image, mask in zip(batch.images, batch.masks, strict=True))
     rows = []
     for image, mask in itertools.islice(samples, scenes):
-        (answer,) = predictor.answer_tiles(image.cpu().numpy())
+        (answer,) = predictor.answer_tiles(image.cpu().numpy()[None])
         rows.append(_row(answer, predictor.threshold, mask[0].cpu().numpy() > 0.5, _only_window(answer)))
     return _observations(rows)
 

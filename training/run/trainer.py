@@ -73,6 +73,7 @@ class Trainer:
             world_size=context.world_size,
             surveyed=surveyed,
             channels=config.model.channels,
+            knows_padding=config.model.knows_padding,
         )
         self.run = TrainingRun(config, source, context, start)
         self.monitor = Monitor(source, context, self.run.dtype, empties_apart=config.data.kind == "folder")

@@ -39,7 +39,8 @@ class Backend(ABC):
 
     Tiles are float32 (N, H, W), standardised with the statistics of the image that each was cut from, H and W of the
     sides that the model's `intake` plans. A model of C channels gets (N, C, H, W), or (N, H, W) of grey images, which
-    stand for each of its channels. What a backend needs beyond torch, it imports in `open`: it may not be installed.
+    stand for each of its channels; where its intake says so, one more channel behind them tells padding. What a backend
+    needs beyond torch, it imports in `open`: it may not be installed.
     """
 
     @classmethod

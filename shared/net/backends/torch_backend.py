@@ -15,7 +15,7 @@ from shared.net.checkpoint import LoadedModel
 from shared.net.device import resolve_device, resolve_precision, use_exact_float32
 from shared.net.device_errors import let_go_of_frames, translated
 from shared.net.inference import ByImage, as_graph, for_inference
-from shared.net.network import Network, Trunk, widened
+from shared.net.network import Network, Trunk
 
 T = TypeVar("T")
 
@@ -29,7 +29,7 @@ class TorchBackend(Backend):
     def __init__(self, net: Network, device: torch.device, dtype: torch.dtype) -> None:
         ready = for_inference(net, dtype)
         self._stem, self._trunk = ready.stem, cast(nn.Module, Trunk(ready))
-        self._channels = ready.in_channels
+        self._front = ready.front
         if device.type == "cpu":
             self._stem = ByImage(as_graph(self._stem, torch.float32, ready.in_channels))
             self._trunk = as_graph(self._trunk, dtype, ready.stem_channels)
@@ -112,7 +112,7 @@ class TorchBackend(Backend):
 
     def _run(self, tiles: Tensor) -> tuple[Tensor, ...]:
         """(N, H, W) or (N, C, H, W) on the device → probabilities (N, H, W) and pooled features there, float32."""
-        folded = self._stem(widened(tiles[:, None] if tiles.ndim == 3 else tiles, self._channels))
+        folded = self._front.folded(tiles[:, None] if tiles.ndim == 3 else tiles, self._stem)
         results: tuple[Tensor, ...] = self._trunk(folded.contiguous(memory_format=torch.channels_last))
         return results
 

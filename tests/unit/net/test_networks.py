@@ -120,3 +120,29 @@ def test_attention_only_scales_down():
 def test_what_cannot_be_built_is_refused(name, arguments):
     with pytest.raises(CheckpointError):
         build(name, arguments)
+
+
+def test_attention_that_knows_padding_does_not_see_it():
+    torch.manual_seed(0)
+    attention = CBAM(8).eval()
+    image, known = torch.rand(1, 8, 16, 16), torch.zeros(1, 1, 32, 32)
+    known[..., 8:24, 8:24] = 1
+    padded = 9 * torch.rand(1, 8, 32, 32)
+    padded[..., 8:24, 8:24] = image
+    inner = slice(3, -3)  # beyond the reach of the spatial gate's border
+    alone, inside = attention(image), attention(padded, known)[..., 8:24, 8:24]
+    torch.testing.assert_close(inside[..., inner, inner], alone[..., inner, inner])
+    assert not torch.allclose(attention(padded)[..., 8:24, 8:24][..., inner, inner], alone[..., inner, inner])
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_padding_that_is_known_changes_no_weight_and_where_there_is_none_nothing(channels):
+    arguments = TINY | {"in_channels": channels}
+    knowing, other = (AttentionUNet(**arguments, **more).eval() for more in ({"knows_padding": True}, {}))
+    knowing.load_state_dict(other.state_dict())
+    image = torch.randn(2, channels, 64, 64)
+    with torch.inference_mode():
+        expected = other(image)
+        torch.testing.assert_close(knowing(image), expected)
+        torch.testing.assert_close(knowing(torch.cat([image, torch.ones(2, 1, 64, 64)], 1)), expected)
+        torch.testing.assert_close(knowing(image[:, :1]), other(image[:, :1]))

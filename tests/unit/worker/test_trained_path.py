@@ -117,7 +117,8 @@ def test_the_worker_scores_what_validation_scored(attending, model, pipeline, su
     validated = description["metrics"]["monitor"]["val_dice"]
     assert validated > 0.6
     assert mean_dice(attending, items, services) == pytest.approx(validated, abs=0.005)
-    assert model.shapes == {(SIDE, SIDE)}  # neither enlarged nor surrounded by anything
+    assert model.shapes == {(2, SIDE, SIDE)}  # neither enlarged nor surrounded by anything, of which a channel tells
+    assert description["arguments"]["knows_padding"] is True
 
 
 @pytest.mark.parametrize("model", ["stained"], indirect=True)
