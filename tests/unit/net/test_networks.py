@@ -138,7 +138,7 @@ def test_attention_that_knows_padding_does_not_see_it():
 @pytest.mark.parametrize("channels", [1, 3])
 def test_padding_that_is_known_changes_no_weight_and_where_there_is_none_nothing(channels):
     arguments = TINY | {"in_channels": channels}
-    knowing, other = (AttentionUNet(**arguments, **more).eval() for more in ({"knows_padding": True}, {}))
+    knowing, other = (build("attention_unet", arguments | more).eval() for more in ({"knows_padding": True}, {}))
     knowing.load_state_dict(other.state_dict())
     image = torch.randn(2, channels, 64, 64)
     with torch.inference_mode():
