@@ -25,7 +25,7 @@ _VISITS, _IMAGES = 200, (6_000, 40_000)  # of each pair; samples in all
 _SCORED_PX = 8_000_000  # of held-out images in a validation
 _SPARSE = 0.05  # share of foreground
 _MOSTLY = 0.9  # of the images
-_LEAST_COLOUR = 0.02  # of what varies; JPEG alone makes less
+_LEAST_COLOUR = 0.02  # of what varies
 
 
 @dataclass(frozen=True)

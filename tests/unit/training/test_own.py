@@ -55,7 +55,7 @@ def test_the_config_follows_the_images():
 def test_three_channels_are_taken_where_colour_says_something():
     key = "model.arguments.in_channels"
     assert chosen(survey_of(12, (128, 128), 17))[key] == 1
-    assert chosen(survey_of(12, (128, 128), 17, colour=0.003))[key] == 1  # JPEG's
+    assert chosen(survey_of(12, (128, 128), 17, colour=0.003))[key] == 1  # a tint
     assert chosen(survey_of(12, (128, 128), 17, colour=0.3))[key] == 3
     assert key not in chosen(survey_of(12, (128, 128), 17, colour=0.3), **{key: 1})
     assert key not in chosen(survey_of(12, (128, 128), 17, colour=0.3), **{"model.arguments.likelihood": True})
