@@ -109,7 +109,8 @@ class AttentionUNet(Network):
 
     def forward_depths(self, x: Tensor) -> tuple[Tensor, ...]:
         """Return the features of the encoder's end, the bottleneck, the decoder's beginning and its end."""
-        skips, known = [], None
+        skips: list[Tensor] = []
+        known: Tensor | None = None
         if self.knows_padding:
             x, known = x[:, :-1], x[:, -1:]
         for level in self.encoder:

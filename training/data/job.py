@@ -30,7 +30,7 @@ from shared.flows.exports.decoding import decoded_any
 from shared.flows.items import all_teaching
 from shared.flows.lookup import find_job
 from shared.images.codec import decode_mask
-from shared.net.intake import AS_SHIPPED, Intake
+from shared.net.intake import AS_SHIPPED
 from shared.services import Services
 from training.data.config import DataConfig
 from training.data.folder import FolderData
@@ -183,11 +183,7 @@ class JobData(FolderData):
         samples = config.samples or max(len(pairs[0]), _LEAST_BATCHES * process.batch_size * process.world_size)
         changes = {"kind": "folder", "folder": folder, "foreground": "nonzero", "samples": samples}
         super().__init__(config.model_copy(update=changes), process)
-
-    @property
-    def intake(self) -> Intake:
-        """See `DataSource`: what made the results is trained on, and its images go through it as they did."""
-        return AS_SHIPPED
+        self.intake = AS_SHIPPED  # what made the results is trained on, and their images go through it as they did
 
     def batches(self, epoch: int, noise: NoiseLevel, start: int = 0) -> Iterator[Batch]:
         """See `DataSource`; scenes among the samples have the noise that is asked for, pairs bring their own."""
