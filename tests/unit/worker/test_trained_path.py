@@ -60,7 +60,7 @@ def trained(folder: Path, make, **settings: object) -> Path:
             (folder / "pairs" / part).mkdir(parents=True, exist_ok=True)
             Image.fromarray(content).save(folder / "pairs" / part / f"{index}.png")
     settings = {
-        "data.size": SIDE, "data.samples": 64, "optimiser.batch_size": 4, "budget.epochs": 3, "precision": "fp32",
+        "data.size": SIDE, "data.samples": 64, "optimiser.batch_size": 4, "optimiser.ema_decay": 0.9, "budget.epochs": 6, "precision": "fp32",
         "validation": "{keep: last}", "data.augmentation.bend": 0.0, **settings,
     }  # fmt: skip
     words = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
