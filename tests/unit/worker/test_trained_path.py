@@ -60,9 +60,16 @@ def trained(folder: Path, make, **settings: object) -> Path:
             (folder / "pairs" / part).mkdir(parents=True, exist_ok=True)
             Image.fromarray(content).save(folder / "pairs" / part / f"{index}.png")
     settings = {
-        "data.size": SIDE, "data.samples": 64, "optimiser.batch_size": 4, "optimiser.ema_decay": 0.9, "budget.epochs": 6, "precision": "fp32",
-        "validation": "{keep: last}", "data.augmentation.bend": 0.0, **settings,
-    }  # fmt: skip
+        "data.size": SIDE,
+        "data.samples": 64,
+        "data.augmentation.bend": 0.0,
+        "optimiser.batch_size": 4,
+        "optimiser.ema_decay": 0.9,
+        "budget.epochs": 6,
+        "validation": "{keep: last}",
+        "precision": "fp32",
+        **settings,
+    }
     words = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
     config = Path(train.__file__).parent / "configs" / "own.yaml"
     arguments = ["--config", str(config), "--data", str(folder / "pairs"), "--out", str(folder / "run"), *words]
