@@ -66,7 +66,7 @@ def trained(folder: Path, make, **settings: object) -> Path:
         "optimiser.batch_size": 4,
         "optimiser.lr": 0.01,
         "optimiser.ema_decay": 0.9,
-        "budget.epochs": 6,
+        "budget.epochs": 5,
         "validation": "{keep: last}",
         "precision": "fp32",
         **settings,
@@ -115,7 +115,7 @@ def sent(folder, submit, pipeline) -> tuple[dict, dict]:
 def mean_dice(folder, items, services) -> float:
     scores = []
     for path, item in items.items():
-        assert item.state is ItemStatus.SUCCEEDED, item.error_reason
+        assert item.state is ItemStatus.SUCCEEDED, item.error
         found = decode_probability(services.store.get(keys.probability(item.job_id, item.id))) >= 0.5
         scores.append(dice(found, decode_mask((folder / "pairs" / "masks" / path).read_bytes())))
     return float(np.mean(scores))
@@ -158,10 +158,10 @@ def test_images_that_do_not_fit_a_model_of_colour(model, pipeline, submit, tmp_p
     )
     pipeline.process_shard(shard.id)
     items = shard.items
-    assert items["five.tif"].error_reason == "the model takes 3 channels, and the picture has 5"
+    assert items["five.tif"].error == "the model takes 3 channels, and the picture has 5"
     assert items["grey.png"].state is items["made"].state is ItemStatus.SUCCEEDED
     assert items["grey.png"].note == "colour: a grey picture, shown to each of the model's 3 channels"
     assert items["grey.png"].familiarity is None
     chosen = submit({"grey.png": encode_grey(grey)}, channel="red")
     pipeline.process_shard(chosen.id)
-    assert "asks for channel red, and its model takes 3" in chosen.items["grey.png"].error_reason
+    assert "asks for channel red, and its model takes 3" in chosen.items["grey.png"].error

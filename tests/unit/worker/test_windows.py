@@ -244,7 +244,7 @@ def test_channels_too(
         job = submit({"a.tif": data})
         pipeline.process_shard(job.id)
         (item,) = job.items.values()
-        assert item.state is ItemStatus.SUCCEEDED, item.error_reason
+        assert item.state is ItemStatus.SUCCEEDED, item.error
         found.append(decode_probability(services.store.get(keys.probability(job.job_id, item.id))))
     assert found[0].shape == shape
     assert found[0].std() > 0.05
