@@ -261,7 +261,7 @@ def coloured(shape: tuple[int, int], kind: str) -> bytes:
     elif kind == "holes":
         floats = pixels.astype(np.float32)
         floats[:10] = -9999
-        tifffile.imwrite(buffer, floats, photometric="rgb", extratags=[(42113, 2, 5, "-9999", True)])
+        tifffile.imwrite(buffer, floats, photometric="rgb", extratags=no_data("-9999"))
     else:
         tile = (64, 128) if kind == "tiles" else None
         tifffile.imwrite(buffer, pixels, photometric="rgb", tile=tile, rowsperstrip=None if tile else 100)
