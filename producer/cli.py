@@ -10,6 +10,7 @@ from producer.exits import EXIT_CODES_HELP
 from producer.export import export_command
 from producer.following import cancel, download, retry, status, watch
 from producer.making import demo, segment, submit
+from producer.watch_folder import watch_folder
 from shared.commandline import Program
 from shared.version import code_version
 
@@ -26,5 +27,7 @@ def main(api: str | None) -> None:
     """
 
 
-for _command in (submit, check_command, segment, demo, status, watch, download, export_command, cancel, retry):
+for _command in (
+    submit, watch_folder, check_command, segment, demo, status, watch, download, export_command, cancel, retry,
+):  # fmt: skip
     main.add_command(_command)

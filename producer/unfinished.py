@@ -86,8 +86,11 @@ class Request:
     resume: str | None = None  # a job to go on with, as people refer to it
     begun: float = field(default_factory=_command_began)
 
-    def key(self, sources: Submitted) -> str:
-        """Return the key under which the submission is found again: the same command on the same machine."""
+    def key(self, sources: Submitted, *, purpose: str | None = None) -> str:
+        """Return the key under which the submission is found again: the same command on the same machine.
+
+        `purpose` tells a command that is not `submit` from it.
+        """
         paths = [os.fsencode(path).hex() for path in sources.arguments]
         asked = [
             self.name or sources.name,
@@ -98,7 +101,7 @@ class Request:
             *sources.identity,
             *([str(self.pixel_size), str(self.postprocessing)] if self.pixel_size or self.postprocessing else []),
         ]
-        identity = [user_at_host(), paths, sources.recursive, sources.follow_links, *asked]
+        identity = [user_at_host(), paths, sources.recursive, sources.follow_links, *asked, *filter(None, [purpose])]
         return hashlib.sha256(json.dumps(identity).encode()).hexdigest()
 
     def asks_as(self, job: Job) -> bool:

@@ -141,6 +141,17 @@ class Submissions(JobReader):
                 for row in connection.execute(query)
             }
 
+    def taken_files(self, submission_key: str, paths: Collection[str]) -> dict[str, set[FileVersion | None]]:
+        """Return which versions of these files any job of this key has; None of one that could not be read."""
+        query = select(ItemRow.path, ItemRow.source_bytes, ItemRow.source_modified).join(JobRow)
+        of_key = (JobRow.submission_key == submission_key, STAYS, ItemRow.path.in_(paths))
+        found: dict[str, set[FileVersion | None]] = {}
+        with self.database.read() as connection:
+            for row in connection.execute(query.where(*of_key)):
+                version = None if row.source_modified is None else FileVersion(row.source_bytes, row.source_modified)
+                found.setdefault(row.path, set()).add(version)
+        return found
+
     def contents(self, job_id: str, paths: Collection[str]) -> dict[str, str | None]:
         """Return those of `paths` that the job already has, and the keys of their sources; None without one."""
         query = select(ItemRow.path, ItemRow.source_key).where(ItemRow.job_id == job_id, ItemRow.path.in_(paths))

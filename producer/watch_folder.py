@@ -1,0 +1,107 @@
+"""`producer watch-folder`: rounds over a folder until Ctrl-C, and a line of what they did, at most one a minute."""
+
+import time
+from pathlib import Path
+
+import click
+
+from producer.access import opened
+from producer.display import Display
+from producer.options import (
+    FOLDER,
+    channel_option,
+    priority_option,
+    scale_option,
+    unfamiliar_option,
+)
+from producer.rolling import Done, Rolling, WatchedFolder, told
+from producer.sources import Sources
+from producer.unfinished import Request
+from shared.commandline import Interrupted
+from shared.jobs.records import Priority, Unfamiliar
+
+_TOLD_SECONDS = 60.0
+_PAUSE_SECONDS = 2.0
+_SHARE_OF_TIME = 10  # a large folder takes long to list, and is left alone for so many times as long
+
+
+@click.command("watch-folder")
+@click.argument("folder", metavar="DIR", type=FOLDER)
+@click.option("--recursive/--no-recursive", "-r", default=False, help="Watch subfolders too.")
+@click.option("--exclude", multiple=True, metavar="PATTERN", help="Leave out what matches, as of submit.")
+@click.option("--name", help="Name of the jobs. Without it: the folder's name.")
+@click.option(
+    "--still",
+    type=click.FloatRange(min=0),
+    default=5.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Take a file once its size and time have stayed the same for so long.",
+)
+@click.option(
+    "--images",
+    type=click.IntRange(min=1),
+    default=10_000,
+    show_default=True,
+    metavar="N",
+    help="Seal a job of so many images, and begin another.",
+)
+@click.option(
+    "--hours",
+    type=click.FloatRange(min=0, min_open=True),
+    default=24.0,
+    show_default=True,
+    metavar="H",
+    help="Seal a job that is so old.",
+)
+@scale_option
+@unfamiliar_option
+@channel_option
+@priority_option
+def watch_folder(
+    folder: Path,
+    recursive: bool,
+    exclude: tuple[str, ...],
+    name: str | None,
+    still: float,
+    images: int,
+    hours: float,
+    scale: float,
+    unfamiliar: Unfamiliar,
+    channel: str,
+    priority: Priority,
+) -> None:
+    """Submit what appears in a folder, each file once and only when it has stood still, until Ctrl-C.
+
+    The images go to a job that stays open, and is sealed by a count, its age or Ctrl-C. Started again it goes on: what
+    was taken stands in the database. Where the folder or a service is away, it waits.
+    """
+    display = Display()
+    request = Request(name, priority, scale, unfamiliar, channel)
+    with opened() as services:
+        services.check()
+
+        def listed() -> Sources:
+            most = services.settings.max_source_bytes
+            return Sources([folder], recursive=recursive, max_bytes=most, exclude=exclude)
+
+        watched = WatchedFolder(services, listed, request, Rolling(still, images, hours * 3600))
+        display.line(f"watching {folder}; Ctrl-C seals the job and ends it")
+        try:
+            _go_round(watched, min(still, _PAUSE_SECONDS), display)
+        except KeyboardInterrupt as error:
+            job_id = watched.seal()
+            follows = f"; `producer watch {job_id}` follows its last job" if job_id else ""
+            raise Interrupted(f"the folder is watched no more{follows}") from error
+
+
+def _go_round(watched: WatchedFolder, pause: float, display: Display) -> None:
+    told_at = -_TOLD_SECONDS
+    while True:
+        began = time.monotonic()
+        watched.round()
+        if watched.done and time.monotonic() - told_at >= _TOLD_SECONDS:
+            display.line(f"{time.strftime('%H:%M')} {told(watched.done, watched.waiting)}")
+            watched.done = Done()
+            told_at = time.monotonic()
+        time.sleep(max(pause, _SHARE_OF_TIME * (time.monotonic() - began)))
