@@ -9,7 +9,7 @@ from shared.db.tables.jobs import ShardRow
 from shared.errors import ImageError
 from shared.images.codec import DecodeLimits, decode, encode_grey, encode_mask, encode_probability
 from shared.images.heatmap import display_grey
-from shared.images.metrics import dice, iou
+from shared.images.metrics import Overlap
 from shared.jobs.records import ClaimedItem, Failure, Outcome
 from shared.services import Services
 from shared.store import keys
@@ -63,7 +63,8 @@ def outcome(services: Services, item: ClaimedItem) -> Outcome:
     services.store.put(keys.mask(item.job_id, item.id), encode_mask(mask))
     services.store.put(keys.probability(item.job_id, item.id), encode_probability(probability))
     if truth is not None:
-        synthetic |= {"dice": dice(mask, truth), "iou": iou(mask, truth)}
+        found = Overlap.of(mask, truth)
+        synthetic |= {"dice": found.dice, "iou": found.iou, "precision": found.precision, "recall": found.recall}
     return success(
         item.id,
         width=grey.shape[1],

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.db.measurements import Measurements
-from shared.images.metrics import Mask, dice, iou
+from shared.images.metrics import Mask, Overlap
 from shared.images.probabilities import MapNumbers
 from shared.net.witness import UNKNOWN, Verdict
 
@@ -46,4 +46,5 @@ def measure(
 
 def compare(measured: Measurements[float], mask: Mask, truth: Mask) -> Measurements[float]:
     """Add to the measurements of a mask those against its truth."""
-    return replace(measured, dice=dice(mask, truth), iou=iou(mask, truth))
+    overlap = Overlap.of(mask, truth)
+    return replace(measured, dice=overlap.dice, iou=overlap.iou, precision=overlap.precision, recall=overlap.recall)

@@ -120,6 +120,8 @@ def demo(query: Demo) -> ResponseReturnValue:
             probability=_text(_stored(item.probability_key)),
             dice=item.dice or 0.0,
             iou=item.iou or 0.0,
+            precision=item.precision or 0.0,
+            recall=item.recall or 0.0,
         )
         return json_answer(found.model_dump_json())
 

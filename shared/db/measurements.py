@@ -133,6 +133,18 @@ class Measurements(Generic[Value]):
         float | None,
         Measurement("IoU", "mask against truth, |A ∩ B| / |A ∪ B|", digits=4, minimum=0, maximum=1, is_indexed=True),
     ] = None
+    precision: Annotated[
+        float | None,
+        Measurement(
+            "Precision", "share of the mask that is in the truth", digits=4, minimum=0, maximum=1, is_indexed=True
+        ),
+    ] = None
+    recall: Annotated[
+        float | None,
+        Measurement(
+            "Recall", "share of the truth that is in the mask", digits=4, minimum=0, maximum=1, is_indexed=True
+        ),
+    ] = None
 
     objects: Annotated[
         float | None,

@@ -3,22 +3,53 @@
 Masks are boolean H×W arrays. Every function is pure.
 """
 
+from dataclasses import dataclass
+from typing import Self
+
 import numpy as np
 from numpy.typing import NDArray
 
 Mask = NDArray[np.bool_]
 
 
+@dataclass(frozen=True)
+class Overlap:
+    """How many pixels two masks set together, and each of them; every score is in [0, 1]."""
+
+    both: int
+    predicted: int
+    true: int
+
+    @classmethod
+    def of(cls, prediction: Mask, truth: Mask) -> Self:
+        """Count the pixels of two masks."""
+        require_masks(prediction, truth)
+        return cls(*(int(np.count_nonzero(mask)) for mask in (prediction & truth, prediction, truth)))
+
+    @property
+    def dice(self) -> float:
+        """2|P∩T| / (|P|+|T|); 1.0 when both masks are empty."""
+        return _share(2 * self.both, self.predicted + self.true)
+
+    @property
+    def iou(self) -> float:
+        """Intersection over union (Jaccard index) |P∩T| / |P∪T|; 1.0 when both masks are empty."""
+        return _share(self.both, self.predicted + self.true - self.both)
+
+    @property
+    def precision(self) -> float:
+        """The share of the predicted pixels that are true, |P∩T| / |P|; of an empty prediction, 1.0."""
+        return _share(self.both, self.predicted)
+
+    @property
+    def recall(self) -> float:
+        """The share of the true pixels that are predicted, |P∩T| / |T|; of an empty truth, 1.0."""
+        return _share(self.both, self.true)
+
+
 def dice(prediction: Mask, truth: Mask) -> float:
-    """Compute the Dice coefficient 2|P∩T| / (|P|+|T|), in [0, 1]; 1.0 when both masks are empty."""
-    require_masks(prediction, truth)
-    return _share(2 * _count(prediction & truth), _count(prediction) + _count(truth))
-
-
-def iou(prediction: Mask, truth: Mask) -> float:
-    """Compute intersection over union (Jaccard index) |P∩T| / |P∪T|, in [0, 1]; 1.0 when both masks are empty."""
-    require_masks(prediction, truth)
-    return _share(_count(prediction & truth), _count(prediction | truth))
+    """Compute the Dice coefficient, see `Overlap`."""
+    return Overlap.of(prediction, truth).dice
 
 
 def boundary(mask: Mask) -> Mask:
@@ -48,10 +79,6 @@ def require_same_shape(first: tuple[int, ...], second: tuple[int, ...]) -> None:
     """
     if first != second or len(first) != 2:
         raise ValueError(f"two H×W arrays of one shape are needed, not {first} and {second}")
-
-
-def _count(mask: Mask) -> int:
-    return int(np.count_nonzero(mask))
 
 
 def _share(part: int, whole: int) -> float:

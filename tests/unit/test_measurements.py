@@ -17,11 +17,12 @@ SHARE = Measurement("Share", "part of the whole", digits=2, minimum=0, maximum=1
 
 def test_these_are_measured() -> None:
     assert list(MEASUREMENTS) == [
-        "foreground", "confidence", "trust", "quality", "quality_low", "familiarity", "dice", "iou", "objects", "area",
+        "foreground", "confidence", "trust", "quality", "quality_low", "familiarity", "dice", "iou", "precision",
+        "recall", "objects", "area",
     ]  # fmt: skip
     assert {"foreground", "confidence", "trust"} == REQUIRED
     assert {"quality", "quality_low", "familiarity"} == NEED_SCORES
-    assert {"dice", "iou"} == NEED_TRUTH
+    assert {"dice", "iou", "precision", "recall"} == NEED_TRUTH
     assert {"objects", "area"} == OF_OBJECTS
 
 
@@ -42,10 +43,10 @@ def test_a_result_without_one_is_none(name: str) -> None:
 def test_files_have_them_in_the_order_of_their_declaration() -> None:
     assert RESULT_COLUMNS == (
         "path", "file", "state", "error_code", "error", "width", "height", "finding", "foreground", "confidence",
-        "trust", "quality", "quality_low", "familiarity", "dice", "iou", "objects", "area", "area_um2",
-        "pixel_width_um", "pixel_height_um", "unfamiliar", "reason", "explanation", "model", "postprocessing",
-        "seconds",
-        "note", "grade", "grade_note", "graded_by", "graded_at", "corrected_by", "corrected_at",
+        "trust", "quality", "quality_low", "familiarity", "dice", "iou", "precision", "recall", "objects", "area",
+        "area_um2", "pixel_width_um", "pixel_height_um", "unfamiliar", "reason", "explanation", "model",
+        "postprocessing", "seconds", "note", "grade", "grade_note", "graded_by", "graded_at",
+        "corrected_by", "corrected_at",
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""How well a mask or a probability map agrees with the truth: what evaluation reports beside Dice and IoU.
+"""How well a mask or a probability map agrees with the truth: what evaluation reports beside their overlap.
 
 Masks are boolean H×W arrays, probabilities float arrays in [0, 1] of the same shape. Distances are in pixels, between
 pixel centres. Every function is pure.
@@ -14,18 +14,6 @@ from scipy.ndimage import distance_transform_edt
 from shared.images.metrics import Mask, boundary, require_masks, require_same_shape
 
 Probability = NDArray[np.floating]
-
-
-def precision(prediction: Mask, truth: Mask) -> float:
-    """Compute the share of the predicted pixels that are true, |P∩T| / |P|; of an empty prediction, 1.0."""
-    require_masks(prediction, truth)
-    return _share(prediction & truth, prediction)
-
-
-def recall(prediction: Mask, truth: Mask) -> float:
-    """Compute the share of the true pixels that are predicted, |P∩T| / |T|; of an empty truth, 1.0."""
-    require_masks(prediction, truth)
-    return _share(prediction & truth, truth)
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,11 +101,6 @@ def expected_calibration_error(probability: Probability, truth: Mask, bins: int 
     calibration = CalibrationError(bins)
     calibration.add(probability, truth)
     return calibration.value()
-
-
-def _share(part: Mask, whole: Mask) -> float:
-    count = int(np.count_nonzero(whole))
-    return int(np.count_nonzero(part)) / count if count else 1.0
 
 
 def _require_probability(probability: Probability, truth: Mask) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.images.metrics import dice, iou
+from shared.images.metrics import Overlap, dice
 from shared.synth import Definition, Sample, synthesise
 from training.evaluation import metrics
 from training.evaluation.sets import EvaluationCase
@@ -23,12 +23,12 @@ def quick_scores(probability: Probability, truth: NDArray[np.bool_], threshold: 
 def full_scores(probability: Probability, truth: NDArray[np.bool_], threshold: float) -> Scores:
     """Compute everything that the benchmark reports for one image."""
     prediction = probability >= threshold
-    boundaries = metrics.BoundaryDistances.of(prediction, truth)
+    overlap, boundaries = Overlap.of(prediction, truth), metrics.BoundaryDistances.of(prediction, truth)
     return {
-        "dice": dice(prediction, truth),
-        "iou": iou(prediction, truth),
-        "precision": metrics.precision(prediction, truth),
-        "recall": metrics.recall(prediction, truth),
+        "dice": overlap.dice,
+        "iou": overlap.iou,
+        "precision": overlap.precision,
+        "recall": overlap.recall,
         "boundary_f1": boundaries.f1(),
         "hausdorff95": boundaries.hausdorff95(),
         "ece_by_image": metrics.expected_calibration_error(probability, truth),

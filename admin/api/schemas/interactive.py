@@ -30,3 +30,5 @@ class Demonstration(Response):
     probability: str = Field(description="8 bit: 0 to 255 for 0 to 1.")
     dice: float = Field(description="Of mask and truth, from 0 to 1.")
     iou: float = Field(description="Of mask and truth, from 0 to 1.")
+    precision: float = Field(description="Share of the mask that is in the truth, from 0 to 1.")
+    recall: float = Field(description="Share of the truth that is in the mask, from 0 to 1.")

@@ -36,7 +36,7 @@ def _values(number: int) -> dict[str, Any]:
         return values
     measured: dict[str, float | None] = {each: _DRAWN.choice([0.0, 0.25, 1 / 3, 0.9]) for each in MEASUREMENTS}
     if number % 3 == 0:
-        measured |= dict.fromkeys(("dice", "iou", "quality", "familiarity"))
+        measured |= dict.fromkeys(("dice", "iou", "precision", "recall", "quality", "familiarity"))
     if number % 4 == 0:
         values |= {"note": _DRAWN.choice(["pages: first of 3", "colour: red; pages: first of 2", "colour: red"])}
     if measured["familiarity"] == 0.0:

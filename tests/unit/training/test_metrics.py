@@ -35,20 +35,6 @@ def hausdorff95(prediction: Mask, truth: Mask) -> float:
     return metrics.BoundaryDistances.of(prediction, truth).hausdorff95()
 
 
-@pytest.mark.parametrize("metric", [metrics.precision, metrics.recall])
-def test_precision_and_recall_of_known_masks(metric):
-    assert metric(SQUARE, SHIFTED) == pytest.approx(0.5)
-    assert metric(SQUARE, SQUARE) == 1.0
-    assert metric(EMPTY, EMPTY) == 1.0
-
-
-def test_precision_and_recall_tell_over_from_under_segmentation():
-    half = rectangle(10, 10, 20, 15)
-    assert (metrics.precision(half, SQUARE), metrics.recall(half, SQUARE)) == (1.0, 0.5)
-    assert (metrics.precision(SQUARE, half), metrics.recall(SQUARE, half)) == (0.5, 1.0)
-    assert (metrics.precision(EMPTY, SQUARE), metrics.recall(EMPTY, SQUARE)) == (1.0, 0.0)
-
-
 def test_boundary_f1_forgives_shifts_within_the_tolerance():
     assert boundary_f1(SQUARE, rectangle(12, 10, 22, 20), tolerance_px=2.0) == 1.0
     assert boundary_f1(SQUARE, rectangle(13, 10, 23, 20), tolerance_px=2.0) < 0.9
@@ -97,7 +83,6 @@ def test_distances_equal_brute_force(masks):
 @settings(max_examples=60, deadline=None)
 def test_identities_between_the_metrics(masks):
     prediction, truth = masks
-    assert metrics.precision(prediction, truth) == metrics.recall(truth, prediction)
     assert hausdorff95(prediction, truth) == hausdorff95(truth, prediction)
     assert boundary_f1(prediction, truth) == pytest.approx(boundary_f1(truth, prediction))
 
@@ -135,13 +120,11 @@ def test_calibration_error_of_a_calibrated_map_is_small():
 
 def test_arguments_that_would_give_a_plausible_wrong_number_are_refused():
     with pytest.raises(TypeError, match="boolean"):
-        metrics.precision(SQUARE.astype(np.uint8), SQUARE)
-    with pytest.raises(TypeError, match="boolean"):
         hausdorff95(SQUARE, SQUARE.astype(np.uint8))
     with pytest.raises(TypeError, match="floating point"):
         metrics.expected_calibration_error(SQUARE.astype(np.uint8), SQUARE)
     with pytest.raises(ValueError, match="one shape"):
-        metrics.recall(SQUARE, SQUARE[:-1])
+        hausdorff95(SQUARE, SQUARE[:-1])
 
 
 def test_distances_stay_cheap_on_large_ragged_masks():

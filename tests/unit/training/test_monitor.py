@@ -2,11 +2,10 @@ import pytest
 import torch
 from torch import nn
 
-from shared.images.metrics import dice, iou
+from shared.images.metrics import Overlap
 from training.data.source import Batch
-from training.evaluation.metrics import precision, recall
 from training.recipe.distributed import DistributedContext
-from training.run.monitor import Monitor, overlap_scores
+from training.run.monitor import OVERLAPS, Monitor, overlap_scores
 
 
 class Echo(nn.Module):
@@ -39,8 +38,9 @@ def test_the_scores_are_those_of_the_evaluation():
     prediction, truth = torch.rand(6, 1, 9, 7) > 0.6, torch.rand(6, 1, 9, 7) > 0.5
     prediction[0], truth[1], prediction[2], truth[2] = False, False, False, False
     found = overlap_scores(prediction, truth)
-    for row, metric in zip(found, (dice, iou, precision, recall), strict=True):
-        expected = [metric(p[0].numpy(), t[0].numpy()) for p, t in zip(prediction, truth, strict=True)]
+    overlaps = [Overlap.of(p[0].numpy(), t[0].numpy()) for p, t in zip(prediction, truth, strict=True)]
+    for row, name in zip(found, OVERLAPS, strict=True):
+        expected = [getattr(overlap, name) for overlap in overlaps]
         assert row.tolist() == pytest.approx(expected)
 
 

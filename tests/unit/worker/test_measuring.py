@@ -37,7 +37,7 @@ def test_only_what_needs_a_truth_or_fitted_scores_waits_for_them() -> None:
     assert {name for name, value in vars(measured).items() if value is None} == NEED_TRUTH | NEED_SCORES
     mask = levels > 0
     compared = compare(measured, mask, mask)
-    assert (compared.dice, compared.iou) == (1.0, 1.0)
+    assert (compared.dice, compared.iou, compared.precision, compared.recall) == (1.0, 1.0, 1.0, 1.0)
     assert vars(compared) | dict.fromkeys(NEED_TRUTH) == vars(measured)
 
 

@@ -128,6 +128,8 @@ def test_a_synthetic_item_is_generated_stored_and_scored(services, pipeline, sub
     both, either = np.count_nonzero(mask & truth), np.count_nonzero(mask | truth)
     assert item.iou == pytest.approx(both / either)
     assert item.dice == pytest.approx(2 * both / (both + either))
+    assert item.precision == pytest.approx(both / np.count_nonzero(mask))
+    assert item.recall == pytest.approx(both / np.count_nonzero(truth))
 
 
 def test_a_defect_fails_its_own_item_and_names_the_kind_of_error(services, pipeline, submit, monkeypatch, caplog):

@@ -193,7 +193,7 @@ def test_the_page_shows_all_pictures_numbers_and_provenance(browser: Browser, it
     for name in PICTURES:
         assert f"/items/{item.id}/{name}.png?size=1024" in page
     measured = {name: each for name, each in MEASUREMENTS.items() if getattr(item, name) is not None}
-    assert list(measured) == ["foreground", "confidence", "trust", "dice", "iou"]
+    assert list(measured) == ["foreground", "confidence", "trust", "dice", "iou", "precision", "recall"]
     for value in (
         f"{item.dice:.3f}",
         f"{item.iou:.3f}",
