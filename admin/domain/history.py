@@ -1,4 +1,4 @@
-"""How many images ended and how many waited, over a span of time, and how well the last synthetic jobs did.
+"""How many images ended and how many waited, over a span of time.
 
 No row says how a job went on from minute to minute, so its images count as having ended evenly from its begin to its
 end, or until now. What it costs goes with the jobs of the span and never with the images that the database holds.
@@ -11,18 +11,12 @@ from itertools import pairwise
 from sqlalchemy import select, union
 
 from shared.db.database import Database, db_now
-from shared.db.tables.jobs import IS_OPEN, IS_SUCCEEDED, STAYS, ItemRow, JobRow
+from shared.db.tables.jobs import IS_OPEN, STAYS, JobRow
 from shared.jobs.records import Job
-from shared.jobs.state import JobKind
 
 BINS = 60
 MAX_JOBS = 300
 """Jobs that a history is made of, the newest."""
-
-_RUNS_SHOWN = 3
-_LOOKED_AT = 500  # jobs among which synthetic ones are searched
-SCORED = 500
-"""Images of a job whose scores are averaged, the first ones."""
 
 
 @dataclass(frozen=True)
@@ -45,18 +39,6 @@ class Span:
     def top_waiting(self) -> float:
         """The most that waited."""
         return max(self.waiting)
-
-
-@dataclass(frozen=True)
-class Scores:
-    """The mean scores of a synthetic job's first images; `clean` is the Dice of those without noise."""
-
-    job_id: str
-    name: str
-    images: int
-    dice: float
-    iou: float | None
-    clean: float | None
 
 
 def lately(database: Database, seconds: float) -> list[str]:
@@ -88,42 +70,6 @@ def span(jobs: Sequence[Job], now: float, seconds: float, words: str) -> Span:
     return Span(
         words, seconds, len(jobs), is_cut, [round(rate, 4) for rate in rates], [round(each, 1) for each in waiting]
     )
-
-
-def last_scores(database: Database) -> list[Scores]:
-    """Return the scores of the last synthetic jobs that have any, the newest first."""
-    newest = select(JobRow.id, JobRow.name, JobRow.kind).where(STAYS).order_by(JobRow.id.desc()).limit(_LOOKED_AT)
-    with database.read() as connection:
-        jobs = [(job_id, name) for job_id, name, kind in connection.execute(newest) if kind == JobKind.SYNTHETIC]
-    found: list[Scores] = []
-    for job_id, name in jobs[: 3 * _RUNS_SHOWN]:  # some have no result yet
-        scores = _scores(database, job_id, name)
-        found += [scores] if scores else []
-        if len(found) == _RUNS_SHOWN:
-            break
-    return found
-
-
-def _scores(database: Database, job_id: str, name: str) -> Scores | None:
-    columns = ItemRow.__table__.c
-    query = (
-        select(columns["dice"], columns["iou"], ItemRow.synthesis)
-        .where(ItemRow.job_id == job_id, IS_SUCCEEDED)
-        .order_by(ItemRow.number)
-        .limit(SCORED)
-    )
-    with database.read() as connection:
-        rows = [(dice, iou, made or {}) for dice, iou, made in connection.execute(query) if dice is not None]
-    dice = _mean([row[0] for row in rows])
-    if dice is None:
-        return None
-    clean = _mean([row[0] for row in rows if row[2].get("severity") == 0])
-    iou = _mean([row[1] for row in rows if row[1] is not None])
-    return Scores(job_id, name, len(rows), dice=dice, iou=iou, clean=clean)
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    return sum(values) / len(values) if values else None
 
 
 def _ended(job: Job, moment: float, now: float) -> float:

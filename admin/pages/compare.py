@@ -8,7 +8,7 @@ from flask import Blueprint, Response, abort, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from admin.pages.items import drawn, filled, item_or_404, version
-from admin.pages.pictures import SIZES, draw_difference, is_shown
+from admin.pages.pictures import SIZES, Picture, draw, is_shown
 from admin.web.context import channel_of, decoders, services
 from shared.errors import ImageError, ObjectMissing
 from shared.images.agreement import agreement
@@ -98,7 +98,7 @@ def difference(item_a: UUID) -> ResponseReturnValue:
     answer.set_etag(quote(name))
 
     def make(objects: tuple[bytes, ...]) -> bytes:
-        return draw_difference(objects, size=size, decode=decoders().decode, channel=channel_of(one))
+        return draw(Picture.DIFFERENCE, objects, size=size, decode=decoders().decode, channel=channel_of(one))
 
     what = f"difference of items {one.id} and {other.id}"
     return filled(answer, lambda: drawn(make, keys, size, name=name), what).make_conditional(request)

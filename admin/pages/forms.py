@@ -93,6 +93,11 @@ class SyntheticForm(FlaskForm):  # type: ignore[misc]
         if field.data is not None and self.severity_from.data is not None and field.data < self.severity_from.data:
             raise ValidationError("Use a number that is not smaller than the one it starts from.")
 
+    def asked(self) -> dict[str, Any]:
+        """Return what was filled in, as the query of an address."""
+        values = {field.name: field.data for field in self if field.name not in ("request_key", "csrf_token")}
+        return {name: value for name, value in values.items() if value not in (None, "")}
+
     def spec(self) -> SyntheticSpec:
         """Return what a valid form asks for."""
         return SyntheticSpec(

@@ -42,6 +42,7 @@ class Picture(StrEnum):
     TRUTH = "truth"
     CORRECTION = "correction"  # the mask that somebody drew
     CORRECTED = "corrected"  # its contour over the source
+    DIFFERENCE = "difference"  # over the source, where the mask alone is inside (orange) and the truth alone (blue)
 
 
 def is_shown(item: Item) -> bool:
@@ -59,6 +60,7 @@ def keys_of(item: Item, picture: Picture) -> tuple[str, ...] | None:
         Picture.TRUTH: (item.truth_key,),
         Picture.CORRECTION: (item.review.correction_key,),
         Picture.CORRECTED: (item.source_key, item.review.correction_key),
+        Picture.DIFFERENCE: (item.source_key, item.mask_key, item.truth_key),
     }[picture]
     present = tuple(key for key in keys if key is not None)
     return present if len(present) == len(keys) else None
@@ -67,35 +69,20 @@ def keys_of(item: Item, picture: Picture) -> tuple[str, ...] | None:
 Decode = Callable[[bytes, str], DecodedImage]
 """Reads an image, and of its channels what a word says, see `shared.images.channel_choice`."""
 
-_OF_A_SOURCE = frozenset({Picture.SOURCE, Picture.OVERLAY, Picture.CORRECTED})  # which comes first among the objects
+_OF_A_SOURCE = frozenset(
+    {Picture.SOURCE, Picture.OVERLAY, Picture.CORRECTED, Picture.DIFFERENCE}
+)  # which comes first among the objects
 
 
 def draw(picture: Picture, objects: tuple[bytes, ...], *, size: int | None, decode: Decode, channel: str) -> bytes:
     """Return the PNG, its longest side at most `size` px, of a source the channel that was segmented.
 
     Raises:
-        ImageError: an object is no image that `decode` takes.
+        ImageError: an object is no image that `decode` takes, or masks that are compared differ in size.
     """
     first, *others = objects
     shown = _read(first, size, decode, channel if picture in _OF_A_SOURCE else AUTO)
     return _png(_DRAWN[picture](shown, *(_read(data, size, decode) for data in others)))
-
-
-def draw_difference(objects: tuple[bytes, ...], *, size: int | None, decode: Decode, channel: str) -> bytes:
-    """Return the PNG of a source, and over it where the first mask alone is inside (orange) and the second (blue).
-
-    Raises:
-        ImageError: an object is no image that `decode` takes, or they differ in size.
-    """
-    source = _read(objects[0], size, decode, channel)
-    first, second = (_read(data, size, decode) for data in objects[1:])
-    if not source.values.shape == first.values.shape == second.values.shape:
-        raise ImageError(ItemErrorCode.NOT_AN_IMAGE, "the masks differ in size")
-    picture = np.repeat(display_grey(source.values)[..., None], 3, axis=2)
-    one, other = first.shares >= 0.5, second.shares >= 0.5
-    for place, colour in ((one & ~other, FIRST_ALONE), (other & ~one, SECOND_ALONE)):
-        picture[place] = (picture[place] // 4 + np.array(colour) * 3 // 4).astype(np.uint8)
-    return _png(picture)
 
 
 def draw_preview(objects: tuple[bytes, ...], *, decode: Decode, channel: str) -> bytes:
@@ -175,6 +162,17 @@ def _overlay(source: _Pixels, mask: _Pixels) -> NDArray[np.uint8]:
     return overlay(display_grey(source.values), mask.shares >= 0.5)
 
 
+def _difference(source: _Pixels, first: _Pixels, second: _Pixels) -> NDArray[np.uint8]:
+    """The source, and over it where the first mask alone is inside and the second."""
+    if not source.values.shape == first.values.shape == second.values.shape:
+        raise ImageError(ItemErrorCode.NOT_AN_IMAGE, "the masks differ in size")
+    picture = np.repeat(display_grey(source.values)[..., None], 3, axis=2)
+    one, other = first.shares >= 0.5, second.shares >= 0.5
+    for place, colour in ((one & ~other, FIRST_ALONE), (other & ~one, SECOND_ALONE)):
+        picture[place] = (picture[place] // 4 + np.array(colour) * 3 // 4).astype(np.uint8)
+    return picture
+
+
 _DRAWN: dict[Picture, Callable[..., NDArray[np.uint8]]] = {
     Picture.SOURCE: _source,
     Picture.MASK: _mask,
@@ -183,6 +181,7 @@ _DRAWN: dict[Picture, Callable[..., NDArray[np.uint8]]] = {
     Picture.TRUTH: _mask,
     Picture.CORRECTION: _mask,
     Picture.CORRECTED: _overlay,
+    Picture.DIFFERENCE: _difference,
 }
 
 

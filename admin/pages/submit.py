@@ -1,14 +1,20 @@
-"""The two forms that start a job."""
+"""The two forms that start a job, and the desk around the one of synthetic jobs."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
-from flask import Blueprint, flash, redirect, render_template, url_for
+from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
+from admin.domain.synthetic_runs import last_runs
 from admin.pages.forms import SyntheticForm, UploadForm, size_of_pixels
-from admin.web.context import account, services
+from admin.pages.scene_preview import scene_png
+from admin.web.context import account, services, who
 from admin.web.delivery import uploads
+from admin.web.delivery.gates import Gate
 from admin.web.delivery.limits import MAX_FILES
+from admin.web.live import live_part, version_of
 from admin.web.once import submitted_once
 from shared.errors import UsageError
 from shared.flows.pages import FIRST_PAGE, pages_of_text
@@ -21,6 +27,11 @@ from shared.jobs.records import Priority, Unfamiliar
 
 # For so few a person waits before the browser, and they go before the batches. More would make others wait.
 _MAX_INTERACTIVE_FILES = 8
+_RUNS_SHOWN = 6
+_TRY = "try"  # the button that makes one image and stays on the page
+
+# Each takes some 50 ms of a core.
+_previews = Gate(of_each=1, in_all=2)
 
 blueprint = Blueprint("submit", __name__, url_prefix="/new")
 
@@ -28,23 +39,71 @@ blueprint = Blueprint("submit", __name__, url_prefix="/new")
 @blueprint.route("/synthetic", methods=["GET", "POST"])
 def synthetic() -> ResponseReturnValue:
     """A job of generated images."""
-    form = SyntheticForm()
+    form = SyntheticForm() if request.method == "POST" else SyntheticForm(request.args)
     if form.validate_on_submit():
         try:
             spec = form.spec()
         except UsageError as error:
             form.form_errors.append(str(error))
         else:
+            is_trial = _TRY in request.form
+            spec = replace(spec, count=1) if is_trial else spec
             job_id, is_new = submitted_once("synthetic", form.request_key.data, lambda _tell: _synthetic(form, spec))
+            if is_trial:
+                return redirect(url_for("submit.synthetic", **form.asked(), _anchor="runs"))
             return _to(job_id, f"Started with {spec.count:,} image{'s' if spec.count > 1 else ''}.", is_new)
-    return render_template("new_synthetic.html", form=form), 400 if form.errors else 200
+    elif request.args:
+        form.validate()
+    return _desk(form), 400 if form.errors.keys() - {"csrf_token"} else 200
+
+
+@blueprint.get("/synthetic/preview.png")
+def preview() -> ResponseReturnValue:
+    """The first image that the form's values make, or the `last`; with the contour of its `truth`.
+
+    Raises:
+        Busy: as many are being drawn as may be at once.
+        UsageError: the values make none.
+    """
+    form = SyntheticForm(request.args, meta={"csrf": False})
+    if not form.validate():
+        label, reasons = next((form[name].label.text, reasons) for name, reasons in form.errors.items() if name)
+        raise UsageError(f"{label}: {reasons[0]}".rstrip("."))
+    spec = form.spec()
+    synthesis = spec.synthesis(spec.count - 1 if request.args.get("image") == "last" else 0)
+    with_truth = "truth" in request.args
+    answer = Response(mimetype="image/png")
+    answer.set_etag(version_of(synthesis, with_truth))
+    answer.cache_control.private = answer.cache_control.no_cache = True
+    if answer.get_etag()[0] in request.if_none_match:
+        answer.status_code = 304
+        return answer
+    with _previews.inside(who()):
+        answer.data = scene_png(synthesis, with_truth=with_truth)
+    return answer
+
+
+@blueprint.get("/synthetic/runs")
+def runs() -> Response:
+    """The part of `synthetic` that is polled: the last synthetic jobs and their scores."""
+    view = _runs()
+    return live_part(view["version"], lambda: render_template("_synthetic_runs.html", **view))
+
+
+def _desk(form: SyntheticForm) -> str:
+    return render_template("new_synthetic.html", form=form, **_runs())
+
+
+def _runs() -> dict[str, Any]:
+    found = last_runs(services().database, services().repository, limit=_RUNS_SHOWN)
+    return {"runs": found, "version": version_of(found)}
 
 
 def sent_too_late() -> str:
     """Return the form of `synthetic` as it was filled in, of a session that has ended meanwhile."""
     form = SyntheticForm()
     form.form_errors.append("You logged in again since this form was opened. It is as you filled it in: send it again.")
-    return render_template("new_synthetic.html", form=form)
+    return _desk(form)
 
 
 @blueprint.route("/upload", methods=["GET", "POST"])

@@ -57,6 +57,16 @@
     return "";
   };
 
+  // The button that was pressed is a part of what is sent, and a form that a script sends has none.
+  const carry = (form, button) => {
+    form.querySelector("[data-carried]")?.remove();
+    if (button?.name) {
+      const field = Object.assign(document.createElement("input"), { type: "hidden", name: button.name, value: button.value });
+      field.dataset.carried = "";
+      form.append(field);
+    }
+  };
+
   const checkAndSend = async (form) => {
     let wrong = tooLarge(form);
     if (!wrong) {
@@ -86,6 +96,7 @@
     setSending(form, true);
     if ("checked" in form.dataset) {
       event.preventDefault();
+      carry(form, event.submitter);
       checkAndSend(form);
     }
   });

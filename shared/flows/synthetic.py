@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -65,22 +66,22 @@ class SyntheticSpec:
     def items(self) -> Iterator[NewItem]:
         """Yield the items, each with the arguments of `shared.synth.synthesise`."""
         for index in range(self.count):
-            share = index / (self.count - 1) if self.count > 1 else 0.0
-            severity = self.severity_from + share * (self.severity_to - self.severity_from)
-            # 53 bits, which JSON carries exactly.
-            seed = int(np.random.SeedSequence([self.seed, index]).generate_state(1, np.uint64)[0] >> np.uint64(11))
-            yield NewItem(
-                id=new_id(),
-                path=f"synthetic-{index:06d}.png",
-                synthesis={
-                    "definition": self.definition,
-                    "seed": seed,
-                    "num_dots": self.num_dots,
-                    "jitter": self.jitter,
-                    "severity": round(severity, 6),
-                    "noise": self.noise,
-                },
-            )
+            yield NewItem(id=new_id(), path=f"synthetic-{index:06d}.png", synthesis=self.synthesis(index))
+
+    def synthesis(self, index: int) -> dict[str, Any]:
+        """Return the arguments of `shared.synth.synthesise` for the image of this number, from 0."""
+        share = index / (self.count - 1) if self.count > 1 else 0.0
+        severity = self.severity_from + share * (self.severity_to - self.severity_from)
+        # 53 bits, which JSON carries exactly.
+        seed = int(np.random.SeedSequence([self.seed, index]).generate_state(1, np.uint64)[0] >> np.uint64(11))
+        return {
+            "definition": self.definition,
+            "seed": seed,
+            "num_dots": self.num_dots,
+            "jitter": self.jitter,
+            "severity": round(severity, 6),
+            "noise": self.noise,
+        }
 
 
 def submit_synthetic(

@@ -58,13 +58,18 @@ def display_grey(pixels: Pixels) -> NDArray[np.uint8]:
 
 
 def overlay(grey: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """H×W×3 RGB: the contour of `mask` over `grey`, in a line wide enough to survive a thumbnail."""
-    line = boundary(mask)
-    for _ in range(max(grey.shape) // (2 * _PIXELS_A_LINE)):
-        line = _widen(line)
+    """H×W×3 RGB: the contour of `mask` over `grey`."""
     picture = np.repeat(grey[..., None], 3, axis=2)
-    picture[line] = CONTOUR_COLOUR
+    picture[contour(mask)] = CONTOUR_COLOUR
     return picture
+
+
+def contour(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the pixels of a mask's contour, H×W, in a line wide enough to survive a thumbnail."""
+    line = boundary(mask)
+    for _ in range(max(mask.shape) // (2 * _PIXELS_A_LINE)):
+        line = _widen(line)
+    return line
 
 
 def _widen(line: NDArray[np.bool_]) -> NDArray[np.bool_]:
