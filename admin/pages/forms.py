@@ -82,7 +82,7 @@ class SyntheticForm(FlaskForm):  # type: ignore[misc]
     )  # fmt: skip
     severity_from = _number(FloatField, "Severity from", 0, 1, "Noise of the first image.", default=0, step=0.05)
     severity_to = _number(FloatField, "Severity to", 0, 1, "Noise of the last image.", default=1, step=0.05)
-    noise = SelectField("Kind", choices=[SelectChoice(*each) for each in _NOISE_CHOICES.items()], default="")
+    noise = SelectField("Noise", choices=[SelectChoice(*each) for each in _NOISE_CHOICES.items()], default="")
     definition = SelectField(
         "Definition", choices=list(DEFINITIONS), default=DEFAULT_DEFINITION, description="Of the task: what is drawn."
     )

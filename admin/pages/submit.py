@@ -73,9 +73,10 @@ def preview() -> ResponseReturnValue:
     synthesis = spec.synthesis(spec.count - 1 if request.args.get("image") == "last" else 0)
     with_truth = "truth" in request.args
     answer = Response(mimetype="image/png")
-    answer.set_etag(version_of(synthesis, with_truth))
+    etag = version_of(synthesis, with_truth)
+    answer.set_etag(etag)
     answer.cache_control.private = answer.cache_control.no_cache = True
-    if answer.get_etag()[0] in request.if_none_match:
+    if request.if_none_match.contains(etag):
         answer.status_code = 304
         return answer
     with _previews.inside(who()):

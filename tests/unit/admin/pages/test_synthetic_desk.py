@@ -58,7 +58,7 @@ def test_a_preview_that_is_known_is_not_drawn_again(browser: Browser) -> None:
         ({"num_dots": "100000"}, "Dots in a shape: Use a number from 1 to 1,000."),
         ({"jitter": "much"}, "Jitter: Not a valid float value."),
         ({"severity_from": "0.9"}, "Severity to: Use a number that is not smaller"),
-        ({"noise": "loud"}, "Kind: Not a valid choice."),
+        ({"noise": "loud"}, "Noise: Not a valid choice."),
         ({"definition": "none"}, "Definition: Not a valid choice."),
     ],
 )
