@@ -100,18 +100,19 @@ def cancel(reference: str) -> None:
     help="Only what failed with this error code; can be given several times.",
 )  # fmt: skip
 def retry(reference: str, codes: tuple[str, ...]) -> None:
-    """Try again what failed or was cancelled in a job that has ended."""
+    """Try again what failed in a job, which may still run, and what was cancelled in one that has ended."""
     with opened() as services:
         found = find_job(services, reference)
         cut_short = services.repository.failures(found.id, ItemErrorCode.TRUNCATED)
         job = services.repository.retry(found.id, codes=codes, by=Actor.of_text(user_at_host()))
         with suppress(Retryable):  # the reconciler sends the hints that are not sent here
             services.dispatcher.fill()
-        again = plural(job.counts.pending, "image")
-        if left := job.counts.failed + job.counts.cancelled:
+        again = plural(job.counts.pending, "image") if found.state.is_final else "what failed is tried again"
+        if found.state.is_final and (left := job.counts.failed + job.counts.cancelled):
             again += f" (not {left:,} of which no source is stored: submit the files anew)"
         display = Display()
-        display.line(f"job {job.id} runs again: {again}; `producer watch {job.id}` follows it")
+        runs = "runs again" if found.state.is_final else "goes on"
+        display.line(f"job {job.id} {runs}: {again}; `producer watch {job.id}` follows it")
         if cut_short:
             display.line(
                 f"note: {plural(cut_short, 'image')} ended early, and what was uploaded then is what is tried again: "

@@ -160,7 +160,7 @@ def cancel_job(job_id: UUID) -> Job:
 
 @operation("POST", "/jobs/<uuid:job_id>/retry", answer=Job, query=Retry, problems=_CONFLICT)
 def retry_job(job_id: UUID, query: Retry) -> Job:
-    """Try again what failed or was cancelled, or what failed with some codes alone."""
+    """Try again what failed or was cancelled, or what failed with some codes alone; the job may still run."""
     return _responses([services().repository.retry(str(job_id), codes=query.codes, by=_actor())])[0]
 
 

@@ -49,8 +49,9 @@ class Progress:
 
     @property
     def can_retry(self) -> bool:
-        """Whether a retry is a legal step."""
-        return self.job.state in JOB_STEPS[JobEvent.RETRY].sources
+        """Whether a retry is a legal step: of what did not succeed in an ended job, of what failed in an open one."""
+        has_failures = self.job.counts.failed > 0 and self.job.cancel_requested_at is None
+        return self.job.state in JOB_STEPS[JobEvent.RETRY].sources or (self.is_open and has_failures)
 
 
 def at_rest(seen: Progress) -> Progress:

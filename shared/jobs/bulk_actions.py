@@ -27,7 +27,7 @@ MAX_SELECTED = 1_000
 class BulkKind(StrEnum):
     """What is done with each job."""
 
-    RETRY = "retry"  # of those that have ended: what did not succeed, or what failed with some codes
+    RETRY = "retry"  # what did not succeed, or what failed with some codes
     CANCEL = "cancel"  # of those that are open
     DELETE = "delete"  # those that have ended, with their images and results
     PRIORITY = "priority"  # of those that are open

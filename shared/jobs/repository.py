@@ -127,7 +127,7 @@ class Repository(Submissions):
         Of a very large job some of it is put back at once, and the rest in the reconciler's rounds.
 
         Args:
-            job_id: of a job that has ended.
+            job_id: of a job that has ended, or in which something has failed.
             codes: of the failures that are tried again; none: all, and what was cancelled.
             by: who asks.
             bulk_id: the bulk action that it is a part of.
@@ -135,14 +135,14 @@ class Repository(Submissions):
 
         Raises:
             JobNotFound: no such job.
-            IllegalTransition: the job still runs, or all of it succeeded.
+            IllegalTransition: all of it succeeded, or it is open and being cancelled, put back, or without a failure.
             UsageError: nothing in it can be tried again.
         """
         with self.database.write() as connection:
             retries.lock_first(connection, job_id)
-            after_job_event(_locked_state(connection, job_id), JobEvent.RETRY)
+            state = _locked_state(connection, job_id)
             within(connection)
-            retries.begin(connection, job_id, codes=codes, by=by, bulk_id=bulk_id)
+            retries.begin(connection, job_id, state, codes=codes, by=by, bulk_id=bulk_id)
         retries.go_on(self.database, job_id, until=time.monotonic() + retries.GO_ON_SECONDS)
         return self.job(job_id)
 

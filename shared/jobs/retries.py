@@ -1,4 +1,4 @@
-"""Trying again what did not succeed in a job that has ended: all of it, or what failed with some codes.
+"""Trying again what did not succeed in a job: all of it, or what failed with some codes. The job may still be open.
 
 Of a large job some shards are put back at once and the rest in the reconciler's rounds, so that neither who asked for
 it nor any other writer waits. Until then the job's row says from which shard on it goes on, and the job does not end.
@@ -13,10 +13,10 @@ from sqlalchemy import ColumnElement, Connection, or_, select, update
 from shared.db.database import Database
 from shared.db.events import Actor, EventKind, record
 from shared.db.tables.actions import BulkActionRow
-from shared.db.tables.jobs import IS_BEING_RETRIED, ItemRow, JobRow, ShardRow
-from shared.errors import UsageError
+from shared.db.tables.jobs import HAS_FAILED, IS_BEING_RETRIED, ItemRow, JobRow, ShardRow
+from shared.errors import IllegalTransition, UsageError
 from shared.jobs import shards
-from shared.jobs.state import ITEM_STEPS, ItemEvent, JobEvent
+from shared.jobs.state import ITEM_STEPS, ItemEvent, JobEvent, JobStatus, after_job_event
 from shared.jobs.steps import move, move_job
 
 _SHARDS_AT_ONCE = 50
@@ -36,12 +36,27 @@ Within = Callable[[Connection], None]
 """Does something more in the transaction that begins a step."""
 
 
-def begin(connection: Connection, job_id: str, *, codes: Sequence[str], by: Actor, bulk_id: str | None = None) -> None:
+def begin(
+    connection: Connection,
+    job_id: str,
+    state: JobStatus,
+    *,
+    codes: Sequence[str],
+    by: Actor,
+    bulk_id: str | None = None,
+) -> None:
     """Put back a job whose row and first shards are locked, and as many of its items as are put back at once.
 
+    A job that has ended begins anew; one that is open, as `state` says, just has more to do.
+
     Raises:
+        IllegalTransition: all of it succeeded; or it is open and being cancelled, put back, or without a failure.
         UsageError: nothing in it can be tried again.
     """
+    if not state.is_final:
+        _refuse_open(connection, job_id, state)
+    else:
+        after_job_event(state, JobEvent.RETRY)
     again = _can_be_retried(job_id, codes)
     if connection.execute(select(ItemRow.id).where(again).limit(1)).first() is None:
         of_codes = f" of what failed with {', '.join(codes)}" if codes else ""
@@ -49,10 +64,28 @@ def begin(connection: Connection, job_id: str, *, codes: Sequence[str], by: Acto
             f"nothing{of_codes} in job {job_id} can be tried again: its failed files were never uploaded, or are gone"
         )
     going_on = {"retry_from": 0, "retry_codes": list(codes) or None, "retry_bulk": bulk_id}
-    connection.execute(move_job(JobEvent.RETRY, JobRow.id == job_id, **_BEGUN, **going_on))
+    if state.is_final:
+        connection.execute(move_job(JobEvent.RETRY, JobRow.id == job_id, **_BEGUN, **going_on))
+    else:
+        connection.execute(update(JobRow).where(JobRow.id == job_id).values(**going_on))
     detail = f"failed with {', '.join(codes)}" if codes else None
     record(connection, EventKind.RETRIED, by, job_ids=[job_id], bulk_id=bulk_id, detail=detail)
     _put_back(connection, job_id)
+
+
+def _refuse_open(connection: Connection, job_id: str, state: JobStatus) -> None:
+    columns = (JobRow.cancel_requested_at.is_not(None), IS_BEING_RETRIED)
+    is_cancelled, is_retried = connection.execute(select(*columns).where(JobRow.id == job_id)).one()
+    failed = select(ItemRow.id).where(ItemRow.job_id == job_id, HAS_FAILED).limit(1)
+    if is_cancelled:
+        why = "it is being cancelled"
+    elif is_retried:
+        why = "what failed in it is being put back already"
+    elif connection.execute(failed).first() is None:
+        why = "nothing in it has failed so far"
+    else:
+        return
+    raise IllegalTransition(f"cannot retry a {state} job: {why}")
 
 
 def lock_first(connection: Connection, job_id: str) -> None:
@@ -93,10 +126,12 @@ def _put_back(connection: Connection, job_id: str) -> bool:
     ids = [shard for shard, _ in locked]
     if ids:
         of_these = ItemRow.shard_id.in_(ids) & _can_be_retried(job_id, codes or ())
+        # In an open job the others may rest, or wait with a hint that is on its way.
+        touched = connection.execute(select(ItemRow.shard_id).where(of_these).distinct()).scalars().all()
         moved = connection.execute(move(ItemEvent.RETRY, of_these, **_FRESH)).rowcount
         fresh = {"not_before": 0.0, "releases": 0, "published_at": None}
-        connection.execute(update(ShardRow).where(ShardRow.id.in_(ids)).values(**fresh))
-        shards.recount_some(connection, ids)
+        connection.execute(update(ShardRow).where(ShardRow.id.in_(touched)).values(**fresh))
+        shards.recount_some(connection, touched)
         if bulk_id is not None:
             counted = update(BulkActionRow).where(BulkActionRow.id == bulk_id)
             connection.execute(counted.values(items_done=BulkActionRow.items_done + moved))

@@ -116,9 +116,11 @@ class ModelJob:
 
     def retry(self) -> None:
         """Open what did not succeed."""
-        for item in self.retryable():
+        again = self.retryable()
+        for shard in self.shards:
+            shard.resting = shard.resting and not any(item in again for item in shard.items)
+        for item in again:
             item.end(ItemStatus.PENDING)
             item.attempts, item.quarantined = 0, False
-        for shard in self.shards:
-            shard.resting = False
-        self.state, self.cancel_requested = JobStatus.QUEUED, False
+        if self.state.is_final:
+            self.state, self.cancel_requested = JobStatus.QUEUED, False

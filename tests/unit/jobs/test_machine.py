@@ -226,11 +226,15 @@ class Machine(World):
         try:
             self.repository.retry(job_id)
         except IllegalTransition:
-            assert not job.state.is_final or job.state is JobStatus.SUCCEEDED
+            has_failed = any(item.state is ItemStatus.FAILED for item in job.items)
+            assert job.state is JobStatus.SUCCEEDED or (
+                not job.state.is_final and (job.cancel_requested or not has_failed)
+            )
         except UsageError:
             assert not job.retryable()
         else:
-            assert job.state in (JobStatus.FAILED, JobStatus.PARTIAL, JobStatus.CANCELLED)
+            assert job.state is not JobStatus.SUCCEEDED
+            assert job.state.is_final or not job.cancel_requested
             job.retry()
             self.retried = job_id
 

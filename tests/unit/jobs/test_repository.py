@@ -1,6 +1,9 @@
 import pytest
+from sqlalchemy import update
 
+from shared.db.database import Database, db_now
 from shared.db.tables.base import new_id
+from shared.db.tables.jobs import ShardRow
 from shared.errors import IllegalTransition, ItemErrorCode, JobNotFound, UsageError
 from shared.jobs.claims import Claims
 from shared.jobs.records import NewItem
@@ -99,6 +102,40 @@ def test_retry_opens_what_did_not_succeed(claims: Claims, repository: Repository
     claims.complete(claim, all_succeed(claim))
     assert repository.close_if_finished(job_id) is JobStatus.SUCCEEDED
     assert {item.error for item in repository.items(job_id, limit=10)} == {None}
+
+
+def test_what_failed_in_a_running_job_is_tried_again_at_once(
+    claims: Claims, repository: Repository, make_job: MakeJob, database: Database
+) -> None:
+    job_id, (first, second) = make_job(3, 2)
+    finish(claims, first, failing=2)
+    with database.write() as connection:  # the other shard rests, and goes on resting
+        connection.execute(update(ShardRow).where(ShardRow.id == second).values(not_before=db_now() + 60))
+    codes = [ItemErrorCode(item.error_code) for item in repository.items(job_id, limit=9) if item.error_code]
+    with pytest.raises(UsageError, match="nothing of what failed with too_large"):
+        repository.retry(job_id, codes=[ItemErrorCode.TOO_LARGE])
+    job = repository.retry(job_id, codes=codes)
+    assert (job.state, job.counts) == (JobStatus.RUNNING, ItemCounts(pending=4, succeeded=1))
+    assert job.started_at is not None
+    with pytest.raises(IllegalTransition, match="cannot retry a running job: nothing in it has failed so far"):
+        repository.retry(job_id)
+    assert claims.claim(second, worker="w") is None
+    claim = claims.claim(first, worker="w")
+    assert claim is not None
+    assert [item.attempts for item in claim.items] == [1, 1]
+    claims.complete(claim, all_succeed(claim))
+    assert repository.close_if_finished(job_id) is None
+
+
+def test_a_job_that_is_being_cancelled_is_not_retried(
+    claims: Claims, repository: Repository, make_job: MakeJob
+) -> None:
+    job_id, (first, second) = make_job(1, 1)
+    finish(claims, first, failing=1)
+    assert claims.claim(second, worker="w") is not None
+    repository.cancel(job_id)
+    with pytest.raises(IllegalTransition, match="cannot retry a running job: it is being cancelled"):
+        repository.retry(job_id)
 
 
 def test_a_cancelled_job_can_be_retried(claims: Claims, repository: Repository, make_job: MakeJob) -> None:
