@@ -98,7 +98,7 @@ def difference(item_a: UUID) -> ResponseReturnValue:
     answer.set_etag(quote(name))
 
     def make(objects: tuple[bytes, ...]) -> bytes:
-        return draw(Picture.DIFFERENCE, objects, size=size, decode=decoders().decode, channel=channel_of(one))
+        return draw(Picture.ERRORS, objects, size=size, decode=decoders().decode, channel=channel_of(one))
 
     what = f"difference of items {one.id} and {other.id}"
     return filled(answer, lambda: drawn(make, keys, size, name=name), what).make_conditional(request)

@@ -53,7 +53,7 @@ def item(item_id: UUID) -> ResponseReturnValue:
 
 
 @blueprint.get(
-    "/<uuid:item_id>/<any(source, mask, probability, overlay, truth, correction, corrected, difference):name>.png"
+    "/<uuid:item_id>/<any(source, mask, probability, overlay, truth, correction, corrected, errors):name>.png"
 )
 def picture(item_id: UUID, name: str) -> ResponseReturnValue:
     """One picture of an item, made on the fly; `size` is one of SIZES, or missing for the whole."""

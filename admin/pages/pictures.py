@@ -42,7 +42,7 @@ class Picture(StrEnum):
     TRUTH = "truth"
     CORRECTION = "correction"  # the mask that somebody drew
     CORRECTED = "corrected"  # its contour over the source
-    DIFFERENCE = "difference"  # over the source, where the mask alone is inside (orange) and the truth alone (blue)
+    ERRORS = "errors"  # over the source, where the mask alone is inside (orange) and the truth alone (blue)
 
 
 def is_shown(item: Item) -> bool:
@@ -60,7 +60,7 @@ def keys_of(item: Item, picture: Picture) -> tuple[str, ...] | None:
         Picture.TRUTH: (item.truth_key,),
         Picture.CORRECTION: (item.review.correction_key,),
         Picture.CORRECTED: (item.source_key, item.review.correction_key),
-        Picture.DIFFERENCE: (item.source_key, item.mask_key, item.truth_key),
+        Picture.ERRORS: (item.source_key, item.mask_key, item.truth_key),
     }[picture]
     present = tuple(key for key in keys if key is not None)
     return present if len(present) == len(keys) else None
@@ -69,9 +69,8 @@ def keys_of(item: Item, picture: Picture) -> tuple[str, ...] | None:
 Decode = Callable[[bytes, str], DecodedImage]
 """Reads an image, and of its channels what a word says, see `shared.images.channel_choice`."""
 
-_OF_A_SOURCE = frozenset(
-    {Picture.SOURCE, Picture.OVERLAY, Picture.CORRECTED, Picture.DIFFERENCE}
-)  # which comes first among the objects
+# Which comes first among the objects.
+_OF_A_SOURCE = frozenset({Picture.SOURCE, Picture.OVERLAY, Picture.CORRECTED, Picture.ERRORS})
 
 
 def draw(picture: Picture, objects: tuple[bytes, ...], *, size: int | None, decode: Decode, channel: str) -> bytes:
@@ -181,7 +180,7 @@ _DRAWN: dict[Picture, Callable[..., NDArray[np.uint8]]] = {
     Picture.TRUTH: _mask,
     Picture.CORRECTION: _mask,
     Picture.CORRECTED: _overlay,
-    Picture.DIFFERENCE: _difference,
+    Picture.ERRORS: _difference,
 }
 
 

@@ -29,7 +29,7 @@ from tests.corpus.tiffs import no_data, tiff
 from tests.unit.admin.conftest import Browser
 from tests.unit.images import misbehaving_decoder
 
-PICTURES = ("source", "mask", "probability", "overlay", "truth", "difference")
+PICTURES = ("source", "mask", "probability", "overlay", "truth", "errors")
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_each_picture(browser: Browser, items: list[Item], name: str, query: str
     assert answer.content_type == "image/png"
     picture = image(answer.data)
     assert picture.size == (side, side)
-    assert picture.mode == ("RGB" if name in ("probability", "overlay", "difference") else "L")
+    assert picture.mode == ("RGB" if name in ("probability", "overlay", "errors") else "L")
 
 
 def test_pictures_show_what_is_stored(browser: Browser, services: Services, items: list[Item]) -> None:
@@ -66,9 +66,9 @@ def test_pictures_show_what_is_stored(browser: Browser, services: Services, item
     assert (shown["overlay"][far] == shown["source"][far][:, None]).all()
     missed = (shown["truth"] > 0) & ~inside
     assert missed.any()
-    assert (shown["difference"][missed][:, 2] > shown["difference"][missed][:, 0]).all()  # blue
+    assert (shown["errors"][missed][:, 2] > shown["errors"][missed][:, 0]).all()  # blue
     agreed = (shown["truth"] > 0) == inside
-    assert (shown["difference"][agreed] == shown["source"][agreed][:, None]).all()
+    assert (shown["errors"][agreed] == shown["source"][agreed][:, None]).all()
     assert shown["probability"][inside].mean() > 2 * shown["probability"][~inside].mean()
 
 

@@ -93,7 +93,7 @@ def test_one_image_is_tried_before_all_batches_and_the_desk_keeps_what_was_fille
     simulated_worker.process(services, job.id)
     item = services.repository.items(job.id, limit=1)[0]
     page = browser.get("/new/synthetic")
-    assert f"/items/{item.id}/difference.png?size=256" in page.text
+    assert f"/items/{item.id}/errors.png?size=256" in page.text
     for value in (item.dice, item.iou, item.precision, item.recall):
         assert f"<span>{value:.3f}</span>" in page.text
 

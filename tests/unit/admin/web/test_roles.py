@@ -31,7 +31,8 @@ FOR_VIEWERS = {
 FOR_THE_DESK = {"review.desk"}
 
 FOR_OPERATORS = {
-    "submit.synthetic", "submit.upload", "jobs.cancel", "jobs.retry", "models.activate", "models.rollback",
+    "submit.synthetic", "submit.preview", "submit.runs", "submit.upload",
+    "jobs.cancel", "jobs.retry", "models.activate", "models.rollback",
     "api.submit_generated", "api.submit_uploaded", "api.cancel_job", "api.retry_job", "api.predict",
     "api.predict_json", "api.demo", "api.begin_submission", "api.add_to_job", "api.known_images", "api.seal_job",
     "api.discard_job", "api.find_submissions", "api.change_submission",
