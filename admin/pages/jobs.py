@@ -12,6 +12,7 @@ from flask.typing import ResponseReturnValue
 from admin.domain import overview, queries
 from admin.domain.job_query import STATE_GROUPS, filter_words, job_query
 from admin.domain.progress import Fleet, Progress, at_rest
+from admin.domain.saved_views import ViewOf, saved_views
 from admin.pages.item_lists import COLUMNS, asked, choices
 from admin.pages.item_lists import distributions as distributions_of
 from admin.web.context import meter, services, who
@@ -51,6 +52,7 @@ def index() -> ResponseReturnValue:
         causes=list(ItemErrorCode),
         sorts=list(JobSort),
         bulk_kinds=list(BulkKind),
+        views=saved_views(services().database, who(), ViewOf.JOBS),
         **view,
     )
     return page, 400 if query.problems else 200
@@ -78,6 +80,7 @@ def job(job_id: UUID) -> ResponseReturnValue:
         now=queries.now(database),
         choices=choices(),
         count=_count(shown),
+        views=saved_views(database, who(), ViewOf.ITEMS),
         **_details(view),
         **_items_view(job_id),
     )

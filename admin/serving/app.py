@@ -11,7 +11,21 @@ from flask import Flask, current_app, url_for
 from admin import api
 from admin.api import docs
 from admin.domain.progress import ProgressMeter
-from admin.pages import account, bulk, compare, events, formats, items, jobs, models, overview, review, submit, tokens
+from admin.pages import (
+    account,
+    bulk,
+    compare,
+    events,
+    formats,
+    items,
+    jobs,
+    models,
+    overview,
+    review,
+    submit,
+    tokens,
+    views,
+)
 from admin.pages.opened_items import OpenedItems
 from admin.pages.pictures import SHOWN_PIXELS
 from admin.serving import errors
@@ -78,6 +92,7 @@ def create_app(settings: Settings, services: Services | None = None) -> Flask:
         models,
         events,
         bulk,
+        views,
         overview,
         submit,
         tokens,

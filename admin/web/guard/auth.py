@@ -36,7 +36,7 @@ _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _FOR_VIEWERS = frozenset(
     {
         "auth.log_in", "auth.logout", "compare.step", "tokens.create", "tokens.revoke", "account.change_password",
-        "account.end_session", "account.end_others",
+        "account.end_session", "account.end_others", "views.save", "views.delete",
     }
 )  # fmt: skip
 FOR_REVIEWERS = frozenset(

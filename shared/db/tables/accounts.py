@@ -1,5 +1,7 @@
 """The tables of accounts: who may come in, how they did, and what they asked for under a key."""
 
+from typing import Any
+
 from sqlalchemy import ForeignKey, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -70,3 +72,19 @@ class RequestKeyRow(Base):
     job_id: Mapped[str | None] = mapped_column(UUID_TEXT)  # none yet while the job is being made
     fingerprint: Mapped[str | None] = mapped_column(String(64))  # of what was asked for
     created_at: Mapped[float]
+
+
+class SavedViewRow(Base):
+    """A filter of a list that an account keeps under a name."""
+
+    __tablename__ = "saved_views"
+
+    id: Mapped[str] = mapped_column(UUID_TEXT, primary_key=True)
+    user_name: Mapped[str] = mapped_column(String(64), ForeignKey("users.name", ondelete="CASCADE"))
+    view_of: Mapped[str] = mapped_column(String(16))  # which list
+    name: Mapped[str] = mapped_column(String(64))
+    query: Mapped[dict[str, Any]]  # the values of its address
+    is_shared: Mapped[bool]  # with all accounts
+    made_at: Mapped[float]
+
+    __table_args__ = (UniqueConstraint("user_name", "view_of", "name"),)

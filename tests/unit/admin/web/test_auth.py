@@ -97,7 +97,7 @@ def test_a_removed_account_has_no_session(browser: Browser, services: Services) 
     [
         "/login", "/logout", "/new/synthetic", "/new/upload", f"/jobs/{NOTHING}/cancel", f"/jobs/{NOTHING}/retry",
         "/models/abcd/activate", "/models/rollback", "/tokens", f"/tokens/{NOTHING}/revoke", "/account/password",
-        f"/account/sessions/{NOTHING}/end", "/account/sessions/end-others",
+        f"/account/sessions/{NOTHING}/end", "/account/sessions/end-others", "/views", f"/views/{NOTHING}/delete",
     ],
 )  # fmt: skip
 def test_changes_need_the_token_of_the_session(browser: Browser, address: str) -> None:
@@ -117,7 +117,7 @@ def test_every_changing_route_is_tested_for_its_token(app: Flask) -> None:
         "auth.log_in", "auth.logout", "submit.synthetic", "submit.upload", "jobs.cancel", "jobs.retry",
         "models.activate", "models.rollback", "tokens.create", "tokens.revoke", "account.change_password",
         "account.end_session", "account.end_others", "review.grade", "review.take", "review.undo",
-        "review.correct", "bulk.make", "bulk.stop", "compare.step",
+        "review.correct", "bulk.make", "bulk.stop", "compare.step", "views.save", "views.delete",
     }  # fmt: skip
 
 

@@ -20,7 +20,7 @@ FOR_VIEWERS = {
     "items.picture", "items.preview", "models.index", "tokens.index", "tokens.create", "tokens.revoke", "account.index",
     "account.change_password", "account.end_session", "account.end_others", "api.me", "api.jobs", "api.job",
     "api.job_items", "api.job_results", "api.item", "api.item_file", "api.models", "api.workers", "api.grade",
-    "compare.index", "compare.pair", "compare.step", "compare.difference",
+    "views.save", "views.delete", "compare.index", "compare.pair", "compare.step", "compare.difference",
     "events.index", "api.list_events",
     "api.job_summary", "overview.index", "overview.live", "overview.past", "bulk.index", "bulk.one", "bulk.live",
     "api.list_bulk_actions", "api.see_bulk_action",
