@@ -37,7 +37,7 @@ FOR_OPERATORS = {
     "api.predict_json", "api.demo", "api.begin_submission", "api.add_to_job", "api.known_images", "api.seal_job",
     "api.discard_job", "api.find_submissions", "api.change_submission",
     "bulk.make", "bulk.stop", "api.ask_bulk_action", "api.abort_bulk_action",
-    "api.add_webhook", "api.remove_webhook", "api.test_webhook", "api.send_again",
+    "api.add_webhook", "api.remove_webhook", "api.test_webhook", "api.send_again", "api.add_objects",
 }  # fmt: skip
 
 
