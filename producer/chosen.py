@@ -22,6 +22,19 @@ class Choice:
     manifest: Path | None = None
 
 
+@dataclass(frozen=True)
+class TruthChoice:
+    """What a command says of truths: the folder of the masks, and what of them is foreground; None: by rule."""
+
+    folder: Path
+    foreground: str | None = None
+
+    @property
+    def identity(self) -> list[str]:
+        """What tells a submission with these truths from another."""
+        return [str(self.folder.resolve()), self.foreground or ""]
+
+
 def sources_of(arguments: Sequence[Path], choice: Choice, *, max_bytes: int) -> Sources:
     """Return the sources that arguments stand for; of files, none larger than `max_bytes` is read.
 

@@ -1,12 +1,13 @@
 """Commands that make a job: of images, of one image, or of synthetic ones."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from producer.access import opened
 from producer.bucket import submit_wanted, wanted_among
-from producer.chosen import Choice
+from producer.chosen import Choice, TruthChoice
 from producer.collect import destination_of
 from producer.display import Display
 from producer.options import (
@@ -19,6 +20,7 @@ from producer.options import (
     priority_option,
     scale_option,
     sheet_option,
+    truth_options,
     unfamiliar_option,
     waiting_options,
 )
@@ -28,7 +30,7 @@ from producer.segment import segment as segment_one
 from producer.submit import submit_paths
 from producer.unfinished import Request
 from shared.commandline import ExitCode, on_interrupt, plural
-from shared.errors import ItemError
+from shared.errors import ItemError, UsageError
 from shared.flows.exports.export import Export
 from shared.flows.pages import PageChoice
 from shared.jobs.records import Priority, Unfamiliar
@@ -55,6 +57,7 @@ from shared.pixel_size import PixelSize
 @click.option("--fill-holes", is_flag=True, help="Fill the holes of objects.")
 @click.option("--min-area", type=int, default=0, metavar="PX", help="Drop objects of fewer pixels.")
 @click.option("--keep-largest", is_flag=True, help="Keep each mask's largest object alone.")
+@truth_options
 @click.option(
     "--resume", metavar="JOB", help="Go on with this interrupted submission; it is found by itself as a rule."
 )
@@ -76,6 +79,8 @@ def submit(
     fill_holes: bool,
     min_area: int,
     keep_largest: bool,
+    truth: Path | None,
+    foreground: str | None,
     resume: str | None,
     priority: Priority,
     wait: bool,
@@ -97,9 +102,15 @@ def submit(
     choice = Choice(recursive, follow_links, pages, exclude, manifest)
     processing = PostProcessing(smooth, fill_holes, min_area, keep_largest)
     request = Request(name, priority, scale, unfamiliar, channel, pixel_size, processing, waits=waits, resume=resume)
+    if truth is not None:
+        request = replace(request, truth=TruthChoice(truth, foreground))
+    elif foreground is not None:
+        raise click.UsageError("--foreground says what counts in the masks of --truth: give their folder")
     with opened() as services:
         with on_interrupt("interrupted; the same command goes on where it was"):
             if (wanted := wanted_among(paths, choice)) is not None:
+                if truth is not None:
+                    raise UsageError("--truth has masks of files: copy the images out of their bucket first")
                 submission = submit_wanted(services, wanted, request, to=to, display=display)
             else:
                 submission = submit_paths(services, paths, request, choice=choice, to=to, display=display)

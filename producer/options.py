@@ -155,6 +155,22 @@ unfamiliar_option = click.option(
     help="Images unlike anything that the model knows: flag them in their results, or refuse them, so that they fail.",
 )
 
+truth_options = _all_of(
+    click.option(
+        "--truth",
+        type=FOLDER,
+        metavar="DIR",
+        help="Score results against the masks of this folder, paired by name as in training: Dice and IoU.",
+    ),
+    click.option(
+        "--foreground",
+        metavar="nonzero|half|alpha|VALUES",
+        help="What of the masks of --truth counts, where they have more than two values: all but 0, what is over half "
+        "of the range, what is opaque, or values or colours as 1,3 or #ff0000.",
+    ),
+)
+"""What says that a batch is scored."""
+
 channel_option = click.option(
     "--channel",
     default=AUTO,

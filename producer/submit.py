@@ -1,16 +1,18 @@
 """Submitting files and folders: look first, make the job second, so that what cannot work leaves nothing behind."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from producer.chosen import Choice, sources_of
+from producer.chosen import Choice, TruthChoice, sources_of
 from producer.collect import Destination
 from producer.display import Display
+from producer.sources import Sources
 from producer.unfinished import Request, Unfinished, stopped_namesakes, unfinished
 from shared.commandline import plural
-from shared.flows.submission import SubmissionProgress, submit_images
+from shared.errors import UsageError
+from shared.flows.submission import Source, SubmissionProgress, submit_images
 from shared.identity import user_at_host
 from shared.services import Services
 
@@ -52,7 +54,8 @@ def submit_paths(
     Nothing is submitted where `to`, the folder of its results, is not free for them.
 
     Raises:
-        UsageError: an argument does not exist, there is no image in them, or the folder `to` holds other results.
+        UsageError: an argument does not exist, there is no image in them, the folder `to` holds other results, or the
+            masks of `request.truth` cannot be told apart.
         ConfigurationError: the services cannot be used as the settings say. No job is made.
         Retryable: a service went away on the way; the same call goes on where this one was.
     """
@@ -61,6 +64,7 @@ def submit_paths(
     survey = sources.survey()
     for note in survey.notes():
         display.line(f"note: {note}")
+    scored = sources if request.truth is None else _with_truths(sources, request.truth, services, display)
     found = unfinished(services, sources, survey.images, request)
     images = f"{plural(survey.images, 'image')} from {sources.base}"
     if found and found.is_uploaded:
@@ -90,7 +94,7 @@ def submit_paths(
             services.repository.adopt(found.job.id, request.key(sources))
         job_id = submit_images(
             services,
-            sources,
+            scored,
             name=request.name or sources.name,
             submitted_by=user_at_host(),
             submission_key=request.key(sources),
@@ -105,6 +109,19 @@ def submit_paths(
             on_progress=advanced,
         )
     return Submission(job_id, last, time.monotonic() - begun)
+
+
+def _with_truths(sources: Sources, choice: TruthChoice, services: Services, display: Display) -> Iterable[Source]:
+    """Return sources with their true masks, and tell what will be scored."""
+    from producer.remote.services import RemoteServices
+    from producer.truths import Truths  # with numpy, which a submission without them does not need
+
+    if isinstance(services, RemoteServices):
+        raise UsageError("--truth is not sent over --api: submit by the database and the store of the settings")
+    truths = Truths.find(choice, sources)
+    for note in truths.notes():
+        display.line(f"note: {note}")
+    return truths.given_to(sources)
 
 
 def _tell_of_others(services: Services, name: str, found: Unfinished | None, display: Display) -> None:

@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
+from producer.chosen import TruthChoice
 from producer.sources import Sources
 from shared.errors import UsageError
 from shared.flows.lookup import find_job
@@ -84,6 +85,7 @@ class Request:
     postprocessing: PostProcessing = NO_PROCESSING
     waits: bool = False  # for the end of the job
     resume: str | None = None  # a job to go on with, as people refer to it
+    truth: TruthChoice | None = None
     begun: float = field(default_factory=_command_began)
 
     def key(self, sources: Submitted, *, purpose: str | None = None) -> str:
@@ -100,6 +102,7 @@ class Request:
             self.channel,
             *sources.identity,
             *([str(self.pixel_size), str(self.postprocessing)] if self.pixel_size or self.postprocessing else []),
+            *(self.truth.identity if self.truth else []),
         ]
         identity = [user_at_host(), paths, sources.recursive, sources.follow_links, *asked, *filter(None, [purpose])]
         return hashlib.sha256(json.dumps(identity).encode()).hexdigest()

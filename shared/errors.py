@@ -179,6 +179,7 @@ class ItemErrorCode(StrEnum):
     TOO_MANY_BYTES = "too_many_bytes"  # the file is larger than MAX_SOURCE_BYTES
     BAD_MANIFEST = "bad_manifest"  # the manifest's row cannot be used
     CHANGED = "changed"  # the file was still being written
+    BAD_TRUTH = "bad_truth"  # the mask that it was to be scored against cannot be used, or does not lie on it
     # found while decoding
     EMPTY_FILE = "empty_file"  # zero bytes
     NOT_AN_IMAGE = "not_an_image"  # the bytes are no image format known

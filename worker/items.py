@@ -48,6 +48,7 @@ from worker.memory import PixelBudget
 from worker.model_cache import ServedModel
 from worker.outcomes import refuse_unfamiliar, success
 from worker.spacing import used_scale
+from worker.truths import read_truth
 from worker.windows import WHOLE_PIXELS, Windows
 from worker.work import Work
 
@@ -186,6 +187,7 @@ class ItemProcessor:
             intake=work.intake,
             channel=work.channel,
             postprocessing=asked,
+            truth=None if item.truth_key is None else partial(self._fetch, item.truth_key),
             submit=work.submit,
             witness=work.witness,
             check=check,
@@ -216,7 +218,9 @@ class ItemProcessor:
                 if error.code is ItemErrorCode.TOO_LARGE:
                     raise _TooLarge from error
                 raise
-        return _Source(decoded.pixels, decoded.note, decoded.has_holes, decoded.pixel_size)
+            shape = decoded.pixels.shape[0], decoded.pixels.shape[1]
+            truth = read_truth(self._fetch(item.truth_key), shape, decoded.note) if item.truth_key else None
+        return _Source(decoded.pixels, decoded.note, decoded.has_holes, decoded.pixel_size, truth=truth)
 
     def _fetch(self, key: str) -> bytes:
         with metrics.FETCH.time():
@@ -261,7 +265,7 @@ class ItemProcessor:
         item, job = work.item, work.item.job_id
         refuse_unfamiliar(judged, work)
         if source.truth is not None:
-            judged = replace(judged, measured=compare(judged.measured, mask, source.truth))
+            judged = replace(judged, measured=compare(judged.measured, [(mask, source.truth)]))
         mask_key, probability_key = keys.mask(job, item.id), keys.probability(job, item.id)
         with metrics.ENCODE.time():
             objects = {probability_key: encode_probability(levels), mask_key: encode_mask(mask)}

@@ -1,5 +1,6 @@
 """The measurements of an image, from the histogram of its 8-bit probabilities and, where there is one, its truth."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -44,7 +45,7 @@ def measure(
     )
 
 
-def compare(measured: Measurements[float], mask: Mask, truth: Mask) -> Measurements[float]:
-    """Add to the measurements of a mask those against its truth."""
-    overlap = Overlap.of(mask, truth)
+def compare(measured: Measurements[float], parts: Iterable[tuple[Mask, Mask]]) -> Measurements[float]:
+    """Add to the measurements of a mask those against its truth; both come in parts, or as the one that they are."""
+    overlap = Overlap.of_parts(parts)
     return replace(measured, dice=overlap.dice, iou=overlap.iou, precision=overlap.precision, recall=overlap.recall)

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import BoundedSemaphore
 
 import numpy as np
@@ -31,9 +31,11 @@ from worker import metrics
 from worker.batcher import Submit
 from worker.judging import Judged, judge
 from worker.masking import encoded
+from worker.measuring import compare
 from worker.memory import PixelBudget
 from worker.prepared_file import PreparedFile
 from worker.spacing import used_scale
+from worker.truths import parts_of, truth_in_file
 
 WHOLE_PIXELS = 2048**2
 """Pixels of the largest image that is held as a whole instead, before or after scaling."""
@@ -83,6 +85,7 @@ class Windows:
         intake: Intake,
         channel: str,
         postprocessing: PostProcessing,
+        truth: Callable[[], bytes] | None,
         submit: Submit,
         witness: Callable[[TilePlan], Witness],
         check: Callable[[], None],
@@ -97,6 +100,7 @@ class Windows:
             intake: what the network takes.
             channel: what of its channels is taken, see `shared.images.channel_choice`.
             postprocessing: is done to the mask.
+            truth: gets the true mask, a PNG of 1 bit, where the mask is to be scored against one.
             submit: has the network answer a tile.
             witness: makes what watches the tiles of a plan.
             check: called between tiles; it raises once nobody wants the result any more.
@@ -115,6 +119,10 @@ class Windows:
                 )
                 files.enter_context(pixels)
                 shape = pixels.height, pixels.width
+                true = None
+                if truth is not None:
+                    true = truth_in_file(truth(), shape, note, limits=self._limits, seconds=self._decode_seconds)
+                    files.enter_context(true)
                 used = used_scale(pixels, scale, intake)
                 planes = pixels.apart()
                 if used != 1.0:
@@ -145,6 +153,9 @@ class Windows:
                     scale=used,
                     found=result.found,
                 )
+                if true is not None:
+                    parts = parts_of(result.mask_png, true, limits=self._limits, seconds=self._decode_seconds)
+                    judged = replace(judged, measured=compare(judged.measured, parts))
                 return WindowedResult(*shape, result.mask_png, result.probability_png, judged, note, pixels.pixel_size)
 
     def _segmented(

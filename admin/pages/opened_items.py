@@ -189,7 +189,7 @@ class OpenedItems:
     def _open(self, item: Item, channel: str, store: ObjectStore) -> Opened:
         keys = {
             "source": item.source_key, "mask": item.mask_key, "probability": item.probability_key,
-            "truth": item.truth_key,
+            "truth": item.truth_key if item.mask_key else None,  # one that did not fit its image is not drawn
         }  # fmt: skip
         present = {name: key for name, key in keys.items() if key is not None}
         channels = dict.fromkeys(keys, AUTO) | {"source": channel}

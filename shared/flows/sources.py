@@ -21,9 +21,9 @@ _FIRST_SHARD_ITEMS = 4
 class Source:
     """An image to submit: its relative path with `/`, and how to read its bytes.
 
-    `read` runs in an upload thread. An ItemError says that the file cannot be used; only that item fails. `version`
-    looks at what would be read now, None where that is nothing; without it the bytes are always the same. One that is
-    `referred` to is not read: it stays where it lies.
+    `read` and `truth` run in an upload thread. An ItemError says that the file cannot be used; only that item fails.
+    `version` looks at what would be read now, None where that is nothing; without it the bytes are always the same. One
+    that is `referred` to is not read: it stays where it lies.
     """
 
     path: str
@@ -31,6 +31,7 @@ class Source:
     version: Callable[[], FileVersion | None] | None = None
     described: dict[str, str] | None = field(default=None, compare=False)  # what a manifest says of it, by column
     referred: Listed | None = None
+    truth: Callable[[], bytes] | None = field(default=None, compare=False)  # reads its true mask, a PNG of 1 bit
 
 
 @dataclass(frozen=True)

@@ -111,14 +111,18 @@ class Upload:
             )
         try:
             data, version = _read(source)
+            truth = source.truth() if source.truth else None
         except ItemError as error:
             return replace(item, error_code=error.code, error=str(error))
         if version is not None and time.time() - version.modified * _NANO < _FRESH_SECONDS:
             self._fresh[source] = version
         key = keys.source(self.job_id, item.id, extension_of(source.path))
-        self.services.store.put(key, data)
+        truth_key = None if truth is None else keys.truth(self.job_id, item.id)
+        for place, content in ((key, data), (truth_key, truth)):
+            if place is not None and content is not None:
+                self.services.store.put(place, content)
         modified = None if version is None else version.modified
-        return replace(item, source_key=key, source_bytes=len(data), source_modified=modified)
+        return replace(item, source_key=key, source_bytes=len(data), source_modified=modified, truth_key=truth_key)
 
     def _settle(self, pool: ThreadPoolExecutor, uploading: deque[_Block]) -> None:
         """Take anew what was still being written when it was read; what does not come to an end fails."""
@@ -186,8 +190,8 @@ class Upload:
 
     def _delete(self, items: Iterable[NewItem]) -> None:
         """Delete what was stored of items that are not to be; what they refer to is not ours."""
-        stored = (item.source_key for item in items if item.source_key and not is_reference(item.source_key))
-        self.services.store.delete(stored)
+        stored = (key for item in items for key in (item.source_key, item.truth_key) if key)
+        self.services.store.delete(key for key in stored if not is_reference(key))
 
     @contextlib.contextmanager
     def _heartbeat(self) -> Iterator[None]:

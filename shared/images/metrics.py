@@ -3,6 +3,7 @@
 Masks are boolean H×W arrays. Every function is pure.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
@@ -23,8 +24,18 @@ class Overlap:
     @classmethod
     def of(cls, prediction: Mask, truth: Mask) -> Self:
         """Count the pixels of two masks."""
-        require_masks(prediction, truth)
-        return cls(*(int(np.count_nonzero(mask)) for mask in (prediction & truth, prediction, truth)))
+        return cls.of_parts([(prediction, truth)])
+
+    @classmethod
+    def of_parts(cls, parts: Iterable[tuple[Mask, Mask]]) -> Self:
+        """Count the pixels of two masks that come in parts, each a prediction and its truth."""
+        both = predicted = true = 0
+        for prediction, truth in parts:
+            require_masks(prediction, truth)
+            both += int(np.count_nonzero(prediction & truth))
+            predicted += int(np.count_nonzero(prediction))
+            true += int(np.count_nonzero(truth))
+        return cls(both, predicted, true)
 
     @property
     def dice(self) -> float:

@@ -167,6 +167,7 @@ class NewItem:
     error_code: ItemErrorCode | None = None
     error: str | None = None
     described: dict[str, str] | None = None  # what a manifest says of it, by column
+    truth_key: str | None = None
 
 
 @dataclass(frozen=True)
@@ -179,6 +180,7 @@ class ClaimedItem:
     source_key: str | None
     synthesis: dict[str, Any] | None
     attempts: int
+    truth_key: str | None = None
 
 
 @dataclass(frozen=True)
@@ -219,7 +221,7 @@ class Success(Measurements[float]):
     note: str | None = None
     reason: str | None = None  # a word of `shared.db.reasons`
     reason_place: str | None = None
-    source_key: str | None = None  # set for synthetic items, whose source the worker made
+    source_key: str | None = None  # set for synthetic items, whose source and truth the worker made
     truth_key: str | None = None
 
 

@@ -15,6 +15,9 @@ from shared.db.tables.jobs import ItemRow, JobRow
 from shared.jobs.records import Failure, Outcome, Success
 from shared.jobs.state import ITEM_STEPS, JOB_STEPS, ItemEvent, ItemStatus, JobEvent
 
+MAYBE_SUBMITTED = ("source_key", "truth_key")
+"""What an item has before any result, unless the worker makes it."""
+
 NO_CLAIM: dict[str, Any] = {"token": None, "lease_until": None}
 
 
@@ -88,8 +91,9 @@ def _success_values(outcome: Success) -> dict[str, Any]:
     # A retried item loses the reason of its earlier failure.
     values = vars(outcome) | {"item": outcome.item_id, "error_code": None, "error": None}
     del values["item_id"]
-    if outcome.source_key is None:
-        del values["source_key"]  # the submitter's key stays
+    for name in MAYBE_SUBMITTED:
+        if values[name] is None:
+            del values[name]  # the submitter's key stays
     return values
 
 

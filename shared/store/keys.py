@@ -1,7 +1,7 @@
 """Every key in the object store, built and parsed here and nowhere else.
 
     jobs/{job}/source/{item}{ext}       the input as it was submitted; ext is lower case, or absent
-    jobs/{job}/truth/{item}.png         the true mask of a synthetic item, 1 bit
+    jobs/{job}/truth/{item}.png         the true mask of an item that has one, 1 bit
     jobs/{job}/mask/{item}.png          the predicted mask, 1 bit
     jobs/{job}/prob/{item}.png          the predicted probability, 8 bit
     jobs/{job}/correction/{item}-{id}.png   a mask corrected by hand, 1 bit; each one has an id of its own
@@ -75,7 +75,7 @@ def source(job: str | UUID, item: str | UUID, ext: str = "") -> str:
 
 
 def truth(job: str | UUID, item: str | UUID) -> str:
-    """Return the key of a synthetic item's true mask."""
+    """Return the key of an item's true mask, of those that have one."""
     return f"{job_prefix(job)}truth/{_canonical(item)}.png"
 
 

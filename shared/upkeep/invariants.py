@@ -13,7 +13,7 @@ from shared.jobs.records import Success
 from shared.jobs.state import JOB_STEPS, ItemCounts, ItemStatus, JobStatus, closing_event
 from shared.store import keys
 
-_RESULT_KEYS = ("mask_key", "probability_key", "truth_key")
+_RESULT_KEYS = ("mask_key", "probability_key")
 _CLAIM = ("token", "lease_until")
 _RESULT_HAS = tuple(field.name for field in fields(Success) if field.default is MISSING and field.name != "item_id")
 
@@ -48,6 +48,8 @@ def item_faults(row: Mapping[str, Any]) -> Iterator[str]:
     for column in _HAS_NOT[state]:
         if row[column] is not None:
             yield f"{state}, but has a {column}"
+    if row["synthesis"] is not None and state is not ItemStatus.SUCCEEDED and row["truth_key"] is not None:
+        yield f"{state}, but has a truth_key, which the worker makes with the result"
     if state is ItemStatus.FAILED and row["error_code"] not in _CODES and row["error_code"] is not None:
         yield f"the error code {row['error_code']!r} is none"
     if state in (ItemStatus.PENDING, ItemStatus.RUNNING) and row["source_key"] is None and row["synthesis"] is None:
@@ -104,9 +106,7 @@ def job_faults(row: Mapping[str, Any], counts: ItemCounts) -> Iterator[str]:
 
 def _key_faults(row: Mapping[str, Any]) -> Iterator[str]:
     # Fixed keys are what makes a result that is written twice the same objects.
-    fixed = {"mask_key": keys.mask, "probability_key": keys.probability}
-    if row["synthesis"] is not None:
-        fixed["truth_key"] = keys.truth
+    fixed = {"mask_key": keys.mask, "probability_key": keys.probability, "truth_key": keys.truth}
     for column, key_of in fixed.items():
         if row[column] is not None and row[column] != key_of(row["job_id"], row["id"]):
             yield f"{column} is {row[column]!r}, which is not the item's own"

@@ -27,7 +27,7 @@ from shared.jobs.records import Success
 from shared.jobs.repository import Repository
 from shared.jobs.reviews import forget_grade
 from shared.jobs.state import ItemEvent, ItemStatus, JobEvent
-from shared.jobs.steps import move, move_job
+from shared.jobs.steps import MAYBE_SUBMITTED, move, move_job
 from shared.store import ObjectInfo, ObjectStore, keys
 from shared.store.keys import KeyKind
 from shared.upkeep.audit import Finding, FindingKind
@@ -37,8 +37,8 @@ log = logging.getLogger(__name__)
 
 _OBJECTS_AT_ONCE = 500
 # What a result leaves in an item's row, and a redone or lost one loses. A synthetic item's source is made anew.
-_NO_RESULT: Mapping[str, Any] = dict.fromkeys(
-    field.name for field in fields(Success) if field.name not in ("item_id", "source_key")
+_NO_RESULT: dict[str, Any] = dict.fromkeys(
+    field.name for field in fields(Success) if field.name not in ("item_id", *MAYBE_SUBMITTED)
 )
 _REDONE: Mapping[str, Any] = {"attempts": 0, "quarantined": False, "worker": None, "finished_at": None}
 
@@ -124,7 +124,9 @@ class Repair:
             if not has_source:
                 self._forget_source(item_id, str(item.source_key))
             return
-        self._redo_or_lose(item.job_id, item_id, can_redo=has_source or item.synthesis is not None)
+        was_given = item.synthesis is None and item.truth_key is not None
+        truth_key = item.truth_key if was_given and self._store.exists(str(item.truth_key)) else None
+        self._redo_or_lose(item.job_id, item_id, truth_key, can_redo=has_source or item.synthesis is not None)
 
     def _forget_source(self, item_id: str, key: str) -> None:
         with self._database.write() as connection:
@@ -132,7 +134,7 @@ class Repair:
             if connection.execute(statement.values(source_key=None)).rowcount:
                 self._note(Mended.FORGOTTEN, item_id)
 
-    def _redo_or_lose(self, job_id: str, item_id: str, *, can_redo: bool) -> None:
+    def _redo_or_lose(self, job_id: str, item_id: str, truth_key: str | None, *, can_redo: bool) -> None:
         with self._database.write() as connection:
             shard_id = connection.execute(select(ItemRow.shard_id).where(ItemRow.id == item_id)).scalar_one_or_none()
             if shard_id is None or shards.lock(connection, shard_id) is None:
@@ -143,7 +145,7 @@ class Repair:
                 return
             # In a cancelled job nothing is done again.
             event = ItemEvent.REDO if can_redo and job.cancel_requested_at is None else ItemEvent.LOSE
-            values = dict(_NO_RESULT)
+            values = _NO_RESULT | {"truth_key": truth_key}
             if event is ItemEvent.REDO:
                 values |= _REDONE
             else:

@@ -1,22 +1,14 @@
 """The `data` section of a training config: where the samples come from."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt, model_validator
 
 from shared.errors import UsageError
+from shared.images.pairs.foreground import Foreground, several
 from shared.ranges import Share
 from shared.synth import DEFAULT_DEFINITION, Definition, find_definition
-
-
-def _several(value: Any) -> Any:
-    """One value stands for itself alone."""
-    return (value,) if isinstance(value, int) or (isinstance(value, str) and value.startswith("#")) else value
-
-
-Colour = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
-Foreground = Literal["nonzero", "half", "alpha"] | tuple[int | Colour, ...]
 
 
 class AugmentationConfig(BaseModel):
@@ -55,11 +47,11 @@ class DataConfig(BaseModel):
     inverted_share: Share = 0.0  # of the training samples shown as dark dots on light ground
     workers: int = Field(default=1, ge=0)  # processes that make them where training runs on a CPU; 0: itself
 
-    # Of a folder of images and masks, see training.data.pairs.layout.
+    # Of a folder of images and masks, see shared.images.pairs.layout.
     folder: Path | None = None
     # What of a mask is foreground: "nonzero", "half" (over half of the range), "alpha" (what is opaque), or the values
-    # that are, and colours as "#rrggbb"; None: by a rule that all masks bear out, see training.data.pairs.foreground.
-    foreground: Annotated[Foreground | None, BeforeValidator(_several)] = None
+    # that are, and colours as "#rrggbb"; None: by a rule that all masks bear out, see shared.images.pairs.foreground.
+    foreground: Annotated[Foreground | None, BeforeValidator(several)] = None
     mask_suffix: str | None = None  # that a mask's name has behind its image's, where it is no usual one
     fold: Annotated[str, Field(pattern=r"^[1-9]\d*/[1-9]\d*$")] | None = None  # "2/5": the second of five is held out
     augmentation: AugmentationConfig = AugmentationConfig()

@@ -30,11 +30,11 @@ from shared.flows.exports.decoding import decoded_any
 from shared.flows.items import all_teaching
 from shared.flows.lookup import find_job
 from shared.images.codec import decode_mask
+from shared.images.pairs.masks import LIMITS
 from shared.net.intake import AS_SHIPPED
 from shared.services import Services
 from training.data.config import DataConfig
 from training.data.folder import FolderData
-from training.data.pairs.masks import LIMITS
 from training.data.seeds import training_seed
 from training.data.source import Batch, NoiseLevel, Process
 from training.data.synthesis import training_pairs

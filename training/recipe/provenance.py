@@ -9,11 +9,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from shared.errors import UsageError
+from shared.images.pairs.layout import find_layout
 from shared.net.metadata import Metadata
 from training.config import TrainingConfig
 from training.data.config import DataConfig
 from training.data.job import job_definition
-from training.data.pairs.layout import find_layout
 
 
 def data_definition(config: DataConfig) -> dict[str, Any]:

@@ -6,8 +6,8 @@ from PIL import Image
 from scipy import ndimage
 
 from shared.errors import UsageError
+from shared.images.pairs.masks import read_mask
 from tests.unit.training.pairs_made import SHAPE, binary, blobs, coloured, folder_of, palette, save, surveyed
-from training.data.pairs.masks import read_mask
 
 
 def soft(labels):

@@ -10,10 +10,10 @@ from PIL import Image
 from scipy import ndimage
 
 from shared.errors import UsageError
+from shared.images.pairs.layout import find_layout
 from tests.unit.training.pairs_made import SHAPE, binary, blobs, folder_of, picture, save, surveyed
 from training import check
 from training.data.config import DataConfig
-from training.data.pairs.layout import find_layout
 from training.data.pairs.split import split
 
 ROLES = ("images", "masks")

@@ -26,7 +26,7 @@ def test_no_measurement_leaves_its_range(values: tuple[int, ...]) -> None:
     levels = np.resize(np.array(values, np.uint8), (37, 29))
     mask = levels >= foreground_from(0.5)
     found = MaskNumbers(objects=1, area=int(mask.sum()))
-    measured = compare(measure(histogram(levels), 0.5, found=found), mask, ~mask)
+    measured = compare(measure(histogram(levels), 0.5, found=found), [(mask, ~mask)])
     for name, measurement in MEASUREMENTS.items():
         assert name in NEED_SCORES or measurement.holds(getattr(measured, name)), name
 
@@ -36,7 +36,7 @@ def test_only_what_needs_a_truth_or_fitted_scores_waits_for_them() -> None:
     measured = measure(histogram(levels), 0.5, found=MaskNumbers(objects=1, area=20))
     assert {name for name, value in vars(measured).items() if value is None} == NEED_TRUTH | NEED_SCORES
     mask = levels > 0
-    compared = compare(measured, mask, mask)
+    compared = compare(measured, [(mask[:3], mask[:3]), (mask[3:], mask[3:])])
     assert (compared.dice, compared.iou, compared.precision, compared.recall) == (1.0, 1.0, 1.0, 1.0)
     assert vars(compared) | dict.fromkeys(NEED_TRUTH) == vars(measured)
 

@@ -7,10 +7,10 @@ from threading import Lock
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.images.pairs.foreground import Rule
+from shared.images.pairs.layout import Pair
+from shared.images.pairs.masks import Kind
 from shared.images.preparation import prepare
-from training.data.pairs.foreground import Rule
-from training.data.pairs.layout import Pair
-from training.data.pairs.masks import Kind
 from training.data.pairs.reading import read_pair
 
 _POINTS = 512  # of the foreground that are remembered

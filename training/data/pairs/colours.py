@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.images.decoded import DecodedImage, Pixels
-from training.data.pairs.layout import Pair
+from shared.images.pairs.layout import Pair
 from training.data.pairs.reading import read_image
 
 COLOURS = 3  # channels of a colour image

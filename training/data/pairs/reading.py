@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from shared.errors import UsageError
 from shared.images.channel_choice import AUTO, planes_word
 from shared.images.decoded import DecodedImage, Pixels, in_pixel_type
-from training.data.pairs.foreground import Rule
-from training.data.pairs.layout import Pair
-from training.data.pairs.masks import (
+from shared.images.pairs.foreground import Rule
+from shared.images.pairs.layout import Pair
+from shared.images.pairs.masks import (
     LIMITS,
     Kind,
     RawMask,

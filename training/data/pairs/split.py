@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from shared.errors import UsageError
+from shared.images.pairs.layout import Pair
 from training.data.config import DataConfig
-from training.data.pairs.layout import Pair
 from training.data.pairs.survey import Survey
 
 _STREAM = 11

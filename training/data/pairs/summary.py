@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from training.data.pairs.layout import in_words
+from shared.images.pairs.layout import in_words
 from training.data.pairs.survey import Survey
 
 _SHOWN = 4

@@ -13,11 +13,11 @@ import numpy as np
 
 from shared.errors import UsageError
 from shared.images.notes import note_codes
+from shared.images.pairs.foreground import MaskSummary, Rule, find_rules
+from shared.images.pairs.layout import Layout, Pair, find_layout
+from shared.images.pairs.masks import Kind, read_mask
 from training.data.config import DataConfig
 from training.data.pairs.colours import colour_of
-from training.data.pairs.foreground import MaskSummary, Rule, find_rules
-from training.data.pairs.layout import Layout, Pair, find_layout
-from training.data.pairs.masks import Kind, read_mask
 from training.data.pairs.reading import TRANSPARENT, check_alpha, fitted, read_image
 from training.data.pairs.suspects import Signs, signs_of
 

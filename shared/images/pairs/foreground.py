@@ -1,30 +1,33 @@
 """Which samples of a folder's masks are foreground: by a rule that all bear out, or as told, never by a guess.
 
-`data.foreground` tells; where it does not:
+`data.foreground` of a training and `--foreground` of a submission tell; where they do not:
 Two values in all masks together: the higher one is foreground. Soft edges, as resampling and JPEG make them: what is
 over half of the range, where flat parts have the two ends of it alone. Of colours, the one that is not black. Anything
 else is refused with the values that were found.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
+from pydantic import Field
 
 from shared.errors import UsageError
-from training.data.config import Foreground
-from training.data.pairs.masks import Kind, RawMask
+from shared.images.pairs.masks import Kind, RawMask
+
+Colour = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
+Foreground = Literal["nonzero", "half", "alpha"] | tuple[int | Colour, ...]
 
 _FEW = 8  # values; more may be soft edges
 _NEAR = 1 / 8  # of the range, at its ends
 _MOST_FLAT_BETWEEN = 0.02  # of the flat pixels of the upper end
 _MOST_BETWEEN = 0.5  # of the pixels that are not of the lower end
 _MOST_VALUES = 4096  # that are told apart in one file
-_CHOICES = "set data.foreground to nonzero, half, or the values that are meant, as [1, 3]"
+_SETTING = "data.foreground"  # what is named where it has to be told
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class MaskSummary:
         samples = _of_few_values(mask.samples)
         scalar = _brightest(samples) if mask.kind == "colour" else samples
         lowest, highest = float(scalar.min()), float(scalar.max())
-        spread = ndimage.maximum_filter(scalar, 3).astype(float) - ndimage.minimum_filter(scalar, 3)
+        spread = _of_nine(scalar, np.maximum).astype(float) - _of_nine(scalar, np.minimum)
         flat = samples[spread <= (highest - lowest) / 16]
         return cls(mask.kind, _counted(samples), _counted(flat), mask.colours)
 
@@ -77,8 +80,27 @@ class Rule:
         return chosen
 
 
-def find_rules(summaries: Iterable[MaskSummary], asked: Foreground | None) -> dict[Kind, Rule]:
-    """Decide for each kind of masks in a folder.
+def several(value: Any) -> Any:
+    """Return what is told of the foreground; one value stands for itself alone."""
+    return (value,) if isinstance(value, int) or (isinstance(value, str) and value.startswith("#")) else value
+
+
+def foreground_of(text: str) -> Foreground:
+    """Return what a command line tells of the foreground: `nonzero`, `half`, `alpha`, or values as `1,3` or `#ff0000`.
+
+    Raises:
+        UsageError: it is none of these.
+    """
+    if text == "nonzero" or text == "half" or text == "alpha":
+        return text
+    values = [value.strip() for value in text.strip("[]").split(",")]
+    if not all(re.fullmatch(r"\d+|#[0-9a-fA-F]{6}", value) for value in values):
+        raise UsageError(f"foreground {text!r}: give nonzero, half, alpha, or values or colours as 1,3 or #ff0000")
+    return tuple(value if value.startswith("#") else int(value) for value in values)
+
+
+def find_rules(summaries: Iterable[MaskSummary], asked: Foreground | None, setting: str = _SETTING) -> dict[Kind, Rule]:
+    """Decide for each kind of masks in a folder; `setting` is where people can tell, and is named to them.
 
     Raises:
         UsageError: no rule says what is foreground, or all masks have one value; what was found is told.
@@ -86,21 +108,27 @@ def find_rules(summaries: Iterable[MaskSummary], asked: Foreground | None) -> di
     together: dict[Kind, MaskSummary] = {}
     for summary in summaries:
         together[summary.kind] = together[summary.kind] + summary if summary.kind in together else summary
-    return {kind: _asked_for(summary, asked) if asked else _by_rule(summary) for kind, summary in together.items()}
+    return {
+        kind: _asked_for(summary, asked, setting) if asked else _by_rule(summary, setting)
+        for kind, summary in together.items()
+    }
 
 
-def _by_rule(summary: MaskSummary) -> Rule:
+def _by_rule(summary: MaskSummary, setting: str) -> Rule:
     values = sorted(summary.counts)
     if len(values) == 1:
         return Rule(f"all {_name(summary, values[0])}", above=0.0)
     if len(values) == 2:
-        return _of_two(summary, *values)
+        return _of_two(summary, *values, setting)
     if len(values) > _FEW and summary.kind != "index" and (middle := _middle_of_soft(summary)) is not None:
         return Rule(f"soft edges: over {middle:g}", above=middle)
-    raise UsageError(f"the masks have {_listed(summary, values)}, which may be objects, classes or borders: {_CHOICES}")
+    raise UsageError(
+        f"the masks have {_listed(summary, values)}, which may be objects, classes or borders: set {setting} to "
+        "nonzero, half, or the values that are meant, as [1, 3]"
+    )
 
 
-def _of_two(summary: MaskSummary, low: float, high: float) -> Rule:
+def _of_two(summary: MaskSummary, low: float, high: float, setting: str) -> Rule:
     is_told = {
         "value": True,
         "index": summary.colours.get(int(high)) != 0,  # black in front of another colour is turned round
@@ -109,7 +137,7 @@ def _of_two(summary: MaskSummary, low: float, high: float) -> Rule:
     if not is_told[summary.kind]:
         raise UsageError(
             f"the masks have {_listed(summary, [low, high])}, and which of them is foreground nothing says: "
-            f"set data.foreground to it, as [{_written(summary, low)}]"
+            f"set {setting} to it, as [{_written(summary, low)}]"
         )
     return Rule(f"{_name(summary, high)} of {_name(summary, low)} and {_name(summary, high)}", among=frozenset({high}))
 
@@ -143,7 +171,7 @@ def _has_one_colour(summary: MaskSummary) -> bool:
     return dark > 0 and most >= (1 - _MOST_FLAT_BETWEEN) * sum(coarse.values()) > 0
 
 
-def _asked_for(summary: MaskSummary, asked: Foreground) -> Rule:
+def _asked_for(summary: MaskSummary, asked: Foreground, setting: str) -> Rule:
     if asked == "alpha":
         return Rule("what is opaque", by_alpha=True)
     if asked == "nonzero":
@@ -154,14 +182,14 @@ def _asked_for(summary: MaskSummary, asked: Foreground) -> Rule:
         return Rule(f"over {middle:g}, half of the range", above=middle)
     among = frozenset(float(int(each[1:], 16)) if isinstance(each, str) else float(each) for each in asked)
     if summary.kind == "colour" and not any(isinstance(each, str) for each in asked):
-        raise UsageError("the masks are in colours: name those of the foreground in data.foreground, as ['#ff0000']")
+        raise UsageError(f"the masks are in colours: name those of the foreground in {setting}, as ['#ff0000']")
     if summary.kind == "index" and any(isinstance(each, str) for each in asked):
         colours = {int(each[1:], 16) for each in asked if isinstance(each, str)}
         among = frozenset(float(index) for index, colour in summary.colours.items() if colour in colours)
     if not among & summary.counts.keys():
         values = _listed(summary, sorted(summary.counts))
-        raise UsageError(f"no mask has a value of data.foreground: they have {values}")
-    return Rule(f"{', '.join(map(str, asked))}, as data.foreground says", among=among)
+        raise UsageError(f"no mask has a value of {setting}: they have {values}")
+    return Rule(f"{', '.join(map(str, asked))}, as {setting} says", among=among)
 
 
 def _as_scalars(kind: Kind, counts: Counter[float]) -> Counter[float]:
@@ -176,6 +204,15 @@ def _as_scalars(kind: Kind, counts: Counter[float]) -> Counter[float]:
 def _brightest(packed: NDArray[Any]) -> NDArray[Any]:
     brightest: NDArray[Any] = np.maximum.reduce([packed >> shift & 255 for shift in (16, 8, 0)])
     return brightest
+
+
+def _of_nine(samples: NDArray[Any], extreme: np.ufunc) -> NDArray[Any]:
+    """Return of each pixel the largest or smallest of the 3×3 around it, those of the border twice."""
+    rows = np.pad(samples, ((1, 1), (0, 0)), mode="edge")
+    of_three = extreme.reduce([rows[:-2], rows[1:-1], rows[2:]])
+    columns = np.pad(of_three, ((0, 0), (1, 1)), mode="edge")
+    found: NDArray[Any] = extreme.reduce([columns[:, :-2], columns[:, 1:-1], columns[:, 2:]])
+    return found
 
 
 def _of_few_values(samples: NDArray[Any]) -> NDArray[Any]:

@@ -14,7 +14,7 @@ import os
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -104,6 +104,34 @@ def find_layout(folder: Path, mask_suffix: str | None = None) -> Layout:
     return Layout(folder, pairs, lone_images, lone_masks, tuple(doubles), dict(left_out))
 
 
+def match(images: Iterable[str], folder: Path, submitted: Collection[Path] = ()) -> Layout:
+    """Find the masks of images that are known by their relative paths.
+
+    Args:
+        images: paths with `/`; `image` of each pair that is found is one of them.
+        folder: of the masks, with all folders in it.
+        submitted: resolved paths of the images, which are no masks though they may lie among them.
+
+    Raises:
+        UsageError: the folder cannot be read, or there is no mask in it.
+    """
+    left_out: Counter[str] = Counter()
+    found = [path for path in _files(folder, left_out) if path.resolve() not in submitted]
+    masks = [_File(path, read.kept, True, "") for path, read in _masks_in(folder, found)]
+    if not masks:
+        others = f" (it has {in_words(left_out)})" if left_out else ""
+        raise UsageError(f"{folder} has no masks{others}: name the folder that they are in")
+    doubles: list[tuple[Path, Path]] = []
+    known = [Path(image) for image in images]
+    asked = [_File(path, _read_folders(path.parts[:-1]).kept, False, "") for path in known]
+    pairs, lone_images, lone_masks = _paired(
+        _by_key(asked, _IMAGE_SUFFIX, doubles), _by_key(masks, _MASK_SUFFIX, doubles)
+    )
+    twice = {path for both in doubles for path in both}  # which of the two is meant nobody can say
+    sure = tuple(pair for pair in pairs if not twice & {pair.image, *pair.masks})
+    return Layout(folder, sure, lone_images, lone_masks, tuple(doubles), dict(left_out))
+
+
 def _files(folder: Path, left_out: Counter[str]) -> Iterable[Path]:
     def refuse(error: OSError) -> None:
         raise UsageError(
@@ -163,6 +191,12 @@ def _read_folders(folders: Sequence[str]) -> _Reading:
                     kept = (*folders[:place], *filter(None, [rest]), *folders[place + 1 :])
                     return _Reading(role, kept, name.casefold() in ("images", "masks"))
     return _Reading(None, tuple(folders))
+
+
+def _masks_in(folder: Path, paths: Sequence[Path]) -> list[tuple[Path, _Reading]]:
+    """Leave out the images, where the folders say which these are."""
+    read = [(path, _read_folders(path.relative_to(folder).parts[:-1])) for path in paths]
+    return [(path, reading) for path, reading in read if reading.role != "image"]
 
 
 def _part(folders: Sequence[str]) -> str:
