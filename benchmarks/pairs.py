@@ -55,9 +55,10 @@ def fluorescence(rng: np.random.Generator, number: int) -> Drawn:
     """Nuclei of 300×420 px in 16 bits: vignette, haze, debris, blur, photon noise; one image in sixteen is empty."""
     height, width = 300, 420
     light, mask = np.zeros((height, width)), np.zeros((height, width), dtype=bool)
+    texture = 1 + 0.25 * _clouds(rng, (height, width), 4)
     for _ in range(0 if number % 16 == 7 else int(rng.integers(12, 40))):
         nucleus = _blob(rng, (height, width), rng.uniform(7, 15))
-        light[nucleus] = rng.uniform(0.25, 1.0) * (1 + 0.25 * _clouds(rng, (height, width), 4)[nucleus])
+        light[nucleus] = rng.uniform(0.25, 1.0) * texture[nucleus]
         mask |= nucleus
     for _ in range(int(rng.integers(5, 20))):  # debris: bright, and far smaller than a nucleus
         light[_blob(rng, (height, width), rng.uniform(1, 2.2))] += rng.uniform(0.3, 1.2)
@@ -76,11 +77,11 @@ def histology(rng: np.random.Generator, number: int) -> Drawn:
         np.array(colour, dtype=float) for colour in ((232, 200, 218), (110, 70, 150), (170, 40, 85))
     )
     image = np.broadcast_to(ground, (*shape, 3)) * (1 + 0.04 * _clouds(rng, shape, 20)[..., None])
-    mask = np.zeros(shape, dtype=bool)
+    mask, texture = np.zeros(shape, dtype=bool), 1 + 0.12 * _clouds(rng, shape, 3)[..., None]
     for is_nucleus in rng.permutation([True] * int(rng.integers(10, 22)) + [False] * int(rng.integers(10, 22))):
         cell = _blob(rng, shape, rng.uniform(7, 13))
         stain = (purple if is_nucleus else pink) * rng.uniform(0.85, 1.2)
-        image = np.where(cell[..., None], stain * (1 + 0.12 * _clouds(rng, shape, 3)[..., None]), image)
+        image = np.where(cell[..., None], stain * texture, image)
         mask = (mask | cell) if is_nucleus else (mask & ~cell)
     blurred = gaussian_filter(image, (0.9, 0.9, 0)) + rng.normal(0, 5, (*shape, 3))
     return np.clip(np.rint(blurred), 0, 255).astype(np.uint8), mask
