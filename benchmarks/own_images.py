@@ -122,7 +122,7 @@ def _otsu(image: NDArray[np.float32]) -> Mask:
 
 def _local(image: NDArray[np.float32]) -> Mask:
     """Take what is brighter than the mean of the 101 px around, by at least what Otsu finds in the difference."""
-    difference = image - threshold_local(image, 101, method="mean")
+    difference = image - threshold_local(image, 101, method="mean")  # type: ignore[no-untyped-call]
     return otsu(difference.astype(np.float64))
 
 

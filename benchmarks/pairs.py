@@ -43,8 +43,8 @@ class PairSet:
             for place, pixels in ((images, image), (masks, np.where(mask, np.uint8(255), np.uint8(0)))):
                 path = folder / place / f"{number:03}.tif"
                 path.parent.mkdir(parents=True, exist_ok=True)
-                colours = {"photometric": "rgb"} if pixels.ndim == 3 else {}
-                tifffile.imwrite(path, pixels, compression="zlib", **colours)
+                kind = "rgb" if pixels.ndim == 3 else "minisblack"
+                tifffile.imwrite(path, pixels, compression="zlib", photometric=kind)
 
     def _places(self) -> Iterator[tuple[str, str]]:
         for number in range(self.training + self.tried):
@@ -116,7 +116,8 @@ def _clouds(rng: np.random.Generator, shape: tuple[int, int], scale: float) -> N
     """Return smooth noise (H, W) of mean 0 and deviation 1 whose patches are `scale` px wide."""
     coarse = rng.normal(size=[int(side / scale) + 3 for side in shape])
     smooth: NDArray[np.float64] = zoom(coarse, scale, order=1)[: shape[0], : shape[1]]
-    return (smooth - smooth.mean()) / smooth.std()
+    scaled: NDArray[np.float64] = (smooth - smooth.mean()) / smooth.std()
+    return scaled
 
 
 SETS = (

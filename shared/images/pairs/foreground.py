@@ -20,7 +20,9 @@ from shared.errors import UsageError
 from shared.images.pairs.masks import Kind, RawMask
 
 Colour = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
-Foreground = Literal["nonzero", "half", "alpha"] | tuple[int | Colour, ...]
+Word = Literal["nonzero", "half", "alpha"]
+Foreground = Word | tuple[int | Colour, ...]
+_WORDS: tuple[Word, ...] = ("nonzero", "half", "alpha")
 
 _FEW = 8  # values; more may be soft edges
 _NEAR = 1 / 8  # of the range, at its ends
@@ -91,8 +93,9 @@ def foreground_of(text: str) -> Foreground:
     Raises:
         UsageError: it is none of these.
     """
-    if text == "nonzero" or text == "half" or text == "alpha":
-        return text
+    for word in _WORDS:
+        if text == word:
+            return word
     values = [value.strip() for value in text.strip("[]").split(",")]
     if not all(re.fullmatch(r"\d+|#[0-9a-fA-F]{6}", value) for value in values):
         raise UsageError(f"foreground {text!r}: give nonzero, half, alpha, or values or colours as 1,3 or #ff0000")
@@ -119,7 +122,7 @@ def _by_rule(summary: MaskSummary, setting: str) -> Rule:
     if len(values) == 1:
         return Rule(f"all {_name(summary, values[0])}", above=0.0)
     if len(values) == 2:
-        return _of_two(summary, *values, setting)
+        return _of_two(summary, values[0], values[1], setting)
     if len(values) > _FEW and summary.kind != "index" and (middle := _middle_of_soft(summary)) is not None:
         return Rule(f"soft edges: over {middle:g}", above=middle)
     raise UsageError(
