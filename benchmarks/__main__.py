@@ -39,7 +39,6 @@ BENCHMARKS = {
     "decoding": "Decoding, in the process and apart",
     "preparation": "Preparation of an image",
     "synthesis": "Synthesis for training",
-    "own_images": "Training on images of one's own",
 }
 
 # Module → the servers that it starts; the others need none.
