@@ -218,7 +218,7 @@ class ItemProcessor:
                 if error.code is ItemErrorCode.TOO_LARGE:
                     raise _TooLarge from error
                 raise
-            shape = decoded.pixels.shape[0], decoded.pixels.shape[1]
+            shape = decoded.height, decoded.width
             truth = read_truth(self._fetch(item.truth_key), shape, decoded.note) if item.truth_key else None
         return _Source(decoded.pixels, decoded.note, decoded.has_holes, decoded.pixel_size, truth=truth)
 
