@@ -160,7 +160,7 @@ truth_options = _all_of(
         "--truth",
         type=FOLDER,
         metavar="DIR",
-        help="Score results against the masks of this folder, paired by name as in training: Dice and IoU.",
+        help="Score results against the masks of this folder, paired by name as in training: Dice, IoU and more.",
     ),
     click.option(
         "--foreground",
