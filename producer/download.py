@@ -140,6 +140,8 @@ class _Writer:
                 with self._target.writing(file.name) as path, path.open("wb") as written:
                     written.writelines(file.blocks())
                 self._made.append(file.name)
+                for lack in file.lacking:
+                    self._count(lack)
             elif isinstance(file, GatheredFile):
                 self._gather(file, pool)
                 self._gathered = True

@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,9 +21,12 @@ from shared.errors import Retryable, UsageError
 from shared.flows.exports.export import Export
 from shared.flows.exports.job_results import JobResults
 from shared.flows.exports.manifest import MANIFEST, Exporting
-from shared.flows.item_words import FilterWords, wanted_words
+from shared.flows.item_words import MAX_NUMBERS, FilterWords, wanted_words
+from shared.flows.items import numbered_paths
 from shared.flows.lookup import find_job
 from shared.jobs.records import Job
+from shared.jobs.repository import Repository
+from shared.patterns import matches_one
 from shared.services import Services
 
 # What somebody means by such a name is a file.
@@ -83,8 +87,30 @@ def _is_empty(done: Download) -> bool:
     return not (done.fetched or done.kept or done.missing or done.refused) and len(done.made) <= 1
 
 
-def _wanted(where: tuple[str, ...]) -> FilterWords:
-    """Return which images the conditions of the command line mean.
+def numbers_of(repository: Repository, job: Job, names: Sequence[str]) -> list[int]:
+    """Return the numbers of the images that names or patterns of names mean, each at least one.
+
+    Raises:
+        UsageError: one means no image of the job, or all together mean too many.
+    """
+    found: list[int] = []
+    unmet = set(names)
+    for number, path in numbered_paths(repository, job.id):
+        meant = [name for name in names if name == path or matches_one(path, [name])]
+        if meant:
+            unmet.difference_update(meant)
+            found.append(number)
+    if unmet:
+        raise UsageError(
+            f"no image of this job is called {min(unmet)}: --only takes the names of results.csv, or *.tif"
+        )
+    if len(found) > MAX_NUMBERS:
+        raise UsageError(f"--only means {len(found):,} images, more than {MAX_NUMBERS}: take --where text=… instead")
+    return found
+
+
+def _wanted(where: tuple[str, ...], numbers: Iterable[int]) -> FilterWords:
+    """Return which images the conditions of the command line mean, of those with `numbers` if there are any.
 
     Raises:
         UsageError: one is no condition.
@@ -93,7 +119,10 @@ def _wanted(where: tuple[str, ...]) -> FilterWords:
     wrong = next((condition for condition, (_, equals, _) in zip(where, pairs, strict=True) if not equals), None)
     if wrong is not None:
         raise UsageError(f"--where takes NAME=VALUE, such as mark=unfamiliar, and not {wrong!r}")
-    return wanted_words({name: value for name, _, value in pairs}, strict=True)
+    values = {name: value for name, _, value in pairs}
+    if only := ",".join(map(str, numbers)):
+        values["number"] = only
+    return wanted_words(values, strict=True)
 
 
 @click.command("export")
@@ -107,24 +136,33 @@ def _wanted(where: tuple[str, ...]) -> FilterWords:
     "--where", "where", multiple=True, metavar="NAME=VALUE",
     help="Only images that are so, such as mark=unfamiliar or quality_max=0.8 or text=plate7; all of several.",
 )  # fmt: skip
+@click.option(
+    "--only", "only", multiple=True, metavar="NAME",
+    help="Only this image, or those of a pattern such as plate7/*; all of several.",
+)  # fmt: skip
 @json_option
-def export_command(reference: str, export: Export, to: Path, where: tuple[str, ...], as_json: bool) -> None:
+def export_command(
+    reference: str, export: Export, to: Path, where: tuple[str, ...], only: tuple[str, ...], as_json: bool
+) -> None:
     """Export the results of JOB in one format, with a manifest.json of what was asked and of what is missing.
 
     As far as the job has come; the same command takes what came later, and goes on where it was interrupted.
     """
     display = Display()
-    place, wanted = Place.of(to, export), _wanted(where)
+    place = Place.of(to, export)
+    _wanted(where, ())  # what is no condition is told before a service is asked
     with opened() as services:
         job = find_job(services, reference)
         if not job.state.is_final:
             display.line(f"note: the job is {job.state}, {plural(job.counts.finished, 'image')} of it done so far")
+        wanted = _wanted(where, numbers_of(services.repository, job, only) if only else ())
         results = JobResults(services.repository, services.store, job, wanted)
         target, place = place.taken(services, results, export)
         exporting = Exporting(export, results, renamed=place.renamed)
         command = shlex.join(
             ["producer", "export", job.id, "--format", export.name, "--to", str(to)]
             + [word for condition in where for word in ("--where", condition)]
+            + [word for name in only for word in ("--only", name)]
         )
         done = _written(services, exporting, target, display, command)
         told_in = place.folder / place.renamed.get(MANIFEST, MANIFEST)

@@ -33,7 +33,7 @@ from shared.flows.sources import MAX_PATH_BYTES
 from shared.flows.submission import Source
 from shared.images.formats import IMAGE_EXTENSIONS, may_be_an_image
 from shared.jobs.records import FileVersion
-from shared.patterns import is_excluded
+from shared.patterns import matches_one
 
 _RESULTS = frozenset(name for export in EXPORTS.values() for name in export.top)
 
@@ -155,7 +155,7 @@ class Sources:
         for argument in self.arguments:
             if argument in self._folders:
                 yield from self._walk_folder(argument, survey)
-            elif is_excluded(self._relative(argument), self.exclude):
+            elif matches_one(self._relative(argument), self.exclude):
                 survey.excluded += 1
             else:
                 yield _Found(argument, None)
@@ -188,7 +188,7 @@ class Sources:
                     continue  # an argument of its own, and taken as such
                 if entry.name.startswith("."):
                     survey.hidden += 1
-                elif is_excluded(self._relative(entry.path), self.exclude):
+                elif matches_one(self._relative(entry.path), self.exclude):
                     survey.excluded += 1
                 elif _is_folder(entry):
                     if self._enters(entry, survey, results):

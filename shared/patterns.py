@@ -1,4 +1,4 @@
-"""Patterns of names: what `--exclude` leaves out, and what a pattern with folders in it stands for."""
+"""Patterns of names: what `--exclude` leaves out and `--only` takes, and what a pattern with folders in it stands for."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -8,7 +8,7 @@ _MAGIC = re.compile(r"[*?[]")
 _ANY_FOLDERS = "**"
 
 
-def is_excluded(path: str, patterns: Sequence[str]) -> bool:
+def matches_one(path: str, patterns: Sequence[str]) -> bool:
     """Whether a relative path, its name, or a folder on its way matches one of the patterns."""
     if not patterns:
         return False

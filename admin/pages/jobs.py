@@ -21,7 +21,7 @@ from admin.web.live import live_part, version_of
 from shared.db.events import Actor, EventFilter, EventSource, events
 from shared.errors import IllegalTransition, ItemErrorCode, UsageError
 from shared.flows.exports.registry import DEFAULT, EXPORTS, export_named
-from shared.flows.item_words import FilterWords, ItemWords, wanted_words
+from shared.flows.item_words import ItemWords, wanted_words
 from shared.images.notes import told
 from shared.jobs.bulk_actions import BulkKind
 from shared.jobs.filters import JobSort
@@ -142,9 +142,13 @@ def retry(job_id: UUID) -> ResponseReturnValue:
 
 @blueprint.get("/jobs/<uuid:job_id>/results.zip")
 def results(job_id: UUID) -> ResponseReturnValue:
-    """The job's results in one of the formats, as far as they are there: those that the page shows, or `all`."""
+    """The job's results in one of the formats, as far as they are there.
+
+    Those that are ticked (`only`), else those that the page shows, or `all`.
+    """
     export = export_named(request.args.get("format", DEFAULT.name))
-    wanted = FilterWords() if "all" in request.args else wanted_words(request.args)
+    ticked = {"number": ",".join(only)} if (only := request.args.getlist("only")) else {}
+    wanted = wanted_words(({} if "all" in request.args else request.args.to_dict()) | ticked)
     return results_zip(services(), services().repository.job(str(job_id)), export, wanted)
 
 

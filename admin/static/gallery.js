@@ -62,7 +62,7 @@
 
   // A chunk that is far away keeps its height and nothing else.
   const empty = (chunk) => {
-    if (chunk.firstChild && !chunk.contains(document.activeElement)) {
+    if (chunk.firstChild && !chunk.contains(document.activeElement) && !chunk.querySelector(".tick:checked")) {
       chunk.style.height = `${chunk.getBoundingClientRect().height}px`;
       chunk.replaceChildren();
     }
@@ -108,6 +108,20 @@
       aside(target.scrollLeft);
     }
   }, true);
+
+  // -- a selection -----------------------------------------------------------------------------------------
+
+  const sayTicked = () => {
+    const line = document.getElementById("ticked");
+    const count = document.querySelectorAll(".tick:checked").length;
+    if (line) {
+      const images = count === 1 ? "image that is ticked" : `${count} images that are ticked`;
+      line.textContent = count ? `The ${images} alone.` : "Images that you tick below are taken alone.";
+    }
+  };
+  document.addEventListener("change", (event) => event.target.matches(".tick") && sayTicked());
+  document.addEventListener("live:changed", sayTicked);
+  sayTicked(); // the browser keeps ticks when one comes back
 
   // -- ranges ----------------------------------------------------------------------------------------------
 

@@ -15,10 +15,12 @@ from producer.remote.store import RemoteStore
 from producer.remote.translated import translated
 from shared.db.database import Database
 from shared.errors import ItemErrorCode, JobNotFound
+from shared.flows.item_words import FilterWords
 from shared.flows.prefixes import Listing, Wanted
 from shared.flows.synthetic import SyntheticSpec
 from shared.images.channel_choice import AUTO
 from shared.images.scale import AUTO_SCALE, AUTO_WORD
+from shared.jobs.item_filter import ItemFilter
 from shared.jobs.records import FileVersion, Item, Job, Mark, Marks, NewItem, Priority, Unfamiliar
 from shared.jobs.repository import Repository
 from shared.jobs.state import ItemStatus, JobKind
@@ -79,6 +81,12 @@ class RemoteRepository(Repository):
                 break
             after = int(page["next"])
         return found[:limit]
+
+    @override
+    def found(self, job_id: str, wanted: ItemFilter, *, limit: int, after: int = -1) -> tuple[list[Item], int | None]:
+        query = {**FilterWords.of(wanted).words(), "after": after, "limit": min(limit, _PAGE)}
+        page = self._json("GET", f"jobs/{job_id}/items", params=query)
+        return [item_of(item) for item in page["items"]], None if page["next"] is None else int(page["next"])
 
     @override
     def paths(self, job_id: str, *, limit: int, after: int = -1) -> list[tuple[int, str]]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -25,6 +25,9 @@ from shared.jobs.records import Mark
 from shared.jobs.state import ItemStatus
 
 MAX_TEXT = 200  # characters that are searched for
+MAX_NUMBERS = 500
+"""Single images that are named at once."""
+_LARGEST_NUMBER = 2**31 - 1
 
 Word = TypeVar("Word", bound=StrEnum)
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -83,6 +86,12 @@ class FilterWords(BaseModel):
         "a time: a page may hold fewer images than asked for, or none, while `next` is given.",
     )
 
+    number: Annotated[
+        tuple[Annotated[int, Field(ge=0, le=_LARGEST_NUMBER)], ...],
+        BeforeValidator(_split),
+        Field(max_length=MAX_NUMBERS),
+    ] = Field(default=(), description="Single images, by their `number` in the job.")
+
     @model_validator(mode="before")
     @classmethod
     def _without_blanks(cls, values: Any) -> Any:
@@ -107,6 +116,7 @@ class FilterWords(BaseModel):
             notes=self.note,
             reasons=self.reason,
             text=self.text,
+            numbers=self.number,
             ranges={name: within for name, within in ranges.items() if within != Range()},
         )
 
@@ -114,10 +124,29 @@ class FilterWords(BaseModel):
         """Return what is asked for as words of an address, without what is as usual."""
         asked = {name: getattr(self, name) for name in self._asked_by()}
         return {
-            name: ",".join(value) if isinstance(value, tuple) else f"{value}"
+            name: ",".join(map(str, value)) if isinstance(value, tuple) else f"{value}"
             for name, value in asked.items()
             if value not in ((), "", None) and (name, value) != ("sort", "number")
         }
+
+    @classmethod
+    def of(cls, wanted: ItemFilter) -> Self:
+        """Return the words for a filter: the inverse of `filter`."""
+        limits = {
+            f"{name}_{side}": limit
+            for name, within in wanted.ranges.items()
+            for side, limit in (("min", within.low), ("max", within.high))
+        }
+        return cls(
+            state=wanted.states,
+            mark=wanted.marks,
+            code=wanted.codes,
+            note=wanted.notes,
+            reason=wanted.reasons,
+            text=wanted.text,
+            number=wanted.numbers,
+            **limits,
+        )
 
     @classmethod
     def _asked_by(cls) -> Iterable[str]:

@@ -2,9 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from shared.db.database import Database
 from shared.jobs.item_filter import ItemFilter
-from shared.jobs.item_search import ItemSearch
 from shared.jobs.records import Item, Mark
 from shared.jobs.repository import Repository
 from shared.jobs.state import ItemStatus
@@ -31,21 +29,22 @@ def all_teaching(repository: Repository, job_id: str | None = None) -> Iterator[
         after = page[-1].id
 
 
-def found_items(database: Database, job_id: str, wanted: ItemFilter) -> Iterator[Item]:
+def found_items(repository: Repository, job_id: str, wanted: ItemFilter) -> Iterator[Item]:
     """Yield every item of a job that a filter lets through by number, a page at a time."""
-    search, after = ItemSearch(database, job_id, wanted), None
-    while True:
-        found = search.page(limit=_PAGE_ITEMS, after=after)
-        yield from found.items
-        if found.next is None:
-            return
-        after = found.next
+    after: int | None = -1
+    while after is not None:
+        page, after = repository.found(job_id, wanted, limit=_PAGE_ITEMS, after=after)
+        yield from page
 
 
 def all_paths(repository: Repository, job_id: str) -> Iterator[str]:
     """Yield the path of every item of a job, by number."""
+    return (path for _, path in numbered_paths(repository, job_id))
+
+
+def numbered_paths(repository: Repository, job_id: str) -> Iterator[tuple[int, str]]:
+    """Yield number and path of every item of a job, by number."""
     after = -1
     while page := repository.paths(job_id, limit=_PAGE_PATHS, after=after):
-        for _, path in page:
-            yield path
+        yield from page
         after = page[-1][0]

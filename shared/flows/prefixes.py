@@ -16,7 +16,7 @@ from shared.errors import ItemError, ItemErrorCode, UsageError
 from shared.flows.additions import add_images
 from shared.flows.sources import MAX_PATH_BYTES, Source
 from shared.images.formats import IMAGE_EXTENSIONS
-from shared.patterns import is_excluded, literal_beginning, matches, split_at_pattern
+from shared.patterns import literal_beginning, matches, matches_one, split_at_pattern
 from shared.services import Services
 from shared.store.references import SCHEME, Listed
 from shared.store.source_buckets import Place
@@ -121,7 +121,7 @@ def add_listed(services: Services, job_id: str, wanted: Wanted, following: str |
             continue
         if any(part.startswith(".") and part not in (".", "..") for part in name.split("/")):
             hidden += 1
-        elif is_excluded(name, wanted.exclude):
+        elif matches_one(name, wanted.exclude):
             excluded += 1
         elif wanted.pattern and not matches(name, wanted.pattern):
             continue

@@ -4,7 +4,7 @@
     encode_mask, decode_mask                bool ↔ PNG of 1 bit that reads as 0 and 255
     widen_mask                              PNG of 1 bit → PNG of 8 bits, which every reader takes for 0 and 255
     encode_probability, decode_probability  uint8 ↔ PNG of 8 bits; float32 in [0, 1] on reading
-    decode_levels                           the same PNG → its levels, uint8 from 0 to 255
+    decode_levels, level_bands              the same PNG → its levels, uint8 from 0 to 255, whole or in bands of rows
     encode_grey, encode_grey_16             uint8, uint16 → PNG of 8, 16 bits
 
 An image is taken as its file stores it: EXIF orientation is not applied, so that a mask lies pixel on pixel
@@ -22,7 +22,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngImageFile
 
 from shared.errors import ImageError, ItemErrorCode
-from shared.images import png
+from shared.images import png, png_rows
 from shared.images.channel_choice import AUTO, planes_of
 from shared.images.decoded import DecodedImage, DecodeLimits
 from shared.images.formats import READABLE, identify
@@ -41,6 +41,8 @@ __all__ = [
     "encode_grey_16",
     "encode_mask",
     "encode_probability",
+    "level_bands",
+    "mask_bands",
     "widen_mask",
 ]
 
@@ -125,13 +127,27 @@ def decode_mask(data: bytes) -> NDArray[np.bool_]:
     return np.asarray(_open_png(data).convert("L")) > 127
 
 
+def level_bands(data: bytes) -> Iterator[NDArray[np.uint8]]:
+    """Yield what `decode_levels` returns as bands of rows, from the top; its own files in memory of two bands.
+
+    Raises:
+        ImageError: `truncated`.
+    """
+    top = 0
+    for band in png_rows.bands(data, _ROWS_AT_ONCE):
+        yield band
+        top += len(band)
+    if not top or top < int.from_bytes(data[20:24], "big"):  # written otherwise, or damaged
+        yield from _bands(_open_png(data), top)
+
+
 def mask_bands(data: bytes) -> Iterator[NDArray[np.bool_]]:
     """Yield a stored mask as bands of rows, from the top.
 
     Raises:
         ImageError: `truncated`.
     """
-    for levels in _bands(_open_png(data)):
+    for levels in level_bands(data):
         yield levels > 127
 
 
@@ -182,8 +198,8 @@ def encode_grey_16(image: NDArray[np.uint16]) -> bytes:
     return png.encode(rows, image.shape[1], bit_depth=16, row_filter=png.Filter.UP)
 
 
-def _bands(image: Image.Image) -> Iterator[NDArray[np.uint8]]:
-    for top in range(0, image.height, _ROWS_AT_ONCE):
+def _bands(image: Image.Image, first: int = 0) -> Iterator[NDArray[np.uint8]]:
+    for top in range(first, image.height, _ROWS_AT_ONCE):
         band = image.crop((0, top, image.width, min(top + _ROWS_AT_ONCE, image.height)))
         yield np.asarray(band.convert("L"))
 

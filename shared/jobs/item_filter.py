@@ -61,6 +61,7 @@ class ItemFilter:
     notes: tuple[NoteCode, ...] = ()
     reasons: tuple[Reason, ...] = ()
     text: str = ""  # that the path contains, in capitals or not
+    numbers: tuple[int, ...] = ()  # single items, by their number in the job
     ranges: Mapping[str, Range] = field(default_factory=dict)  # by a name of RANGED
 
     def __bool__(self) -> bool:
@@ -70,6 +71,8 @@ class ItemFilter:
     def conditions(self) -> list[ColumnElement[bool]]:
         """Return what holds of the rows, the text apart: each of these has an index."""
         held: list[ColumnElement[bool]] = []
+        if self.numbers:
+            held.append(ItemRow.number.in_(self.numbers))
         if self.states:
             held.append(ItemRow.state.in_(self.states))
         if self.codes:

@@ -14,9 +14,11 @@ from shared.db.events import SYSTEM, Actor, EventKind, record
 from shared.db.tables.jobs import HAS_PENDING, IS_BEING_RETRIED, IS_OPEN, STAYS, ItemRow, JobRow, ShardRow
 from shared.errors import JobNotFound
 from shared.jobs import retries, shards
+from shared.jobs.item_filter import ItemFilter
+from shared.jobs.item_search import ItemSearch, Place
 from shared.jobs.pace import worked_seconds
 from shared.jobs.reading import counts_of, quiet_for
-from shared.jobs.records import Job
+from shared.jobs.records import Item, Job
 from shared.jobs.retries import Within
 from shared.jobs.state import (
     JOB_STEPS,
@@ -47,6 +49,16 @@ class Repository(Submissions):
                 update(JobRow).where(JobRow.id == job_id, JobRow.sealed_at.is_(None)).values(sealed_at=db_now())
             )
         self.close_if_finished(job_id)
+
+    def found(self, job_id: str, wanted: ItemFilter, *, limit: int, after: int = -1) -> tuple[list[Item], int | None]:
+        """Return items of a job that a filter lets through by number, from the one after number `after`.
+
+        Returns:
+            The items, which may be fewer than `limit` or none, and after which number to go on; None: these are all.
+        """
+        place = None if after < 0 else Place(after, after)
+        page = ItemSearch(self.database, job_id, wanted).page(limit=limit, after=place)
+        return page.items, None if page.next is None else page.next.number
 
     # -- steering --------------------------------------------------------------------------------------------
 

@@ -43,6 +43,8 @@ def zip_stream(
         for file, data in fetched:
             if isinstance(file, WrittenFile):
                 yield from _written(archive, sink, file.name, file.blocks(), modified)
+                for lack in file.lacking:
+                    lacks(lack)
             elif isinstance(file, GatheredFile):
                 with closing(
                     bounded_map(lambda part: (part, part.read(store)), file.parts(), pool, ahead=_FETCHES_AHEAD)

@@ -7,7 +7,7 @@ no reason to leave out the others.
 
 import importlib.util
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
@@ -88,10 +88,12 @@ class WrittenFile:
     Args:
         name: relative, with `/`; unique in the export.
         blocks: yields the bytes, a few at a time, so that memory stays flat; called once.
+        lacking: what it goes without, known once all bytes were taken.
     """
 
     name: str
     blocks: Callable[[], Iterable[bytes]]
+    lacking: list[Lack] = field(default_factory=list)
 
 
 def part_lacks(lack: Lack) -> Lack:

@@ -43,7 +43,7 @@ class JobResults:
             if not both:
                 return iter(())
             wanted = replace(wanted, states=both)
-        return found_items(self._repository.database, self.job.id, wanted)
+        return found_items(self._repository, self.job.id, wanted)
 
     def succeeded(self, ending: str = PNG) -> Iterator[tuple[Item, str]]:
         """Yield each item that has a result, with its output name: its path with the extension `ending`."""

@@ -66,10 +66,13 @@ class Exporting:
         """Yield manifest.json, an entry a block."""
         states: Counter[str] = Counter()
         models: set[str] = set()
+        thresholds: set[float] = set()
         for item in self.results.items():
             states[item.state.value] += 1
             if item.model is not None:
                 models.add(item.model)
+            if item.threshold is not None:
+                thresholds.add(item.threshold)
         with_result = states[ItemStatus.SUCCEEDED.value]
         self.without_result = states.total() - with_result
         head = {
@@ -83,6 +86,7 @@ class Exporting:
             },
             "job": _job(self.results.job),
             "models": sorted(models),
+            "thresholds": sorted(thresholds),
             "counts": {"items": states.total(), "with_result": with_result, "states": states},
         }
         text = json.dumps(head, indent=1, ensure_ascii=False)
@@ -123,6 +127,9 @@ def _job(job: Job) -> dict[str, Any]:
         "finished_at": None if job.finished_at is None else _time(job.finished_at),
         "model": job.model,
         "scale": job.scale,
+        "channel": job.channel,
+        "pixel_size": None if job.pixel_size is None else job.pixel_size.exact,
+        "postprocessing": job.postprocessing,
         "unfamiliar": job.unfamiliar.value,
     }
 

@@ -59,10 +59,10 @@ def measured_rows(item: Item, mask: bytes, probability: bytes) -> Iterator[dict[
 
 
 def _rows(item: Item, objects: "Objects", probability: bytes) -> Iterator[dict[str, Any]]:
-    from shared.images.codec import decode_levels
+    from shared.images.codec import level_bands
     from shared.objects.table import measured, rows
 
-    return rows(measured(objects, [decode_levels(probability)], item.pixel_size))
+    return rows(measured(objects, level_bands(probability), item.pixel_size))
 
 
 def _labels(item: Item, mask: bytes) -> bytes:
@@ -158,10 +158,10 @@ def _roi(one: "OneObject") -> bytes:
 
 def _coco_lines(item: Item, outline: Callable[["OneObject"], Any], mask: bytes, probability: bytes) -> bytes:
     """Return the annotations of an item, one a line, as they stand behind their id."""
-    from shared.images.codec import decode_levels
+    from shared.images.codec import level_bands
 
     objects, lines = objects_of(mask), []
-    areas, scores = objects.shapes.area, objects.likelihood([decode_levels(probability)]).confidence
+    areas, scores = objects.shapes.area, objects.likelihood(level_bands(probability)).confidence
     for one, area, score in zip(objects, areas.tolist(), scores.tolist(), strict=True):
         box = one.box
         annotation = {

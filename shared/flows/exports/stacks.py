@@ -51,11 +51,13 @@ def _files(results: JobResults) -> Iterator[ExportFile]:
     for stack, pages in stacks.items():
         if any(page.mask_key for page in pages):
             ordered = sorted(pages, key=lambda page: page.number)
-            yield WrittenFile(f"{_TOP}/{names[stack]}", partial(_written, results.store, ordered))
+            lacking: list[Lack] = []
+            blocks = partial(_written, results.store, ordered, lacking)
+            yield WrittenFile(f"{_TOP}/{names[stack]}", blocks, lacking)
 
 
-def _written(store: ObjectStore, pages: list[_Page]) -> Iterable[bytes]:
-    """Yield a TIFF of the masks, 0 and 255, made in a file: memory holds one page."""
+def _written(store: ObjectStore, pages: list[_Page], lacking: list[Lack]) -> Iterable[bytes]:
+    """Yield a TIFF of the masks, 0 and 255, made in a file: memory holds one page. What is lost goes into `lacking`."""
     import numpy as np
     import tifffile
 
@@ -66,9 +68,13 @@ def _written(store: ObjectStore, pages: list[_Page]) -> Iterable[bytes]:
             for page in pages:
                 shape = page.shape or shape
                 mask = _mask(store, page)
-                told = f": {mask}" if isinstance(mask, str) else ""
+                if isinstance(mask, Lack):
+                    lacking += [mask] if page.mask_key else []  # one without a result is told as such
+                    told = f": {mask.reason}"
+                else:
+                    told = ""
                 writer.write(
-                    np.zeros(shape, np.uint8) if isinstance(mask, str) else mask,
+                    np.zeros(shape, np.uint8) if isinstance(mask, Lack) else mask,
                     photometric="minisblack",
                     compression="zlib",
                     description=f"{page.path}{told}".encode("ascii", "backslashreplace").decode(),
@@ -80,17 +86,17 @@ def _written(store: ObjectStore, pages: list[_Page]) -> Iterable[bytes]:
             yield block
 
 
-def _mask(store: ObjectStore, page: _Page) -> "NDArray[np.uint8] | str":
+def _mask(store: ObjectStore, page: _Page) -> "NDArray[np.uint8] | Lack":
     """Return the mask of a page, or what is to be said where there is none."""
     if page.mask_key is None:
-        return page.told
-    stored = StoredFile(page.path, page.mask_key, modified=0.0, path=page.path).read(store)
+        return Lack(page.path, "", page.told)
+    stored = StoredFile("", page.mask_key, modified=0.0, path=page.path).read(store)
     if isinstance(stored, Lack):
-        return stored.reason
+        return stored
     try:
         return mask_levels(stored)
     except ImageError as error:
-        return str(error)
+        return Lack(page.path, "", str(error))
 
 
 def _count(job: Job) -> int:

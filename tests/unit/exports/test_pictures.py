@@ -232,6 +232,31 @@ def test_only_what_is_wanted_is_exported(make: MakeJob, tmp_path: Path) -> None:
         assert words in made.export("masks", tmp_path / "x", "--where", wrong).stderr
 
 
+def test_single_images_are_exported(make: MakeJob, tmp_path: Path) -> None:
+    made = make({"p/a.png": blobs(), "p/b[1].png": blobs(), "c.png": blobs(), "bad.png": None})
+    out = tmp_path / "out"
+    assert made.export("masks", out, "--only", "p/b[1].png", "--only", "bad.png").exit_code == 0
+    assert [path.name for path in (out / "masks").rglob("*.png")] == ["b[1].png"]
+    told = manifest(out)
+    assert told["asked"]["filter"] == {"number": "1,3"}
+    assert [entry["path"] for entry in told["missing"]] == ["bad.png"]
+    both = ("--only", "p/*", "--only", "*.png", "--where", "text=a", "--where", "state=succeeded")
+    assert made.export("masks", tmp_path / "some", *both).exit_code == 0
+    assert [path.name for path in (tmp_path / "some" / "masks").rglob("*.png")] == ["a.png"]
+    none = made.export("masks", tmp_path / "none", "--only", "p/*", "--only", "d.png")
+    assert (none.exit_code, "no image of this job is called d.png" in none.stderr) == (2, True)
+    assert not (tmp_path / "none").exists()
+
+
+def test_the_manifest_tells_what_the_job_was_asked_for(make: MakeJob, tmp_path: Path) -> None:
+    made = make({"a.png": blobs()}, channel="green")
+    made.export("masks", tmp_path / "out")
+    told = manifest(tmp_path / "out")
+    assert (told["job"]["channel"], told["job"]["pixel_size"], told["job"]["postprocessing"]) == ("green", None, "")
+    assert told["thresholds"] == [item.threshold for item in made.services.repository.items(made.id, limit=1)]
+    assert len(told["thresholds"]) == len(told["models"]) == 1
+
+
 def test_what_is_not_installed_is_one_line_of_advice(
     make: MakeJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

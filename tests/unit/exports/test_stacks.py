@@ -1,5 +1,6 @@
 """Masks of a stack's pages go home as a stack."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,14 @@ def test_a_page_whose_mask_is_lost_or_damaged_keeps_its_place(make: MakeJob, tmp
     made = make({f"s.tif#{number:04d}": blobs() for number in (1, 2, 3)})
     made.services.store.delete([made.key("s.tif#0001", "mask")])
     made.services.store.put(made.key("s.tif#0002", "mask"), b"\x89PNG")
-    assert made.export("mask-stacks", tmp_path / "out").exit_code == 0
+    done = made.export("mask-stacks", tmp_path / "out")
+    assert (done.exit_code, "has lost 1 result" in done.stderr) == (1, True)
+    assert "s.tif#0002: the stored PNG ends early" in done.stderr
+    told = json.loads((tmp_path / "out" / "manifest.json").read_bytes())["missing"]
+    assert [(entry["path"], entry["file"], entry["state"]) for entry in told] == [
+        ("s.tif#0001", None, "succeeded"),
+        ("s.tif#0002", None, "succeeded"),
+    ]
     with tifffile.TiffFile(tmp_path / "out" / "mask-stacks" / "s.tif") as stack:
         assert [bool(page.asarray().any()) for page in stack.pages] == [False, False, True]
         assert [page.description.partition(": ")[2][:28] for page in stack.pages] == [

@@ -60,6 +60,7 @@ def _wanted(item: Item, asked: ItemFilter) -> bool:
     codes = {part.split(": ")[0] for part in (item.note or "").split("; ")}
     return (
         (not asked.states or item.state in asked.states)
+        and (not asked.numbers or item.number in asked.numbers)
         and (not asked.codes or item.error_code in asked.codes)
         and (not asked.marks or bool({*asked.marks} & {*item.marks}))
         and (not asked.notes or bool({*asked.notes} & codes))
@@ -103,6 +104,8 @@ FILTERS = [
     ItemFilter(notes=(NoteCode.PAGES,)),
     ItemFilter(reasons=(Reason.WRITING,)),
     ItemFilter(text="PLATE"),
+    ItemFilter(numbers=(3, 17, 40, 10_000)),
+    ItemFilter(numbers=(3, 5, 7), states=(ItemStatus.SUCCEEDED,)),
     ItemFilter(text="%_"),
     ItemFilter(ranges={"dice": Range(0.2, 0.5), "foreground": Range(high=0.3)}),
     ItemFilter(states=(ItemStatus.SUCCEEDED,), text="well", ranges={"seconds": Range(low=0.2)}),

@@ -148,10 +148,14 @@ def test_the_command_line_works_through_the_api(
     export = ("export", job.id, "--to", tmp_path / "exported", "--format")
     assert producer(*export, "objects-csv").exit_code == 0
     assert (tmp_path / "exported" / "objects.csv").exists()
-    for not_told in (("objects-csv", "--where", "mark=unfamiliar"), ("corrections",)):
-        unknown = producer("export", job.id, "--to", tmp_path / not_told[0] / "x", "--format", *not_told)
-        assert unknown.exit_code == 2
-        assert "run the command without --api" in unknown.stderr
+    some = ("masks", "--where", "state=failed,succeeded", "--only", "deep/*", "--only", "bad.png")
+    assert producer("export", job.id, "--to", tmp_path / "some", "--format", *some).exit_code == 0
+    assert [path.name for path in (tmp_path / "some").rglob("*.png")] == ["c.png"]
+    missing = json.loads((tmp_path / "some" / "manifest.json").read_bytes())["missing"]
+    assert [entry["path"] for entry in missing] == ["bad.png"]
+    unknown = producer("export", job.id, "--to", tmp_path / "x", "--format", "corrections")
+    assert unknown.exit_code == 2
+    assert "run the command without --api" in unknown.stderr
     listed = json.loads(producer("status", "--json").stdout)["jobs"]
     assert [found["job"] for found in listed][-1] == job.id
     assert "partial" in producer("status", "last" if listed[0]["job"] == job.id else job.id).stdout

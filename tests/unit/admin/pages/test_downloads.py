@@ -85,6 +85,22 @@ def test_one_format_is_one_button(browser: Browser, services: Services, monkeypa
     assert f'<a class="button" href="/jobs/{job}/results.zip" download>Download results</a>' in page
 
 
+def test_what_is_ticked_is_in_the_zip_alone(browser: Browser, services: Services) -> None:
+    job = synthetic(services, 4)
+    page = browser.get(f"/jobs/{job}?state=succeeded").text
+    assert page.count('name="only"') == 4
+    assert 'name="only" value="3" form="export"' in page
+    archive = zipfile.ZipFile(
+        io.BytesIO(browser.get(f"/jobs/{job}/results.zip?format=masks&only=1&only=3&state=succeeded").data)
+    )
+    assert set(archive.namelist()) == {
+        "masks/synthetic-000001.png", "masks/synthetic-000003.png", "manifest.json",
+    }  # fmt: skip
+    by_number = browser.get(f"/jobs/{job}/results.zip?format=masks&number=0").data
+    assert zipfile.ZipFile(io.BytesIO(by_number)).namelist() == ["masks/synthetic-000000.png", "manifest.json"]
+    assert browser.get(f"/jobs/{job}/results.zip?only=x").status_code == 400
+
+
 def test_the_zip_is_sent_while_it_is_made(
     browser: Browser, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
