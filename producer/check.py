@@ -11,6 +11,7 @@ from producer.chosen import Choice, sources_of
 from producer.display import Display
 from producer.options import channel_option, choosing_options, json_option, paths_argument
 from producer.report import print_json
+from producer.sample import MOST, sampled, spread
 from shared.commandline import ExitCode, on_interrupt, plural, printable
 from shared.errors import DelineateError, ItemErrorCode, UsageError
 from shared.flows.exports.export import absent
@@ -47,6 +48,7 @@ STEPS = {
 """What to do first about images that would fail, by the code that they would fail with."""
 
 _NOTE_STEPS = {"pages": "--pages all makes each page an image", "channels": "--channel says which is taken"}
+_NO_SAMPLE = "sample: --sample 8 segments eight of them, and says what would be flagged as unfamiliar"
 _NEEDS = ("imagecodecs", "tifffile")
 _SHAPES = 5
 _JOBS = 20
@@ -58,6 +60,10 @@ _RESULT_BYTES_PER_PIXEL = 9 / 8
 @paths_argument
 @choosing_options
 @channel_option
+@click.option(
+    "--sample", type=click.IntRange(0, MOST), default=0, show_default=True, metavar="N",
+    help="Segment so many of them, as a job of its own, and say what would be flagged as unfamiliar; needs a stack.",
+)  # fmt: skip
 @json_option
 def check_command(
     paths: tuple[Path, ...],
@@ -67,9 +73,10 @@ def check_command(
     manifest: Path | None,
     pages: PageChoice,
     channel: str,
+    sample: int,
     as_json: bool,
 ) -> None:
-    """Look at images before they are submitted: read and decode each as a worker would, and send nothing.
+    """Look at images before they are submitted: read and decode each as a worker would; only a --sample is sent.
 
     Takes what `submit` would take. Says what is there, what would fail and why, what is there twice, and how long it
     will take where a stack answers. Ends with 1 where an image would fail.
@@ -95,10 +102,14 @@ def check_command(
         with display.progress("checking", survey.images) as bar:
             findings = Preflight(limits, seconds=settings.decode_seconds, channel=channel).run(sources, bar)
         time, seconds = expected_time(services, findings.usable)
+        found = None
+        if sample and findings.usable:
+            some = spread(sources, findings.images, sample)
+            found = sampled(services, some, name=f"sample of {sources.base}", channel=channel)
     if as_json:
-        print_json(_json(findings, seconds))
+        print_json(_json(findings, seconds) | {"sample": found and found.json()})
     else:
-        _print(findings, sources.base, time)
+        _print(findings, sources.base, [time, *(found.lines() if found else [_NO_SAMPLE])])
     if findings.failing:
         raise click.exceptions.Exit(ExitCode.SOME_FAILED)
 
@@ -133,7 +144,7 @@ def _storage(findings: "Findings") -> int:
     return findings.size + round(findings.pixels * _RESULT_BYTES_PER_PIXEL)
 
 
-def _print(findings: "Findings", base: str, time: str) -> None:
+def _print(findings: "Findings", base: str, more: list[str]) -> None:
     to = console()
     columns = [Column("format"), Column("channels"), Column("bits", right=True), Column("images", right=True)]
     kinds = sorted(findings.kinds.items(), key=lambda each: (-each[1], each[0].format, each[0].channels))
@@ -141,9 +152,8 @@ def _print(findings: "Findings", base: str, time: str) -> None:
     print_table(to, columns, rows, title=f"{plural(findings.images, 'image')} from {printable(base)}")
     if findings.problems:
         _print_problems(findings)
-    for line in _lines(findings):
+    for line in [*_lines(findings), *more]:
         to.print(Text(printable(line)), soft_wrap=True)
-    to.print(Text(printable(time)), soft_wrap=True)
 
 
 def _print_problems(findings: "Findings") -> None:

@@ -62,7 +62,6 @@ def segment(
         ItemError: the image cannot be used.
         UsageError: it was not done in time; its job is cancelled.
     """
-    deadline = time.monotonic() + asked.seconds
     job_id = submit_images(
         services,
         [image],
@@ -74,7 +73,7 @@ def segment(
         channel=asked.channel,
     )
     try:
-        _await(services, job_id, deadline, asked.seconds, sleep)
+        await_end(services, job_id, asked.seconds, sleep)
     except BaseException:  # Ctrl-C too: nobody waits for it any more
         services.repository.cancel(job_id, by=Actor.of_text(user_at_host()))
         raise
@@ -105,7 +104,13 @@ def write(path: Path, png: bytes) -> None:
         raise UsageError(f"{path} cannot be written: {error.strerror}") from error
 
 
-def _await(services: Services, job_id: str, deadline: float, seconds: float, sleep: Callable[[float], None]) -> None:
+def await_end(services: Services, job_id: str, seconds: float, sleep: Callable[[float], None]) -> None:
+    """Wait until a job has ended.
+
+    Raises:
+        UsageError: it has not within `seconds`; the line says why, and that whoever waits cancels it.
+    """
+    deadline = time.monotonic() + seconds
     pause = pauses(_FIRST_PAUSE_SECONDS, _MAX_PAUSE_SECONDS)
     while not (job := services.repository.job(job_id)).state.is_final:
         if time.monotonic() > deadline:

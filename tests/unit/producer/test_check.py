@@ -7,18 +7,24 @@ import numpy as np
 import pytest
 import tifffile
 from click.testing import CliRunner
+from sqlalchemy import update
 
 from producer.check import STEPS, expected_time
 from producer.cli import main
 from producer.preflight import Preflight
+from producer.sample import sampled, spread
 from shared.config import load_settings
 from shared.db.migrate import migrate
+from shared.db.reasons import Reason
+from shared.db.tables.jobs import ItemRow
 from shared.errors import ItemErrorCode
 from shared.flows.sources import Source
 from shared.flows.submission import submit_images
 from shared.images.codec import encode_grey
 from shared.images.decoded import DecodeLimits
-from shared.services import connect
+from shared.jobs.records import Priority
+from shared.jobs.state import JobStatus
+from shared.services import Services, connect
 from tests import simulated_worker
 
 PICTURE = np.where(np.indices((40, 50)).sum(axis=0) % 7 < 3, np.uint8(250), np.uint8(5))
@@ -90,6 +96,44 @@ def test_time_is_told_by_the_newest_rate_and_what_waits(folder: Path) -> None:
     assert seconds == pytest.approx(13 / rate, rel=0.01)
     assert f"the rate of job {done}, after 3 images that wait already" in words
     services.close()
+
+
+def test_a_sample_goes_through_the_real_path(own_services: Services) -> None:
+    services = own_services
+    sources = [Source(f"{number}.png", lambda: encode_grey(PICTURE)) for number in range(20)]
+    some = list(spread(sources, 20, 4))
+    assert [source.path for source in some] == ["0.png", "5.png", "10.png", "15.png"]
+    assert list(spread(sources, 20, 50)) == sources
+
+    def work(_seconds: float) -> None:
+        [job] = services.repository.jobs(limit=1)
+        simulated_worker.process(services, job.id)
+        unfamiliar = (ItemRow.job_id == job.id) & ItemRow.path.in_(["5.png", "10.png"])
+        with services.database.write() as connection:
+            connection.execute(update(ItemRow).where(unfamiliar).values(familiarity=0.001, reason="dots_too_close"))
+
+    found = sampled(services, some, name="sample of d", channel="auto", sleep=work)
+    [job] = services.repository.jobs(limit=1)
+    assert (job.name, job.priority, job.counts.total) == ("sample of d", Priority.HIGH, 4)
+    assert found.lines() == [
+        f"sample: 2 of 4 images would be flagged as unfamiliar (job {job.id}), such as 5.png, 10.png",
+        f"dots_too_close: 2 of them. {Reason.TOO_FINE.sentence}",
+    ]
+    assert found.json()["reasons"] == [{"reason": "dots_too_close", "images": 2, "step": Reason.TOO_FINE.sentence}]
+
+
+def test_a_sample_that_nobody_works_on_is_cancelled_and_said(own_services: Services) -> None:
+    source = Source("a.png", lambda: encode_grey(PICTURE))
+    found = sampled(own_services, [source], name="n", channel="auto", seconds=0.01)
+    assert "sample: not known, not done within 0.01 s, and cancelled: no worker is running" in found.lines()[0]
+    assert own_services.repository.jobs(limit=1)[0].state is JobStatus.CANCELLED
+
+
+def test_a_sample_without_a_stack_is_one_line(folder: Path) -> None:
+    done = CliRunner().invoke(main, ["check", str(folder / "a.png"), "--sample", "3"])
+    assert done.exit_code == 0, done.output
+    assert "sample: not known, for no stack answers" in " ".join(done.output.split())
+    assert "sample: --sample 8 segments" in CliRunner().invoke(main, ["check", str(folder / "a.png")]).output
 
 
 def test_every_failure_of_a_file_has_a_next_step() -> None:
