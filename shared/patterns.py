@@ -1,4 +1,4 @@
-"""Patterns of names: what `--exclude` leaves out and `--only` takes, and what a pattern with folders in it stands for."""
+"""Patterns of names: what `--exclude` leaves out and `--only` takes, and what one with folders in it stands for."""
 
 import re
 from collections.abc import Iterable, Sequence
