@@ -32,6 +32,8 @@ _DEFAULTS = {
     "fill_holes": False,
     "min_area": 0,
     "keep_largest": False,
+    "model": None,
+    "threshold": None,
 }
 
 
@@ -101,6 +103,8 @@ class Client:
         fill_holes: bool = False,
         min_area: int = 0,
         keep_largest: bool = False,
+        model: str | None = None,
+        threshold: float | None = None,
         described: Mapping[str, Mapping[str, str]] | None = None,
         recursive: bool = False,
         key: str | None = None,
@@ -121,6 +125,8 @@ class Client:
             fill_holes: whether the holes of objects become part of them.
             min_area: px; objects of fewer are dropped.
             keep_largest: whether the largest object of each mask alone stays.
+            model: name of the published model that segments them, or digits of its SHA-256; None: the active one.
+            threshold: between 0 and 1, at which their maps are cut; None: the model's own.
             described: what else is known of images, by path and column; it comes back in results.csv.
             recursive: whether subfolders are gone into.
             key: any text by which an interrupted submission is found again: the same call then sends what is missing.
@@ -134,6 +140,7 @@ class Client:
         first = next(files, None)  # before there is a job
         body = {"name": name, "priority": priority, "scale": scale, "unfamiliar": unfamiliar}
         body |= _asked(channel=channel, pixel_size=pixel_size)
+        body |= _asked(model=model, threshold=threshold)
         body |= _asked(smooth=smooth, fill_holes=fill_holes, min_area=min_area, keep_largest=keep_largest)
         # With a key of its own even so: an answer that is lost does not make two jobs.
         begun = self.connection.json("POST", "jobs", json=body | {"key": key or str(uuid.uuid4())})
@@ -145,7 +152,7 @@ class Client:
         return Job.of(self.connection.json("POST", f"jobs/{begun['id']}/seal"))
 
     def synthesise(self, count: int, *, name: str = "synthetic", priority: str = "normal", **scene: Any) -> Job:
-        """Start a job of generated images; `scene` has what else the document's `Synthetic` takes, such as `seed`."""
+        """Start a job of generated images; `scene` has what else the document's `Synthetic` takes, as `seed`."""
         body = {"count": count, "name": name, "priority": priority} | scene
         key = {"Idempotency-Key": str(uuid.uuid4())}
         return Job.of(self.connection.json("POST", "jobs/synthetic", json=body, headers=key))
@@ -252,6 +259,8 @@ class Client:
         fill_holes: bool = False,
         min_area: int = 0,
         keep_largest: bool = False,
+        model: str | None = None,
+        threshold: float | None = None,
     ) -> Result:
         """Segment one image, a path or an array as of `submit`, before all batches, and return its result.
 
@@ -263,7 +272,7 @@ class Client:
             data, extension = encoded(image)
             file = NamedFile(f"image{extension}", data)
         asked = _asked(pixel_size=pixel_size, smooth=smooth, fill_holes=fill_holes)
-        asked |= _asked(min_area=min_area, keep_largest=keep_largest)
+        asked |= _asked(min_area=min_area, keep_largest=keep_largest, model=model, threshold=threshold)
         found = self.connection.json(
             "POST",
             "predict/json",

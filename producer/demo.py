@@ -31,10 +31,18 @@ class SeverityRange:
             raise UsageError(f"severity is {text!r}: give a number such as 0.5, or a range such as 0:1") from error
 
 
-def submit_demo(services: Services, spec: SyntheticSpec, *, priority: Priority) -> str:
+def submit_demo(
+    services: Services,
+    spec: SyntheticSpec,
+    *,
+    priority: Priority,
+    model: str | None = None,
+    threshold: float | None = None,
+) -> str:
     """Make a synthetic job and return its id.
 
     Raises:
+        UsageError: there is no such model.
         ConfigurationError: the services cannot be used as the settings say. No job is made.
         Retryable: a service went away on the way.
     """
@@ -42,5 +50,13 @@ def submit_demo(services: Services, spec: SyntheticSpec, *, priority: Priority) 
     name = f"demo of {plural(spec.count, 'scene')}, seed {spec.seed}"
     by_api = getattr(services.repository, "submit_synthetic", None)
     if by_api is not None:  # which makes the images' rows itself
-        return str(by_api(spec, name=name, priority=priority))
-    return submit_synthetic(services, spec, name=name, submitted_by=user_at_host(), priority=priority)
+        return str(by_api(spec, name=name, priority=priority, model=model, threshold=threshold))
+    return submit_synthetic(
+        services,
+        spec,
+        name=name,
+        submitted_by=user_at_host(),
+        priority=priority,
+        model=model,
+        threshold=threshold,
+    )

@@ -15,6 +15,7 @@ from producer.options import (
     channel_option,
     choosing_options,
     definitions,
+    model_options,
     noises,
     paths_argument,
     priority_option,
@@ -42,6 +43,7 @@ from shared.pixel_size import PixelSize
 @paths_argument
 @choosing_options
 @click.option("--name", help="Name of the job. Without it: the folder's name.")
+@model_options
 @scale_option
 @unfamiliar_option
 @channel_option
@@ -68,6 +70,8 @@ def submit(
     recursive: bool,
     follow_links: bool,
     name: str | None,
+    model: str | None,
+    threshold: float | None,
     scale: float,
     unfamiliar: Unfamiliar,
     exclude: tuple[str, ...],
@@ -101,12 +105,23 @@ def submit(
     waits = wait or to is not None
     choice = Choice(recursive, follow_links, pages, exclude, manifest)
     processing = PostProcessing(smooth, fill_holes, min_area, keep_largest)
-    request = Request(name, priority, scale, unfamiliar, channel, pixel_size, processing, waits=waits, resume=resume)
-    if truth is not None:
-        request = replace(request, truth=TruthChoice(truth, foreground))
-    elif foreground is not None:
+    if truth is None and foreground is not None:
         raise click.UsageError("--foreground says what counts in the masks of --truth: give their folder")
     with opened() as services:
+        request = Request(
+            name,
+            priority,
+            scale,
+            unfamiliar,
+            channel,
+            pixel_size,
+            processing,
+            model=model and services.repository.model_for(model),
+            threshold=threshold,
+            waits=waits,
+            resume=resume,
+            truth=truth and TruthChoice(truth, foreground),
+        )
         with on_interrupt("interrupted; the same command goes on where it was"):
             if (wanted := wanted_among(paths, choice)) is not None:
                 if truth is not None:
@@ -122,6 +137,7 @@ def submit(
 @click.command()
 @click.argument("image", metavar="IMAGE|-", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True))
 @click.argument("mask", metavar="[MASK]", default="-", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True))
+@model_options
 @scale_option
 @unfamiliar_option
 @channel_option
@@ -135,13 +151,21 @@ def submit(
     help="How long to wait.",
 )
 def segment(
-    image: Path, mask: Path, scale: float, unfamiliar: Unfamiliar, channel: str, probability: bool, timeout: float
+    image: Path,
+    mask: Path,
+    model: str | None,
+    threshold: float | None,
+    scale: float,
+    unfamiliar: Unfamiliar,
+    channel: str,
+    probability: bool,
+    timeout: float,
 ) -> None:
     """Segment one image, before all others, and write its mask as a PNG of 0 and 255.
 
     `-` is standard input or output, as in `producer segment - < in.png > out.png`.
     """
-    asked = Asked(scale, unfamiliar, channel, timeout, probability)
+    asked = Asked(scale, unfamiliar, channel, timeout, probability, model, threshold)
     with opened() as services, on_interrupt("interrupted, and cancelled"):
         try:
             item, png = segment_one(services, image_of(image, services.settings.max_source_bytes), asked)
@@ -173,6 +197,7 @@ def segment(
     help="Of the task: {}. Without it: the reference benchmark, dotblob-v1.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Determines all images.")
+@model_options
 @priority_option
 @waiting_options
 @sheet_option
@@ -184,6 +209,8 @@ def demo(
     noise: str | None,
     definition: str | None,
     seed: int,
+    model: str | None,
+    threshold: float | None,
     priority: Priority,
     wait: bool,
     folder: Path | None,
@@ -213,6 +240,6 @@ def demo(
         if to:
             to.check_free(services.repository, None)
         with on_interrupt("interrupted; what was submitted is cancelled"):
-            job_id = submit_demo(services, spec, priority=priority)
+            job_id = submit_demo(services, spec, priority=priority, model=model, threshold=threshold)
         said = f"submitted job {job_id}: {plural(count, 'synthetic image')}"
         conclude(services, job_id, display, said, wait=wait, to=to, as_json=as_json)

@@ -10,6 +10,7 @@ from shared.flows.exports.registry import DEFAULT, EXPORTS
 from shared.flows.pages import pages_of_text
 from shared.images.channel_choice import AUTO, channel_of
 from shared.images.scale import scale_of
+from shared.images.threshold import threshold_of
 from shared.jobs.records import Priority, Unfamiliar
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -180,3 +181,19 @@ channel_option = click.option(
     help="What of several channels is segmented: one by number or colour as it is stored, or a mix; auto: the light, "
     "or what shows more, which a note tells.",
 )
+
+model_options = _all_of(
+    click.option(
+        "--model",
+        metavar="NAME",
+        help="The published model that segments them, by its name (of several the one published last) or four or more "
+        "digits of its SHA-256. Without it: the active one.",
+    ),
+    click.option(
+        "--threshold",
+        metavar="P",
+        callback=lambda _context, _option, text: None if text is None else threshold_of(text),
+        help="Foreground is what is as probable or more, between 0 and 1. Without it: the model's own.",
+    ),
+)
+"""Which network segments, and where its map is cut."""

@@ -35,6 +35,9 @@ def job_json(job: Job, pace: Pace | None = None) -> dict[str, Any]:
         "scale": AUTO_WORD if job.scale == AUTO_SCALE else job.scale,
         "unfamiliar": job.unfamiliar.value,
         "channel": job.channel,
+        "model": job.model,
+        "model_name": job.model_name,
+        "threshold": job.threshold,
         "counts": {
             "total": counts.total,
             "pending": counts.pending,

@@ -29,6 +29,8 @@ class Asked:
     channel: str
     seconds: float  # until it has to be done
     probability: bool = False  # the map in place of the mask
+    model: str | None = None  # by name or digits; None: the active one
+    threshold: float | None = None  # None: the model's own
 
 
 def image_of(path: Path, max_bytes: int) -> Source:
@@ -71,6 +73,8 @@ def segment(
         scale=asked.scale,
         unfamiliar=asked.unfamiliar,
         channel=asked.channel,
+        model=asked.model,
+        threshold=asked.threshold,
     )
     try:
         await_end(services, job_id, asked.seconds, sleep)

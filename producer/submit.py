@@ -105,6 +105,8 @@ def submit_paths(
             pixel_size=request.pixel_size,
             postprocessing=request.postprocessing,
             channel=request.channel,
+            model=request.model,
+            threshold=request.threshold,
             on_start=started,
             on_progress=advanced,
         )

@@ -83,6 +83,8 @@ class Request:
     channel: str = AUTO
     pixel_size: PixelSize | None = None
     postprocessing: PostProcessing = NO_PROCESSING
+    model: str | None = None  # SHA-256; None: that which new jobs get
+    threshold: float | None = None  # None: the model's own
     waits: bool = False  # for the end of the job
     resume: str | None = None  # a job to go on with, as people refer to it
     truth: TruthChoice | None = None
@@ -103,14 +105,15 @@ class Request:
             *sources.identity,
             *([str(self.pixel_size), str(self.postprocessing)] if self.pixel_size or self.postprocessing else []),
             *(self.truth.identity if self.truth else []),
+            *([self.model, self.threshold] if self.model or self.threshold else []),
         ]
         identity = [user_at_host(), paths, sources.recursive, sources.follow_links, *asked, *filter(None, [purpose])]
         return hashlib.sha256(json.dumps(identity).encode()).hexdigest()
 
     def asks_as(self, job: Job) -> bool:
         """Whether the job does with its images what is asked for here."""
-        mine = self.scale, self.unfamiliar, self.channel, self.pixel_size, str(self.postprocessing)
-        return mine == (job.scale, job.unfamiliar, job.channel, job.pixel_size, job.postprocessing)
+        mine = self.scale, self.unfamiliar, self.channel, self.pixel_size, str(self.postprocessing), self.threshold
+        return mine == (job.scale, job.unfamiliar, job.channel, job.pixel_size, job.postprocessing, job.threshold)
 
 
 @dataclass(frozen=True)
@@ -136,13 +139,15 @@ def unfinished(services: Services, sources: Sources, images: int, request: Reque
     if job_id := repository.unsealed_job(key):
         return Unfinished(repository.job(job_id), is_uploaded=False)
     since = time.monotonic() - request.begun
-    if job_id := repository.awaited_job(key, within=since):
+    if job_id := repository.awaited_job(key, within=since, model=request.model):
         job = repository.job(job_id)
         if job.counts.total == images and _has_all(services, job, sources):
             return Unfinished(job, is_uploaded=True)
     for job_id in repository.unsealed_jobs(limit=_COMPARED_JOBS):
         job = repository.job(job_id)
-        if request.asks_as(job) and _begins_as(services, job, sources):
+        if not request.asks_as(job) or job.model != repository.model_for(request.model):
+            continue
+        if _begins_as(services, job, sources):
             return Unfinished(job, is_uploaded=False)
     return None
 

@@ -123,7 +123,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     replace_unknown_characters()
     parser = Parser("training.publish", "Put a checkpoint into the model registry.")
     parser.add_argument("--checkpoint", type=Path, required=True, help="checkpoint folder")
-    parser.add_argument("--name", help="name for people (default: the folder's)")
+    parser.add_argument(
+        "--name", help="what it is called: producer and API take it as --model (default: the folder's name)"
+    )
     parser.add_argument("--activate", action="store_true", help="make it the model of new jobs")
     parser.add_argument(
         "--force", action="store_true", help="with --activate: also where it is worse on held-out reviewed results"

@@ -165,7 +165,7 @@ class ItemProcessor:
                 levels = np.rint(levels).astype(np.uint8)
             if source.has_holes:  # nothing is found where there is no data
                 levels = np.where(_holes(source.pixels), np.uint8(0), levels)
-            mask, found = masked(levels, work.model.threshold, asked)
+            mask, found = masked(levels, work.threshold, asked)
             judged = judge(
                 histogram(levels),
                 witness,

@@ -61,7 +61,7 @@ def judge(
     """
     verdict = witness.verdict(counts)
     preprocessing = preparation if scale == 1.0 else f"{preparation}, scale {scale:g}"
-    judged = Judged(measure(counts, witness.threshold, verdict, found), preprocessing, scale)
+    judged = Judged(measure(counts, witness.cut_at, verdict, found), preprocessing, scale)
     if is_constant:
         return replace(judged, reason=Reason.CONSTANT)
     if judged.is_unfamiliar and verdict.place is not None:

@@ -36,7 +36,7 @@ def success(
         reason=judged.reason,
         reason_place=judged.place_in_image,
         model=model.sha256,
-        threshold=model.threshold,
+        threshold=work.threshold,
         preprocessing=_preprocessing(judged, work),
         code_version=code_version(),
         device=model.device,

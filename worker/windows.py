@@ -143,7 +143,7 @@ class Windows:
                     rows = resample_bands(rows, (prepared.height, prepared.width), shape)
                 if pixels.has_holes:
                     rows = _without_holes(rows, pixels)
-                result = encoded(rows, shape, watching.threshold, postprocessing)
+                result = encoded(rows, shape, watching.cut_at, postprocessing)
                 judged = judge(
                     result.counts,
                     watching,

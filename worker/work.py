@@ -63,13 +63,19 @@ class Work:
             raise ConfigurationError(str(error)) from error
 
     @property
+    def threshold(self) -> float:
+        """From which probability on a pixel is foreground: as the job asks, else as the model says."""
+        asked = self.held.claim.threshold
+        return self.model.threshold if asked is None else asked
+
+    @property
     def submit(self) -> Submit:
         """A function that queues a tile for the network, before others where the claim is urgent."""
         return partial(self.model.batcher.submit, urgent=self.held.is_urgent)
 
     def witness(self, plan: TilePlan) -> Witness:
         """Return what watches the answers of the network to an image's tiles."""
-        return Witness(self.model.scores, plan, self.model.threshold)
+        return Witness(self.model.scores, plan, self.model.threshold, cut_at=self.threshold)
 
     @property
     def seconds(self) -> float:

@@ -9,13 +9,14 @@ from flask.typing import ResponseReturnValue
 from admin.api.conditional import json_answer
 from admin.api.once import replayed, submitted
 from admin.api.operations import InvalidRequest, operation
+from admin.api.requests.images import NewJob
 from admin.api.requests.items import ItemsPage
 from admin.api.requests.jobs import JobsPage, ResultsFormat, Retry, Synthetic, Upload
 from admin.api.schemas.account import Me
 from admin.api.schemas.base import time_or_none
 from admin.api.schemas.items import Item, Items
 from admin.api.schemas.jobs import Job, Jobs, Summary
-from admin.api.sent import job_of_files, sent_files
+from admin.api.sent import job_of_files, sent_files, sha256_of
 from admin.api.waiting import preferred_wait, wait_for_end, waited
 from admin.domain import queries
 from admin.web.context import meter, role, services, submitter
@@ -117,12 +118,21 @@ def job_results(job_id: UUID, query: ResultsFormat) -> Response:
 def submit_generated(body: Synthetic) -> ResponseReturnValue:
     """Start a job of generated images."""
     try:
-        spec = SyntheticSpec(**body.model_dump(exclude={"name", "priority"}))
+        spec = SyntheticSpec(**body.model_dump(exclude={*NewJob.model_fields, "name"}))
     except UsageError as error:
         raise InvalidRequest.of("", str(error)) from error
+    model = sha256_of(body.model)
 
     def make(_tell: Callable[[str], None]) -> str:
-        return submit_synthetic(services(), spec, name=body.name, submitted_by=submitter(), priority=body.priority)
+        return submit_synthetic(
+            services(),
+            spec,
+            name=body.name,
+            submitted_by=submitter(),
+            priority=body.priority,
+            model=model,
+            threshold=body.threshold,
+        )
 
     return _started(*submitted("synthetic", make))
 

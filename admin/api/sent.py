@@ -10,6 +10,7 @@ from admin.api.requests.images import Segmentation
 from admin.web.context import services, submitter
 from admin.web.delivery import uploads
 from admin.web.once import Make
+from shared.errors import UsageError
 from shared.flows.pages import FIRST_PAGE, PageChoice
 from shared.flows.submission import submit_images
 from shared.jobs.records import Priority
@@ -28,6 +29,18 @@ def sent_files(part: str, *, most: int) -> list[FileStorage]:
     return files
 
 
+def sha256_of(model: str | None) -> str | None:
+    """Return the SHA-256 of the model of this name or these digits; None where none is asked for.
+
+    Raises:
+        InvalidRequest: there is none, or there are several.
+    """
+    try:
+        return None if model is None else services().repository.model_for(model)
+    except UsageError as error:
+        raise InvalidRequest.of("model", str(error)) from error
+
+
 def job_of_files(
     files: Sequence[FileStorage],
     how: Segmentation,
@@ -40,7 +53,9 @@ def job_of_files(
 
     Raises:
         Refused: all of them are too large.
+        InvalidRequest: there is no such model.
     """
+    model = sha256_of(how.model)
     max_bytes = services().settings.max_source_bytes
     uploads.refuse_if_all_are_too_large(files, max_bytes=max_bytes)
     return lambda tell: submit_images(
@@ -54,5 +69,7 @@ def job_of_files(
         channel=how.channel,
         pixel_size=how.size_of_pixels,
         postprocessing=how.postprocessing,
+        model=model,
+        threshold=how.threshold,
         on_start=lambda job_id, _resumed: tell(job_id),
     )

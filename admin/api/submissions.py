@@ -23,6 +23,7 @@ from admin.api.requests.submissions import (
 )
 from admin.api.schemas.jobs import Job
 from admin.api.schemas.submissions import Added, Known, Submissions, Version
+from admin.api.sent import sha256_of
 from admin.web.context import services, submitter, who
 from admin.web.delivery import uploads
 from admin.web.delivery.limits import MAX_FILES
@@ -50,7 +51,7 @@ def begin_submission(body: NewSubmission) -> Response:
     Add images (`/jobs/{job_id}/images`), then seal the job: it ends once they are segmented. With a `key` that the same
     account began a job with, and never sealed, the answer is that job, with the status 200.
     """
-    repository = services().repository
+    repository, model = services().repository, sha256_of(body.model)
     key = _key_of(body.key) if body.key is not None else None
     job_id, goes_on = begun(
         repository,
@@ -66,6 +67,8 @@ def begin_submission(body: NewSubmission) -> Response:
             channel=body.channel,
             pixel_size=body.size_of_pixels,
             postprocessing=str(body.postprocessing),
+            model=model,
+            threshold=body.threshold,
         ),
     )
     answer = json_answer(job_as_given(job_id).model_dump_json(), 200 if goes_on else 201)
@@ -157,7 +160,7 @@ def find_submissions(body: SubmissionKey) -> Submissions:
     repository, key = services().repository, _key_of(body.key)
     return Submissions(
         unsealed=repository.unsealed_job(key),
-        awaited=repository.awaited_job(key, within=body.within),
+        awaited=repository.awaited_job(key, within=body.within, model=sha256_of(body.model)),
         others=repository.unsealed_jobs(limit=_MAX_OTHERS),
     )
 

@@ -34,12 +34,22 @@ def list_command() -> None:
 
 
 @models_group.command("activate")
-@click.argument("sha")
-def activate_command(sha: str) -> None:
-    """Make the model whose SHA-256 begins with SHA (four digits or more) the one of new jobs."""
+@click.argument("model")
+def activate_command(model: str) -> None:
+    """Make MODEL, a name or four or more digits of its SHA-256, the one of new jobs."""
     with _registry() as registry:
-        model = registry.activate(sha, by=user_at_host())
-    click.echo(f"new jobs use {_title(model)}")
+        activated = registry.activate(model, by=user_at_host())
+    click.echo(f"new jobs use {_title(activated)}")
+
+
+@models_group.command("rename")
+@click.argument("model")
+@click.argument("name")
+def rename_command(model: str, name: str) -> None:
+    """Call MODEL, a name or four or more digits of its SHA-256, NAME; jobs that have it show that too."""
+    with _registry() as registry:
+        renamed = registry.rename(model, name)
+    click.echo(f"{renamed.sha256[:12]} is called {printable(renamed.name)}")
 
 
 @models_group.command("rollback")

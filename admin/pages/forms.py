@@ -1,7 +1,7 @@
 """The forms, their limits and what they say about a value that does not fit."""
 
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from flask_wtf import FlaskForm
@@ -13,6 +13,7 @@ from admin.domain.request_keys import MAX_KEY_LENGTH
 from admin.pages.formats import capitalize_first
 from admin.web.delivery.limits import MAX_FILES, MAX_IMAGES
 from admin.web.delivery.uploads import visible
+from shared.db.model_registry import Model
 from shared.errors import UsageError
 from shared.flows.pages import FIRST_PAGE, pages_of_text
 from shared.flows.synthetic import MAX_DOTS, MAX_JITTER, MAX_SEED, SyntheticSpec
@@ -69,10 +70,30 @@ def _number(field: Any, label: str, low: float, high: float, description: str, *
     )
 
 
-class SyntheticForm(FlaskForm):  # type: ignore[misc]
-    """A synthetic job; the fields are those of `SyntheticSpec`."""
+class _JobForm(FlaskForm):  # type: ignore[misc]
+    """What both forms ask: which network segments, and where its map is cut."""
 
     request_key = _key_field()
+    model = SelectField("Model", description="What segments the images. The page Models tells of each.")
+    threshold = _number(
+        FloatField, "Threshold", 0.01, 0.99, "Foreground is what is as probable or more. Empty: the model’s own.",
+        step=0.01,
+    )  # fmt: skip
+
+    def __init__(self, models: Sequence[Model], active: Model | None, *values: Any, **options: Any) -> None:
+        """Offer the published models, and first the one that new jobs get; the rest is for the form itself."""
+        super().__init__(*values, **options)
+        usual = f"The active one: {_model_label(active)}" if active else "Each worker’s own; none is active"
+        self.model.choices = [("", usual), *((model.sha256, _model_label(model)) for model in models)]
+
+
+def _model_label(model: Model) -> str:
+    return f"{visible(model.name)} ({model.sha256[:12]})"
+
+
+class SyntheticForm(_JobForm):
+    """A synthetic job; the fields are those of `SyntheticSpec`."""
+
     name = _name_field("synthetic")
     count = _number(IntegerField, "Images", 1, MAX_IMAGES, "The command producer demo makes more at once.", default=100)
     num_dots = _number(IntegerField, "Dots in a shape", 1, MAX_DOTS, "Empty: 15 to 80, drawn for each image.")
@@ -112,10 +133,9 @@ class SyntheticForm(FlaskForm):  # type: ignore[misc]
         )
 
 
-class UploadForm(FlaskForm):  # type: ignore[misc]
+class UploadForm(_JobForm):
     """Some images of the user's own."""
 
-    request_key = _key_field()
     name = _name_field("upload")
     scale = StringField(
         "Scale",

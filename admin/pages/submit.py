@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -16,6 +16,7 @@ from admin.web.delivery.gates import Gate
 from admin.web.delivery.limits import MAX_FILES
 from admin.web.live import live_part, version_of
 from admin.web.once import submitted_once
+from shared.db.model_registry import ModelRegistry
 from shared.errors import UsageError
 from shared.flows.pages import FIRST_PAGE, pages_of_text
 from shared.flows.submission import submit_images
@@ -24,6 +25,8 @@ from shared.images.channel_choice import AUTO, channel_of
 from shared.images.formats import READABLE, READABLE_EXTENSIONS
 from shared.images.scale import scale_of
 from shared.jobs.records import Priority, Unfamiliar
+
+Form = TypeVar("Form", SyntheticForm, UploadForm)
 
 # For so few a person waits before the browser, and they go before the batches. More would make others wait.
 _MAX_INTERACTIVE_FILES = 8
@@ -39,7 +42,7 @@ blueprint = Blueprint("submit", __name__, url_prefix="/new")
 @blueprint.route("/synthetic", methods=["GET", "POST"])
 def synthetic() -> ResponseReturnValue:
     """A job of generated images."""
-    form = SyntheticForm() if request.method == "POST" else SyntheticForm(request.args)
+    form = _form(SyntheticForm) if request.method == "POST" else _form(SyntheticForm, request.args)
     if form.validate_on_submit():
         try:
             spec = form.spec()
@@ -65,7 +68,7 @@ def preview() -> ResponseReturnValue:
         Busy: as many are being drawn as may be at once.
         UsageError: the values make none.
     """
-    form = SyntheticForm(request.args, meta={"csrf": False})
+    form = _form(SyntheticForm, request.args, meta={"csrf": False})
     if not form.validate():
         label, reasons = next((form[name].label.text, reasons) for name, reasons in form.errors.items() if name)
         raise UsageError(f"{label}: {reasons[0]}".rstrip("."))
@@ -102,7 +105,7 @@ def _runs() -> dict[str, Any]:
 
 def sent_too_late() -> str:
     """Return the form of `synthetic` as it was filled in, of a session that has ended meanwhile."""
-    form = SyntheticForm()
+    form = _form(SyntheticForm)
     form.form_errors.append("You logged in again since this form was opened. It is as you filled it in: send it again.")
     return _desk(form)
 
@@ -110,7 +113,7 @@ def sent_too_late() -> str:
 @blueprint.route("/upload", methods=["GET", "POST"])
 def upload() -> ResponseReturnValue:
     """A job of the user's own images."""
-    form = UploadForm()
+    form = _form(UploadForm)
     settings = services().settings
     if form.validate_on_submit():
         files = form.images.data
@@ -128,6 +131,11 @@ def upload() -> ResponseReturnValue:
     return page, 400 if form.errors else 200
 
 
+def _form(kind: type[Form], *values: Any, **options: Any) -> Form:
+    registry = ModelRegistry(services().database, services().store)
+    return kind(registry.models(), registry.active(), *values, **options)
+
+
 def _synthetic(form: SyntheticForm, spec: SyntheticSpec) -> str:
     return submit_synthetic(
         services(),
@@ -135,6 +143,8 @@ def _synthetic(form: SyntheticForm, spec: SyntheticSpec) -> str:
         name=form.name.data or "synthetic",
         submitted_by=_submitter(),
         priority=_priority(spec.count),
+        model=form.model.data or None,
+        threshold=form.threshold.data,
     )
 
 
@@ -155,6 +165,8 @@ def _uploaded(form: UploadForm, tell: Callable[[str], None]) -> str:
         channel=channel_of(form.channel.data or AUTO),
         pixel_size=size_of_pixels(form.pixel_size.data),
         postprocessing=form.postprocessing(),
+        model=form.model.data or None,
+        threshold=form.threshold.data,
         on_start=lambda job_id, _resumed: tell(job_id),
     )
 

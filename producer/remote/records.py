@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any
 
+from shared.db.model_registry import Model
 from shared.images.scale import AUTO_SCALE, AUTO_WORD
 from shared.jobs.records import Item, Job, Unfamiliar
 from shared.jobs.state import ItemCounts, ItemStatus, JobKind, JobStatus
@@ -50,6 +51,12 @@ def item_of(value: Mapping[str, Any]) -> Item:
     there = {f"{name}_key": key if name in value["files"] else None for name, key in its_keys.items()}
     given = _given(Item, value) | there
     return Item(**given | {"state": ItemStatus(value["state"]), "finished_at": _seconds(value["finished_at"])})
+
+
+def registered_model(value: Mapping[str, Any]) -> Model:
+    """Return a published model of the API's JSON, which tells nothing of its scores."""
+    told = {name: value[name] for name in ("sha256", "name", "size", "published_by")}
+    return Model(**told, summary={}, published_at=datetime.fromisoformat(value["published_at"]).timestamp())
 
 
 def _given(record: type[Job] | type[Item], value: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,10 +10,11 @@ from typing_extensions import override
 
 from delineate_client.connection import Connection
 from delineate_client.sending import NamedFile, batches, send
-from producer.remote.records import item_of, job_of
+from producer.remote.records import item_of, job_of, registered_model
 from producer.remote.store import RemoteStore
 from producer.remote.translated import translated
 from shared.db.database import Database
+from shared.db.model_registry import model_named
 from shared.errors import ItemErrorCode, JobNotFound
 from shared.flows.item_words import FilterWords
 from shared.flows.prefixes import Listing, Wanted
@@ -133,6 +134,8 @@ class RemoteRepository(Repository):
         channel: str = AUTO,
         pixel_size: PixelSize | None = None,
         postprocessing: str = "",
+        model: str | None = None,
+        threshold: float | None = None,
     ) -> str:
         body = {
             "name": name,
@@ -147,11 +150,20 @@ class RemoteRepository(Repository):
         if pixel_size is not None:
             body["pixel_size"] = pixel_size.exact
         body |= asdict(PostProcessing.parse(postprocessing)) if postprocessing else {}
+        body |= _asked(model, threshold)
         return str(self._json("POST", "jobs", json=body)["id"])
 
-    def submit_synthetic(self, spec: SyntheticSpec, *, name: str, priority: Priority) -> str:
+    def submit_synthetic(
+        self,
+        spec: SyntheticSpec,
+        *,
+        name: str,
+        priority: Priority,
+        model: str | None = None,
+        threshold: float | None = None,
+    ) -> str:
         """Make a synthetic job and return its id."""
-        asked = {field: getattr(spec, field) for field in spec.__dataclass_fields__}
+        asked = {field: getattr(spec, field) for field in spec.__dataclass_fields__} | _asked(model, threshold)
         key = {"Idempotency-Key": str(uuid4())}
         made = self._json("POST", "jobs/synthetic", json=asked | {"name": name, "priority": priority.word}, headers=key)
         return str(made["id"])
@@ -168,9 +180,16 @@ class RemoteRepository(Repository):
         return found
 
     @override
-    def awaited_job(self, submission_key: str, *, within: float) -> str | None:
-        found: str | None = self._found(submission_key, within=within)["awaited"]
+    def awaited_job(self, submission_key: str, *, within: float, model: str | None = None) -> str | None:
+        found: str | None = self._found(submission_key, within=within, model=model)["awaited"]
         return found
+
+    @override
+    def model_for(self, reference: str | None) -> str | None:
+        told = self._json("GET", "models")["models"]
+        if reference is None:
+            return next((str(model["sha256"]) for model in told if model["active"]), None)
+        return model_named([registered_model(model) for model in told], reference).sha256
 
     @override
     def unsealed_jobs(self, *, limit: int) -> list[str]:
@@ -264,10 +283,16 @@ class RemoteRepository(Repository):
         found: Mapping[str, Any] = self._json("GET", f"jobs/{job_id}/summary")
         return found
 
-    def _found(self, key: str, *, within: float = 0.0) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = self._json("POST", "submissions/find", json={"key": key, "within": within})
+    def _found(self, key: str, *, within: float = 0.0, model: str | None = None) -> Mapping[str, Any]:
+        asked = {"key": key, "within": within} | _asked(model)
+        found: Mapping[str, Any] = self._json("POST", "submissions/find", json=asked)
         return found
 
     def _json(self, method: str, path: str, **options: Any) -> Any:
         with translated():
             return self._connection.json(method, path, **options)
+
+
+def _asked(model: str | None, threshold: float | None = None) -> dict[str, Any]:
+    """Only what is asked for, as an admin of before these options wants it."""
+    return {name: value for name, value in (("model", model), ("threshold", threshold)) if value is not None}

@@ -1,18 +1,19 @@
 """The model registry: published models, and which of them new jobs get.
 
 The files are in the object store under the SHA-256 of the weights; a row in SQL makes them a published model. A job
-takes the active model when it is created and keeps it. Activations are a stack whose popped entries stay as history,
-so that a rollback knows where to go; below the first one every worker uses its own model (MODEL_PATH).
+takes the model that it asks for, else the one that is active when it is created, and keeps it. Activations are a stack
+whose popped entries stay as history, so that a rollback knows where to go; below the first one every worker uses its
+own model (MODEL_PATH).
 """
 
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from sqlalchemy import Select, exc, insert, select, update
+from sqlalchemy import Connection, Select, exc, insert, select, update
 
 from shared.db.database import Database, db_now
 from shared.db.events import Actor, EventKind, record
@@ -22,8 +23,10 @@ from shared.store import ObjectStore, keys
 
 # What decides how weights segment. The weights' hash names a model, so it has to stand for these too.
 _IDENTITY = ("architecture", "arguments", "threshold", "preprocessing")
-_REFERENCE = re.compile(r"[0-9a-f]{4,64}")
-_NO_MODEL = "`admin models list` shows them"
+_DIGITS = re.compile(r"[0-9a-f]{4,64}")
+MAX_NAME_LENGTH = 200
+_MOST_NAMED = 8  # models in an error that says what there is
+_NONE_PUBLISHED = "no model is published yet: `python -m training.publish --checkpoint FOLDER`"
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,64 @@ def active_model() -> Select[Any]:
     return select(ActivationRow.model).where(_STANDS).order_by(ActivationRow.number.desc()).limit(1)
 
 
+def checked_name(name: str) -> str:
+    """Return what a model is to be called, without blanks around it.
+
+    Raises:
+        UsageError: it is empty, too long, or not to be printed.
+    """
+    name = name.strip()
+    if not 0 < len(name) <= MAX_NAME_LENGTH or not name.isprintable():
+        raise UsageError(f"a model's name has 1 to {MAX_NAME_LENGTH} characters that can be printed, not {name!r:.80}")
+    return name
+
+
+def model_named(models: Sequence[Model], reference: str) -> Model:
+    """Return the model of this name, of several the one published last; else the one whose SHA-256 begins so.
+
+    Args:
+        models: all published ones, the newest first.
+        reference: a name, or four or more digits.
+
+    Raises:
+        UsageError: there is none, or several begin so.
+    """
+    found = [model for model in models if model.name == reference][:1]
+    if not found and _DIGITS.fullmatch(digits := reference.lower()):
+        found = [model for model in models if model.sha256.startswith(digits)]
+    if len(found) > 1:
+        raise UsageError(f"several models begin with {reference}: give more digits of the SHA-256")
+    if not found:
+        raise UsageError(_no_model(reference, models))
+    return found[0]
+
+
+def published_models(connection: Connection) -> list[Model]:
+    """Return all published models, the newest first."""
+    query = select(*_MODEL_COLUMNS).order_by(ModelRow.published_at.desc(), ModelRow.sha256)
+    return [Model(**row._mapping) for row in connection.execute(query)]
+
+
+def model_for(connection: Connection, reference: str | None) -> str | None:
+    """Return the SHA-256 of the model that a new job gets which asks for this one; None: each worker's own.
+
+    Raises:
+        UsageError: see `model_named`.
+    """
+    if reference is None:
+        active: str | None = connection.execute(active_model()).scalar_one_or_none()
+        return active
+    return model_named(published_models(connection), reference).sha256
+
+
+def _no_model(reference: str, there: Sequence[Model]) -> str:
+    if not there:
+        return f"there is no model {reference!r}: {_NONE_PUBLISHED}"
+    told = ", ".join(f"{model.name} ({model.sha256[:12]})" for model in there[:_MOST_NAMED])
+    more = f" and {len(there) - _MOST_NAMED:,} more" if len(there) > _MOST_NAMED else ""
+    return f"there is no model {reference!r}; there is {told}{more}"
+
+
 class ModelRegistry:
     """The models of one database and one object store."""
 
@@ -82,7 +143,7 @@ class ModelRegistry:
         objects that went missing are put back.
 
         Raises:
-            UsageError: these weights are published with another threshold, say.
+            UsageError: these weights are published with another threshold, say, or this can be no name.
             Retryable: the database or the store does not answer; nothing that workers see has changed.
         """
         sha256 = hashlib.sha256(weights).hexdigest()
@@ -100,7 +161,7 @@ class ModelRegistry:
             self._store.put(keys.model_familiarity(sha256), scores)
         self._store.put(keys.model_metadata(sha256), metadata, "application/json")
         described = {"summary": dict(summary), "metadata_sha256": hashlib.sha256(metadata).hexdigest()}
-        values = {"sha256": sha256, "name": name, "size": len(weights), "published_by": by, **described}
+        values = {"sha256": sha256, "name": checked_name(name), "size": len(weights), "published_by": by, **described}
         if known is None:
             try:
                 with self.database.write() as connection:
@@ -132,6 +193,17 @@ class ModelRegistry:
                 )
         return model
 
+    def rename(self, reference: str, name: str) -> Model:
+        """Call a model `name`.
+
+        Raises:
+            UsageError: there is no such model, or this can be no name.
+        """
+        sha256, name = self.model(reference).sha256, checked_name(name)
+        with self.database.write() as connection:
+            connection.execute(update(ModelRow).where(ModelRow.sha256 == sha256).values(name=name))
+        return self.model(sha256)
+
     def rollback(self, *, by: str) -> Model | None:
         """Undo the latest activation that stands; return the model that is active now, None for the workers' own.
 
@@ -157,27 +229,17 @@ class ModelRegistry:
 
     def models(self) -> list[Model]:
         """Return all published models, the newest first."""
-        query = select(*_MODEL_COLUMNS).order_by(ModelRow.published_at.desc())
         with self.database.read() as connection:
-            return [Model(**row._mapping) for row in connection.execute(query)]
+            return published_models(connection)
 
     def model(self, reference: str) -> Model:
-        """Return the model whose SHA-256 begins with these four digits or more.
+        """Return the model of a name or of the first digits of its SHA-256, see `model_named`.
 
         Raises:
-            UsageError: there is none, there are several, or this can be no SHA-256.
+            UsageError: there is none, or there are several.
         """
-        reference = reference.lower()
-        if not _REFERENCE.fullmatch(reference):
-            raise UsageError(f"{reference!r} names no model: give four or more digits of its SHA-256 ({_NO_MODEL})")
-        query = select(*_MODEL_COLUMNS).where(ModelRow.sha256.startswith(reference)).limit(2)
         with self.database.read() as connection:
-            found = [Model(**row._mapping) for row in connection.execute(query)]
-        if not found:
-            raise UsageError(f"there is no model {reference}: {_NO_MODEL}")
-        if len(found) > 1:
-            raise UsageError(f"several models begin with {reference}: give more of the SHA-256 ({_NO_MODEL})")
-        return found[0]
+            return model_named(published_models(connection), reference)
 
     def find(self, sha256: str) -> Model | None:
         """Return the model of these weights, where it is published."""

@@ -50,6 +50,8 @@ def submit_images(
     channel: str = AUTO,
     pixel_size: PixelSize | None = None,
     postprocessing: PostProcessing = NO_PROCESSING,
+    model: str | None = None,
+    threshold: float | None = None,
     on_start: Callable[[str, bool], None] = lambda job_id, resumed: None,
     on_progress: Callable[[SubmissionProgress], None] = lambda progress: None,
 ) -> str:
@@ -60,12 +62,14 @@ def submit_images(
 
     The images are resampled by `scale` for the network; their results have their own size. `unfamiliar` says what
     becomes of images unlike anything that the model knows, `channel` what of their channels is taken, `pixel_size` how
-    large their pixels are whatever their files say, `postprocessing` what is done to their masks. `on_start` gets the
-    job's id and whether it is an interrupted one that goes on; where it raises, nothing is uploaded and no new job
-    stays.
+    large their pixels are whatever their files say, `postprocessing` what is done to their masks. `model` names the
+    model that segments them or begins its SHA-256, else it is the active one; `threshold` cuts their maps in place of
+    the model's own. `on_start` gets the job's id and whether it is an interrupted one that goes on; where it raises,
+    nothing is uploaded and no new job stays.
 
     Raises:
-        UsageError: there are no sources, the scale is out of range, or another submission with this key is going on.
+        UsageError: there are no sources, a value is out of range, there is no such model, or another submission with
+            this key is going on.
         Retryable: a service went away. The job stays unsealed, and the same call goes on where this one was.
     """
     checked_scale(scale)
@@ -91,6 +95,8 @@ def submit_images(
                 pixel_size=pixel_size,
                 postprocessing=str(postprocessing),
                 channel=channel,
+                model=model,
+                threshold=threshold,
             ),
         )
     )

@@ -85,10 +85,23 @@ class SyntheticSpec:
 
 
 def submit_synthetic(
-    services: Services, spec: SyntheticSpec, *, name: str, submitted_by: str, priority: Priority = Priority.NORMAL
+    services: Services,
+    spec: SyntheticSpec,
+    *,
+    name: str,
+    submitted_by: str,
+    priority: Priority = Priority.NORMAL,
+    model: str | None = None,
+    threshold: float | None = None,
 ) -> str:
-    """Make a synthetic job and return its id."""
-    job_id = services.repository.create_job(JobKind.SYNTHETIC, name=name, submitted_by=submitted_by, priority=priority)
+    """Make a synthetic job and return its id; `model` and `threshold` are as `submit_images` has them.
+
+    Raises:
+        UsageError: there is no such model, or the threshold is out of range.
+    """
+    job_id = services.repository.create_job(
+        JobKind.SYNTHETIC, name=name, submitted_by=submitted_by, priority=priority, model=model, threshold=threshold
+    )
     hints = Hints(services, priority)
     try:
         for block in blocks(spec.items(), services.settings.shard_size):

@@ -5,11 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, case, func, select
+from sqlalchemy import ColumnElement, Connection, Label, Select, case, func, select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from shared.db.database import Database, db_now
 from shared.db.tables.jobs import HAS_FAILED, HAS_NOTE, STAYS, ItemRow, JobRow, ShardRow
+from shared.db.tables.models import ModelRow
 from shared.db.tables.reviews import ReviewRow
 from shared.errors import ItemErrorCode, JobNotFound
 from shared.images.notes import OTHER_NOTE, note_codes
@@ -22,7 +23,7 @@ from shared.jobs.state import ItemCounts, ItemStatus, JobKind, JobStatus
 _COUNT_COLUMNS = [
     func.coalesce(func.sum(getattr(ShardRow, count.name)), 0).label(count.name) for count in fields(ItemCounts)
 ]
-_COMPUTED = ("counts", "quiet_for")
+_COMPUTED = ("counts", "quiet_for", "model_name")
 
 
 def quiet_for() -> ColumnElement[float]:
@@ -30,12 +31,21 @@ def quiet_for() -> ColumnElement[float]:
     return db_now() - func.coalesce(JobRow.submission_seen_at, JobRow.created_at)
 
 
+def _name_of(model: InstrumentedAttribute[str | None]) -> Label[str]:
+    return select(ModelRow.name).where(ModelRow.sha256 == model).scalar_subquery().label("model_name")
+
+
 _JOB_COLUMNS = [
     *(getattr(JobRow, field.name) for field in fields(Job) if field.name not in _COMPUTED),
     case((JobRow.sealed_at.is_(None), quiet_for())).label("quiet_for"),
+    _name_of(JobRow.model),
 ]
 _ITEM_FIELDS = [field.name for field in fields(Item) if field.name != "review"]
-_ITEM_COLUMNS = [*(getattr(ItemRow, name) for name in _ITEM_FIELDS), *REVIEW_COLUMNS]
+_ITEM_COLUMNS = [
+    *(getattr(ItemRow, name) for name in _ITEM_FIELDS if name != "model_name"),
+    _name_of(ItemRow.model),
+    *REVIEW_COLUMNS,
+]
 
 
 class JobReader:

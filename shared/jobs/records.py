@@ -106,6 +106,8 @@ class Job:
     cancel_requested_at: float | None
     counts: ItemCounts
     model: str | None = None  # sha256 of the model that its images get; None: the worker's own
+    model_name: str | None = None  # as it was published
+    threshold: float | None = None  # at which their maps are cut; None: that of the model
     scale: float = 1.0  # by which its images are resampled for the network; results have the images' own size
     unfamiliar: Unfamiliar = Unfamiliar.FLAG
     channel: str = AUTO  # what of its images' channels is taken, see `shared.images.channel_choice`
@@ -196,6 +198,7 @@ class Claim:
     unfamiliar: Unfamiliar  # likewise
     channel: str  # likewise
     items: tuple[ClaimedItem, ...]
+    threshold: float | None = None  # likewise
     pixel_size: PixelSize | None = None  # likewise
     postprocessing: str = ""  # likewise
 
@@ -273,6 +276,7 @@ class Item(Measurements[float | None]):
     reason: str | None
     reason_place: str | None
     described: dict[str, Any] | None = None
+    model_name: str | None = None  # of `model`, where that is a published one
     review: Review = NO_REVIEW
 
     @property

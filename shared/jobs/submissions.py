@@ -7,11 +7,12 @@ from sqlalchemy import ColumnElement, Connection, case, delete, exc, func, inser
 
 from shared.db.database import db_now
 from shared.db.events import Actor, EventKind, record
-from shared.db.model_registry import active_model
+from shared.db.model_registry import active_model, model_for
 from shared.db.tables.base import new_id
 from shared.db.tables.jobs import IS_OPEN, STAYS, ItemRow, JobRow, ShardRow
 from shared.errors import Outrun, UsageError
 from shared.images.channel_choice import AUTO
+from shared.images.threshold import checked_threshold
 from shared.jobs import shards
 from shared.jobs.reading import JobReader, quiet_for
 from shared.jobs.records import FileVersion, NewItem, Unfamiliar
@@ -44,15 +45,22 @@ class Submissions(JobReader):
         channel: str = AUTO,
         pixel_size: PixelSize | None = None,
         postprocessing: str = "",
+        model: str | None = None,
+        threshold: float | None = None,
     ) -> str:
-        """Create an empty, unsealed job and return its id. It keeps the model that is active now to its end.
+        """Create an empty, unsealed job and return its id.
+
+        To its end it keeps the `model` of this name or digits, see `model_named`, else the one that is active now.
 
         Raises:
             Outrun: an unsealed job with this key is there already.
+            UsageError: there is no such model, or the threshold is out of range.
         """
+        checked_threshold(threshold)
         job_id, by = new_id(), Actor.of_text(submitted_by)
         try:
             with self.database.write() as connection:
+                its_model = active_model().scalar_subquery() if model is None else model_for(connection, model)
                 record(connection, EventKind.SUBMITTED, by, job_ids=[job_id])
                 connection.execute(
                     insert(JobRow).values(
@@ -72,12 +80,22 @@ class Submissions(JobReader):
                         pixel_width_um=None if pixel_size is None else pixel_size.x,
                         pixel_height_um=None if pixel_size is None else pixel_size.y,
                         postprocessing=postprocessing,
-                        model=active_model().scalar_subquery(),
+                        model=its_model,
+                        threshold=threshold,
                     )
                 )
         except exc.IntegrityError as error:
             raise Outrun("the same submission was begun at the same time: try again") from error
         return job_id
+
+    def model_for(self, reference: str | None) -> str | None:
+        """Return the SHA-256 of the model that a new job gets which asks for this one; None: each worker's own.
+
+        Raises:
+            UsageError: there is none of this name or these digits, or there are several.
+        """
+        with self.database.read() as connection:
+            return model_for(connection, reference)
 
     def unsealed_job(self, submission_key: str) -> str | None:
         """Return the job of an interrupted submission that can still be continued."""
@@ -85,15 +103,16 @@ class Submissions(JobReader):
         with self.database.read() as connection:
             return connection.execute(query.order_by(JobRow.id.desc()).limit(1)).scalar_one_or_none()
 
-    def awaited_job(self, submission_key: str, *, within: float) -> str | None:
+    def awaited_job(self, submission_key: str, *, within: float, model: str | None = None) -> str | None:
         """Return the newest job of a submission that is complete, and whose end its command waits for or missed.
 
         That is, one whose command waited for it and was interrupted, or waits elsewhere; not one that was cancelled,
-        nor one that has ended with another model than new jobs get. One that was completed `within` so many seconds,
-        while the command that asks was already running, is the same submission begun twice at once.
+        nor one that has ended with another model than `model`, or, where none is asked for, than new jobs get. One that
+        was completed `within` so many seconds, while the command that asks was already running, is the same submission
+        begun twice at once.
         """
-        newer_model = JobRow.model.is_distinct_from(active_model().scalar_subquery())
-        was_waited_for = JobRow.awaited_at.is_not(None) & (IS_OPEN | ~newer_model)
+        newest = active_model().scalar_subquery() if model is None else model
+        was_waited_for = JobRow.awaited_at.is_not(None) & (IS_OPEN | ~JobRow.model.is_distinct_from(newest))
         query = select(JobRow.id).where(
             JobRow.submission_key == submission_key,
             JobRow.sealed_at.is_not(None),

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from shared.errors import CheckpointError
 from shared.images.preparation import PREPARATION_VERSION
+from shared.images.threshold import is_threshold
 from shared.net.intake import Intake
 from shared.net.migrations import FORMAT_VERSION, migrate_description
 from shared.net.strict_json import parse
@@ -100,7 +101,7 @@ def checked_metadata(path: Path, description: Mapping[str, Any]) -> Metadata:
     if not isinstance(metadata.enlarges, bool):
         raise CheckpointError(f"{path}: enlarges is not true or false: copy the whole checkpoint folder")
     # Probabilities come in 255ths: beyond these all of a picture would be foreground, or none of it ever.
-    if not isinstance(metadata.threshold, float) or not 1 / 255 <= metadata.threshold <= 254 / 255:
+    if not isinstance(metadata.threshold, float) or not is_threshold(metadata.threshold):
         raise CheckpointError(f"{path}: the threshold is {metadata.threshold!r:.40}, it has to be between 0 and 1")
     if metadata.preprocessing not in (PREPARATION_VERSION, *_ALIKE):
         raise CheckpointError(

@@ -51,11 +51,15 @@ class Witness:
     Args:
         scores: those of the model that answers; None: not fitted, so that nothing is known.
         plan: of the tiles.
-        threshold: foreground is probability >= threshold.
+        threshold: of the model, at which its scores were fitted: foreground is probability >= threshold.
+        cut_at: the threshold of the mask, where that is another one.
     """
 
-    def __init__(self, scores: FittedScores | None, plan: TilePlan, threshold: float) -> None:
+    def __init__(
+        self, scores: FittedScores | None, plan: TilePlan, threshold: float, *, cut_at: float | None = None
+    ) -> None:
         self.threshold = threshold
+        self.cut_at = threshold if cut_at is None else cut_at
         self._scores = scores
         self._plan = plan
         self._surprise = -1.0
@@ -88,10 +92,11 @@ class Witness:
         """Return what is to be thought of the result with this histogram of 8-bit probabilities."""
         if self._scores is None:
             return UNKNOWN
-        numbers = MapNumbers.of(counts, self.threshold)
         if self._only:
+            numbers = MapNumbers.of(counts, self.threshold)
             self._surprise = float(self._scores.surprises(self._only, numbers.vector[None])[0])
-        quality = self._scores.quality(numbers) or (None, None)
+        # How familiar a picture is depends on it and the model alone, how good a mask on where it was cut.
+        quality = self._scores.quality(MapNumbers.of(counts, self.cut_at)) or (None, None)
         return Verdict(quality[0], quality[1], self._familiarity(), self._place)
 
     def _familiarity(self) -> float | None:

@@ -45,7 +45,7 @@ def test_files_have_them_in_the_order_of_their_declaration() -> None:
         "path", "file", "state", "error_code", "error", "width", "height", "finding", "foreground", "confidence",
         "trust", "quality", "quality_low", "familiarity", "dice", "iou", "precision", "recall", "objects", "area",
         "area_um2", "pixel_width_um", "pixel_height_um", "unfamiliar", "reason", "explanation", "model",
-        "postprocessing", "seconds", "note", "grade", "grade_note", "graded_by", "graded_at",
+        "model_name", "threshold", "postprocessing", "seconds", "note", "grade", "grade_note", "graded_by", "graded_at",
         "corrected_by", "corrected_at",
     )  # fmt: skip
 

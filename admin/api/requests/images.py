@@ -4,11 +4,12 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from admin.api.requests.base import JobName, PriorityWord, Request
+from admin.api.requests.base import JobName, PriorityWord, Request, Text
 from shared.flows.item_words import as_a_value
 from shared.flows.pages import FIRST_PAGE, PAGES_PATTERN, pages_of_text
 from shared.images.channel_choice import AUTO, CHANNEL_PATTERN, channel_of
 from shared.images.scale import AUTO_SCALE, MAX_SCALE, MIN_SCALE
+from shared.images.threshold import LEAST_THRESHOLD, MOST_THRESHOLD
 from shared.jobs.records import Priority, Unfamiliar
 from shared.objects.options import MAX_MIN_AREA, MAX_SMOOTH, PostProcessing
 from shared.pixel_size import PixelSize
@@ -18,7 +19,20 @@ Channel = Annotated[str, Field(pattern=CHANNEL_PATTERN), AfterValidator(lambda t
 Scale = Annotated[float, Field(ge=MIN_SCALE, le=MAX_SCALE)]
 
 
-class NewJob(Request):
+class Segmenting(Request):
+    """Which network segments, and where its map is cut."""
+
+    model: Text | None = Field(
+        default=None,
+        description="The published model, by its name (of several the one published last) or four or more digits of "
+        "its SHA-256; null: the active one.",
+    )
+    threshold: Annotated[float, Field(ge=LEAST_THRESHOLD, le=MOST_THRESHOLD)] | None = Field(
+        default=None, description="Foreground is what is as probable or more; null: the model's own."
+    )
+
+
+class NewJob(Segmenting):
     """What every new job has."""
 
     priority: PriorityWord = Field(
@@ -34,7 +48,7 @@ def _checked_pixel_size(text: str) -> str:
     return text
 
 
-class _Masks(Request):
+class _Masks(Segmenting):
     """What is done to masks before they are stored, in this order, and how large pixels are."""
 
     smooth: int = Field(

@@ -91,6 +91,7 @@ class SubmissionKey(Request):
 
     key: SubmissionName
     within: float = Field(default=0.0, ge=0, le=86400, description="A job that was sealed so many seconds ago too.")
+    model: Text | None = Field(default=None, description="Which was asked for, as of a new job.")
 
 
 class Submission(Request):

@@ -37,6 +37,7 @@ class Item(Response):
     width: int | None = Field(description="px")
     height: int | None = Field(description="px")
     model: str | None
+    model_name: str | None = Field(description="As it was published; null: it was not.")
     threshold: float | None
     preprocessing: str | None
     postprocessing: str | None = Field(description="What was done to the mask; null: nothing.")

@@ -39,6 +39,8 @@ class Job(Response):
     abandoned: bool = Field(description="Whether it was ended before all of its images were there.")
     cancel_requested: bool
     model: str | None = Field(description="SHA-256 of the model of its images; null: each worker's own.")
+    model_name: str | None = Field(description="As it was published.")
+    threshold: float | None = Field(description="At which maps are cut; null: the model's own.")
     scale: float | Literal["auto"] = Field(
         description="By which its images are resampled for the network; auto: each by the spacing of its dots."
     )
@@ -68,6 +70,8 @@ class Job(Response):
                     "priority",
                     "submitted_by",
                     "model",
+                    "model_name",
+                    "threshold",
                     "unfamiliar",
                     "channel",
                 )

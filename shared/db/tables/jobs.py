@@ -59,9 +59,10 @@ class JobRow(Base):
     awaited_at: Mapped[float | None]  # since when the command that submitted it waits for its end
     submitted_by: Mapped[str] = mapped_column(Text)
     owner: Mapped[str | None] = mapped_column(String(128))  # whose it is; null: an older version submitted it
-    # The model that was active when the job was made; null: each worker's own. A key, so that no model goes that a
-    # job still names.
+    # The model that was asked for, else the one that was active when the job was made; null: each worker's own. A key,
+    # so that no model goes that a job still names.
     model: Mapped[str | None] = mapped_column(String(64), ForeignKey("models.sha256"))
+    threshold: Mapped[float | None]  # as was asked for; null: that of its model
     scale: Mapped[float] = mapped_column(default=1.0, server_default="1")  # its images are resampled by this
     worked_seconds: Mapped[float | None]  # while images that succeeded were in work; once it has ended
     pixel_width_um: Mapped[float | None]  # as was said with the job, else its files say it

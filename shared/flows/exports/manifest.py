@@ -65,12 +65,12 @@ class Exporting:
     def _manifest(self) -> Iterator[bytes]:
         """Yield manifest.json, an entry a block."""
         states: Counter[str] = Counter()
-        models: set[str] = set()
+        models: dict[str, str | None] = {}
         thresholds: set[float] = set()
         for item in self.results.items():
             states[item.state.value] += 1
             if item.model is not None:
-                models.add(item.model)
+                models[item.model] = item.model_name
             if item.threshold is not None:
                 thresholds.add(item.threshold)
         with_result = states[ItemStatus.SUCCEEDED.value]
@@ -86,6 +86,7 @@ class Exporting:
             },
             "job": _job(self.results.job),
             "models": sorted(models),
+            "model_names": {model: name for model, name in sorted(models.items()) if name is not None},
             "thresholds": sorted(thresholds),
             "counts": {"items": states.total(), "with_result": with_result, "states": states},
         }
@@ -126,6 +127,8 @@ def _job(job: Job) -> dict[str, Any]:
         "created_at": _time(job.created_at),
         "finished_at": None if job.finished_at is None else _time(job.finished_at),
         "model": job.model,
+        "model_name": job.model_name,
+        "threshold": job.threshold,
         "scale": job.scale,
         "channel": job.channel,
         "pixel_size": None if job.pixel_size is None else job.pixel_size.exact,

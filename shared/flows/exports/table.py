@@ -17,9 +17,8 @@ from shared.jobs.records import Item, Mark
 RESULT_COLUMNS = (
     "path", "file", "state", "error_code", "error", "width", "height", "finding", *MEASUREMENTS, "area_um2",
     "pixel_width_um", "pixel_height_um", "unfamiliar", "reason",
-    "explanation", "model", "postprocessing", "seconds", "note", "grade", "grade_note", "graded_by", "graded_at",
-    "corrected_by",
-    "corrected_at",
+    "explanation", "model", "model_name", "threshold", "postprocessing", "seconds", "note", "grade", "grade_note",
+    "graded_by", "graded_at", "corrected_by", "corrected_at",
 )  # fmt: skip
 
 
@@ -47,6 +46,8 @@ def result_row(item: Item, file: str) -> dict[str, str]:
         "reason": item.reason or "",
         "explanation": sentence_of(item.reason, item.reason_place),
         "model": item.model or "",
+        "model_name": guarded(item.model_name or ""),
+        "threshold": _number(item.threshold),
         "postprocessing": item.postprocessing or "",
         "seconds": _decimal(item.seconds, 3),
         "note": guarded(item.note or ""),

@@ -51,9 +51,11 @@ class Stack:
         self.workers.append(worker)
         return worker
 
-    def submit(self, sources: dict[str, bytes]) -> str:
+    def submit(self, sources: dict[str, bytes], *, model: str | None = None, threshold: float | None = None) -> str:
         readable = [Source(path, lambda data=data: data) for path, data in sources.items()]
-        return submit_images(self.services, readable, name="test", submitted_by="test")
+        return submit_images(
+            self.services, readable, name="test", submitted_by="test", model=model, threshold=threshold
+        )
 
     def job(self, job_id: str) -> Job:
         return self.services.repository.job(job_id)

@@ -48,6 +48,10 @@ def models_of(stack: Stack, job_id: str) -> set[tuple[str | None, float | None]]
     return {(item.model, item.threshold) for item in stack.items(job_id).values()}
 
 
+def maps_of(stack: Stack, job_id: str) -> dict[str, bytes]:
+    return {path: stack.services.store.get(item.probability_key) for path, item in stack.items(job_id).items()}
+
+
 def images(count: int) -> dict[str, bytes]:
     return {f"{number:03}.png": png(64, 64, number) for number in range(count)}
 
@@ -81,6 +85,32 @@ def test_each_job_keeps_the_model_it_began_with_and_the_worker_runs_on(
     assert worker.terminate() == 0
     loaded = [line for line in worker.log().splitlines() if '"model_loaded"' in line]
     assert len(loaded) == 2
+
+
+def test_two_models_serve_two_jobs_at_once_on_one_worker(embedded_stack: Stack, checkpoints: list[Path]):
+    stack = embedded_stack
+    asked: dict[str, Path] = dict(zip(("nuclei", "coins"), checkpoints, strict=False))
+    registry = ModelRegistry(stack.services.database, stack.services.store)
+    shas = {name: publish(registry, folder, name=name, by="test").sha256 for name, folder in asked.items()}
+    registry.activate(enter(stack, checkpoints[2], activate=False), by="test")  # neither of the two is active
+    jobs = {name: stack.submit(images(100), model=name) for name in asked}
+    cut = stack.submit(images(3), model=shas["coins"][:8], threshold=0.75)
+    worker = stack.start_worker(SHARD_SIZE="16")
+    for job_id in (*jobs.values(), cut):
+        assert stack.wait_for_end(job_id).state is JobStatus.SUCCEEDED
+    assert {name: models_of(stack, job_id) for name, job_id in jobs.items()} == {
+        "nuclei": {(shas["nuclei"], 0.1)},
+        "coins": {(shas["coins"], 0.2)},
+    }
+    assert models_of(stack, cut) == {(shas["coins"], 0.75)}
+    ended = {name: [item.finished_at or 0.0 for item in stack.items(job_id).values()] for name, job_id in jobs.items()}
+    # They took turns: neither had ended when the other began.
+    assert min(ended["coins"]) < max(ended["nuclei"])
+    assert min(ended["nuclei"]) < max(ended["coins"])
+    nuclei, coins, coins_again = (maps_of(stack, job_id) for job_id in (jobs["nuclei"], jobs["coins"], cut))
+    assert all(coins[path] == coins_again[path] != nuclei[path] for path in coins_again)
+    assert {item.model_name for item in stack.items(jobs["nuclei"]).values()} == {"nuclei"}
+    assert worker.terminate() == 0
 
 
 def test_a_model_that_is_gone_fails_its_job_alone_until_it_is_published_again(

@@ -2,15 +2,18 @@ import hashlib
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, exc, insert, text
+from sqlalchemy import delete, exc, insert, text, update
 
 from shared.db.database import Database
 from shared.db.migrate import migrate
 from shared.db.model_registry import ModelRegistry
 from shared.db.tables.models import ModelRow
-from shared.errors import UsageError
+from shared.db.tables.base import new_id
+from shared.errors import ItemErrorCode, UsageError
 from shared.jobs.claims import Claims
+from shared.jobs.records import NewItem
 from shared.jobs.repository import Repository
+from shared.jobs.state import JobKind
 from shared.store import ObjectStore, keys, open_store
 from tests.outcomes import failure
 from tests.unit.conftest import MakeJob
@@ -79,12 +82,79 @@ def test_a_model_is_named_by_the_first_digits(registry, database):
     for reference, reason in (
         (sha256[:60], "several models begin with"),
         ("0" * 64, "there is no model"),
-        ("abc", "four or more digits"),
-        ("last", "four or more digits"),
-        ("%%%%", "four or more digits"),
+        ("abc", rf"there is no model 'abc'; there is weights \({sha256[:12]}\), n \({twin[:12]}\)$"),
+        ("%%%%", "there is no model"),
+        ("", "there is no model"),
     ):
         with pytest.raises(UsageError, match=reason):
             registry.model(reference)
+
+
+def test_a_model_goes_by_its_name_and_of_several_the_newest_does(registry: ModelRegistry, database: Database):
+    with pytest.raises(UsageError, match="no model is published yet"):
+        registry.model("nuclei")
+    first, second = publish(registry, b"first"), publish(registry, b"second")
+    assert registry.rename("first", " nuclei ").sha256 == first
+    assert registry.model("nuclei").sha256 == first
+    registry.rename(second[:8], "nuclei")
+    with database.write() as connection:
+        connection.execute(update(ModelRow).where(ModelRow.sha256 == first).values(published_at=1.0))
+    assert registry.model("nuclei").sha256 == second
+    # A name goes before digits: whoever gave it meant it.
+    registry.rename(first, second[:6])
+    assert registry.model(second[:6]).sha256 == first
+    assert publish(registry, b"second") == second  # published again it keeps its name
+    assert registry.model(second).name == "nuclei"
+
+
+@pytest.mark.parametrize("name", ["", "  ", "two\nlines", "x" * 201, "\x1b[1m"])
+def test_what_can_be_no_name_is_refused(registry: ModelRegistry, name: str):
+    sha256 = publish(registry, b"weights")
+    with pytest.raises(UsageError, match="a model's name has 1 to 200 characters"):
+        registry.rename(sha256, name)
+    with pytest.raises(UsageError, match="a model's name has 1 to 200 characters"):
+        registry.publish(b"others", b"{}", name=name, summary=SUMMARY, by="ana")
+    assert [model.name for model in registry.models()] == ["weights"]
+
+
+def test_a_job_gets_the_model_and_the_threshold_that_it_asks_for(
+    registry: ModelRegistry, repository: Repository, claims: Claims
+):
+    asked, active = publish(registry, b"nuclei"), publish(registry, b"coins")
+    registry.activate(active, by="ana")
+
+    def made(**said: Any) -> str:
+        return repository.create_job(JobKind.IMAGES, name="n", submitted_by="t", **said)
+
+    job = repository.job(made(model="nuclei", threshold=0.25))
+    assert (job.model, job.model_name, job.threshold) == (asked, "nuclei", 0.25)
+    shard = repository.add_shard(job.id, [NewItem(id=new_id(), path="a.png", source_key="k")])
+    claim = claims.claim(shard, worker="w")
+    assert (claim.model, claim.threshold) == (asked, 0.25)
+    usual = repository.job(made())
+    assert (usual.model, usual.model_name, usual.threshold) == (active, "coins", None)
+    for wrong, reason in (
+        ({"model": "nucli"}, "there is no model 'nucli'; there is"),
+        ({"threshold": 1.0}, "threshold is 1: give a number between 0 and 1"),
+        ({"threshold": float("nan")}, "threshold is nan"),
+    ):
+        with pytest.raises(UsageError, match=reason):
+            made(**wrong)
+    assert len(repository.jobs(limit=9)) == 2  # no job is left of what was refused
+
+
+def test_an_ended_submission_is_its_commands_while_that_would_get_the_same_model(
+    registry: ModelRegistry, repository: Repository
+):
+    asked = publish(registry, b"nuclei")
+    job_id = repository.create_job(JobKind.IMAGES, name="n", submitted_by="t", submission_key="key", model="nuclei")
+    repository.add_shard(job_id, [NewItem(id=new_id(), path="a", error_code=ItemErrorCode.EMPTY, error="e")])
+    repository.seal(job_id)
+    repository.await_end(job_id, waits=True)
+    repository.close_if_finished(job_id)
+    assert repository.job(job_id).state.is_final
+    assert repository.awaited_job("key", within=0.0, model=asked) == job_id
+    assert repository.awaited_job("key", within=0.0) is None  # a new job would get each worker's own
 
 
 def test_a_model_whose_files_are_gone_is_not_activated(registry, store):

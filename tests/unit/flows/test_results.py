@@ -188,7 +188,7 @@ def test_rows_carry_what_is_known(job: tuple[Repository, str]) -> None:
         "quality_low": "", "familiarity": "", "dice": "", "iou": "", "precision": "", "recall": "", "unfamiliar": "",
         "reason": "", "explanation": "",
         "area": "", "area_um2": "", "objects": "", "pixel_height_um": "", "pixel_width_um": "", "postprocessing": "",
-        "model": "f" * 64, "seconds": "1.235", "note": "first of 3 pages",
+        "model": "f" * 64, "model_name": "", "threshold": "0.5", "seconds": "1.235", "note": "first of 3 pages",
         "grade": "", "grade_note": "", "graded_by": "", "graded_at": "", "corrected_by": "", "corrected_at": "",
     }  # fmt: skip
     assert [(row["state"], row["error_code"]) for row in rows[1:]] == [

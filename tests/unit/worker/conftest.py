@@ -175,6 +175,7 @@ class Submit(Protocol):
         channel: str = "auto",
         pixel_size: PixelSize | None = None,
         postprocessing: str = "",
+        threshold: float | None = None,
     ) -> SubmittedShard: ...
 
 
@@ -190,6 +191,7 @@ def submit(services: Services) -> Submit:
         channel: str = "auto",
         pixel_size: PixelSize | None = None,
         postprocessing: str = "",
+        threshold: float | None = None,
     ) -> SubmittedShard:
         job_id = services.repository.create_job(
             JobKind.IMAGES,
@@ -200,6 +202,7 @@ def submit(services: Services) -> Submit:
             channel=channel,
             pixel_size=pixel_size,
             postprocessing=postprocessing,
+            threshold=threshold,
         )
         items = []
         for path, source in sources.items():

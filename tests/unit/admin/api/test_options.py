@@ -1,6 +1,8 @@
 """Whatever can be asked of a job reaches it by every way in: an option that one of them forgets fails here."""
 
+import hashlib
 import inspect
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,10 +14,11 @@ import tifffile
 from admin.api.requests.interactive import Predict
 from admin.api.requests.jobs import Upload
 from admin.api.requests.submissions import Batch, NewSubmission
-from delineate_client import Client
+from delineate_client import ApiError, Client
 from producer.cli import main
 from producer.remote.repository import RemoteRepository
 from producer.remote.store import RemoteStore
+from shared.db.model_registry import ModelRegistry
 from shared.flows.submission import submit_images
 from shared.images.scale import AUTO_SCALE
 from shared.jobs.records import Job, Priority, Unfamiliar
@@ -29,6 +32,9 @@ PROCESSING = "smooth=2 fill-holes min-area=9 keep-largest"
 # A third of something, which no short text has.
 SIZE = PixelSize(0.65 / 3, 0.6)
 
+# A published model by its digits; command line and client say its name.
+NUCLEI = hashlib.sha256(b"nuclei").hexdigest()
+
 # Of each option of `Repository.create_job` something that it is not by itself.
 SAID: dict[str, Any] = {
     "name": "said",
@@ -38,6 +44,8 @@ SAID: dict[str, Any] = {
     "channel": "red",
     "pixel_size": SIZE,
     "postprocessing": PROCESSING,
+    "model": NUCLEI,
+    "threshold": 0.25,
 }
 WHO_AND_HOW = {"self", "services", "kind", "submitted_by", "submission_key", "sources", "resume"}
 
@@ -52,6 +60,8 @@ ON_THE_COMMAND_LINE = {
     "fill_holes": ["--fill-holes"],
     "min_area": ["--min-area", "9"],
     "keep_largest": ["--keep-largest"],
+    "model": ["--model", "nuclei"],
+    "threshold": ["--threshold", "0.25"],
     "pages": ["--pages", "2-3"],
     "manifest": ["--manifest", "table.csv"],
 }
@@ -68,6 +78,8 @@ IN_PYTHON: dict[str, Any] = {
     "fill_holes": True,
     "min_area": 9,
     "keep_largest": True,
+    "model": "nuclei",
+    "threshold": 0.25,
     "pages": "2-3",
     "described": {"stack.tif": {"plate": "7"}},
 }
@@ -79,6 +91,12 @@ def parameters(function: Callable[..., Any]) -> set[str]:
 
 def asked_of(job: Job) -> dict[str, Any]:
     return {name: getattr(job, name) for name in SAID}
+
+
+@pytest.fixture(autouse=True)
+def published(services: Services) -> None:
+    registry = ModelRegistry(services.database, services.store)
+    registry.publish(b"nuclei", b"{}", name="nuclei", summary={}, by="ana")
 
 
 @pytest.fixture
@@ -132,6 +150,29 @@ def test_the_python_client_says_all_that_the_api_takes(client: Client, services:
     assert parameters(Client.predict) - {"self", "image"} == Predict.model_fields.keys()
     client.submit([stack / "stack.tif"], **IN_PYTHON)
     check(services)
+
+
+def test_a_model_that_is_not_there_is_one_line_by_every_way_in(
+    client: Client, producer: Producer, services: Services, stack: Path
+) -> None:
+    there = f"there is no model 'coins'; there is nuclei ({NUCLEI[:12]})"
+    for command in (("submit", str(stack)), ("demo", "--count", "1"), ("segment", str(stack / "stack.tif"), "-")):
+        done = producer(*command, "--model", "coins")
+        assert done.exit_code == 2, done.output
+        assert there in done.stderr
+        assert done.stderr.count("\n") == 1
+    for ask in (client.submit, client.predict):
+        with pytest.raises(ApiError, match=re.escape(there)):
+            ask({"a.png": np.zeros((20, 20), np.uint8)} if ask == client.submit else np.zeros((20, 20)), model="coins")
+    with pytest.raises(ApiError, match=re.escape(there)):
+        client.synthesise(1, model="coins")
+    assert services.repository.jobs(limit=9) == []
+
+
+def test_a_demo_gets_its_model_through_the_api(producer: Producer, services: Services) -> None:
+    assert producer("demo", "--count", "1", "--model", NUCLEI[:6], "--threshold", "0.25").exit_code == 0
+    [job] = services.repository.jobs(limit=9)
+    assert (job.model, job.model_name, job.threshold) == (NUCLEI, "nuclei", 0.25)
 
 
 def test_pages_of_a_batch_are_known_when_it_comes_again(client: Client, services: Services, stack: Path) -> None:

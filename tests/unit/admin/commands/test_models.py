@@ -54,11 +54,20 @@ def test_activate_and_rollback_say_what_new_jobs_get(registry):
     assert registry.active() is None
 
 
+def test_a_model_is_renamed_and_goes_by_its_name(registry):
+    sha256 = publish(registry, "compact")
+    assert models("rename", sha256[:6], "nuclei").output == f"{sha256[:12]} is called nuclei\n"
+    assert models("activate", "nuclei").output == f"new jobs use {sha256[:12]} nuclei\n"
+    refused = models("rename", "compact", "other")
+    assert refused.exit_code == 2
+    assert refused.stderr == f"error: there is no model 'compact'; there is nuclei ({sha256[:12]})\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (["activate", "abcd"], "error: there is no model abcd"),
-        (["activate", "latest"], "error: 'latest' names no model"),
+        (["activate", "abcd"], "error: there is no model 'abcd': no model is published yet"),
+        (["activate", "latest"], "error: there is no model 'latest': no model is published yet"),
         (["rollback"], "error: there is nothing to roll back to"),
     ],
 )

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from admin.pages import forms
 from admin.web.delivery.uploads import relative_path
+from shared.db.model_registry import ModelRegistry
 from shared.flows.exports.names import output_names
 from shared.formulas import begins_formula, original
 from shared.images.codec import encode_grey
@@ -100,6 +101,33 @@ def test_every_definition_can_be_chosen(browser: Browser, services: Services) ->
 
 
 @pytest.mark.parametrize(("written", "scale"), [("", 1.0), ("0.25", 0.25), ("Auto", AUTO_SCALE)])
+def test_both_forms_offer_the_models_and_take_one(browser: Browser, services: Services, png: bytes) -> None:
+    registry = ModelRegistry(services.database, services.store)
+    assert "Each worker’s own; none is active" in browser.get("/new/upload").text
+    nuclei, coins = (
+        registry.publish(name.encode(), b"{}", name=name, summary={}, by="ana").sha256 for name in ("nuclei", "coins")
+    )
+    registry.activate(coins, by="ana")
+    asked = {"model": nuclei, "threshold": "0.25"}
+    for page, more in (
+        ("/new/upload", {"images": (io.BytesIO(png), "a.png")}),
+        ("/new/synthetic", VALID),
+    ):
+        form = browser.get(page).text
+        assert f"The active one: coins ({coins[:12]})" in form
+        assert f'<option value="{nuclei}">nuclei ({nuclei[:12]})</option>' in form
+        assert browser.submit(page, more | asked).status_code == 302
+        [job, *_] = services.repository.jobs(limit=9)
+        assert (job.model, job.threshold) == (nuclei, 0.25)
+        shown = browser.get(f"/jobs/{job.id}").text
+        assert f'<bdi>nuclei</bdi> <code title="{nuclei}">' in shown
+        assert "<dt>Threshold</dt><dd>0.25</dd>" in shown
+    for wrong in ({"model": "0" * 64}, {"threshold": "1"}, {"threshold": "nan"}):
+        assert browser.submit("/new/synthetic", VALID | wrong).status_code == 400
+    browser.submit("/new/synthetic", VALID)
+    assert services.repository.jobs(limit=1)[0].model == coins
+
+
 def test_the_scale_of_an_upload_is_a_number_or_auto(
     browser: Browser, services: Services, png: bytes, written: str, scale: float
 ) -> None:
