@@ -7,8 +7,8 @@ from sqlalchemy import delete, exc, insert, text, update
 from shared.db.database import Database
 from shared.db.migrate import migrate
 from shared.db.model_registry import ModelRegistry
-from shared.db.tables.models import ModelRow
 from shared.db.tables.base import new_id
+from shared.db.tables.models import ModelRow
 from shared.errors import ItemErrorCode, UsageError
 from shared.jobs.claims import Claims
 from shared.jobs.records import NewItem
