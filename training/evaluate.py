@@ -6,11 +6,16 @@
     python -m training.evaluate --checkpoint shared/weights/default --set probes            # beside their targets
     python -m training.evaluate --checkpoint shared/weights/default --set field --sheet worst.png
     python -m training.evaluate --checkpoint runs/compact --record                          # into its model.json
+    python -m training.evaluate --checkpoint runs/nuclei --data nuclei --held-out --csv scores.csv --sheet worst.png
+
+With --data, pairs of one's own are scored one by one, beside Otsu's threshold and a local one; --held-out takes those
+that training held out, as model.json names them.
 
 Runs the network as the worker does, 8-bit probabilities included. Training never meets these scenes.
 """
 
 import argparse
+import csv
 import json
 import sys
 from collections.abc import Sequence
@@ -23,13 +28,24 @@ from rich.markdown import Markdown
 
 from shared.commandline import ExitCode, Parser, ended
 from shared.errors import CheckpointError, UsageError
+from shared.formulas import guarded
 from shared.net.checkpoint import METADATA_NAME, locate_weights, read_metadata, write_metadata
 from shared.net.predictor import Predictor
 from shared.output import replace_unknown_characters
 from shared.synth import DEFAULT_DEFINITION, DEFINITIONS, Definition, definition_hash, find_definition
 from training.cost import measure_cost
+from training.data.pairs.survey import survey
 from training.evaluation.examination import SCENES, Examination
 from training.evaluation.oracle import oracle_scores
+from training.evaluation.own_images import (
+    COLUMNS,
+    OwnReport,
+    examine,
+    held_out_pairs,
+    own_data,
+    trained_on,
+)
+from training.evaluation.own_images import markdown as own_markdown
 from training.evaluation.protocol import FULL_SETS, score_baselines, score_robustness, score_set, score_strata
 from training.evaluation.sheet import WorstAnswers
 from training.evaluation.tables import MARKERS, markdown
@@ -145,8 +161,49 @@ def _check_options(options: argparse.Namespace) -> None:
             raise UsageError(f"--{name} {value}: use a number from 1 up")
     if options.sheet and len(options.checkpoint) > 1:
         raise UsageError("--sheet shows the answers of one model: give one --checkpoint")
-    if options.sheet and not {"field", "probes", "all"}.intersection(options.chosen):
+    if (options.held_out or options.csv) and options.data is None:
+        raise UsageError("--held-out and --csv are of pairs of one's own: add --data FOLDER")
+    if options.csv and len(options.checkpoint) > 1:
+        raise UsageError("--csv has the scores of one model: give one --checkpoint")
+    if options.sheet and options.data is None and not {"field", "probes", "all"}.intersection(options.chosen):
         raise UsageError("--sheet shows families and probes: add --set field or --set probes")
+
+
+def run_on_own(options: argparse.Namespace) -> dict[str, OwnReport]:
+    """Score checkpoints on the pairs of a folder, and write the scores where the command line asks.
+
+    Raises:
+        UsageError: a value makes no sense, the pairs cannot be used, or a file cannot be written.
+        CheckpointError: a checkpoint cannot be used.
+    """
+    _check_options(options)
+    models = _load(options.checkpoint, options.device, options.precision, None)
+    worst = WorstAnswers() if options.sheet else None
+    found: dict[str, OwnReport] = {}
+    for name, (path, predictor) in models.items():
+        pairs_of = survey(own_data(options.data, predictor.metadata)).check()
+        pairs = held_out_pairs(pairs_of, predictor.metadata) if options.held_out else list(pairs_of.layout.pairs)
+        known = trained_on(pairs_of, predictor.metadata)
+        found[name] = examine(predictor, pairs_of, pairs[: options.count], known, worst)
+        if options.record:
+            _record(locate_weights(path).parent, {"own": found[name].summary()})
+    [first, *_] = found.values()
+    told = {name: report.summary() | {"pairs": list(report.rows())} for name, report in found.items()}
+    try:
+        if options.json:
+            options.json.write_text(json.dumps({"models": told}, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        if options.markdown:
+            options.markdown.write_text(own_markdown(found), encoding="utf-8")
+        if options.csv:
+            with options.csv.open("w", encoding="utf-8", newline="") as file:
+                writer = csv.DictWriter(file, COLUMNS)
+                writer.writeheader()
+                writer.writerows(row | {"name": guarded(row["name"])} for row in first.rows())
+        if worst is not None:
+            worst.sheet().save(options.sheet, "PNG")
+    except OSError as error:
+        raise UsageError(f"{error.filename} cannot be written: {error.strerror}") from error
+    return found
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
@@ -196,9 +253,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--checkpoint", type=Path, nargs="+", required=True, help="checkpoint folders")
     parser.add_argument("--definition", default=DEFAULT_DEFINITION, help=f"of the task (default: {DEFAULT_DEFINITION})")
     parser.add_argument("--set", nargs="+", choices=[*PARTS, "all"], default=["all"], dest="chosen")
-    parser.add_argument("--count", type=int, help="scenes of each set of a benchmark (default: all of them)")
+    parser.add_argument("--count", type=int, help="scenes of each set, or pairs (default: all of them)")
+    parser.add_argument("--data", type=Path, help="a folder of images and masks of one's own, in place of the sets")
+    parser.add_argument("--held-out", action="store_true", help="with --data: the pairs alone that training held out")
+    parser.add_argument("--csv", type=Path, help="with --data: write a row for each pair to this file")
     parser.add_argument("--scenes", type=int, default=SCENES, help=f"of each family and probe (default: {SCENES})")
-    parser.add_argument("--sheet", type=Path, help="draw the worst answers of each family and probe into this PNG")
+    parser.add_argument("--sheet", type=Path, help="draw the worst answers into this PNG")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--precision", default="auto", help="auto, fp32, bf16 or fp16")
     parser.add_argument("--json", type=Path, help="write the scores to this file")
@@ -206,11 +266,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--into", type=Path, help="put the tables between the markers in this file, such as README.md")
     parser.add_argument("--record", action="store_true", help="add the scores to the checkpoint's model.json")
     options = parser.parse_args(arguments)
-    return ended("training.evaluate", lambda: _show(run(options)))
+    if options.data is not None:
+        return ended("training.evaluate", lambda: _show(own_markdown(run_on_own(options))))
+    return ended("training.evaluate", lambda: _show(markdown(run(options))))
 
 
-def _show(results: dict[str, Any]) -> int:
-    text = markdown(results)
+def _show(text: str) -> int:
     if sys.stdout.isatty():
         Console().print(Markdown(text))
     else:

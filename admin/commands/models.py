@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from shared.commandline import Commands, opened_services, printable, with_typed_commands
-from shared.db.model_registry import Model, ModelRegistry
+from shared.db.model_registry import Model, ModelRegistry, score_of
 from shared.identity import user_at_host
 from shared.tables import Column, console, print_table
 
@@ -89,11 +89,10 @@ def _print(models: list[Model], active: Model | None) -> None:
     print_table(console(), columns, rows, boxed=False)
 
 
-def _dice(metrics: dict[str, Any], name: str) -> str:
-    """The Dice of a set of the benchmark, a dash where the checkpoint was not scored on it."""
-    scores = metrics.get(name)
-    value = scores.get("dice") if isinstance(scores, dict) else None
-    return f"{value:.4f}" if isinstance(value, float) else "–"
+def _dice(metrics: Any, name: str) -> str:
+    """The Dice of a set, a dash where the checkpoint was not scored on it."""
+    score = score_of(metrics, name)
+    return "–" if score is None else f"{score.dice:.4f}"
 
 
 def _title(model: Model) -> str:

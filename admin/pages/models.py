@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 from admin.domain import queries
 from admin.web.context import account, services
 from shared.config import DEFAULT_MODEL
-from shared.db.model_registry import Model, ModelRegistry
+from shared.db.model_registry import Model, ModelRegistry, score_of
 from shared.errors import UsageError
 
 blueprint = Blueprint("models", __name__, url_prefix="/models")
@@ -25,6 +25,7 @@ def index() -> ResponseReturnValue:
         models=registry.models(),
         active=registry.active(),
         shipped=_shipped(),
+        score_of=score_of,
         now=queries.now(services().database),
     )
 

@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Select, exc, insert, select, update
 
@@ -51,6 +51,33 @@ class Model:
         except (ValueError, AttributeError, RecursionError):
             return "is none"
         return f"has another {' and '.join(differing)}" if differing else None
+
+
+class Score(NamedTuple):
+    """A Dice that is shown with a model, and what it was measured on."""
+
+    dice: float  # in [0, 1]
+    of: str
+
+
+def score_of(metrics: Any, name: str) -> Score | None:
+    """Return the Dice of a model's metrics on a set, "val" or "clean"; None where it was not scored.
+
+    That of the benchmark's set, else of images of one's own (`training.evaluate --data`), else of what its training
+    watched.
+    """
+    found = metrics if isinstance(metrics, Mapping) else {}
+    own = "own" if name == "val" else ""
+    for part, key, of in (
+        (name, "dice", "the benchmark"),
+        (own, "dice", "images of one's own"),
+        ("monitor", f"{name}_dice", "the few images that its training watched"),
+    ):
+        scores = found.get(part)
+        value = scores.get(key) if isinstance(scores, Mapping) else None
+        if isinstance(value, float):
+            return Score(value, of)
+    return None
 
 
 _MODEL_COLUMNS = [getattr(ModelRow, field.name) for field in fields(Model)]

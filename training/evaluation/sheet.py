@@ -41,10 +41,14 @@ class WorstAnswers:
     def __call__(self, picture: Picture, segmentation: Segmentation, result: Result) -> None:
         """Keep the picture if it is among the worst of its kind so far."""
         badness = result.foreground if result.dice is None else 1 - result.dice
+        caption = f"{result.foreground:.0%} foreground" if result.dice is None else f"Dice {result.dice:.3f}"
+        self.keep(picture, segmentation, badness=badness, caption=caption)
+
+    def keep(self, picture: Picture, segmentation: Segmentation, *, badness: float, caption: str) -> None:
+        """Keep the picture under this caption if it is among the worst of its kind so far."""
         row = self._rows.setdefault(picture.kind, [])
         if len(row) == WORST and badness <= row[0].badness:
             return
-        caption = f"{result.foreground:.0%} foreground" if result.dice is None else f"Dice {result.dice:.3f}"
         tile = _Tile(badness, picture.name, caption, _outlined(picture, segmentation))
         (heapq.heappush if len(row) < WORST else heapq.heappushpop)(row, tile)
 

@@ -33,10 +33,14 @@ def test_an_empty_registry_says_how_to_fill_it(browser: Browser):
 def test_models_are_listed_with_their_scores_as_text(browser: Browser, registry: ModelRegistry):
     scored = publish(registry, HOSTILE, {"val": {"dice": 0.8611}, "clean": "not scores"})
     bare = publish(registry, "bare")
+    publish(registry, "nuclei", {"own": {"dice": 0.9123}, "monitor": {"val_dice": 0.5}})
+    publish(registry, "coins", {"monitor": {"val_dice": 0.7321}})
     page = browser.get("/models").text
     assert scored[:12] in page
     assert bare[:12] in page
     assert "0.8611" in page
+    assert 'title="on images of one&#39;s own">0.9123<' in page
+    assert 'title="on the few images that its training watched">0.7321<' in page
     assert "<img src=x" not in page
     assert "None is active" in page
 
