@@ -100,7 +100,6 @@ def test_every_definition_can_be_chosen(browser: Browser, services: Services) ->
     assert {(item.synthesis or {})["definition"] for item in items} == {"dotblob-v1"}
 
 
-@pytest.mark.parametrize(("written", "scale"), [("", 1.0), ("0.25", 0.25), ("Auto", AUTO_SCALE)])
 def test_both_forms_offer_the_models_and_take_one(browser: Browser, services: Services, png: bytes) -> None:
     registry = ModelRegistry(services.database, services.store)
     assert "Each worker’s own; none is active" in browser.get("/new/upload").text
@@ -128,6 +127,7 @@ def test_both_forms_offer_the_models_and_take_one(browser: Browser, services: Se
     assert services.repository.jobs(limit=1)[0].model == coins
 
 
+@pytest.mark.parametrize(("written", "scale"), [("", 1.0), ("0.25", 0.25), ("Auto", AUTO_SCALE)])
 def test_the_scale_of_an_upload_is_a_number_or_auto(
     browser: Browser, services: Services, png: bytes, written: str, scale: float
 ) -> None:
