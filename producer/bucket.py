@@ -83,7 +83,7 @@ def submit_wanted(
     services.check()
     sources, repository = BucketSources(wanted), services.repository
     key = request.key(sources)
-    waiting = None if request.resume else repository.awaited_job(key, within=0.0)
+    waiting = None if request.resume else repository.awaited_job(key, within=0.0, model=request.model)
     if waiting and not (job := repository.job(waiting)).state.is_final:
         if to:
             to.check_free(repository, job)
@@ -128,6 +128,8 @@ def _begun(services: Services, request: Request, sources: BucketSources, key: st
             channel=request.channel,
             pixel_size=request.pixel_size,
             postprocessing=str(request.postprocessing),
+            model=request.model,
+            threshold=request.threshold,
         ),
     )
 
