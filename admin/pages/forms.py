@@ -74,7 +74,7 @@ class _JobForm(FlaskForm):  # type: ignore[misc]
     """What both forms ask: which network segments, and where its map is cut."""
 
     request_key = _key_field()
-    model = SelectField("Model", description="What segments the images. The page Models tells of each.")
+    model = SelectField("Model", default="", description="What segments the images. The page Models tells of each.")
     threshold = _number(
         FloatField, "Threshold", 0.01, 0.99, "Foreground is what is as probable or more. Empty: the model’s own.",
         step=0.01,
