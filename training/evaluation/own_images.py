@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from skimage.filters import threshold_local, threshold_otsu
 
 from shared.errors import UsageError
-from shared.images.metrics import dice, iou
+from shared.images.metrics import Overlap, dice
 from shared.net.metadata import Metadata
 from shared.net.predictor import Predictor
 from training.data.config import DataConfig
@@ -23,7 +23,7 @@ from training.data.pairs.reading import read_pair
 from training.data.pairs.survey import Survey
 from training.evaluation.field_cases import Kind, Picture
 from training.evaluation.markdown_table import table
-from training.evaluation.metrics import BoundaryDistances, CalibrationError, precision, recall
+from training.evaluation.metrics import BoundaryDistances, CalibrationError
 from training.evaluation.segmenting import Segmentation, segment
 from training.evaluation.sheet import WorstAnswers
 
@@ -149,13 +149,14 @@ def _answers(
     predictor: Predictor, survey: Survey, pairs: Iterable[Pair]
 ) -> Iterator[tuple[Pair, Picture, Segmentation]]:
     for pair in pairs:
-        image, truth = read_pair(pair, survey.rules)
+        image, truth = read_pair(pair, survey.rules, predictor.intake.channels)
         [answer] = segment(predictor, [image])
-        yield pair, Picture(_KIND, pair.name, image, truth), answer
+        yield pair, Picture(_KIND, pair.name, answer.image, truth), answer
 
 
 def _scored(pair: Pair, answer: Segmentation, truth: Mask, known: bool, *, bright: bool) -> PairScores:
     mask = answer.mask
+    overlap = Overlap.of(mask, truth)
     otsu, local = _thresholded(np.asarray(answer.image, np.float64), bright=bright)
     return PairScores(
         name=pair.name,
@@ -163,10 +164,10 @@ def _scored(pair: Pair, answer: Segmentation, truth: Mask, known: bool, *, brigh
         empty=not truth.any(),
         truth=float(truth.mean()),
         found=float(mask.mean()),
-        dice=dice(mask, truth),
-        iou=iou(mask, truth),
-        precision=precision(mask, truth),
-        recall=recall(mask, truth),
+        dice=overlap.dice,
+        iou=overlap.iou,
+        precision=overlap.precision,
+        recall=overlap.recall,
         boundary=BoundaryDistances.of(mask, truth).f1(),
         otsu=dice(otsu, truth),
         local=dice(local, truth),
@@ -175,7 +176,6 @@ def _scored(pair: Pair, answer: Segmentation, truth: Mask, known: bool, *, brigh
 
 def _thresholded(image: NDArray[np.float64], *, bright: bool) -> tuple[Mask, Mask]:
     """Otsu's mask, and what is over the mean around it; of dark foreground what is under."""
-    image = image if image.ndim == 2 else image.mean(axis=-1)
     image = image if bright else -image
     if image.min() == image.max():
         nothing = np.zeros(image.shape, dtype=bool)

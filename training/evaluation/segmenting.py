@@ -24,7 +24,7 @@ _BATCH_PIXELS = 8 * TILE_SIZE**2  # in one pass
 class Segmentation:
     """What the network made of a picture."""
 
-    image: Pixels  # H×W, as decoded
+    image: Pixels  # H×W, as decoded; of several channels their mean
     levels: NDArray[np.uint8]  # H×W, probabilities in 255ths
     threshold: float
     verdict: Verdict = UNKNOWN  # of the model's own scores
@@ -42,14 +42,15 @@ class Segmentation:
 
 def prepared(image: Pixels, intake: Intake) -> Prepared:
     """Return what a network gets of a decoded image: the one place where evaluation prepares pictures of any kind."""
-    scale = intake.scale(image.shape, 1.0)
-    return prepare(image if scale == 1.0 else resample(image, scaled(image.shape, scale)))
+    shape = image.shape[-2], image.shape[-1]
+    scale = intake.scale(shape, 1.0)
+    return prepare(image if scale == 1.0 else resample(image, scaled(shape, scale)))
 
 
 def segment(predictor: Predictor, images: Sequence[Pixels]) -> list[Segmentation]:
-    """Segment a few images at once: tiles of one size share a pass, whichever image they are of."""
+    """Segment a few images, H×W or C×H×W, at once: tiles of one size share a pass, whichever image they are of."""
     ready = [prepared(image, predictor.intake) for image in images]
-    stitchers = [Stitcher(predictor.intake.plan(*each.image.shape)) for each in ready]
+    stitchers = [Stitcher(predictor.intake.plan(*each.image.shape[-2:])) for each in ready]
     witnesses = [Witness(predictor.scores, stitcher.plan, predictor.threshold) for stitcher in stitchers]
     for batch in _batches(_tiles(ready, stitchers, predictor.intake)):
         answers = predictor.answer_tiles(np.stack([tile for _, _, tile in batch]))
@@ -58,8 +59,9 @@ def segment(predictor: Predictor, images: Sequence[Pixels]) -> list[Segmentation
             witnesses[number].add(index, answer)
     found = []
     for image, each, stitcher, witness in zip(images, ready, stitchers, witnesses, strict=True):
-        levels = _levels(each, stitcher, image.shape)
-        found.append(Segmentation(image, levels, predictor.threshold, witness.verdict(histogram(levels))))
+        shown = image if image.ndim == 2 else image.mean(axis=0)
+        levels = _levels(each, stitcher, shown.shape)
+        found.append(Segmentation(shown, levels, predictor.threshold, witness.verdict(histogram(levels))))
     return found
 
 
