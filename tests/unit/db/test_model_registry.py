@@ -148,7 +148,7 @@ def test_an_ended_submission_is_its_commands_while_that_would_get_the_same_model
 ):
     asked = publish(registry, b"nuclei")
     job_id = repository.create_job(JobKind.IMAGES, name="n", submitted_by="t", submission_key="key", model="nuclei")
-    repository.add_shard(job_id, [NewItem(id=new_id(), path="a", error_code=ItemErrorCode.EMPTY, error="e")])
+    repository.add_shard(job_id, [NewItem(id=new_id(), path="a", error_code=ItemErrorCode.EMPTY_FILE, error="e")])
     repository.seal(job_id)
     repository.await_end(job_id, waits=True)
     repository.close_if_finished(job_id)

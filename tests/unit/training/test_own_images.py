@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from shared.images.metrics import dice
 from tests.unit.training.conftest import run_tiny
 from tests.unit.training.pairs_made import binary, blobs, folder_of, picture, save
 from training import evaluate
@@ -56,7 +57,8 @@ def test_every_pair_has_a_row_and_thresholds_beside_it(checkpoint, pairs, tmp_pa
     assert (told["images"], told["empties"]) == (8, 1)
     assert 0 <= told["calibration"] <= 1
     assert [pair["dice"] for pair in told["pairs"]] == sorted(pair["dice"] for pair in told["pairs"])
-    assert Image.open(files["worst.png"]).width > 1000
+    with Image.open(files["worst.png"]) as sheet:
+        assert sheet.width > 1000
     recorded = json.loads((checkpoint / "model.json").read_text())["metrics"]
     assert recorded["own"]["dice"] == told["dice"]
     assert "monitor" in recorded  # beside what was there
@@ -98,8 +100,8 @@ def test_a_threshold_is_told_which_side_is_foreground(is_bright):
     truth = blobs(1) > 0
     image = picture(truth).astype(np.float64)
     otsu, local = own_images._thresholded(image if is_bright else 255 - image, bright=is_bright)
-    assert own_images.dice(otsu, truth) > 0.95
-    assert own_images.dice(local, truth) > 0.5
+    assert dice(otsu, truth) > 0.95
+    assert local[truth].mean() > 0.95  # the noise around it is half over its own mean, too
 
 
 def test_what_makes_no_sense_is_one_line(tmp_path, capsys):
