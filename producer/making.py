@@ -1,6 +1,5 @@
 """Commands that make a job: of images, of one image, or of synthetic ones."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -120,7 +119,7 @@ def submit(
             threshold=threshold,
             waits=waits,
             resume=resume,
-            truth=truth and TruthChoice(truth, foreground),
+            truth=None if truth is None else TruthChoice(truth, foreground),
         )
         with on_interrupt("interrupted; the same command goes on where it was"):
             if (wanted := wanted_among(paths, choice)) is not None:

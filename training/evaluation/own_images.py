@@ -15,10 +15,10 @@ from skimage.filters import threshold_local, threshold_otsu
 
 from shared.errors import UsageError
 from shared.images.metrics import Overlap, dice
+from shared.images.pairs.layout import Pair
 from shared.net.metadata import Metadata
 from shared.net.predictor import Predictor
 from training.data.config import DataConfig
-from training.data.pairs.layout import Pair
 from training.data.pairs.reading import read_pair
 from training.data.pairs.survey import Survey
 from training.evaluation.field_cases import Kind, Picture
