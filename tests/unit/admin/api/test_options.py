@@ -65,7 +65,10 @@ ON_THE_COMMAND_LINE = {
     "pages": ["--pages", "2-3"],
     "manifest": ["--manifest", "table.csv"],
 }
-NOT_OF_THE_JOB = {"paths", "recursive", "follow_links", "exclude", "resume", "wait", "folder", "export", "as_json"}
+# The masks of a truth lie beside the images, and are not sent through the API.
+NOT_OF_THE_JOB = {
+    "paths", "recursive", "follow_links", "exclude", "resume", "wait", "folder", "export", "as_json", "truth", "foreground",
+}  # fmt: skip
 
 IN_PYTHON: dict[str, Any] = {
     "name": "said",
