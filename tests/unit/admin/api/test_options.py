@@ -67,7 +67,8 @@ ON_THE_COMMAND_LINE = {
 }
 # The masks of a truth lie beside the images, and are not sent through the API.
 NOT_OF_THE_JOB = {
-    "paths", "recursive", "follow_links", "exclude", "resume", "wait", "folder", "export", "as_json", "truth", "foreground",
+    "paths", "recursive", "follow_links", "exclude", "resume", "wait", "folder", "export", "as_json",
+    "truth", "foreground",
 }  # fmt: skip
 
 IN_PYTHON: dict[str, Any] = {
