@@ -7,6 +7,7 @@ the training config and command, the data definition, versions, metrics, and the
 """
 
 import json
+import logging
 import os
 import platform
 from collections.abc import Mapping
@@ -36,6 +37,8 @@ from shared.net.weights_file import Shape, check_weights_file, differing, file_s
 WEIGHTS_NAME = "model.safetensors"
 METADATA_NAME = "model.json"
 FAMILIARITY_NAME = "familiarity.safetensors"
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,6 +174,9 @@ def _scores(folder: Path, metadata: Metadata) -> FittedScores | None:
         arrays = load_arrays(path)
         if not all(np.isfinite(array).all() for array in arrays.values()):
             raise CheckpointError(f"{path} holds NaN or infinity: fit it again with python -m training.familiarity")
+        if FittedScores.are_of_an_older_version(arrays):
+            log.warning("%s is of an older version, and unused: python -m training.familiarity fits it again", path)
+            return None
         return FittedScores.from_arrays(arrays)
     except KeyError as error:
         raise CheckpointError(f"{path} lacks {error}: fit it again with python -m training.familiarity") from error

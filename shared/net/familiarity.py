@@ -2,10 +2,11 @@
 
 A result is compared with those of a few thousand scenes like the ones that the model was trained on. `Reference` says
 how far a vector lies from where theirs lie, `Ranks` what share of them lies as far. Vectors are the pooled features of
-several depths, and numbers of the histogram of probabilities. From all of these together comes the familiarity: of
-every thousand familiar pictures about twenty have one under 0.02. The quality is the Dice that familiar pictures of
-the same trust have. `Discriminant` tells familiar pictures from drawn ones that have nothing to do with the task: far
-off in a direction in which strange pictures lie is stranger than as far off in another.
+several depths, and numbers of the histogram of probabilities. `Discriminant` tells familiar pictures from drawn ones
+that have nothing to do with the task: far off in a direction in which strange pictures lie is stranger than as far off
+in another. From all of these together comes the familiarity: of every thousand familiar pictures with good results
+about twenty have one under 0.02. The quality is the Dice that results of the same doubt had: how sure the network is of
+itself says little of pictures that it does not know, so that the doubt takes both into account.
 
 `training.familiarity` fits it. It is arrays alone, kept as safetensors; nothing here needs torch.
 """
@@ -92,8 +93,43 @@ _TAIL = 4  # last entries of `Ranks`, whose slope goes on
 
 
 @dataclass(frozen=True, eq=False)
+class LogOdds:
+    """Of what is known of a result, how likely something is: a logistic regression (Cox 1958)."""
+
+    centres: Floats  # (D,): means
+    spread: Floats  # (D,): standard deviations
+    weights: Floats  # (D,), in units of `spread`
+    offset: Floats  # (1,)
+
+    def of(self, rows: Floats) -> Floats:
+        """Return the log odds for each of the rows (N, D)."""
+        odds: Floats = (rows - self.centres) / self.spread @ self.weights + self.offset
+        return odds
+
+
+def evidence(parts: Floats, numbers: Floats) -> Floats:
+    """Return all that is known of N results, (N, P + 4), the surprises first.
+
+    Args:
+        parts: (N, P), see `Strangeness.parts`; of the least familiar window where there are several.
+        numbers: (N, 4), the vectors of `MapNumbers` of the whole maps.
+    """
+    together: Floats = np.hstack([capped(parts), numbers])
+    return together
+
+
+def capped(parts: Floats) -> Floats:
+    """Return surprises no higher than they mean something."""
+    surprises: Floats = np.minimum(parts, _MAX_SURPRISE)
+    return surprises
+
+
+_MAX_SURPRISE = 30.0  # e^-30: what is stranger still is not worse for it
+
+
+@dataclass(frozen=True, eq=False)
 class QualityTable:
-    """The Dice of familiar scenes by a number of their map, between the rows by straight lines; no row: not known."""
+    """The Dice of scenes by a number that rises with it, between the rows by straight lines; no row: not known."""
 
     numbers: Floats  # (T,), rising
     means: Floats  # (T,), rising
@@ -116,7 +152,15 @@ class Strangeness:
     discriminant_ranks: tuple[Ranks, Ranks]  # of their values
 
     def parts(self, features: tuple[NDArray[np.floating], ...], numbers: Floats) -> Floats:
-        """Return the surprise of each vector alone, and by the discriminant, (N, vectors + 1)."""
+        """Return the surprise of each vector alone, and by the discriminant, (N, vectors + 1).
+
+        Args:
+            features: of each depth (N, 2C), see `window_vectors`.
+            numbers: (N, 4), the vectors of `MapNumbers`.
+
+        Raises:
+            ValueError: the features are those of another network.
+        """
         vectors = [np.asarray(each, np.float64) for each in (*features, numbers)]
         parts = [
             ranks.surprise(log_distance(reference.distances(each)))
@@ -137,37 +181,43 @@ class FittedScores:
     """All that was fitted for one model's weights."""
 
     strangeness: Strangeness
-    weights: Floats  # of its parts, in the sum that the familiarity comes from
-    sum_ranks: Ranks
-    found: QualityTable  # by trust, of results that have foreground
-    nothing: QualityTable  # by how low the highest probability is, of those that have none
+    strange: LogOdds  # that a picture is none of those that the model knows, by its surprises alone
+    strange_ranks: Ranks  # among familiar pictures with good results
+    doubt: LogOdds  # that a result is a bad one, by all the evidence
+    found: QualityTable  # by how little they are doubted, of results that have foreground
+    nothing: QualityTable  # of those that have none
 
-    def quality(self, numbers: MapNumbers) -> tuple[float, float] | None:
-        """Return the Dice to be expected, and what nine of ten such pictures have; None where it was not fitted."""
-        found = self.found.look_up(numbers.trust) if numbers.foreground else self.nothing.look_up(1 - numbers.highest)
-        return found and (min(max(found[0], 0.0), 1.0), min(max(found[1], 0.0), 1.0))
+    def quality(self, parts: Floats, numbers: MapNumbers) -> tuple[float, float] | None:
+        """Return the Dice to be expected, and what nine of ten such results have; None where it was not fitted.
 
-    def surprises(self, features: tuple[NDArray[np.floating], ...], numbers: Floats) -> Floats:
-        """Return how surprising N windows are.
+        Where there is nothing in a picture, a result that says so counts as 1 and any other as 0.
 
         Args:
-            features: of each depth (N, 2C), see `window_vectors`.
-            numbers: (N, 4), the vectors of `MapNumbers`.
-
-        Raises:
-            ValueError: the features are those of another network.
+            parts: (P,), see `Strangeness.parts`, of the least familiar window.
+            numbers: of the whole map.
         """
-        return self.sum_ranks.surprise(self.strangeness.parts(features, numbers) @ self.weights)
+        table = self.found if numbers.foreground else self.nothing
+        found = table.look_up(-float(self.doubt.of(evidence(parts[None], numbers.vector[None]))[0]))
+        return found and (min(max(found[0], 0.0), 1.0), min(max(found[1], 0.0), 1.0))
+
+    def surprises(self, parts: Floats) -> Floats:
+        """Return how surprising N windows are, by their `Strangeness.parts` (N, P)."""
+        return self.strange_ranks.surprise(self.strange.of(capped(parts)))
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Return all of it as named arrays, float32."""
-        arrays: dict[str, Any] = {"weights": self.weights}
+        arrays: dict[str, Any] = {}
         for name in ("references", "ranks", "discriminants", "discriminant_ranks"):
             for index, part in enumerate(getattr(self.strangeness, name)):
                 arrays |= _prefixed(f"{name}.{index}", part)
-        for name in ("sum_ranks", "found", "nothing"):
+        for name in ("strange", "strange_ranks", "doubt", "found", "nothing"):
             arrays |= _prefixed(name, getattr(self, name))
         return {name: np.ascontiguousarray(value, dtype=np.float32) for name, value in arrays.items()}
+
+    @staticmethod
+    def are_of_an_older_version(arrays: Arrays) -> bool:
+        """Whether these were fitted before a quality took the familiarity into account."""
+        return "sum_ranks.values" in arrays
 
     @classmethod
     def from_arrays(cls, arrays: Arrays) -> Self:
@@ -178,9 +228,10 @@ class FittedScores:
             ValueError: one does not fit the others.
         """
         values = {name: np.asarray(value, dtype=np.float64) for name, value in arrays.items()}
-        if values["weights"].ndim != 1 or not 2 <= len(values["weights"]) <= _MAX_VECTORS:
-            raise ValueError("weights is no list of a few numbers")
-        indices = range(len(values["weights"]) - 1)  # the last is the discriminants'
+        parts = values["strange.weights"]
+        if parts.ndim != 1 or not 2 <= len(parts) <= _MAX_VECTORS:
+            raise ValueError("strange.weights is no list of a few numbers")
+        indices = range(len(parts) - 1)  # the last is the discriminants'
         scores = cls(
             Strangeness(
                 references=tuple(_built(Reference, f"references.{index}", values) for index in indices),
@@ -188,8 +239,9 @@ class FittedScores:
                 discriminants=_pair(Discriminant, "discriminants", values),
                 discriminant_ranks=_pair(Ranks, "discriminant_ranks", values),
             ),
-            weights=values["weights"],
-            sum_ranks=_built(Ranks, "sum_ranks", values),
+            strange=_built(LogOdds, "strange", values),
+            strange_ranks=_built(Ranks, "strange_ranks", values),
+            doubt=_built(LogOdds, "doubt", values),
             found=_built(QualityTable, "found", values),
             nothing=_built(QualityTable, "nothing", values),
         )
@@ -211,8 +263,12 @@ class FittedScores:
         for each in strangeness.discriminants:
             fits = all(part.shape == (together,) for part in (each.centres, each.spread, each.direction))
             _require(fits and bool((each.spread > 0).all()), "a discriminant")
-        for ranks in (*strangeness.ranks, *strangeness.discriminant_ranks, self.sum_ranks):
+        for ranks in (*strangeness.ranks, *strangeness.discriminant_ranks, self.strange_ranks):
             _require(_sides(ranks.values, 1)[0] >= _TAIL and ranks.values.shape == ranks.surprises.shape, "ranks")
+        parts = len(strangeness.references) + 1
+        for odds, inputs in ((self.strange, parts), (self.doubt, parts + strangeness.references[-1].centres.shape[1])):
+            fits = all(part.shape == (inputs,) for part in (odds.centres, odds.spread, odds.weights))
+            _require(fits and odds.offset.shape == (1,) and bool((odds.spread > 0).all()), "log odds")
         for table in (self.found, self.nothing):
             rows = (table.numbers, table.means, table.lows)
             _require(all(row.ndim == 1 and len(row) == len(rows[0]) for row in rows), "a quality table")

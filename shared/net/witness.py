@@ -63,6 +63,7 @@ class Witness:
         self._scores = scores
         self._plan = plan
         self._surprise = -1.0
+        self._parts: NDArray[np.float64] | None = None  # of the least familiar window
         self._place: Place | None = None
         self._only: tuple[NDArray[np.float64], ...] = ()
 
@@ -75,9 +76,11 @@ class Witness:
             self._only = vectors
             self._place = Place(0, 0)
             return
-        surprises = self._scores.surprises(vectors, _window_numbers(answer, corners, self.threshold))
+        parts = self._scores.strangeness.parts(vectors, _window_numbers(answer, corners, self.threshold))
+        surprises = self._scores.surprises(parts)
         worst = int(surprises.argmax())
         if surprises[worst] > self._surprise:
+            self._parts = parts[worst]
             row, column = self._plan.start(index)
             above, left = self._plan.row_padding[0], self._plan.column_padding[0]
             self._surprise = float(surprises[worst])
@@ -94,9 +97,12 @@ class Witness:
             return UNKNOWN
         if self._only:
             numbers = MapNumbers.of(counts, self.threshold)
-            self._surprise = float(self._scores.surprises(self._only, numbers.vector[None])[0])
+            parts = self._scores.strangeness.parts(self._only, numbers.vector[None])
+            self._parts, self._surprise = parts[0], float(self._scores.surprises(parts)[0])
+        if self._parts is None:
+            return UNKNOWN
         # How familiar a picture is depends on it and the model alone, how good a mask on where it was cut.
-        quality = self._scores.quality(MapNumbers.of(counts, self.cut_at)) or (None, None)
+        quality = self._scores.quality(self._parts, MapNumbers.of(counts, self.cut_at)) or (None, None)
         return Verdict(quality[0], quality[1], self._familiarity(), self._place)
 
     def _familiarity(self) -> float | None:

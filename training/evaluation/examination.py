@@ -18,7 +18,7 @@ from training.evaluation.probes import PROBES, SIZES
 from training.evaluation.results import Keep, Result, Row, judge, mean_row, rows_by_kind
 from training.evaluation.scoring import generate
 from training.evaluation.sets import val_cases
-from training.evaluation.trust import BENCHMARK, alarm_threshold, foremost, trust_report
+from training.evaluation.trust import BENCHMARK, alarm_threshold, is_unfamiliar, trust_report
 
 SCENES = 32
 """Scenes of each family and probe, where nobody says how many."""
@@ -75,10 +75,8 @@ class Examination:
             rows[name] = self._foreign_row([r for r in self._foreign_results if r.kind.name == name])
         missing = [source.package for source in sources() if source.folder is None]
         together = self._foreign_row(self._foreign_results)
-        headline = {}
-        if together["flagged"]:
-            name = foremost(together["flagged"])
-            headline = {"score": name, "flagged": together["flagged"][name]}
+        unfamiliar = together["called_unfamiliar"]
+        headline = {} if unfamiliar is None else {"called_unfamiliar": unfamiliar}
         return {"packages": rows, "all": together, "missing": missing, "headline": headline}
 
     def _foreign_row(self, results: Sequence[Result]) -> Row:
@@ -87,6 +85,7 @@ class Examination:
             "images": len(results),
             "foreground": _mean(result.foreground for result in results),
             "left_empty": _mean(not result.is_bad for result in results),
+            "called_unfamiliar": _mean(of for of in map(is_unfamiliar, results) if of is not None),
             "scores": {},
             "flagged": {},
         }

@@ -125,10 +125,20 @@ def _foreign(models: Models) -> str:
                 scores = ", ".join(f"{score} {mean:.2f}" for score, mean in row["scores"].items())
                 flagged = ", ".join(f"by {score} {share:.0%}" for score, share in row["flagged"].items())
                 figures = [_percent(row["foreground"]), _percent(row["left_empty"])]
-                rows.append([name, package, str(row["images"]), *figures, scores, flagged])
+                called = _percent(row["called_unfamiliar"])
+                rows.append([name, package, str(row["images"]), *figures, scores, called, flagged])
     if not rows:
         return ""
-    head = ["model", "pictures out of", "images", "foreground", "left empty", "mean scores", "flagged"]
+    head = [
+        "model",
+        "pictures out of",
+        "images",
+        "foreground",
+        "left empty",
+        "mean scores",
+        "called unfamiliar",
+        "flagged",
+    ]
     note = f"\n\nNot installed, so left out: {', '.join(sorted(missing))}." if missing else ""
     return table(head, rows) + note
 

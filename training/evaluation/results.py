@@ -11,11 +11,7 @@ from shared.net.predictor import Predictor
 from training.evaluation.field_cases import Kind, Picture
 from training.evaluation.segmenting import Segmentation, segment
 from training.evaluation.trust_scores import Score, scores_of
-
-BAD_DICE = 0.7
-"""A result under it is a bad one."""
-MAX_FALSE_FOREGROUND = 0.005
-"""The share of a picture in which there is nothing that may be answered foreground, exclusive."""
+from training.evaluation.worth import BAD, MAX_FALSE_FOREGROUND
 
 _BATCH_PIXELS = 8 * 512**2
 
@@ -40,7 +36,7 @@ class Result:
     @property
     def is_bad(self) -> bool:
         """Whether it had better been thrown away."""
-        return self.worth < BAD_DICE
+        return self.worth < BAD
 
     @property
     def is_answered(self) -> bool:
@@ -107,7 +103,7 @@ def _row(kind: Kind, results: Sequence[Result]) -> Row:
         row |= {
             "dice": float(found.mean()),
             "dice_p10": float(np.percentile(found, 10)),
-            "under_070": float((found < BAD_DICE).mean()),
+            "under_070": float((found < BAD).mean()),
             "answered_nothing": float(np.mean([not r.is_answered for r in results if r.dice is not None])),
         }
     if false.size:

@@ -56,8 +56,11 @@ TARGETS = (
     _probe("128 px", 0.85, "128 px"),
     Target("families that nobody trained on, mean", 0.80, ("probes", "held_out", "dice")),
     Target('… wrongly answered "nothing"', 0.05, ("probes", "held_out", "answered_nothing"), True, True),
-    Target("trust: AUROC on unseen groups", 0.96, ("trust", "headline", "auroc_unseen")),
-    Target("trust: flagged among good results", 0.05, ("trust", "headline", "good_flagged"), True, True),
-    Target("photographs and textures flagged", 0.90, ("foreign", "headline", "flagged"), is_share=True),
+    Target("quality: AUROC on unseen groups", 0.96, ("trust", "headline", "auroc_unseen")),
+    Target("quality: flagged among good results", 0.05, ("trust", "headline", "good_flagged"), True, True),
+    Target("good results called unfamiliar", 0.05, ("trust", "headline", "good_called_unfamiliar"), True, True),
+    Target(
+        "photographs and textures called unfamiliar", 0.90, ("foreign", "headline", "called_unfamiliar"), is_share=True
+    ),
 )
 """Dice unless named otherwise."""

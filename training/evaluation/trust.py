@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
+from shared.db.reasons import UNFAMILIAR_BELOW
 from training.evaluation.results import Result
 
 FALSE_ALARMS = 0.05
@@ -24,7 +25,6 @@ _COVERAGES = (1.0, 0.95, 0.9, 0.8, 0.7, 0.5)
 _BINS = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 _ESTIMATES = ("trust", "quality")
 """The scores that are meant as estimates of Dice."""
-_BOTH = ("quality", "familiarity")
 
 Scores = NDArray[np.float64]
 
@@ -32,12 +32,13 @@ Scores = NDArray[np.float64]
 def trust_report(results: Sequence[Result]) -> dict[str, Any]:
     """Return what each score tells about the results: {"groups": counts, "scores": …, "calibration": …, "headline": …}.
 
-    A score is judged on the results that have it. "quality and familiarity" ranks one by the worse of its two ranks.
+    A score is judged on the results that have it. Of the headline's figures the last is of those that the product calls
+    unfamiliar, at its own threshold.
     """
     bad = np.array([result.is_bad for result in results])
     scores = {name: _score_report(known, values) for name, known, values in _scored(results)}
     return {
-        "headline": _headline(scores),
+        "headline": _headline(scores) | _called_unfamiliar(results),
         "groups": {
             name: {"good": int((~bad & of).sum()), "bad": int((bad & of).sum())}
             for name, of in _groups(results).items()
@@ -52,11 +53,6 @@ def _scored(results: Sequence[Result]) -> Iterator[tuple[str, list[Result], Scor
     for name in dict.fromkeys(name for result in results for name in result.scores):
         known = [result for result in results if name in result.scores]
         yield name, known, _values(known, name)
-    known = [result for result in results if all(name in result.scores for name in _BOTH)]
-    if known:
-        good = np.array([not result.is_bad for result in known])
-        ranks = [_rank_among(values, values[good]) for values in (_values(known, name) for name in _BOTH)]
-        yield " and ".join(_BOTH), known, np.minimum(*ranks)
 
 
 def _values(results: Sequence[Result], name: str) -> Scores:
@@ -81,9 +77,19 @@ def alarm_threshold(results: Sequence[Result], name: str) -> float | None:
 
 
 def foremost(names: Iterable[str]) -> str:
-    """Return the score among these that is meant to tell strange pictures: the familiarity, else the trust."""
-    known = set(names)
-    return next(name for name in (" and ".join(_BOTH), "familiarity", "trust") if name in known)
+    """Return the score among these that is meant to tell all bad results: the quality, else the trust."""
+    return "quality" if "quality" in set(names) else "trust"
+
+
+def is_unfamiliar(result: Result) -> bool | None:
+    """Whether the product calls a result's picture unfamiliar; None where its familiarity is not known."""
+    familiarity = result.scores.get("familiarity")
+    return None if familiarity is None else familiarity < UNFAMILIAR_BELOW
+
+
+def _called_unfamiliar(results: Sequence[Result]) -> dict[str, float]:
+    called = [of for of in map(is_unfamiliar, (result for result in results if not result.is_bad)) if of is not None]
+    return {"good_called_unfamiliar": float(np.mean(called))} if called else {}
 
 
 def _headline(scores: Mapping[str, Any]) -> dict[str, Any]:

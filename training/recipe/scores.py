@@ -1,58 +1,53 @@
 """Fitting of `shared.net.familiarity`: what results on scenes like those trained on look like.
 
-Half of the scenes say where familiar vectors lie, the other half how far from there familiar ones can be: distances of
-the scenes that a distribution was fitted on would be too small. Drawn pictures that have nothing to do with the task
-(`training.recipe.strangers`) say in which direction strange ones lie.
+Half of the scenes say where familiar vectors lie, the other half how far from there familiar ones can be, and how good
+the results are: distances of the scenes that a distribution was fitted on would be too small. Drawn pictures that have
+nothing to do with the task (`training.recipe.strangers`) say, again by halves, in which direction strange ones lie, and
+that results on such are bad.
 """
 
-import itertools
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import isotonic_regression
+from scipy.optimize import isotonic_regression, minimize
+from scipy.special import expit
 
 from shared.errors import UsageError
-from shared.images.metrics import dice
-from shared.images.preparation import prepare
-from shared.images.probabilities import MapNumbers, foreground_from, histogram
-from shared.net.backends.contract import Answer
 from shared.net.checkpoint import remove_scores, save_scores
 from shared.net.familiarity import (
     FAR,
     Discriminant,
     FittedScores,
     Floats,
+    LogOdds,
     QualityTable,
     Ranks,
     Reference,
     Strangeness,
+    capped,
+    evidence,
     log_distance,
 )
 from shared.net.predictor import Predictor
-from shared.net.tiling import TILE_SIZE
-from shared.net.witness import window_features
-from shared.synth.field import FIELD_V1, Field
+from shared.synth.field import FIELD_V1
 from training.config import TrainingConfig
 from training.data.config import DataConfig
 from training.data.open import open_data
-from training.data.source import Batch, NoiseLevel
-from training.data.synthesis import wide_picture
-from training.recipe.strangers import stranger
+from training.data.source import NoiseLevel
+from training.evaluation.worth import BAD
+from training.recipe.observing import Observations, WidePictures, observe, observe_strangers, observe_wide
 
 MIN_SCENES = 200
 """Fewer are no ground for ranks of one in fifty."""
 
-_STRANGERS = 0.35  # as many as of the scenes
-_WIDE = 0.35  # windows of wide pictures, as many as of the scenes
-_WINDOWS_OF_EACH = 4
-_WIDE_STREAM = 10  # of a run's seed
-_SEEDS_APART = 1_000_000
-_DISCRIMINANT_WEIGHT = 4.0  # as much as all the distances together
+_STRANGERS = 0.6  # as many as of the scenes
+_STRANGERS_WEIGHT = 0.3  # of the evidence, beside 1 of familiar results
+_RIDGE = 0.01  # of the weights of log odds, beside the mean loss
+_WIDE = 0.08  # wide pictures, as many as of the scenes
 _REGULARISATION = 0.1  # of variances that are about 1
 _AT_ONCE = 8  # samples that the data source makes
 _AXES = 32  # directions with a variance of their own
@@ -69,132 +64,75 @@ class TooFewSamples(UsageError):
 
 
 @dataclass(frozen=True, eq=False)
-class Observations:
-    """Results of N scenes: what a worker would know of them, and how good they are."""
+class Evidence:
+    """What is known of N results, and what they are worth."""
 
-    features: tuple[Floats, ...]  # of each depth, (N, 2C)
-    numbers: Floats  # (N, 4), see `MapNumbers.vector`
-    trust: Floats  # (N,)
-    highest: Floats  # (N,), probability
+    rows: Floats  # (N, D), see `shared.net.familiarity.evidence`
     found: NDArray[np.bool_]  # (N,), whether the mask has foreground
-    dice: Floats  # (N,)
+    worth: Floats  # (N,)
+    shares: Floats  # (N,), of their weight in what is fitted; 1 together
 
-    def __len__(self) -> int:
-        return len(self.dice)
-
-    def part(self, which: slice | NDArray[np.bool_]) -> Self:
-        """Return some of them."""
-        return type(self)(
-            tuple(each[which] for each in self.features),
-            *(getattr(self, name)[which] for name in ("numbers", "trust", "highest", "found", "dice")),
+    @classmethod
+    def of(cls, *parts: tuple[Floats, Observations, float]) -> Self:
+        """Gather results with the surprises of their vectors; each lot of them has a weight."""
+        together = sum(weight for _, _, weight in parts)
+        return cls(
+            np.concatenate([evidence(surprises, results.numbers) for surprises, results, _ in parts]),
+            np.concatenate([results.found for _, results, _ in parts]),
+            np.concatenate([results.worth for _, results, _ in parts]),
+            np.concatenate([np.full(len(results), weight / together / len(results)) for _, results, weight in parts]),
         )
 
-    def joined(self, other: Self | None) -> Self:
-        """Return both together."""
-        if other is None:
-            return self
-        features = tuple(np.concatenate(each) for each in zip(self.features, other.features, strict=True))
-        names = ("numbers", "trust", "highest", "found", "dice")
-        return type(self)(
-            features, *(np.concatenate([getattr(each, name) for each in (self, other)]) for name in names)
-        )
 
-    def halves(self) -> tuple[Self, Self]:
-        """Return the first half and the second."""
-        middle = len(self) // 2
-        return self.part(slice(middle)), self.part(slice(middle, None))
-
-
-def observe(predictor: Predictor, batches: Iterable[Batch], scenes: int) -> Observations:
-    """Segment the first `scenes` samples, each of one window, and note what comes out."""
-    samples = ((image, mask) for batch in batches for image, mask in zip(batch.images, batch.masks, strict=True))
-    rows = []
-    for image, mask in itertools.islice(samples, scenes):
-        (answer,) = predictor.answer_tiles(image.cpu().numpy()[None])
-        rows.append(_row(answer, predictor.threshold, mask[0].cpu().numpy() > 0.5, _only_window(answer)))
-    return _observations(rows)
-
-
-def _observations(rows: list[tuple[Any, ...]]) -> Observations:
-    columns = list(zip(*rows, strict=True))
-    features = tuple(np.stack(depth) for depth in zip(*columns[0], strict=True))
-    return Observations(features, *(np.array(column) for column in columns[1:]))
-
-
-def _row(answer: Answer, threshold: float, truth: NDArray[np.bool_], vectors: list[Floats]) -> tuple[Any, ...]:
-    of_map = MapNumbers.of(histogram(answer.levels), threshold)
-    mask = answer.levels >= foreground_from(threshold)
-    return (
-        vectors, of_map.vector, of_map.trust, of_map.highest, of_map.foreground > 0,
-        dice(mask, truth),
-    )  # fmt: skip
-
-
-def observe_wide(predictor: Predictor, definition: Field, windows: int, *, seed: int) -> Observations:
-    """Do the same for windows of wide pictures, each segmented as one tile, as those of large images are.
-
-    What is in the rest of a tile changes the features of a window: the network's attention looks at all of it.
-    """
-    rows: list[tuple[Any, ...]] = []
-    for index in range(-(-windows // _WINDOWS_OF_EACH)):
-        rng = np.random.default_rng((seed, _WIDE_STREAM, index))
-        image, mask = wide_picture(rng, TILE_SIZE, definition)
-        (answer,) = predictor.answer_tiles(image.numpy()[None])
-        vectors, corners = window_features(answer)
-        truth = mask.numpy() > 0.5
-        for chosen in rng.choice(len(corners), _WINDOWS_OF_EACH, replace=False):
-            row, column = corners[chosen]
-            at = slice(row, row + TILE_SIZE), slice(column, column + TILE_SIZE)
-            of_window = Answer(answer.levels[at])
-            rows.append(_row(of_window, predictor.threshold, truth[at], [each[chosen] for each in vectors]))
-    return _observations(rows)
-
-
-def observe_strangers(predictor: Predictor, count: int, *, seed: int) -> Observations:
-    """Do the same for `count` drawn pictures that have nothing to do with the task."""
-    pictures = (prepare(stranger(seed * _SEEDS_APART + index, TILE_SIZE)) for index in range(count))
-    nothing = np.zeros((TILE_SIZE, TILE_SIZE), dtype=np.bool_)
-    answers = (predictor.answer_tiles(each.image[None])[0] for each in pictures if not each.constant)
-    return _observations([_row(answer, predictor.threshold, nothing, _only_window(answer)) for answer in answers])
-
-
-def _only_window(answer: Answer) -> list[Floats]:
-    return [each[0] for each in window_features(answer)[0]]
-
-
-def fit_scores(familiar: Observations, strange: Observations, windows: Observations | None = None) -> FittedScores:
+def fit_scores(familiar: Observations, strange: Observations, wide: WidePictures | None = None) -> FittedScores:
     """Fit everything.
 
     Args:
         familiar: of scenes like those that the model was trained on, MIN_SCENES at least.
         strange: of strangers.
-        windows: of larger pictures, which are familiar too; their quality is not that of their pictures.
+        wide: of larger pictures, which are familiar too.
     """
-    halves = zip(familiar.halves(), windows.halves() if windows else (None, None), strict=True)
-    known, held_out = (scenes.joined(others) for scenes, others in halves)
+    windows = wide.some_windows().halves() if wide else (None, None)
+    known, held_out = (scenes.joined(others) for scenes, others in zip(familiar.halves(), windows, strict=True))
     vectors = [*known.features, known.numbers]
     references = tuple(fit_reference(each, known.found) for each in vectors)
     distances = [
         reference.distances(each)
         for reference, each in zip(references, [*held_out.features, held_out.numbers], strict=True)
     ]
-    of_found, of_nothing = (_towards_the_strange(known, held_out, strange, found=found) for found in (True, False))
+    known_strange, held_out_strange = strange.halves()
+    of_found, of_nothing = (
+        _towards_the_strange(known, held_out, known_strange, found=found) for found in (True, False)
+    )
     strangeness = Strangeness(
         references,
         tuple(fit_ranks(log_distance(each)) for each in distances),
         discriminants=(of_found[0], of_nothing[0]),
         discriminant_ranks=(of_found[1], of_nothing[1]),
     )
-    weights = np.array([*[1.0] * len(references), _DISCRIMINANT_WEIGHT])
-    sums = strangeness.parts(held_out.features, held_out.numbers) @ weights
-    found, nothing = familiar.part(familiar.found), familiar.part(~familiar.found)
-    return FittedScores(
-        strangeness,
-        weights,
-        fit_ranks(sums),
-        found=fit_quality(found.trust, found.dice),
-        nothing=fit_quality(1 - nothing.highest, nothing.dice),
+    of_scenes, of_strangers = (strangeness.parts(each.features, each.numbers) for each in (held_out, held_out_strange))
+    odds, odds_ranks = _fit_strange(held_out, of_scenes, held_out_strange, of_strangers)
+    judged = Evidence.of(
+        (*_least_familiar(strangeness, odds, familiar.halves()[1], wide), 1.0),
+        (of_strangers, held_out_strange, _STRANGERS_WEIGHT),
     )
+    doubt = fit_odds(judged.rows, judged.worth < BAD, judged.shares)
+    ease = -doubt.of(judged.rows)
+    found, nothing = (
+        fit_quality(ease[which], judged.worth[which], judged.shares[which]) for which in (judged.found, ~judged.found)
+    )
+    return FittedScores(strangeness, odds, odds_ranks, doubt, found, nothing)
+
+
+def _fit_strange(
+    scenes: Observations, of_scenes: Floats, strangers: Observations, of_strangers: Floats
+) -> tuple[LogOdds, Ranks]:
+    """Fit what tells strangers on which something was made up from scenes with good results, by surprises."""
+    good = capped(of_scenes[scenes.worth >= BAD])
+    made_up = capped(of_strangers[strangers.worth < BAD])
+    shares = np.concatenate([np.full(len(each), 0.5 / len(each)) for each in (good, made_up)])
+    odds = fit_odds(np.concatenate([good, made_up]), np.arange(len(shares)) >= len(good), shares)
+    return odds, fit_ranks(odds.of(good))
 
 
 def _towards_the_strange(
@@ -207,6 +145,41 @@ def _towards_the_strange(
     of_known, of_held_out, of_strange = (np.hstack([*each.features, each.numbers]) for each in groups)
     discriminant = fit_discriminant(of_known, of_strange)
     return discriminant, fit_ranks(discriminant.values(of_held_out))
+
+
+def _least_familiar(
+    strangeness: Strangeness, strange: LogOdds, scenes: Observations, wide: WidePictures | None
+) -> tuple[Floats, Observations]:
+    """Return the surprises of scenes, and of wide pictures those of the window that a worker would look at."""
+    parts = strangeness.parts(scenes.features, scenes.numbers)
+    if wide is None:
+        return parts, scenes
+    of_windows = strangeness.parts(wide.windows.features, wide.windows.numbers)
+    strangest = strange.of(capped(of_windows)).reshape(-1, wide.of_each).argmax(1)
+    worst = of_windows[np.arange(len(strangest)) * wide.of_each + strangest]
+    return np.concatenate([parts, worst]), scenes.joined(wide.wholes)
+
+
+def fit_odds(rows: Floats, are_so: NDArray[np.bool_], shares: Floats) -> LogOdds:
+    """Fit what says of rows (N, D) how likely they are so, by logistic regression with a ridge.
+
+    Args:
+        rows: numbers of N results.
+        are_so: which of them are (N,).
+        shares: the weight of each (N,); 1 together.
+    """
+    centres, spread = rows.mean(0), np.maximum(rows.std(0), 1e-6)
+    scaled, signs = (rows - centres) / spread, np.where(are_so, 1.0, -1.0)
+
+    def loss(fitted: Floats) -> tuple[float, Floats]:
+        weights, offset = fitted[:-1], fitted[-1]
+        margins = signs * (scaled @ weights + offset)
+        value = shares @ np.logaddexp(0, -margins) + _RIDGE / 2 * weights @ weights
+        pulls = -shares * signs * expit(-margins)
+        return float(value), np.append(pulls @ scaled + _RIDGE * weights, pulls.sum())
+
+    fitted = minimize(loss, np.zeros(rows.shape[1] + 1), jac=True, method="L-BFGS-B").x
+    return LogOdds(centres, spread, fitted[:-1], fitted[-1:])
 
 
 def fit_reference(vectors: Floats, found: NDArray[np.bool_]) -> Reference:
@@ -247,14 +220,22 @@ def fit_ranks(values: Floats) -> Ranks:
     return Ranks(np.quantile(values, [1 - share for share in shares]), -np.log(shares))
 
 
-def fit_quality(numbers: Floats, dices: Floats) -> QualityTable:
-    """Fit the Dice by a number that rises with it; no row where there are too few scenes."""
-    if len(dices) < _MIN_GROUP:
+def fit_quality(numbers: Floats, worths: Floats, shares: Floats) -> QualityTable:
+    """Fit what results are worth by a number that rises with it; no row where there are too few.
+
+    Args:
+        numbers: of N results.
+        worths: what each is worth.
+        shares: the weight of each.
+    """
+    if len(worths) < _MIN_GROUP:
         return _NO_TABLE
     order = np.argsort(numbers, kind="stable")
     rows = np.array_split(order, min(_ROWS, len(order) // _MIN_ROWS_SCENES))
-    means = isotonic_regression([dices[row].mean() for row in rows], weights=[len(row) for row in rows]).x
-    lows = isotonic_regression([np.quantile(dices[row], 0.1) for row in rows]).x
+    weights = [shares[row].sum() for row in rows]
+    means = [np.average(worths[row], weights=shares[row]) for row in rows]
+    lows = [np.quantile(worths[row], 0.1, weights=shares[row], method="inverted_cdf") for row in rows]
+    means, lows = (isotonic_regression(values, weights=weights).x for values in (means, lows))
     return QualityTable(np.array([numbers[row].mean() for row in rows]), means, np.minimum(lows, means))
 
 
@@ -278,16 +259,18 @@ def fit_checkpoint(folder: Path, data: DataConfig, *, seed: int, scenes: int, de
         data, seed = data.model_copy(update={"samples": scenes, "tile_share": 0.0}), seed + 1
     source = open_data(data, seed=seed, batch_size=_AT_ONCE, device=where)
     batches = source.batches(1, NoiseLevel()) if data.kind == "synthetic" else source.calibration()
-    observations = observe(predictor, batches, scenes)
+    observations = observe(predictor, batches, scenes, seed=seed)
     if len(observations) < MIN_SCENES:
         raise TooFewSamples(f"the data has {len(observations)} samples to fit on, and {MIN_SCENES} are needed")
     strangers = observe_strangers(predictor, max(round(_STRANGERS * len(observations)), MIN_SCENES), seed=seed)
-    windows = _windows_of_wide(predictor, data, round(_WIDE * len(observations)), seed=seed)
-    scores = fit_scores(observations, strangers, windows)
+    wide = _wide_pictures(predictor, data, round(_WIDE * len(observations)), seed=seed)
+    scores = fit_scores(observations, strangers, wide)
     save_scores(folder, scores, {"scenes": len(observations), "data": predictor.metadata.data_definition.get("name")})
-    found = observations.part(observations.found)
-    told = f", mean trust {found.trust.mean():.3f}, mean Dice {found.dice.mean():.3f}" if len(found) else ""
-    return f"quality and familiarity fitted on {len(observations):,} scenes, something found in {len(found):,}{told}"
+    found = int(observations.found.sum())
+    return (
+        f"quality and familiarity fitted on {len(observations):,} scenes, something found in {found:,}, "
+        f"of {observations.worth.mean():.3f} in the mean"
+    )
 
 
 def fit_or_say(folder: Path, config: TrainingConfig, *, scenes: int, device: str) -> str:
@@ -305,8 +288,8 @@ def fit_or_say(folder: Path, config: TrainingConfig, *, scenes: int, device: str
         return f"note: results of this model get no quality and familiarity: {error}"
 
 
-def _windows_of_wide(predictor: Predictor, data: DataConfig, windows: int, *, seed: int) -> Observations | None:
-    """Observe windows of wide pictures where the model was trained on parts of such."""
+def _wide_pictures(predictor: Predictor, data: DataConfig, pictures: int, *, seed: int) -> WidePictures | None:
+    """Observe wide pictures where the model was trained on parts of such."""
     if data.kind != "synthetic" or "field-v1" not in data.mixture:
         return None
-    return observe_wide(predictor, FIELD_V1.without(data.held_out), windows, seed=seed)
+    return observe_wide(predictor, FIELD_V1.without(data.held_out), pictures, seed=seed)

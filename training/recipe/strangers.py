@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from scipy import ndimage
+from scipy.special import expit
 
 Picture = NDArray[np.float32]
 Draw = Callable[[np.random.Generator, int], Picture]
@@ -92,6 +93,26 @@ def cells(rng: np.random.Generator, size: int) -> Picture:
     return made
 
 
+def things(rng: np.random.Generator, size: int) -> Picture:
+    """A few large things with soft or hard edges on plain ground, shaded, alike or each of its own grey."""
+    made = np.zeros((size, size), dtype=np.float32)
+    rows, columns = np.mgrid[:size, :size].astype(np.float32)
+    alike, shaded, outlined = rng.random(3) < 0.5
+    grey, edge, radius = rng.uniform(0.3, 1), np.exp(rng.uniform(np.log(0.5), np.log(12))), rng.uniform(0.04, 0.35)
+    for _ in range(rng.integers(1, 13)):
+        if not alike:
+            grey, radius = rng.uniform(0.3, 1), rng.uniform(0.04, 0.35)
+        down, right = rows - rng.uniform(0, size), columns - rng.uniform(0, size)
+        angle = np.arctan2(down, right)
+        lobes = sum(rng.normal(0, 0.25 / n) * np.cos(n * angle + rng.uniform(0, 2 * np.pi)) for n in range(1, 7))
+        depth = radius * size * (1 + lobes) - np.hypot(down, right * rng.uniform(0.5, 1))
+        inside = expit(np.clip(depth / edge, -30, 30))
+        if outlined:
+            inside = 4 * inside * (1 - inside)
+        made += (inside - made * inside) * (grey * (np.clip(depth / size, 0, 1) * 4 + 0.2) if shaded else grey)
+    return made
+
+
 def grating(rng: np.random.Generator, size: int) -> Picture:
     """Waves or boards of one or two directions, soft or hard."""
     rows, columns = np.mgrid[:size, :size].astype(np.float32)
@@ -144,4 +165,6 @@ def _scaled(picture: Picture) -> Picture:
     return (picture - picture.min()) / span if span else np.zeros_like(picture)
 
 
-_KINDS: dict[Draw, float] = {dead_leaves: 0.4, field: 0.18, cells: 0.12, grating: 0.08, writing: 0.12, fibres: 0.1}
+_KINDS: dict[Draw, float] = {
+    dead_leaves: 0.3, field: 0.14, cells: 0.1, grating: 0.06, writing: 0.12, fibres: 0.1, things: 0.18,
+}  # fmt: skip

@@ -6,11 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import save_file as save_arrays
 from safetensors.torch import load_file, save_file
 
 from shared.errors import CheckpointError
 from shared.net.architectures import build
 from shared.net.checkpoint import (
+    FAMILIARITY_NAME,
     Metadata,
     load_checkpoint,
     names_scores,
@@ -182,6 +184,14 @@ class TestFittedScores:
         assert json.loads((checkpoint / "model.json").read_text())["format_version"] == 2
         assert load_checkpoint(checkpoint).scores is not None
 
+    def test_those_of_an_older_version_are_not_used_and_told_of(self, checkpoint, caplog):
+        save_scores(checkpoint, SCORES, {})
+        older = {name: array for name, array in SCORES.to_arrays().items() if not name.startswith(("strange", "doubt"))}
+        save_arrays({**older, "sum_ranks.values": np.ones(9, np.float32)}, checkpoint / FAMILIARITY_NAME)
+        edit(checkpoint, familiarity={"sha256": file_sha256(checkpoint / FAMILIARITY_NAME)})
+        assert load_checkpoint(checkpoint).scores is None
+        assert "python -m training.familiarity fits it again" in caplog.text
+
     def test_they_do_not_outlive_the_weights(self, checkpoint):
         save_scores(checkpoint, SCORES, {})
         model = load_checkpoint(checkpoint)
@@ -244,5 +254,9 @@ class TestNumbers:
             save_checkpoint(tmp_path, net, Metadata("attention_unet", dict(TINY)), half=True)
 
     def test_fitted_scores_that_are_no_numbers_are_refused(self, checkpoint):
-        save_scores(checkpoint, replace(SCORES, weights=SCORES.weights * np.nan), {"scenes": 9})
+        save_scores(
+            checkpoint,
+            replace(SCORES, strange=replace(SCORES.strange, weights=SCORES.strange.weights * np.nan)),
+            {"scenes": 9},
+        )
         assert "NaN or infinity: fit it again" in refusal(checkpoint)

@@ -7,13 +7,21 @@ from shared.net.familiarity import FittedScores, Ranks, window_vectors
 from shared.net.tiling import plan_tiles
 from shared.net.witness import UNKNOWN, Place, Witness, cut_out
 from tests.unit.net.fitted import SCORES, STRANGE, WIDTHS, observations
-from training.recipe.scores import fit_discriminant, fit_quality, fit_ranks, fit_reference, fit_scores
+from training.recipe.observing import Observations
+from training.recipe.scores import (
+    fit_discriminant,
+    fit_odds,
+    fit_quality,
+    fit_ranks,
+    fit_reference,
+    fit_scores,
+)
 
 RNG = np.random.default_rng(1)
 
 
 def familiarity(scores: FittedScores, of: object) -> np.ndarray:
-    return np.exp(-scores.surprises(of.features, of.numbers))
+    return np.exp(-scores.surprises(scores.strangeness.parts(of.features, of.numbers)))
 
 
 def test_the_discriminant_is_fisher_s() -> None:
@@ -85,34 +93,69 @@ def test_familiar_scenes_are_rarely_called_strange_and_others_are() -> None:
     assert np.mean(familiarity(SCORES, observations(3, shift=3.0)) < 0.02) == 1
 
 
-def test_the_quality_is_the_dice_that_such_a_trust_had() -> None:
-    def numbers(trust: float, foreground: float = 0.2) -> MapNumbers:
-        return MapNumbers(foreground, confidence=0.9, trust=trust, entropy=0.3, highest=0.2)
+def qualities(scores: FittedScores, of: Observations) -> list[tuple[float, float] | None]:
+    parts = scores.strangeness.parts(of.features, of.numbers)
+    return [scores.quality(each, as_numbers(vector)) for each, vector in zip(parts, of.numbers, strict=True)]
 
-    for trust in (0.6, 0.75, 0.9):
-        quality, low = SCORES.quality(numbers(trust))
-        assert quality == pytest.approx(trust - 0.05, abs=0.02)
-        assert low == pytest.approx(trust - 0.05 - 1.28 * 0.05, abs=0.03)
-    assert SCORES.quality(numbers(0.9, foreground=0.0)) is None  # nothing was fitted of such
+
+def as_numbers(vector: np.ndarray) -> MapNumbers:
+    """Return numbers with this vector."""
+    trust, confidence = 1 - np.exp(vector[:2])
+    return MapNumbers(vector[2] ** 2, confidence, trust, entropy=vector[3], highest=0.2)
+
+
+@pytest.mark.parametrize("trust", [0.6, 0.75, 0.9])
+def test_the_quality_is_the_dice_that_such_results_had(trust: float) -> None:
+    of = observations(7, 200)
+    of.numbers[:, 0] = np.log(1 - trust)
+    found, lows = np.mean(qualities(SCORES, of), axis=0)
+    assert found == pytest.approx(trust - 0.05, abs=0.04)
+    assert lows == pytest.approx(trust - 0.05 - 1.28 * 0.05, abs=0.06)
+
+
+def test_of_a_picture_that_is_unlike_all_others_the_quality_is_low_however_sure_the_network_is() -> None:
+    familiar, strange = observations(8, 200), observations(8, 200, shift=4.0)
+    of_familiar, of_strange = (np.array(qualities(SCORES, each))[:, 0] for each in (familiar, strange))
+    assert of_familiar.mean() == pytest.approx(familiar.worth.mean(), abs=0.03)
+    assert of_strange.mean() < 0.1
+    assert np.median(of_strange) < of_familiar.min()
+
+
+def test_that_nothing_was_found_has_a_quality_of_its_own_where_such_results_were_fitted() -> None:
+    of = observations(9, 300, empty=1.0)
+    assert set(qualities(SCORES, of)) == {None}  # nothing was fitted of such
     with_empty = fit_scores(observations(4, empty=0.3), STRANGE)
-    quality, _ = with_empty.quality(numbers(0.0, foreground=0.0))
-    assert quality == pytest.approx(0.9, abs=0.06)
+    assert np.mean([quality for quality, _ in qualities(with_empty, of)]) == pytest.approx(0.9, abs=0.06)
+
+
+def test_odds_are_those_of_the_rows() -> None:
+    rows = RNG.normal(0, 1, (20_000, 2))
+    are_so = RNG.random(20_000) < 1 / (1 + np.exp(2 - rows[:, 0]))  # the second says nothing
+    odds = fit_odds(rows, are_so, np.full(20_000, 1 / 20_000)).of(np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]))
+    assert odds == pytest.approx([-2, -1, -2], abs=0.15)  # the ridge takes a little off
+
+
+def test_what_weighs_nothing_changes_no_odds() -> None:
+    rows, are_so = RNG.normal(0, 1, (500, 3)), RNG.random(500) < 0.3
+    shares = np.repeat([1 / 250, 0.0], 250)
+    some, others = (fit_odds(rows, each, shares) for each in (are_so, np.where(shares > 0, are_so, ~are_so)))
+    np.testing.assert_allclose(some.weights, others.weights, atol=1e-6)
 
 
 def test_a_quality_rises_with_its_number_whatever_chance_says() -> None:
-    table = fit_quality(RNG.random(600), RNG.random(600))
+    table = fit_quality(RNG.random(600), RNG.random(600), RNG.random(600))
     assert np.all(np.diff(table.means) >= 0)
     assert np.all(np.diff(table.lows) >= 0)
     assert np.all(table.lows <= table.means)
-    assert fit_quality(RNG.random(20), RNG.random(20)).look_up(0.5) is None
+    assert fit_quality(RNG.random(20), RNG.random(20), np.ones(20)).look_up(0.5) is None
 
 
 def test_scores_survive_being_written_down() -> None:
     again = FittedScores.from_arrays(SCORES.to_arrays())
     seen = observations(5, 50)
     np.testing.assert_allclose(familiarity(again, seen), familiarity(SCORES, seen), rtol=1e-3)
-    with pytest.raises(KeyError, match="sum_ranks"):
-        FittedScores.from_arrays({k: v for k, v in SCORES.to_arrays().items() if k != "sum_ranks.values"})
+    with pytest.raises(KeyError, match="strange_ranks"):
+        FittedScores.from_arrays({k: v for k, v in SCORES.to_arrays().items() if k != "strange_ranks.values"})
 
 
 def test_a_ranks_table_of_equal_ends_is_no_division_by_zero() -> None:
@@ -170,7 +213,7 @@ def test_without_fitted_scores_or_features_nothing_is_known() -> None:
     assert unfitted.verdict(histogram(levels)) == UNKNOWN
     blind = Witness(SCORES, plan, 0.5)
     blind.add(0, Answer(levels))
-    assert blind.verdict(histogram(levels)).familiarity is None
+    assert blind.verdict(histogram(levels)) == UNKNOWN
 
 
 def test_a_place_ends_where_the_image_does() -> None:

@@ -222,17 +222,17 @@ def test_an_estimate_is_held_against_the_true_dice_in_bins():
     assert found["field-v1"]["bins"].keys() == {"0.6 to 0.7"}  # what was not answered has no Dice to be estimated
 
 
-def test_quality_and_familiarity_are_taken_together_where_a_model_has_both():
+def test_the_headline_is_of_the_quality_and_of_what_the_product_calls_unfamiliar():
     def both(kind, dice, quality, familiarity):
         return Result(kind, dice, 0.1, {"trust": 0.5, "quality": quality, "familiarity": familiarity})
 
-    good = [both(BENCHMARK, 0.9, 0.8 + i / 100, 0.2 + i / 100) for i in range(10)]
-    bad = [both(UNSEEN, 0.1, 0.9, 0.0), both(UNSEEN, 0.1, 0.1, 0.9)]  # each is told by one of the two
-    found = trust_report([*good, *bad])
-    assert found["scores"]["quality"]["groups"]["held out"]["auroc"] < 1
-    assert found["scores"]["familiarity"]["groups"]["held out"]["auroc"] < 1
-    assert found["headline"]["score"] == "quality and familiarity"
-    assert found["headline"]["auroc_unseen"] > 0.9
+    good = [both(BENCHMARK, 0.9, 0.8 + i / 100, 0.011 + i / 100) for i in range(10)]  # the first is called unfamiliar
+    bad = [both(UNSEEN, 0.1, 0.855, 0.0), both(UNSEEN, 0.1, 0.1, 0.9)]
+    found = trust_report([*good, *bad])["headline"]
+    assert found["score"] == "quality"
+    assert found["auroc_unseen"] == pytest.approx((10 + 4) / 20)
+    assert found["good_called_unfamiliar"] == 0.1
+    assert "good_called_unfamiliar" not in trust_report([result(BENCHMARK, 0.9, 0.5)])["headline"]
 
 
 def test_a_score_is_judged_on_the_results_that_have_it():

@@ -21,7 +21,15 @@ def test_pictures_are_eight_bit_and_show_something(seed: int) -> None:
 
 @pytest.mark.parametrize(
     "draw",
-    [strangers.dead_leaves, strangers.field, strangers.cells, strangers.grating, strangers.writing, strangers.fibres],
+    [
+        strangers.dead_leaves,
+        strangers.field,
+        strangers.cells,
+        strangers.grating,
+        strangers.writing,
+        strangers.fibres,
+        strangers.things,
+    ],
 )
 def test_each_kind_is_finite_and_varied(draw: strangers.Draw) -> None:
     drawn = [draw(np.random.default_rng(seed), 128) for seed in range(6)]
