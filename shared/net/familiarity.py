@@ -5,8 +5,8 @@ how far a vector lies from where theirs lie, `Ranks` what share of them lies as 
 several depths, and numbers of the histogram of probabilities. `Discriminant` tells familiar pictures from drawn ones
 that have nothing to do with the task: far off in a direction in which strange pictures lie is stranger than as far off
 in another. From all of these together comes the familiarity: of every thousand familiar pictures with good results
-about twenty have one under 0.02. The quality is the Dice that results of the same doubt had: how sure the network is of
-itself says little of pictures that it does not know, so that the doubt takes both into account.
+about twenty have one under 0.02. The quality is the Dice that results of the same `sureness` had: how sure the network
+is of itself says little of pictures that it does not know, so that both are taken into account.
 
 `training.familiarity` fits it. It is arrays alone, kept as safetensors; nothing here needs torch.
 """
@@ -107,15 +107,23 @@ class LogOdds:
         return odds
 
 
-def evidence(parts: Floats, numbers: Floats) -> Floats:
-    """Return all that is known of N results, (N, P + 4), the surprises first.
+def sureness(numbers: Floats, log_odds: Floats) -> Floats:
+    """Return how much is to be thought of N results: what the network does, if the pictures are not strange.
+
+    That is the Dice that the map expects of its mask, or without foreground how sure it is of its pixels, times the
+    probability that the picture is none of those that the model does not know.
 
     Args:
-        parts: (N, P), see `Strangeness.parts`; of the least familiar window where there are several.
-        numbers: (N, 4), the vectors of `MapNumbers` of the whole maps.
+        numbers: (N, 4), the vectors of `MapNumbers`.
+        log_odds: (N,), that the pictures are strange where every second one is.
     """
-    together: Floats = np.hstack([capped(parts), numbers])
-    return together
+    own = 1 - np.exp(np.where(has_foreground(numbers), numbers[:, 0], numbers[:, 1]))
+    is_known = 1 / (1 + _SHARE_OF_STRANGE * np.exp(np.minimum(log_odds, _MAX_SURPRISE)))
+    sure: Floats = own * is_known
+    return sure
+
+
+_SHARE_OF_STRANGE = 0.1  # of the pictures that users have, beside 1 of those that the model knows; a guess
 
 
 def capped(parts: Floats) -> Floats:
@@ -183,8 +191,7 @@ class FittedScores:
     strangeness: Strangeness
     strange: LogOdds  # that a picture is none of those that the model knows, by its surprises alone
     strange_ranks: Ranks  # among familiar pictures with good results
-    doubt: LogOdds  # that a result is a bad one, by all the evidence
-    found: QualityTable  # by how little they are doubted, of results that have foreground
+    found: QualityTable  # by `sureness`, of results that have foreground
     nothing: QualityTable  # of those that have none
 
     def quality(self, parts: Floats, numbers: MapNumbers) -> tuple[float, float] | None:
@@ -197,7 +204,7 @@ class FittedScores:
             numbers: of the whole map.
         """
         table = self.found if numbers.foreground else self.nothing
-        found = table.look_up(-float(self.doubt.of(evidence(parts[None], numbers.vector[None]))[0]))
+        found = table.look_up(float(sureness(numbers.vector[None], self.strange.of(capped(parts[None])))[0]))
         return found and (min(max(found[0], 0.0), 1.0), min(max(found[1], 0.0), 1.0))
 
     def surprises(self, parts: Floats) -> Floats:
@@ -210,7 +217,7 @@ class FittedScores:
         for name in ("references", "ranks", "discriminants", "discriminant_ranks"):
             for index, part in enumerate(getattr(self.strangeness, name)):
                 arrays |= _prefixed(f"{name}.{index}", part)
-        for name in ("strange", "strange_ranks", "doubt", "found", "nothing"):
+        for name in ("strange", "strange_ranks", "found", "nothing"):
             arrays |= _prefixed(name, getattr(self, name))
         return {name: np.ascontiguousarray(value, dtype=np.float32) for name, value in arrays.items()}
 
@@ -241,7 +248,6 @@ class FittedScores:
             ),
             strange=_built(LogOdds, "strange", values),
             strange_ranks=_built(Ranks, "strange_ranks", values),
-            doubt=_built(LogOdds, "doubt", values),
             found=_built(QualityTable, "found", values),
             nothing=_built(QualityTable, "nothing", values),
         )
@@ -265,10 +271,9 @@ class FittedScores:
             _require(fits and bool((each.spread > 0).all()), "a discriminant")
         for ranks in (*strangeness.ranks, *strangeness.discriminant_ranks, self.strange_ranks):
             _require(_sides(ranks.values, 1)[0] >= _TAIL and ranks.values.shape == ranks.surprises.shape, "ranks")
-        parts = len(strangeness.references) + 1
-        for odds, inputs in ((self.strange, parts), (self.doubt, parts + strangeness.references[-1].centres.shape[1])):
-            fits = all(part.shape == (inputs,) for part in (odds.centres, odds.spread, odds.weights))
-            _require(fits and odds.offset.shape == (1,) and bool((odds.spread > 0).all()), "log odds")
+        odds, parts = self.strange, len(strangeness.references) + 1
+        fits = all(part.shape == (parts,) for part in (odds.centres, odds.spread, odds.weights))
+        _require(fits and odds.offset.shape == (1,) and bool((odds.spread > 0).all()), "log odds")
         for table in (self.found, self.nothing):
             rows = (table.numbers, table.means, table.lows)
             _require(all(row.ndim == 1 and len(row) == len(rows[0]) for row in rows), "a quality table")

@@ -1,7 +1,7 @@
 """Results on scenes like those trained on, and on strangers: what `training.recipe.scores` fits scores to."""
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -12,7 +12,6 @@ from shared.images.preparation import prepare
 from shared.images.probabilities import MapNumbers, foreground_from, histogram
 from shared.net.backends.contract import Answer
 from shared.net.familiarity import Floats
-from shared.net.intake import AS_SHIPPED
 from shared.net.predictor import Predictor
 from shared.net.tiling import TILE_SIZE
 from shared.net.witness import window_features
@@ -25,7 +24,6 @@ from training.recipe.strangers import stranger
 _WINDOWS_OF_EACH = 4
 _WIDE_STREAM = 10  # of a run's seed
 _SEEDS_APART = 1_000_000
-_CUT_SHARE = 0.3  # of the scenes, which are cut to less than a tile
 _SMALLEST = 200  # px a side; what is smaller is enlarged for the network
 
 
@@ -77,23 +75,29 @@ class WidePictures:
         return self.windows.part((first + chosen).ravel())
 
 
-def observe(predictor: Predictor, batches: Iterable[Batch], scenes: int, *, seed: int) -> Observations:
-    """Segment the first `scenes` samples, each of one window, and note what comes out.
-
-    Where small images are surrounded by more of their ground, some samples are cut to such.
-    """
-    rng = np.random.default_rng((seed, _WIDE_STREAM))
-    samples = ((image, mask) for batch in batches for image, mask in zip(batch.images, batch.masks, strict=True))
+def observe(predictor: Predictor, batches: Iterable[Batch], scenes: int) -> Observations:
+    """Segment the first `scenes` samples, each of one window, and note what comes out."""
     rows = []
-    for image, mask in itertools.islice(samples, scenes):
-        pixels, truth = image.cpu().numpy(), mask[0].cpu().numpy() > 0.5
-        if predictor.intake == AS_SHIPPED and rng.random() < _CUT_SHARE:
-            at = tuple(slice(int(rng.integers(min(_SMALLEST, side), side + 1))) for side in truth.shape)
-            rows.append(_of_small_image(predictor, pixels[0][at], truth[at]))
-        else:
-            (answer,) = predictor.answer_tiles(pixels[None])
-            rows.append(_row(answer.levels, predictor.threshold, truth, _only_window(answer)))
+    for pixels, truth in _samples(batches, scenes):
+        (answer,) = predictor.answer_tiles(pixels[None])
+        rows.append(_row(answer.levels, predictor.threshold, truth, _only_window(answer)))
     return _observations(rows)
+
+
+def observe_small(predictor: Predictor, batches: Iterable[Batch], images: int, *, seed: int) -> Observations:
+    """Do the same for samples that are cut to less than a tile and surrounded by more of their ground."""
+    rng = np.random.default_rng((seed, _WIDE_STREAM))
+    rows = []
+    for pixels, truth in _samples(batches, images):
+        at = tuple(slice(int(rng.integers(min(_SMALLEST, side), side + 1))) for side in truth.shape)
+        rows.append(_of_small_image(predictor, pixels[0][at], truth[at]))
+    return _observations(rows)
+
+
+def _samples(batches: Iterable[Batch], count: int) -> Iterator[tuple[NDArray[np.float32], NDArray[np.bool_]]]:
+    samples = ((image, mask) for batch in batches for image, mask in zip(batch.images, batch.masks, strict=True))
+    for image, mask in itertools.islice(samples, count):
+        yield image.cpu().numpy(), mask[0].cpu().numpy() > 0.5
 
 
 def observe_strangers(predictor: Predictor, count: int, *, seed: int) -> Observations:

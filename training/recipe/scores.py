@@ -6,9 +6,8 @@ nothing to do with the task (`training.recipe.strangers`) say, again by halves, 
 that results on such are bad.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 import torch
@@ -29,9 +28,10 @@ from shared.net.familiarity import (
     Reference,
     Strangeness,
     capped,
-    evidence,
     log_distance,
+    sureness,
 )
+from shared.net.intake import AS_SHIPPED
 from shared.net.predictor import Predictor
 from shared.synth.field import FIELD_V1
 from training.config import TrainingConfig
@@ -39,15 +39,23 @@ from training.data.config import DataConfig
 from training.data.open import open_data
 from training.data.source import NoiseLevel
 from training.evaluation.worth import BAD
-from training.recipe.observing import Observations, WidePictures, observe, observe_strangers, observe_wide
+from training.recipe.observing import (
+    Observations,
+    WidePictures,
+    observe,
+    observe_small,
+    observe_strangers,
+    observe_wide,
+)
 
 MIN_SCENES = 200
 """Fewer are no ground for ranks of one in fifty."""
 
 _STRANGERS = 0.6  # as many as of the scenes
-_STRANGERS_WEIGHT = 0.3  # of the evidence, beside 1 of familiar results
+_STRANGERS_WEIGHT = 0.02  # in the quality, beside 1 of familiar results
 _RIDGE = 0.01  # of the weights of log odds, beside the mean loss
 _WIDE = 0.08  # wide pictures, as many as of the scenes
+_SMALL = 0.3  # pictures of less than a tile, likewise
 _REGULARISATION = 0.1  # of variances that are about 1
 _AT_ONCE = 8  # samples that the data source makes
 _AXES = 32  # directions with a variance of their own
@@ -63,68 +71,51 @@ class TooFewSamples(UsageError):
     """The data of a model cannot tell what its results are like: too few, or of several channels."""
 
 
-@dataclass(frozen=True, eq=False)
-class Evidence:
-    """What is known of N results, and what they are worth."""
-
-    rows: Floats  # (N, D), see `shared.net.familiarity.evidence`
-    found: NDArray[np.bool_]  # (N,), whether the mask has foreground
-    worth: Floats  # (N,)
-    shares: Floats  # (N,), of their weight in what is fitted; 1 together
-
-    @classmethod
-    def of(cls, *parts: tuple[Floats, Observations, float]) -> Self:
-        """Gather results with the surprises of their vectors; each lot of them has a weight."""
-        together = sum(weight for _, _, weight in parts)
-        return cls(
-            np.concatenate([evidence(surprises, results.numbers) for surprises, results, _ in parts]),
-            np.concatenate([results.found for _, results, _ in parts]),
-            np.concatenate([results.worth for _, results, _ in parts]),
-            np.concatenate([np.full(len(results), weight / together / len(results)) for _, results, weight in parts]),
-        )
-
-
-def fit_scores(familiar: Observations, strange: Observations, wide: WidePictures | None = None) -> FittedScores:
+def fit_scores(
+    familiar: Observations, strange: Observations, small: Observations | None = None, wide: WidePictures | None = None
+) -> FittedScores:
     """Fit everything.
 
     Args:
         familiar: of scenes like those that the model was trained on, MIN_SCENES at least.
         strange: of strangers.
+        small: of pictures of less than a tile, which are familiar too; they say nothing of how good results are, since
+            parts of scenes are no scenes.
         wide: of larger pictures, which are familiar too.
     """
-    windows = wide.some_windows().halves() if wide else (None, None)
-    known, held_out = (scenes.joined(others) for scenes, others in zip(familiar.halves(), windows, strict=True))
+    known, held_out = familiar.halves()
+    for others in (small, wide.some_windows() if wide else None):
+        if others is not None:
+            known, held_out = (each.joined(half) for each, half in zip((known, held_out), others.halves(), strict=True))
+    known_strange, held_out_strange = strange.halves()
+    strangeness = _fit_strangeness(known, held_out, known_strange)
+    of_scenes, of_strangers = (strangeness.parts(each.features, each.numbers) for each in (held_out, held_out_strange))
+    odds, ranks = _fit_odds_of_strangers(held_out, of_scenes, held_out_strange, of_strangers)
+    parts, judged = _least_familiar(strangeness, odds, familiar.halves()[1], wide)
+    ease = sureness(judged.numbers, odds.of(capped(parts)))
+    of_strange = sureness(held_out_strange.numbers, odds.of(capped(of_strangers)))
+    lots = [(ease, judged, 1.0), (of_strange, held_out_strange, _STRANGERS_WEIGHT)]
+    found, nothing = (_fit_quality_of(lots, found=found) for found in (True, False))
+    return FittedScores(strangeness, odds, ranks, found, nothing)
+
+
+def _fit_strangeness(known: Observations, held_out: Observations, strange: Observations) -> Strangeness:
     vectors = [*known.features, known.numbers]
     references = tuple(fit_reference(each, known.found) for each in vectors)
     distances = [
         reference.distances(each)
         for reference, each in zip(references, [*held_out.features, held_out.numbers], strict=True)
     ]
-    known_strange, held_out_strange = strange.halves()
-    of_found, of_nothing = (
-        _towards_the_strange(known, held_out, known_strange, found=found) for found in (True, False)
-    )
-    strangeness = Strangeness(
+    of_found, of_nothing = (_towards_the_strange(known, held_out, strange, found=found) for found in (True, False))
+    return Strangeness(
         references,
         tuple(fit_ranks(log_distance(each)) for each in distances),
         discriminants=(of_found[0], of_nothing[0]),
         discriminant_ranks=(of_found[1], of_nothing[1]),
     )
-    of_scenes, of_strangers = (strangeness.parts(each.features, each.numbers) for each in (held_out, held_out_strange))
-    odds, odds_ranks = _fit_strange(held_out, of_scenes, held_out_strange, of_strangers)
-    judged = Evidence.of(
-        (*_least_familiar(strangeness, odds, familiar.halves()[1], wide), 1.0),
-        (of_strangers, held_out_strange, _STRANGERS_WEIGHT),
-    )
-    doubt = fit_odds(judged.rows, judged.worth < BAD, judged.shares)
-    ease = -doubt.of(judged.rows)
-    found, nothing = (
-        fit_quality(ease[which], judged.worth[which], judged.shares[which]) for which in (judged.found, ~judged.found)
-    )
-    return FittedScores(strangeness, odds, odds_ranks, doubt, found, nothing)
 
 
-def _fit_strange(
+def _fit_odds_of_strangers(
     scenes: Observations, of_scenes: Floats, strangers: Observations, of_strangers: Floats
 ) -> tuple[LogOdds, Ranks]:
     """Fit what tells strangers on which something was made up from scenes with good results, by surprises."""
@@ -133,6 +124,16 @@ def _fit_strange(
     shares = np.concatenate([np.full(len(each), 0.5 / len(each)) for each in (good, made_up)])
     odds = fit_odds(np.concatenate([good, made_up]), np.arange(len(shares)) >= len(good), shares)
     return odds, fit_ranks(odds.of(good))
+
+
+def _fit_quality_of(lots: Sequence[tuple[Floats, Observations, float]], *, found: bool) -> QualityTable:
+    """Fit the quality of results with foreground, or without, by lots that each have a weight."""
+    chosen = [(ease, results, weight, results.found == found) for ease, results, weight in lots]
+    return fit_quality(
+        np.concatenate([ease[which] for ease, _, _, which in chosen]),
+        np.concatenate([results.worth[which] for _, results, _, which in chosen]),
+        np.concatenate([np.full(which.sum(), weight / len(which)) for _, _, weight, which in chosen]),
+    )
 
 
 def _towards_the_strange(
@@ -259,12 +260,13 @@ def fit_checkpoint(folder: Path, data: DataConfig, *, seed: int, scenes: int, de
         data, seed = data.model_copy(update={"samples": scenes, "tile_share": 0.0}), seed + 1
     source = open_data(data, seed=seed, batch_size=_AT_ONCE, device=where)
     batches = source.batches(1, NoiseLevel()) if data.kind == "synthetic" else source.calibration()
-    observations = observe(predictor, batches, scenes, seed=seed)
+    observations = observe(predictor, batches, scenes)
     if len(observations) < MIN_SCENES:
         raise TooFewSamples(f"the data has {len(observations)} samples to fit on, and {MIN_SCENES} are needed")
     strangers = observe_strangers(predictor, max(round(_STRANGERS * len(observations)), MIN_SCENES), seed=seed)
     wide = _wide_pictures(predictor, data, round(_WIDE * len(observations)), seed=seed)
-    scores = fit_scores(observations, strangers, wide)
+    small = _small_images(predictor, data, round(_SMALL * len(observations)), seed=seed, device=where)
+    scores = fit_scores(observations, strangers, small, wide)
     save_scores(folder, scores, {"scenes": len(observations), "data": predictor.metadata.data_definition.get("name")})
     found = int(observations.found.sum())
     return (
@@ -286,6 +288,17 @@ def fit_or_say(folder: Path, config: TrainingConfig, *, scenes: int, device: str
         return fit_checkpoint(folder, config.data, seed=config.seed, scenes=scenes, device=device)
     except TooFewSamples as error:
         return f"note: results of this model get no quality and familiarity: {error}"
+
+
+def _small_images(
+    predictor: Predictor, data: DataConfig, images: int, *, seed: int, device: torch.device
+) -> Observations | None:
+    """Observe parts of other scenes, where a model gets small images surrounded by more of their ground."""
+    if data.kind != "synthetic" or predictor.intake != AS_SHIPPED or not images:
+        return None
+    others = data.model_copy(update={"samples": images})
+    batches = open_data(others, seed=seed + 1, batch_size=_AT_ONCE, device=device).batches(1, NoiseLevel())
+    return observe_small(predictor, batches, images, seed=seed)
 
 
 def _wide_pictures(predictor: Predictor, data: DataConfig, pictures: int, *, seed: int) -> WidePictures | None:

@@ -186,7 +186,7 @@ class TestFittedScores:
 
     def test_those_of_an_older_version_are_not_used_and_told_of(self, checkpoint, caplog):
         save_scores(checkpoint, SCORES, {})
-        older = {name: array for name, array in SCORES.to_arrays().items() if not name.startswith(("strange", "doubt"))}
+        older = {name: array for name, array in SCORES.to_arrays().items() if not name.startswith("strange")}
         save_arrays({**older, "sum_ranks.values": np.ones(9, np.float32)}, checkpoint / FAMILIARITY_NAME)
         edit(checkpoint, familiarity={"sha256": file_sha256(checkpoint / FAMILIARITY_NAME)})
         assert load_checkpoint(checkpoint).scores is None
