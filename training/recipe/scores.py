@@ -118,9 +118,13 @@ def _fit_strangeness(known: Observations, held_out: Observations, strange: Obser
 def _fit_odds_of_strangers(
     scenes: Observations, of_scenes: Floats, strangers: Observations, of_strangers: Floats
 ) -> tuple[LogOdds, Ranks]:
-    """Fit what tells strangers on which something was made up from scenes with good results, by surprises."""
-    good = capped(of_scenes[scenes.worth >= BAD])
-    made_up = capped(of_strangers[strangers.worth < BAD])
+    """Fit what tells strangers on which something was made up from scenes with good results, by surprises.
+
+    Where these are few, as of a model that is good at nothing, all scenes or strangers are taken.
+    """
+    are_good, are_made_up = scenes.worth >= BAD, strangers.worth < BAD
+    good = capped(of_scenes[are_good] if are_good.sum() >= _MIN_GROUP else of_scenes)
+    made_up = capped(of_strangers[are_made_up] if are_made_up.sum() >= _MIN_GROUP else of_strangers)
     shares = np.concatenate([np.full(len(each), 0.5 / len(each)) for each in (good, made_up)])
     odds = fit_odds(np.concatenate([good, made_up]), np.arange(len(shares)) >= len(good), shares)
     return odds, fit_ranks(odds.of(good))
