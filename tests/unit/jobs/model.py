@@ -76,6 +76,7 @@ class ModelJob:
     state: JobStatus = JobStatus.QUEUED
     sealed: bool = False
     cancel_requested: bool = False
+    abandoned: bool = False  # cancelled before all of it was there, so that it never succeeds
     shards: list[ModelShard] = field(default_factory=list)
 
     @property
@@ -93,7 +94,7 @@ class ModelJob:
         count = Counter(item.state for item in self.items)
         if self.state.is_final or not self.sealed or any(count[state] for state in OPEN):
             return None
-        if self.cancel_requested and (count[ItemStatus.CANCELLED] or not self.items):
+        if self.abandoned or (self.cancel_requested and (count[ItemStatus.CANCELLED] or not self.items)):
             self.state = JobStatus.CANCELLED
         elif not count[ItemStatus.FAILED]:
             self.state = JobStatus.SUCCEEDED
@@ -103,6 +104,7 @@ class ModelJob:
 
     def cancel(self) -> None:
         """Take a request to cancel."""
+        self.abandoned = self.abandoned or not self.sealed
         self.cancel_requested = self.sealed = True
         for shard in self.shards:
             shard.cancel_pending()
