@@ -80,7 +80,7 @@ RAW = {
     "colour filter alone": [(A.astype(np.uint16), {"photometric": 32803, "metadata": None})],
     "a preview that does not say so": [
         (SMALL, RGB),
-        (np.stack([A.astype(np.uint16)] * 3, -1), {"photometric": 34892, "metadata": None}),
+        (np.stack([A.astype(np.uint16)] * 3, -1), {"photometric": 34892, "planarconfig": "contig", "metadata": None}),
     ],
 }
 
