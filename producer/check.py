@@ -29,6 +29,7 @@ STEPS = {
     ItemErrorCode.NOT_A_FILE: "--exclude them: only files are read",
     ItemErrorCode.BAD_NAME: "rename them",
     ItemErrorCode.TOO_MANY_BYTES: "compress or cut them, or raise MAX_SOURCE_BYTES",
+    ItemErrorCode.BAD_TRUTH: "mend these masks of --truth, or leave them out of its folder",
     ItemErrorCode.BAD_MANIFEST: "mend these rows of the manifest",
     ItemErrorCode.CHANGED: "wait until they are written, and check again",
     ItemErrorCode.EMPTY_FILE: "copy them again from where they came from",

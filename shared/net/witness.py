@@ -78,7 +78,8 @@ class Witness:
             return
         parts = self._scores.strangeness.parts(vectors, _window_numbers(answer, corners, self.threshold))
         surprises = self._scores.surprises(parts)
-        worst = int(surprises.argmax())
+        # Surprises have an end, at which the sum of what they come from decides.
+        worst = int(np.lexsort((parts.sum(axis=1), surprises))[-1])
         if surprises[worst] > self._surprise:
             self._parts = parts[worst]
             row, column = self._plan.start(index)

@@ -168,6 +168,8 @@ def _least_familiar(
 def fit_odds(rows: Floats, are_so: NDArray[np.bool_], shares: Floats) -> LogOdds:
     """Fit what says of rows (N, D) how likely they are so, by logistic regression with a ridge.
 
+    No weight is under 0: a picture that is stranger in one of the numbers is no less strange.
+
     Args:
         rows: numbers of N results.
         are_so: which of them are (N,).
@@ -183,7 +185,8 @@ def fit_odds(rows: Floats, are_so: NDArray[np.bool_], shares: Floats) -> LogOdds
         pulls = -shares * signs * expit(-margins)
         return float(value), np.append(pulls @ scaled + _RIDGE * weights, pulls.sum())
 
-    fitted = minimize(loss, np.zeros(rows.shape[1] + 1), jac=True, method="L-BFGS-B").x
+    bounds = [*[(0, None)] * rows.shape[1], (None, None)]
+    fitted = minimize(loss, np.zeros(rows.shape[1] + 1), jac=True, method="L-BFGS-B", bounds=bounds).x
     return LogOdds(centres, spread, fitted[:-1], fitted[-1:])
 
 

@@ -153,7 +153,7 @@ def test_all_pictures_are_prepared_in_one_place(checkpoint, monkeypatch):
     predictor = Predictor.load(checkpoint, "cpu", "fp32")
     images = [np.random.default_rng(0).integers(0, 255, (64, 64), dtype=np.uint8)]
     plain = segment(predictor, images)[0].levels
-    monkeypatch.setattr(segmenting, "prepared", lambda image: prepare(255 - image))
+    monkeypatch.setattr(segmenting, "prepared", lambda image, _intake: prepare(255 - image))
     assert not np.array_equal(segment(predictor, images)[0].levels, plain)
 
 
