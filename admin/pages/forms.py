@@ -80,7 +80,7 @@ class _JobForm(FlaskForm):  # type: ignore[misc]
         step=0.01,
     )  # fmt: skip
 
-    def __init__(self, models: Sequence[Model], active: Model | None, *values: Any, **options: Any) -> None:
+    def __init__(self, *values: Any, models: Sequence[Model] = (), active: Model | None = None, **options: Any) -> None:
         """Offer the published models, and first the one that new jobs get; the rest is for the form itself."""
         super().__init__(*values, **options)
         usual = f"The active one: {_model_label(active)}" if active else "Each worker’s own; none is active"

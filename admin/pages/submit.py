@@ -133,7 +133,7 @@ def upload() -> ResponseReturnValue:
 
 def _form(kind: type[Form], *values: Any, **options: Any) -> Form:
     registry = ModelRegistry(services().database, services().store)
-    return kind(registry.models(), registry.active(), *values, **options)
+    return kind(*values, models=registry.models(), active=registry.active(), **options)
 
 
 def _synthetic(form: SyntheticForm, spec: SyntheticSpec) -> str:

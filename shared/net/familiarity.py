@@ -94,7 +94,7 @@ _TAIL = 4  # last entries of `Ranks`, whose slope goes on
 
 @dataclass(frozen=True, eq=False)
 class LogOdds:
-    """Of what is known of a result, how likely something is: a logistic regression (Cox 1958)."""
+    """The log odds of something by what is known of a result: a logistic regression (Cox 1958)."""
 
     centres: Floats  # (D,): means
     spread: Floats  # (D,): standard deviations

@@ -50,7 +50,7 @@ def of_api(values: dict[str, Any], _monkeypatch: pytest.MonkeyPatch) -> Syntheti
     """Return what `POST /jobs/synthetic` would submit."""
     try:
         body = Synthetic.model_validate(values)
-        return SyntheticSpec(**body.model_dump(exclude={"name", "priority"}))
+        return SyntheticSpec(**body.model_dump(exclude={"name", "priority", "model", "threshold"}))
     except (ValidationError, UsageError):
         return None
 

@@ -88,6 +88,7 @@ def model(predictor: Predictor) -> SimpleNamespace:
         sha256=predictor.sha256,
         threshold=predictor.threshold,
         scores=predictor.scores,
+        intake=predictor.intake,
     )
 
 
