@@ -98,16 +98,16 @@
     const state = stateOf(part);
     try {
       trouble = await ask(part, state);
+      if (!trouble && state.ended) {
+        await renewTokens(); // before the page says that it is live again: its forms are not until then
+        state.ended = false;
+      }
     } catch {
       trouble = "The server does not answer.";
     }
     state.failures = trouble ? state.failures + 1 : 0;
     if (!trouble) {
       heard = Date.now();
-      if (state.ended) {
-        state.ended = false;
-        renewTokens().catch(() => {});
-      }
     }
     show();
     plan(id, state);
