@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from shared.db.measurements import Measurements
 from shared.db.reasons import Reason
+from shared.images.scale import with_scale
 from shared.jobs.records import Mark, marks_of
 from shared.net.witness import Place, Witness
 from worker.explaining import explain
@@ -60,8 +61,7 @@ def judge(
         found: what was counted in the mask that is stored.
     """
     verdict = witness.verdict(counts)
-    preprocessing = preparation if scale == 1.0 else f"{preparation}, scale {scale:g}"
-    judged = Judged(measure(counts, witness.cut_at, verdict, found), preprocessing, scale)
+    judged = Judged(measure(counts, witness.cut_at, verdict, found), with_scale(preparation, scale), scale)
     if is_constant:
         return replace(judged, reason=Reason.CONSTANT)
     if judged.is_unfamiliar and verdict.place is not None:

@@ -1,5 +1,6 @@
 """By what images may be resampled for the network (`shared.images.resample` does it)."""
 
+import re
 from typing import Final
 
 from shared.errors import UsageError
@@ -13,6 +14,7 @@ _GIVE = f"give {MIN_SCALE:g} to {MAX_SCALE:g}, 1 to leave images as they are, or
 _WORKING_SIDE = 288  # px; shapes of a picture whose shortest side is this are as large as the network knows them
 _MAX_WORKING_SIDE = 1024  # px; the longest side of what was enlarged
 _STEPS = 4  # to a whole number
+_TOLD_SCALE = re.compile(r", scale ([\d.]+)(?=,|$)")
 
 
 def checked_scale(scale: float) -> float:
@@ -59,3 +61,14 @@ def working_scale(height: int, width: int) -> float:
     """
     scale = min(_WORKING_SIDE / min(height, width), _MAX_WORKING_SIDE / max(height, width), MAX_SCALE)
     return max(int(scale * _STEPS) / _STEPS, 1.0)
+
+
+def with_scale(preparation: str, scale: float) -> str:
+    """Return what stands with a result as its preprocessing: how it was prepared, and by what it was resampled."""
+    return preparation if scale == 1.0 else f"{preparation}, scale {scale:g}"
+
+
+def scale_in(preprocessing: str | None) -> float:
+    """Return by what a result's image was resampled for the network, to six digits: what `with_scale` said there."""
+    told = _TOLD_SCALE.search(preprocessing or "")
+    return float(told[1]) if told else 1.0

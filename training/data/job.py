@@ -4,7 +4,8 @@ Which pairs are held out follows from the path of each image alone, by a hash: i
 for whoever looks, and for the same image in several jobs. A share of the training samples may be scenes of the
 definition, so that what the network knew is not forgotten.
 
-An image is what the network saw of it: of several pages the first, and the channel that its job takes.
+An image is what the network saw of it: of several pages the first, the channel that its job takes, and the scale at
+which it was segmented; its mask likewise.
 """
 
 import hashlib
@@ -29,8 +30,10 @@ from shared.errors import ImageError, ItemErrorCode, ObjectMissing, UsageError
 from shared.flows.exports.decoding import decoded_any
 from shared.flows.items import all_teaching
 from shared.flows.lookup import find_job
-from shared.images.codec import decode_mask
+from shared.images.codec import decode_mask, encode_mask
 from shared.images.pairs.masks import LIMITS
+from shared.images.resample import resample, scaled
+from shared.images.scale import scale_in
 from shared.net.intake import AS_SHIPPED
 from shared.services import Services
 from training.data.config import DataConfig
@@ -54,6 +57,7 @@ class JobPair:
     path: str
     image_key: str
     channel: str  # that is taken of its image, see `shared.images.channel_choice`
+    scale: float  # by which the image was resampled for the network
     mask_key: str
     is_corrected: bool
 
@@ -87,6 +91,7 @@ def find_job_pairs(services: Services, config: DataConfig) -> list[JobPair]:
             path=item.path,
             image_key=item.source_key,
             channel=channel_of(item.job_id),
+            scale=scale_in(item.preprocessing),
             mask_key=mask_key,
             is_corrected=item.review.correction_key is not None,
         )
@@ -126,16 +131,19 @@ def fetch_job_pairs(
         try:
             image, mask = services.store.get(pair.image_key), services.store.get(pair.mask_key)
             pixels, has_holes = decoded_any(image, pair.channel)
-            shape = decode_mask(mask).shape
+            inside = decode_mask(mask)
         except ObjectMissing:
             return "gone from the object store"
         except ImageError as error:
             return error.code
         if has_holes:
             return "pixels without data"
-        if shape != pixels.shape:
+        if inside.shape != pixels.shape:
             return "a mask of another size"
-        if min(shape) < LIMITS.min_side:
+        if pair.scale != 1.0:
+            shape = scaled(inside.shape, pair.scale)
+            pixels, mask = resample(pixels, shape), encode_mask(resample(inside, shape) >= 0.5)
+        if min(pixels.shape) < LIMITS.min_side:
             return ItemErrorCode.TOO_SMALL
         np.save(folder / "images" / f"{pair.name}.npy", pixels)
         (folder / "masks" / f"{pair.name}.png").write_bytes(mask)
@@ -157,7 +165,7 @@ def job_definition(config: DataConfig) -> dict[str, Any]:
     """Describe the pairs as `training.recipe.provenance.data_definition` does."""
     with opened_services(quiet=True) as services:
         pairs = find_job_pairs(services, config)
-    objects = [[pair.path, pair.image_key, pair.mask_key] for pair in pairs]
+    objects = [[pair.path, pair.image_key, pair.mask_key, pair.scale] for pair in pairs]
     return {
         "name": "reviewed results",
         "sha256": hashlib.sha256(json.dumps(objects).encode()).hexdigest(),

@@ -2,7 +2,8 @@
 
 images/{name}{extension}   the source as it was submitted, or of it what the worker saw, see `seen`
 masks/{name}.png           the corrected mask, or the model's where it was accepted as it is; 0 and 255
-pairs.csv                  one row for each pair: what it was called, who said so and when; the last file
+pairs.csv                  one row for each pair: what it was called, who said so and when, and the scale at which the
+                           network saw it, which the files do not have; the last file
 
 All lie side by side in one folder: `a/b.png` is called `a__b`.
 """
@@ -19,11 +20,12 @@ from shared.flows.exports.masks import mask_png
 from shared.flows.exports.per_image import file_of, source_of
 from shared.flows.exports.seen import SeenPicture
 from shared.formulas import guarded
+from shared.images.scale import scale_in
 from shared.jobs.records import Item
 from shared.portable import folded, portable_name
 
 PAIRS_CSV = "pairs.csv"
-_COLUMNS = ("name", "path", "mask", "reviewer", "given_at", "model")
+_COLUMNS = ("name", "path", "mask", "reviewer", "given_at", "model", "scale")
 _ID_DIGITS = 12  # of an item's id, behind a name that another pair has already
 
 
@@ -76,7 +78,8 @@ def _table(pairs: Iterable[_Pair]) -> Iterator[bytes]:
         by, at = (review.corrected_by, review.corrected_at) if corrected else (review.graded_by, review.graded_at)
         moment = "" if at is None else datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
         kind = "corrected" if corrected else "accepted"
-        yield _line((name, guarded(item.path), kind, guarded(by or ""), moment, item.model or ""))
+        scale = f"{scale_in(item.preprocessing):g}"
+        yield _line((name, guarded(item.path), kind, guarded(by or ""), moment, item.model or "", scale))
 
 
 def _line(values: Iterable[str]) -> bytes:

@@ -4,7 +4,7 @@ from PIL import Image
 
 from shared.errors import UsageError
 from shared.images.resample import resample, resample_bands, scaled
-from shared.images.scale import AUTO_SCALE, checked_scale, scale_of, scale_text
+from shared.images.scale import AUTO_SCALE, checked_scale, scale_in, scale_of, scale_text, with_scale
 
 
 def bands(image, rows):
@@ -62,3 +62,13 @@ def test_a_scale_can_be_written(text: str, scale: float) -> None:
 def test_a_scale_that_makes_no_sense_is_refused_in_a_line_that_says_what_does(text: str) -> None:
     with pytest.raises(UsageError, match=r"give 0\.1 to 4, 1 to leave images as they are, or auto"):
         scale_of(text)
+
+
+@pytest.mark.parametrize("scale", [0.1, 0.25, 1.0, 1.5, 4.0])
+@pytest.mark.parametrize("more", ["", ", channel green", ", 3 channels"])
+def test_the_scale_stands_in_the_preprocessing_whatever_follows_it(scale: float, more: str) -> None:
+    assert scale_in(with_scale("ground-v2, standardise-v1", scale) + more) == scale
+
+
+def test_what_says_no_scale_has_none() -> None:
+    assert scale_in(None) == scale_in("standardise-v2, channel green") == 1.0

@@ -10,16 +10,19 @@ import tifffile
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from sqlalchemy import update
 
 from shared.db.model_registry import ModelRegistry
 from shared.db.tables.base import new_id
+from shared.db.tables.jobs import ItemRow
 from shared.errors import JobNotFound, UsageError
 from shared.flows.exports.corrections import EXPORT, PAIRS_CSV
 from shared.flows.exports.export import StoredFile
 from shared.flows.exports.job_results import JobResults
 from shared.images.channel_choice import AUTO
-from shared.images.codec import encode_grey, encode_mask
+from shared.images.codec import decode_mask, encode_grey, encode_mask
 from shared.images.metrics import dice
+from shared.images.scale import with_scale
 from shared.jobs.grades import Grade
 from shared.jobs.records import Item, NewItem
 from shared.jobs.reviews import Reviews
@@ -123,6 +126,7 @@ def test_the_export_is_a_folder_that_training_reads(services: Services, items: l
         data = file.read(services.store) if isinstance(file, StoredFile) else b"".join(file.blocks())
         path.write_bytes(data)
     rows = list(csv.DictReader((folder / PAIRS_CSV).read_text().splitlines()))
+    assert {row["scale"] for row in rows} == {"1"}
     assert [(row["name"], row["path"], row["mask"], row["reviewer"]) for row in rows] == [
         ("scan__0", "scan/0.png", "accepted", "ana"),
         ("scan__2", "scan/2.png", "corrected", "kim"),
@@ -179,6 +183,24 @@ def test_an_image_is_what_the_network_saw_of_it_and_one_that_cannot_be_used_stop
             services.store.delete([pair.image_key])
     with pytest.raises(UsageError, match="too few of the reviewed pairs can be used"):
         JobData(config, ALONE)
+
+
+def test_a_pair_has_the_scale_at_which_it_was_segmented(services: Services, items: list[Item], tmp_path: Path) -> None:
+    at_half = ItemRow.number < 3
+    with services.database.write() as connection:
+        told = with_scale("standardise-v2", 0.5) + ", channel green"
+        connection.execute(update(ItemRow).where(at_half).values(preprocessing=told))
+    for item in items:
+        correct(services, item)
+    pairs = fetch_job_pairs(services, find_job_pairs(services, DataConfig(kind="job")), tmp_path)
+    assert sorted(pair.scale for pair in pairs) == [0.5] * 3 + [1.0] * 3
+    for pair in pairs:
+        pixels = np.load(tmp_path / "images" / f"{pair.name}.npy")
+        mask = decode_mask((tmp_path / "masks" / f"{pair.name}.png").read_bytes())
+        side = round(SIDE * pair.scale)
+        assert pixels.shape == mask.shape == (side, side)
+        number = next(item.number for item in items if item.path == pair.path)
+        assert mask.mean() == pytest.approx(scene(number)[1].mean(), rel=0.1)
 
 
 def test_a_share_of_the_samples_are_scenes(services: Services, items: list[Item]) -> None:
