@@ -8,10 +8,10 @@ from flask.typing import ResponseReturnValue
 from admin.api.operations import operation
 from admin.api.requests.items import ObjectsPage
 from admin.api.schemas.items import Item, MeasuredObject, Objects
-from admin.web.context import services, who, whole_pictures
+from admin.web.context import services
 from admin.web.delivery.files import files_of, send
-from shared.errors import ObjectMissing, UsageError
-from shared.flows.exports.objects import measured_rows
+from admin.web.measured_objects import measured_objects
+from shared.errors import ObjectMissing
 from shared.jobs.records import Item as ItemRecord
 from shared.jobs.state import JobKind
 
@@ -21,8 +21,6 @@ _PARTS = {
     304: "It is still the one that `If-None-Match` names.",
     416: "The file has no such part.",
 }
-MAX_PIXELS_OF_OBJECTS = 4096**2
-"""Of the largest mask whose objects are measured while somebody waits."""
 _LINK = {302: "A link to the file in the object store, which holds for some minutes; where S3_PUBLIC_URL is set."}
 
 
@@ -65,16 +63,7 @@ def item_file(item_id: UUID, file: str) -> ResponseReturnValue:
 def item_objects(item_id: UUID, query: ObjectsPage) -> Objects:
     """Look at the objects of an image's mask and what is measured of each, in the order of their numbers."""
     found, _ = _item(item_id)
-    if found.mask_key is None or found.probability_key is None:
-        abort(404)
-    if (found.width or 0) * (found.height or 0) > MAX_PIXELS_OF_OBJECTS:
-        raise UsageError("the mask is too large for a table of its objects: take the export objects-csv")
-    try:
-        stored = services().store.get(found.mask_key), services().store.get(found.probability_key)
-    except ObjectMissing:
-        abort(404)
-    with whole_pictures().inside(who()):
-        measured = list(measured_rows(found, *stored))
+    measured = measured_objects(found)
     page = measured[query.after : query.after + query.limit]
     return Objects(total=len(measured), objects=[MeasuredObject(**row) for row in page])
 

@@ -17,6 +17,7 @@ from admin.pages.picture_cache import PictureCache
 from admin.pages.pictures import SIZES, THUMBNAIL, Picture, draw, draw_preview, is_shown, keys_of, placeholder
 from admin.pages.pictures import preview as preview_of
 from admin.web.context import OPENED, channel_of, decoders, services, who, whole_pictures
+from admin.web.measured_objects import can_be_measured
 from shared.errors import ImageError, ObjectMissing, UsageError
 from shared.images.regions import MAX_SIDE, Region
 from shared.jobs.item_search import ItemSearch
@@ -49,6 +50,7 @@ def item(item_id: UUID) -> ResponseReturnValue:
         before=before[0] if before else None,
         after=after[0] if after else None,
         words=address,
+        can_be_measured=can_be_measured(found),
     )
 
 

@@ -20,6 +20,7 @@ from admin.pages import (
     items,
     jobs,
     models,
+    object_table,
     overview,
     review,
     submit,
@@ -87,6 +88,7 @@ def create_app(settings: Settings, services: Services | None = None) -> Flask:
     for module in (
         jobs,
         items,
+        object_table,
         review,
         compare,
         models,

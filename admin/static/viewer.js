@@ -109,8 +109,8 @@
       help.querySelector("summary").focus();
       return;
     }
-    // A slider that has the focus moves by its own arrows.
-    const isSlider = event.target.matches("input[type=range], input[type=radio]") && event.key.startsWith("Arrow");
+    // A slider or a wide table that has the focus moves by its own arrows.
+    const isSlider = event.target.closest("input[type=range], input[type=radio], .wide-table") && event.key.startsWith("Arrow");
     const act = ACTS[event.key.length === 1 ? event.key.toLowerCase() : event.key];
     const moves = ["n", "p", "ArrowRight", "ArrowLeft"].includes(event.key);
     if (!window.delineateKeys.areOn() || isSlider || !act || (!moves && !shown?.whole)) {

@@ -27,6 +27,11 @@ class ObjectColumn:
     digits: int | None = None  # after the point in a table; None: a whole number, or yes and no
     unit: str = ""
 
+    @property
+    def needs_pixel_size(self) -> bool:
+        """Whether it has values only where the size of a pixel is known."""
+        return "µm" in self.unit
+
 
 OBJECT_COLUMNS: Mapping[str, ObjectColumn] = {
     "object": ObjectColumn("Object", "its number, from 1, in the order of first pixels, row by row"),

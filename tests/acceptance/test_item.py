@@ -72,6 +72,16 @@ def test_an_item_is_looked_at_with_keys_and_the_next_one_follows(page: Page, ser
     picture = page.get_by_role("img", name="Overlay of")
     expect(picture).to_have_js_property("naturalWidth", 512)
 
+    # The table of objects is there once it is asked for, and sorted in its place.
+    table = page.locator("#objects-table")
+    expect(table).to_have_count(0)
+    page.locator("#objects summary").click()
+    expect(table.get_by_role("columnheader", name="Object")).to_have_attribute("aria-sort", "ascending")
+    table.get_by_role("link", name="Perimeter").click()
+    expect(table.get_by_role("columnheader", name="Perimeter")).to_have_attribute("aria-sort", "descending")
+    expect(table.get_by_role("link", name="Perimeter")).to_be_focused()
+    expect(page).to_have_url(re.compile(f"/items/{worst_first[2].id}"))
+
     # The switch is one for all pages.
     page.goto(f"/jobs/{job_id}/review")
     page.locator("#keys summary").click()

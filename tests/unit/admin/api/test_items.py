@@ -86,7 +86,7 @@ def test_the_objects_of_an_item_come_in_pages(
     assert list(told["objects"][0]) == list(OBJECT_COLUMNS)
     page = operator.get(f"/items/{item.id}/objects?limit=1&after=1").json
     assert (page["total"], page["objects"]) == (3, told["objects"][1:2])
-    monkeypatch.setattr("admin.api.items.MAX_PIXELS_OF_OBJECTS", 9)
+    monkeypatch.setattr("admin.web.measured_objects.MAX_PIXELS", 9)
     assert "objects-csv" in operator.get(f"/items/{item.id}/objects").json["detail"]
 
 

@@ -24,7 +24,7 @@ FOR_VIEWERS = {
     "events.index", "api.list_events",
     "api.job_summary", "overview.index", "overview.live", "overview.past", "bulk.index", "bulk.one", "bulk.live",
     "api.list_bulk_actions", "api.see_bulk_action",
-    "items.region", "api.item_objects", "jobs.distributions",
+    "items.region", "object_table.table", "api.item_objects", "jobs.distributions",
     "api.list_webhooks", "api.webhook_deliveries",
 }  # fmt: skip
 
