@@ -5,8 +5,9 @@ from uuid import UUID
 from admin.api.operations import InvalidRequest, operation
 from admin.api.requests.submissions import Objects
 from admin.api.schemas.submissions import AddedObjects
-from admin.api.submissions import CLOSED, check_unsealed
+from admin.api.submissions import CLOSED
 from admin.web.context import services
+from admin.web.delivery.filling import require_filled
 from shared.errors import UsageError
 from shared.flows.prefixes import add_listed, wanted_of
 
@@ -21,7 +22,7 @@ def add_objects(job_id: UUID, body: Objects) -> AddedObjects:
     comes; one that was changed by then fails with `source_changed`. Safe to send again: what the job has is left out,
     what has changed takes its old place.
     """
-    check_unsealed(str(job_id))
+    require_filled(str(job_id))
     try:
         wanted = wanted_of(body.address, recursive=body.recursive, exclude=tuple(body.exclude))
     except UsageError as error:

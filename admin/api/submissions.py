@@ -1,6 +1,5 @@
 """Jobs that are filled a few images at a time, and gone on with after an interruption; sealed once all are there."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
@@ -24,8 +23,9 @@ from admin.api.requests.submissions import (
 from admin.api.schemas.jobs import Job
 from admin.api.schemas.submissions import Added, Known, Submissions, Version
 from admin.api.sent import sha256_of
-from admin.web.context import services, submitter, who
+from admin.web.context import services, submitter
 from admin.web.delivery import uploads
+from admin.web.delivery.filling import own_key, require_filled
 from admin.web.delivery.limits import MAX_FILES
 from admin.web.refusals import Refused
 from shared.errors import ItemError, UsageError
@@ -52,7 +52,7 @@ def begin_submission(body: NewSubmission) -> Response:
     account began a job with, and never sealed, the answer is that job, with the status 200.
     """
     repository, model = services().repository, sha256_of(body.model)
-    key = _key_of(body.key) if body.key is not None else None
+    key = own_key(body.key) if body.key is not None else None
     job_id, goes_on = begun(
         repository,
         key,
@@ -90,7 +90,7 @@ def add_to_job(job_id: UUID, body: Batch) -> Added:
     Safe to send again: an image whose path and content the job has is left out. One of the same path and another
     content is refused, or with `replace` takes the place of the first.
     """
-    check_unsealed(str(job_id))
+    require_filled(str(job_id))
     given = request.files.getlist(_FILES)
     details = body.details or BatchDetails()
     if set(request.files) - {_FILES} or len(given) > MAX_FILES or not (given or details.failed):
@@ -157,7 +157,7 @@ def discard_job(job_id: UUID) -> Response:
 @operation("POST", "/submissions/find", answer=Submissions, body=SubmissionKey)
 def find_submissions(body: SubmissionKey) -> Submissions:
     """Find the jobs of a submission that was interrupted: while it uploaded, or while its sender waited."""
-    repository, key = services().repository, _key_of(body.key)
+    repository, key = services().repository, own_key(body.key)
     return Submissions(
         unsealed=repository.unsealed_job(key),
         awaited=repository.awaited_job(key, within=body.within, model=sha256_of(body.model)),
@@ -171,29 +171,12 @@ def change_submission(job_id: UUID, body: Submission) -> Response:
     repository = services().repository
     repository.kind(str(job_id))
     if body.key is not None:
-        check_unsealed(str(job_id))
-        repository.adopt(str(job_id), _key_of(body.key))
+        require_filled(str(job_id))
+        repository.adopt(str(job_id), own_key(body.key))
     if body.awaited is not None:
         repository.await_end(str(job_id), waits=body.awaited)
     repository.keep_alive(str(job_id))
     return Response(status=204)
-
-
-def check_unsealed(job_id: str) -> None:
-    """Look whether a job takes images.
-
-    Raises:
-        JobNotFound: there is none.
-        UsageError: it does not.
-    """
-    job = services().repository.job(job_id)
-    if job.kind is not JobKind.IMAGES or job.sealed_at is not None or job.state.is_final:
-        raise UsageError(f"job {job_id} takes no more images: its submission is complete, or was ended")
-
-
-def _key_of(key: str) -> str:
-    """The key of a client as the account's own."""
-    return hashlib.sha256(f"{who()}\0{key}".encode(errors="replace")).hexdigest()
 
 
 def _paths(files: Sequence[FileStorage], given: Sequence[str] | None) -> list[str]:

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, TypedDict, TypeVar
 
 from flask_wtf import FlaskForm
 from flask_wtf.file import MultipleFileField
@@ -11,11 +11,12 @@ from wtforms.validators import InputRequired, Length, NumberRange, Optional, Val
 
 from admin.domain.request_keys import MAX_KEY_LENGTH
 from admin.pages.formats import capitalize_first
+from admin.web.context import services
 from admin.web.delivery.limits import MAX_FILES, MAX_IMAGES
 from admin.web.delivery.uploads import visible
-from shared.db.model_registry import Model
+from shared.db.model_registry import Model, ModelRegistry
 from shared.errors import UsageError
-from shared.flows.pages import FIRST_PAGE, pages_of_text
+from shared.flows.pages import FIRST_PAGE, PageChoice, pages_of_text
 from shared.flows.synthetic import MAX_DOTS, MAX_JITTER, MAX_SEED, SyntheticSpec
 from shared.images.channel_choice import AUTO, channel_of
 from shared.images.scale import scale_of
@@ -71,7 +72,7 @@ def _number(field: Any, label: str, low: float, high: float, description: str, *
 
 
 class _JobForm(FlaskForm):  # type: ignore[misc]
-    """What both forms ask: which network segments, and where its map is cut."""
+    """What each of the forms asks: which network segments, and where its map is cut."""
 
     request_key = _key_field()
     model = SelectField("Model", default="", description="What segments the images. The page Models tells of each.")
@@ -85,6 +86,15 @@ class _JobForm(FlaskForm):  # type: ignore[misc]
         super().__init__(*values, **options)
         usual = f"The active one: {_model_label(active)}" if active else "Each worker’s own; none is active"
         self.model.choices = [("", usual), *((model.sha256, _model_label(model)) for model in models)]
+
+
+Form = TypeVar("Form", bound=_JobForm)
+
+
+def form_of(kind: type[Form], *values: Any, **options: Any) -> Form:
+    """Return a form of this kind that offers the published models; `values` and `options` are FlaskForm's."""
+    registry = ModelRegistry(services().database, services().store)
+    return kind(*values, models=registry.models(), active=registry.active(), **options)
 
 
 def _model_label(model: Model) -> str:
@@ -133,8 +143,20 @@ class SyntheticForm(_JobForm):
         )
 
 
-class UploadForm(_JobForm):
-    """Some images of the user's own."""
+class AskedOfJob(TypedDict):
+    """What a form of images asks of its job, by the names that `create_job` and `submit_images` have for it."""
+
+    name: str
+    scale: float
+    unfamiliar: Unfamiliar
+    channel: str
+    pixel_size: PixelSize | None
+    model: str | None
+    threshold: float | None
+
+
+class ImagesForm(_JobForm):
+    """What is asked of a job of the user's own images, which come file by file afterwards."""
 
     name = _name_field("upload")
     scale = StringField(
@@ -175,7 +197,6 @@ class UploadForm(_JobForm):
         IntegerField, "Smallest object", 0, MAX_MIN_AREA, "px²: objects of fewer pixels are dropped. Empty: none is."
     )
     keep_largest = BooleanField("Keep the largest object alone", description="All others are dropped.")
-    images = MultipleFileField("Images")
 
     def validate_scale(self, field: Any) -> None:
         """A number in range, or the word."""
@@ -213,6 +234,28 @@ class UploadForm(_JobForm):
             min_area=self.min_area.data or 0,
             keep_largest=self.keep_largest.data,
         )
+
+    def asked(self) -> AskedOfJob:
+        """Return what a valid form asks of its job."""
+        return AskedOfJob(
+            name=self.name.data or "upload",
+            scale=scale_of(self.scale.data or "1"),
+            unfamiliar=Unfamiliar(self.unfamiliar.data),
+            channel=channel_of(self.channel.data or AUTO),
+            pixel_size=size_of_pixels(self.pixel_size.data),
+            model=self.model.data or None,
+            threshold=self.threshold.data,
+        )
+
+    def pages_chosen(self) -> PageChoice:
+        """Return which pages of its files a valid form asks for."""
+        return pages_of_text(self.pages.data or FIRST_PAGE.text)
+
+
+class UploadForm(ImagesForm):
+    """Some images of the user's own, which come with the form."""
+
+    images = MultipleFileField("Images")
 
     def validate_images(self, field: Any) -> None:
         """At least one file, and not too many."""

@@ -17,6 +17,7 @@ from admin.pages.item_lists import COLUMNS, asked, choices
 from admin.pages.item_lists import distributions as distributions_of
 from admin.web.context import meter, services, who
 from admin.web.delivery.download import results_zip
+from admin.web.delivery.filling import is_filled
 from admin.web.live import live_part, version_of
 from shared.db.events import Actor, EventFilter, EventSource, events
 from shared.errors import IllegalTransition, ItemErrorCode, UsageError
@@ -199,8 +200,9 @@ def _job_view(job_id: UUID) -> dict[str, Any]:
     released, marks = _released(seen), services().repository.marks(seen.job.id)
     reason = _why(seen) if seen.is_open and released is None else None
     return {
-        "version": version_of(at_rest(seen), released, reason, marks, asked()[1]),
+        "version": version_of(at_rest(seen), released, reason, marks, asked()[1], is_filled(seen.job)),
         "progress": seen,
+        "takes_files": is_filled(seen.job),
         "released": released,
         "reason": reason,
         "marks": marks,

@@ -2,34 +2,25 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any
 
 from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from admin.domain.synthetic_runs import last_runs
-from admin.pages.forms import SyntheticForm, UploadForm, size_of_pixels
+from admin.pages.filling import priority_of, shown_of_files, submitter_of_page
+from admin.pages.forms import SyntheticForm, UploadForm, form_of
 from admin.pages.scene_preview import scene_png
-from admin.web.context import account, services, who
+from admin.web.context import services, who
 from admin.web.delivery import uploads
 from admin.web.delivery.gates import Gate
 from admin.web.delivery.limits import MAX_FILES
 from admin.web.live import live_part, version_of
 from admin.web.once import submitted_once
-from shared.db.model_registry import ModelRegistry
 from shared.errors import UsageError
-from shared.flows.pages import FIRST_PAGE, pages_of_text
 from shared.flows.submission import submit_images
 from shared.flows.synthetic import SyntheticSpec, submit_synthetic
-from shared.images.channel_choice import AUTO, channel_of
-from shared.images.formats import READABLE, READABLE_EXTENSIONS
-from shared.images.scale import scale_of
-from shared.jobs.records import Priority, Unfamiliar
 
-Form = TypeVar("Form", SyntheticForm, UploadForm)
-
-# For so few a person waits before the browser, and they go before the batches. More would make others wait.
-_MAX_INTERACTIVE_FILES = 8
 _RUNS_SHOWN = 6
 _TRY = "try"  # the button that makes one image and stays on the page
 
@@ -42,7 +33,7 @@ blueprint = Blueprint("submit", __name__, url_prefix="/new")
 @blueprint.route("/synthetic", methods=["GET", "POST"])
 def synthetic() -> ResponseReturnValue:
     """A job of generated images."""
-    form = _form(SyntheticForm) if request.method == "POST" else _form(SyntheticForm, request.args)
+    form = form_of(SyntheticForm) if request.method == "POST" else form_of(SyntheticForm, request.args)
     if form.validate_on_submit():
         try:
             spec = form.spec()
@@ -68,7 +59,7 @@ def preview() -> ResponseReturnValue:
         Busy: as many are being drawn as may be at once.
         UsageError: the values make none.
     """
-    form = _form(SyntheticForm, request.args, meta={"csrf": False})
+    form = form_of(SyntheticForm, request.args, meta={"csrf": False})
     if not form.validate():
         label, reasons = next((form[name].label.text, reasons) for name, reasons in form.errors.items() if name)
         raise UsageError(f"{label}: {reasons[0]}".rstrip("."))
@@ -105,7 +96,7 @@ def _runs() -> dict[str, Any]:
 
 def sent_too_late() -> str:
     """Return the form of `synthetic` as it was filled in, of a session that has ended meanwhile."""
-    form = _form(SyntheticForm)
+    form = form_of(SyntheticForm)
     form.form_errors.append("You logged in again since this form was opened. It is as you filled it in: send it again.")
     return _desk(form)
 
@@ -113,27 +104,14 @@ def sent_too_late() -> str:
 @blueprint.route("/upload", methods=["GET", "POST"])
 def upload() -> ResponseReturnValue:
     """A job of the user's own images."""
-    form = _form(UploadForm)
-    settings = services().settings
+    form = form_of(UploadForm)
     if form.validate_on_submit():
         files = form.images.data
-        uploads.refuse_if_all_are_too_large(files, max_bytes=settings.max_source_bytes)
+        uploads.refuse_if_all_are_too_large(files, max_bytes=services().settings.max_source_bytes)
         job_id, is_new = submitted_once("images", form.request_key.data, lambda tell: _uploaded(form, tell))
         return _to(job_id, f"{len(files)} image{'s' if len(files) > 1 else ''} uploaded.", is_new)
-    page = render_template(
-        "new_upload.html",
-        form=form,
-        formats=READABLE,
-        accept=",".join(READABLE_EXTENSIONS),
-        most_files=MAX_FILES,
-        settings=settings,
-    )
+    page = render_template("new_upload.html", form=form, most_files=MAX_FILES, **shown_of_files())
     return page, 400 if form.errors else 200
-
-
-def _form(kind: type[Form], *values: Any, **options: Any) -> Form:
-    registry = ModelRegistry(services().database, services().store)
-    return kind(*values, models=registry.models(), active=registry.active(), **options)
 
 
 def _synthetic(form: SyntheticForm, spec: SyntheticSpec) -> str:
@@ -141,8 +119,8 @@ def _synthetic(form: SyntheticForm, spec: SyntheticSpec) -> str:
         services(),
         spec,
         name=form.name.data or "synthetic",
-        submitted_by=_submitter(),
-        priority=_priority(spec.count),
+        submitted_by=submitter_of_page(),
+        priority=priority_of(spec.count),
         model=form.model.data or None,
         threshold=form.threshold.data,
     )
@@ -152,21 +130,11 @@ def _uploaded(form: UploadForm, tell: Callable[[str], None]) -> str:
     files = form.images.data
     return submit_images(
         services(),
-        uploads.sources(
-            files,
-            max_bytes=services().settings.max_source_bytes,
-            pages=pages_of_text(form.pages.data or FIRST_PAGE.text),
-        ),
-        name=form.name.data or "upload",
-        submitted_by=_submitter(),
-        priority=_priority(len(files)),
-        scale=scale_of(form.scale.data or "1"),
-        unfamiliar=Unfamiliar(form.unfamiliar.data),
-        channel=channel_of(form.channel.data or AUTO),
-        pixel_size=size_of_pixels(form.pixel_size.data),
+        uploads.sources(files, max_bytes=services().settings.max_source_bytes, pages=form.pages_chosen()),
+        **form.asked(),
+        submitted_by=submitter_of_page(),
+        priority=priority_of(len(files)),
         postprocessing=form.postprocessing(),
-        model=form.model.data or None,
-        threshold=form.threshold.data,
         on_start=lambda job_id, _resumed: tell(job_id),
     )
 
@@ -174,12 +142,3 @@ def _uploaded(form: UploadForm, tell: Callable[[str], None]) -> str:
 def _to(job_id: str, done: str, is_new: bool) -> ResponseReturnValue:
     flash(done if is_new else "This form was sent already: here is its job.")
     return redirect(url_for("jobs.job", job_id=job_id))
-
-
-def _priority(images: int) -> Priority:
-    return Priority.HIGH if images <= _MAX_INTERACTIVE_FILES else Priority.NORMAL
-
-
-def _submitter() -> str:
-    known = account()
-    return f"{known.name} (web)" if known else "web"

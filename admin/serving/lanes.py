@@ -40,7 +40,7 @@ THREADS = sum(lane.threads for lane in LANES.values())
 _PICTURE = re.compile(r"/items/[^/]+/([a-z]+\.png|preview\.webp|region)|/new/synthetic/preview\.png")
 _DOWNLOAD = re.compile(r"(/api/v1)?/jobs/[^/]+/results\.zip|/api/v1/items/[^/]+/files/[^/]+")
 _SUBMISSIONS = frozenset({"/new/upload", "/new/synthetic", "/api/v1/jobs/images", "/api/v1/jobs/synthetic"})
-_BATCH = re.compile(r"/api/v1/jobs/[^/]+/images")
+_BATCH = re.compile(r"/api/v1/jobs/[^/]+/images|/new/upload/[^/]+/files")
 _WAITS = frozenset({"/api/v1/predict", "/api/v1/predict/json", "/api/v1/demo"})
 _PASSWORDS = frozenset({"/login", "/account/password", "/tokens"})
 

@@ -1,4 +1,4 @@
-// Forms: sent once, and not before the server would take them. Without this script they work as well.
+// Forms: sent once, and with a token of the session that there is. Without this script they work as well.
 "use strict";
 
 (() => {
@@ -21,28 +21,9 @@
     }
   };
 
-  const megabytes = (bytes) => `${Math.floor(bytes / 2 ** 20).toLocaleString("en")} MiB`;
-
-  // What the server would refuse after all of it has been sent.
-  const tooLarge = (form) => {
-    const files = [...form.querySelectorAll("input[type=file]")].flatMap((input) => [...input.files]);
-    const most = Number(form.dataset.mostFiles);
-    const file = files.find((each) => each.size > Number(form.dataset.maxFile));
-    if (files.length > most) {
-      return `Choose at most ${most} images; producer submit takes any number.`;
-    }
-    if (file) {
-      return `${file.name} is larger than ${megabytes(form.dataset.maxFile)}, the most that an image may have.`;
-    }
-    if (files.reduce((sum, each) => sum + each.size, 0) > Number(form.dataset.maxUpload)) {
-      return `These are more than ${megabytes(form.dataset.maxUpload)} in all: choose fewer at once.`;
-    }
-    return "";
-  };
-
   // The form may be older than the session: another tab logged out and in again.
   const renewToken = async (form) => {
-    const answer = await fetch(form.action || location.href, { credentials: "same-origin", cache: "no-store" });
+    const answer = await fetch(location.href, { credentials: "same-origin", cache: "no-store" });
     if (answer.redirected || answer.status === 401) {
       return "Your session has ended. Log in again in another tab, then send this form once more: nothing in it is lost.";
     }
@@ -68,13 +49,11 @@
   };
 
   const checkAndSend = async (form) => {
-    let wrong = tooLarge(form);
-    if (!wrong) {
-      try {
-        wrong = await renewToken(form);
-      } catch {
-        wrong = "The server does not answer. Nothing was sent; try again.";
-      }
+    let wrong = "The server does not answer. Nothing was sent; try again.";
+    try {
+      wrong = await renewToken(form);
+    } catch {
+      // It says so.
     }
     if (wrong) {
       setSending(form, false);
@@ -100,6 +79,8 @@
       checkAndSend(form);
     }
   });
+
+  window.DelineateForms = { renewToken, say, setSending };
 
   // Back in the browser's history the page comes as it was left.
   window.addEventListener("pageshow", () => document.querySelectorAll("form").forEach((form) => setSending(form, false)));

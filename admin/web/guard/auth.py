@@ -46,7 +46,9 @@ FOR_REVIEWERS = frozenset(
     }
 )  # fmt: skip
 """The endpoints that change no more than grades and corrections."""
-_FOR_OPERATORS = frozenset({"submit.upload", "submit.synthetic", "submit.preview", "submit.runs", "api.demo"})
+_FOR_OPERATORS = frozenset(
+    {"submit.upload", "submit.synthetic", "submit.preview", "submit.runs", "filling.page", "api.demo"}
+)
 """What is asked for by GET and yet is no matter for viewers: forms, and a job that is made."""
 _FOR_REVIEWERS_AND_UP = FOR_REVIEWERS | {"review.desk"}
 _LIMITER = "delineate-login-limiter"

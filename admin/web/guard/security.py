@@ -27,7 +27,7 @@ FORM_BYTES = 2**20
 """The most that a form without files may have."""
 UPLOADS = frozenset(
     {
-        "submit.upload", "review.correct", "api.submit_uploaded", "api.predict", "api.predict_json",
+        "submit.upload", "filling.add", "review.correct", "api.submit_uploaded", "api.predict", "api.predict_json",
         "api.put_correction", "api.add_to_job",
     }
 )  # fmt: skip

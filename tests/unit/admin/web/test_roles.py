@@ -32,6 +32,7 @@ FOR_THE_DESK = {"review.desk"}
 
 FOR_OPERATORS = {
     "submit.synthetic", "submit.preview", "submit.runs", "submit.upload",
+    "filling.begin", "filling.page", "filling.known", "filling.add", "filling.finish",
     "jobs.cancel", "jobs.retry", "models.activate", "models.rollback",
     "api.submit_generated", "api.submit_uploaded", "api.cancel_job", "api.retry_job", "api.predict",
     "api.predict_json", "api.demo", "api.begin_submission", "api.add_to_job", "api.known_images", "api.seal_job",
