@@ -48,10 +48,10 @@ def job_of(services: Services, address: str) -> Job:
 
 
 def test_a_folder_arrives_file_by_file_and_ends_as_one_job(browser: Browser, services: Services, png: bytes) -> None:
-    address = begin(browser, files="2", scale="0.5", smooth="2")
+    address = begin(browser, files="2", scale="0.5", smooth="2", threshold="0.25")
     job = job_of(services, address)
     assert (job.name, job.submitted_by, job.scale, job.postprocessing) == ("scans", "ana (web)", 0.5, "smooth=2")
-    assert (job.priority, job.sealed_at) == (Priority.HIGH, None)
+    assert (job.priority, job.sealed_at, job.threshold) == (Priority.HIGH, None, 0.25)
     assert send(browser, address, "day 1/a.png", png).get_json() == {
         "added": 1, "failed": 0, "known": 0, "replaced": 0
     }  # fmt: skip
@@ -117,9 +117,10 @@ def test_the_pages_of_a_stack_are_asked_for_in_the_address(browser: Browser, ser
 
 
 def test_a_wrong_setting_is_named_beside_its_field_and_begins_nothing(browser: Browser, services: Services) -> None:
-    answer = browser.submit("/new/upload/begin", {"scale": "9", "unfamiliar": "flag"})
-    assert answer.status_code == 400
-    assert 'id="scale-error">Scale is 9' in answer.text
+    for field, value, words in (("scale", "9", "Scale is 9"), ("model", "0" * 64, "Not a valid choice")):
+        answer = browser.submit("/new/upload/begin", {"unfamiliar": "flag", field: value})
+        assert answer.status_code == 400
+        assert f'id="{field}-error">{words}' in answer.text
     assert services.repository.jobs(limit=1) == []
 
 
