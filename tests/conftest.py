@@ -55,10 +55,10 @@ def _log_levels() -> Iterator[None]:
     before = {name: found.level for name, found in root.manager.loggerDict.items() if isinstance(found, logging.Logger)}
     level = root.level
     yield
-    root.setLevel(level)
-    for name, found in root.manager.loggerDict.items():
-        if isinstance(found, logging.Logger):
-            found.setLevel(before.get(name, logging.NOTSET))
+    for name, found in [("", root), *root.manager.loggerDict.items()]:
+        should = before.get(name, logging.NOTSET) if name else level
+        if isinstance(found, logging.Logger) and found.level != should:  # setting it empties the caches of all
+            found.setLevel(should)
     logging.captureWarnings(False)
 
 

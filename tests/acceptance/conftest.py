@@ -16,8 +16,8 @@ from pydantic import SecretStr
 from admin.domain.accounts import ensure_first_account
 from devservers.process import free_ports, running
 from shared.config import child_environment, load_settings
-from shared.db.migrate import migrate
 from shared.services import Services, connect
+from tests.prepared_tables import make_tables
 
 PASSWORD = "a password of many words"
 LONG_MS = 300_000  # a slow day; what hangs ends with the limit that pytest has for a test
@@ -38,7 +38,7 @@ def services(tmp_path: Path, broker_url: str) -> Iterator[Services]:
         admin_password=SecretStr(PASSWORD),
     )
     services = connect(settings)
-    migrate(services.database)
+    make_tables(services.database)
     services.store.prepare()
     ensure_first_account(settings, services.database)
     yield services

@@ -10,13 +10,13 @@ import pytest
 
 from shared.config import load_settings
 from shared.db.database import Database
-from shared.db.migrate import migrate
 from shared.db.tables.base import new_id
 from shared.jobs.claims import Claims
 from shared.jobs.records import NewItem
 from shared.jobs.repository import Repository
 from shared.jobs.state import JobKind
 from shared.services import Services, connect
+from tests.prepared_tables import make_tables
 
 MakeJob = Callable[..., tuple[str, list[str]]]
 
@@ -24,7 +24,7 @@ MakeJob = Callable[..., tuple[str, list[str]]]
 @pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
     database = Database(database_url)
-    migrate(database)
+    make_tables(database)
     yield database
     database.close()
 
@@ -44,7 +44,7 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def own_services(own_home: Path) -> Iterator[Services]:
     """What the settings point at, ready, with nobody at work."""
     services = connect(load_settings())
-    migrate(services.database)
+    make_tables(services.database)
     services.store.prepare()
     yield services
     services.close()

@@ -15,15 +15,15 @@ from admin.serving.app import create_app
 from admin.web.guard.auth_limiter import MAX_ATTEMPTS_BY_ADDRESS, LoginLimiter
 from shared.config import load_settings
 from shared.db.database import Database
-from shared.db.migrate import migrate
 from shared.errors import UsageError
 from shared.services import connect
+from tests.prepared_tables import make_tables
 
 
 @pytest.fixture
 def database(postgres_database_url: str) -> Iterator[Database]:
     database = Database(postgres_database_url)
-    migrate(database)
+    make_tables(database)
     yield database
     database.close()
 

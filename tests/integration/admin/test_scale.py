@@ -14,10 +14,10 @@ from sqlalchemy import event, text
 from admin.domain import queries
 from benchmarks.million_items import SHARD, Filled, Visitor, admin_over, analyse, fill, pages, rounds_of
 from shared.db.database import Database
-from shared.db.migrate import migrate
 from shared.jobs.item_search import SCANNED
 from shared.services import Services
 from shared.upkeep.retention import Retention, RetentionRules
+from tests.prepared_tables import make_tables
 
 ITEMS = 20_000
 _READS = ("SELECT", "WITH")
@@ -46,7 +46,7 @@ def large(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         connection.execute(f"CREATE DATABASE {name}")
     url = f"{postgres_url.rpartition('/')[0]}/{name}"
     with admin_over(url, tmp_path_factory.mktemp("admin")) as (services, app):
-        migrate(services.database)
+        make_tables(services.database)
         for _ in range(10):
             fill(services.database, Filled(200, 200))
         job = fill(services.database, Filled(ITEMS, ITEMS // 2 // SHARD * SHARD, running=SHARD, fails=3))

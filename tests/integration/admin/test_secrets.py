@@ -17,9 +17,9 @@ from admin.serving.app import create_app
 from devservers import S3Endpoint
 from devservers.process import free_ports, running
 from shared.config import Settings, child_environment, load_settings
-from shared.db.migrate import migrate
 from shared.services import connect
 from tests import simulated_worker
+from tests.prepared_tables import make_tables
 
 DATABASE_PASSWORD = "canary-of-the-database"  # the test's server trusts any
 BROKER_PASSWORD = "canary-of-the-broker"
@@ -48,7 +48,7 @@ def settings(postgres_database_url: str, s3_endpoint: S3Endpoint, broker_url: st
         log_level="DEBUG",
     )
     services = connect(settings)
-    migrate(services.database)
+    make_tables(services.database)
     services.store.prepare()
     accounts.ensure_first_account(settings, services.database)
     services.close()

@@ -5,9 +5,9 @@ import pytest
 from sqlalchemy import insert, make_url, text
 
 from shared.db.database import Database
-from shared.db.migrate import migrate
 from shared.db.tables.accounts import UserRow
 from shared.errors import DatabaseUnavailable
+from tests.prepared_tables import make_tables
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def administrator(postgres_database_url: str):
 @pytest.fixture
 def database(postgres_database_url: str):
     database = Database(postgres_database_url, pool_size=1)
-    migrate(database)
+    make_tables(database)
     yield database
     database.close()
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from shared.config import Settings, load_settings
-from shared.db.migrate import migrate
 from shared.services import Services, connect
+from tests.prepared_tables import make_tables
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def settings(database_url: str, broker_url: str, tmp_path: Path) -> Settings:
 @pytest.fixture
 def services(settings: Settings) -> Iterator[Services]:
     services = connect(settings)
-    migrate(services.database)
+    make_tables(services.database)
     services.store.prepare()
     services.check()
     yield services

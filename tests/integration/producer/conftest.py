@@ -16,7 +16,6 @@ from sqlalchemy import select
 
 from producer.cli import main
 from shared.config import load_settings
-from shared.db.migrate import migrate
 from shared.db.tables.jobs import ShardRow
 from shared.errors import ItemErrorCode
 from shared.images.codec import encode_grey, encode_mask, encode_probability
@@ -25,6 +24,7 @@ from shared.services import Services, connect
 from shared.store import keys
 from shared.synth import synthesise
 from tests.outcomes import success
+from tests.prepared_tables import make_tables
 
 Producer = Callable[..., Result]
 
@@ -47,7 +47,7 @@ def environment(tmp_path: Path, broker_url: str, monkeypatch: pytest.MonkeyPatch
 def services(environment: Path) -> Iterator[Services]:
     """The stack's services, ready, with nobody at work."""
     services = connect(load_settings())
-    migrate(services.database)
+    make_tables(services.database)
     services.store.prepare()
     services.check()
     yield services

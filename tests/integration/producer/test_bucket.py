@@ -11,7 +11,6 @@ from types_boto3_s3.client import S3Client
 
 from devservers import S3Endpoint
 from shared.config import load_settings
-from shared.db.migrate import migrate
 from shared.errors import ItemErrorCode, SourceGone
 from shared.flows.prefixes import add_listed, wanted_of
 from shared.jobs.records import Item
@@ -21,6 +20,7 @@ from shared.store import references, s3_reader
 from shared.upkeep.audit import audit
 from shared.upkeep.retention import Retention, RetentionRules
 from tests.integration.producer.conftest import Producer
+from tests.prepared_tables import make_tables
 
 KEYS = ["Ä 1+#%.png", "b.TIF", "notes.txt", ".hidden.png", "old/c.png", "deep/er/d.png", "folder/"]
 
@@ -54,7 +54,7 @@ def bucket(s3: S3Client, s3_endpoint: S3Endpoint, environment: Path, monkeypatch
 @pytest.fixture
 def services(bucket: str) -> Iterator[Services]:
     services = connect(load_settings())
-    migrate(services.database)
+    make_tables(services.database)
     services.store.prepare()
     yield services
     services.close()

@@ -15,7 +15,6 @@ import pytest
 
 from devservers import S3Endpoint
 from shared.config import CHECKOUT, load_settings
-from shared.db.migrate import migrate
 from shared.flows.submission import Source, submit_images
 from shared.images.codec import encode_grey
 from shared.jobs.records import Item, Job
@@ -23,6 +22,7 @@ from shared.net.architectures import build
 from shared.net.checkpoint import Metadata, save_checkpoint
 from shared.services import Services, connect
 from tests.integration.worker.staged_worker import HOLD
+from tests.prepared_tables import make_tables
 
 PATIENCE = 240
 
@@ -121,7 +121,7 @@ def make_stack(home: Path, checkpoint: Path, **settings: str) -> Stack:
         "OMP_NUM_THREADS": "1",
     } | settings
     services = connect(load_settings(**{name.lower(): value for name, value in variables.items()}))
-    migrate(services.database)
+    make_tables(services.database)
     services.store.prepare()
     return Stack(services, dict(os.environ) | variables, home)
 

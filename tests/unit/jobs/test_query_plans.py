@@ -10,7 +10,6 @@ import pytest
 from sqlalchemy import event
 
 from shared.db.database import Database
-from shared.db.migrate import migrate
 from shared.db.tables.base import new_id
 from shared.jobs.claims import Claims
 from shared.jobs.records import NewItem
@@ -18,6 +17,7 @@ from shared.jobs.repository import Repository
 from shared.jobs.state import JobKind
 from shared.queue.dispatch import Dispatcher
 from tests.outcomes import all_succeed
+from tests.prepared_tables import make_tables
 from tests.unit.jobs.bulk import large_job
 from tests.unit.queue.memory_queue import MemoryQueue
 
@@ -55,7 +55,7 @@ def test_the_work_does_not_grow_with_the_backlog(database: Database, tmp_path: P
     """In steps of SQLite's machine, which are the same in every run."""
     small = steps_of(database, shards=200)
     other = Database(f"sqlite:///{tmp_path / 'other.sqlite3'}")
-    migrate(other)
+    make_tables(other)
     large = steps_of(other, shards=2000)
     other.close()
     assert small.keys() == large.keys()

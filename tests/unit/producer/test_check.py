@@ -14,7 +14,6 @@ from producer.cli import main
 from producer.preflight import Preflight
 from producer.sample import sampled, spread
 from shared.config import load_settings
-from shared.db.migrate import migrate
 from shared.db.reasons import Reason
 from shared.db.tables.jobs import ItemRow
 from shared.errors import ItemErrorCode
@@ -26,6 +25,7 @@ from shared.jobs.records import Priority
 from shared.jobs.state import JobStatus
 from shared.services import Services, connect
 from tests import simulated_worker
+from tests.prepared_tables import make_tables
 
 PICTURE = np.where(np.indices((40, 50)).sum(axis=0) % 7 < 3, np.uint8(250), np.uint8(5))
 # What a worker says of an image's job or its own state; nothing to be seen in a file.
@@ -84,7 +84,7 @@ def test_a_large_image_is_looked_at_too() -> None:
 
 def test_time_is_told_by_the_newest_rate_and_what_waits(folder: Path) -> None:
     services = connect(load_settings())
-    migrate(services.database)
+    make_tables(services.database)
     services.store.prepare()
     sources = [Source(f"{number}.png", lambda: encode_grey(PICTURE)) for number in range(4)]
     assert expected_time(services, 10) == ("time: not known until a first job has run here", None)

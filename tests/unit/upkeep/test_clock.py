@@ -7,7 +7,6 @@ import pytest
 from sqlalchemy import event, select
 
 from shared.db.database import Database
-from shared.db.migrate import migrate
 from shared.db.tables.jobs import ItemRow, ShardRow
 from shared.jobs import clock as clock_module
 from shared.jobs.claims import Claims
@@ -15,6 +14,7 @@ from shared.jobs.clock import Reading
 from shared.jobs.repository import Repository
 from shared.upkeep import reconciler as reconciler_module
 from shared.upkeep.reconciler import Reconciler
+from tests.prepared_tables import make_tables
 
 LEASE = 40.0
 _EPOCH = 2440587.5  # as a Julian day
@@ -48,7 +48,7 @@ def database(tmp_path: Path, time: Time) -> Iterator[Database]:
     event.listen(
         database.engine, "connect", lambda connection, _: connection.create_function("julianday", 1, time.julian_day)
     )
-    migrate(database)
+    make_tables(database)
     yield database
     database.close()
 

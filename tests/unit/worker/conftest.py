@@ -12,7 +12,6 @@ import pytest
 from numpy.typing import NDArray
 
 from shared.config import load_settings
-from shared.db.migrate import migrate
 from shared.db.tables.base import new_id
 from shared.images.codec import DecodedImage, DecodeLimits, decode, encode_grey
 from shared.jobs.records import Item, NewItem, Priority, Unfamiliar
@@ -23,6 +22,7 @@ from shared.net.intake import AS_SHIPPED, Intake
 from shared.pixel_size import PixelSize
 from shared.services import Services, connect
 from shared.store import keys
+from tests.prepared_tables import make_tables
 from worker.batcher import Batcher, Tiles
 from worker.items import ItemProcessor
 from worker.leases import Leases, WorkerIdentity
@@ -96,7 +96,7 @@ def services(tmp_path: Path) -> Iterator[Services]:
         )
     )
     services = replace(opened, dispatcher=NoDispatcher())  # type: ignore[arg-type]
-    migrate(services.database)
+    make_tables(services.database)
     services.store.prepare()
     yield services
     services.close()

@@ -8,7 +8,7 @@ from admin.standalone.first_account import prepare_first_account
 from admin.standalone.home import Home, read_secret
 from shared.config import Settings, load_settings
 from shared.db.database import Database
-from shared.db.migrate import migrate
+from tests.prepared_tables import make_tables
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def home(settings: Settings) -> Iterator[Home]:
 @pytest.fixture
 def database(settings: Settings) -> Iterator[Database]:
     database = Database(settings.database)
-    migrate(database)
+    make_tables(database)
     yield database
     database.close()
 

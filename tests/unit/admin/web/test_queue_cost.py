@@ -8,8 +8,8 @@ from sqlalchemy.sql import Select
 
 from admin.web.metrics import BACKLOG, IN_WORK, Backlog, backlog, running
 from shared.db.database import Database
-from shared.db.migrate import migrate
 from shared.db.tables.jobs import ItemRow, JobRow, ShardRow
+from tests.prepared_tables import make_tables
 
 ENDED_SHARDS = 3000
 ITEMS_A_SHARD = 4
@@ -24,7 +24,7 @@ _ITEM = {"attempts": 1, "quarantined": False}
 def database(database_url: str) -> Iterator[Database]:
     """Thousands of shards that have ended, one with pending items and one with running ones."""
     database = Database(database_url)
-    migrate(database)
+    make_tables(database)
     with database.write() as connection:
         connection.execute(
             insert(JobRow), [_JOB | {"id": "old", "state": "succeeded"}, _JOB | {"id": "new", "state": "running"}]
