@@ -116,10 +116,11 @@
 
   let drawn = 0;
   const showSoon = () => {
-    drawn ||= requestAnimationFrame(() => {
+    // Not each frame: the sums go over all files, which may be a hundred thousand.
+    drawn ||= setTimeout(() => {
       drawn = 0;
       show();
-    });
+    }, 200);
   };
 
   // What is sent.
