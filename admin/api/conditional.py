@@ -4,6 +4,13 @@ import hashlib
 
 from flask import Response, request
 
+PARTS = {
+    206: "The part that the header `Range` asks for.",
+    304: "It is still the one that `If-None-Match` names.",
+    416: "The file has no such part.",
+}
+"""What answers of files may be, beside the whole: for `problems` of an operation."""
+
 CACHING = "private, no-cache"
 """Kept by whoever asked, and asked for again each time."""
 

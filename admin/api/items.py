@@ -5,6 +5,7 @@ from uuid import UUID
 from flask import abort
 from flask.typing import ResponseReturnValue
 
+from admin.api.conditional import PARTS
 from admin.api.operations import operation
 from admin.api.requests.items import ObjectsPage
 from admin.api.schemas.items import Item, MeasuredObject, Objects
@@ -16,11 +17,6 @@ from shared.jobs.records import Item as ItemRecord
 from shared.jobs.state import JobKind
 
 _NO_ITEM = {404: "There is no such image, or it has no such file (yet)."}
-_PARTS = {
-    206: "The part that the header `Range` asks for.",
-    304: "It is still the one that `If-None-Match` names.",
-    416: "The file has no such part.",
-}
 _LINK = {302: "A link to the file in the object store, which holds for some minutes; where S3_PUBLIC_URL is set."}
 
 
@@ -35,7 +31,7 @@ def item(item_id: UUID) -> Item:
     "GET",
     "/items/<uuid:item_id>/files/<any(source, mask, probability, truth, correction):file>",
     media=("image/png", "application/octet-stream"),
-    problems=_NO_ITEM | _LINK | _PARTS,
+    problems=_NO_ITEM | _LINK | PARTS,
 )
 def item_file(item_id: UUID, file: str) -> ResponseReturnValue:
     """Take home a file of an image: `source`, `mask`, `probability`, `truth` or `correction`.

@@ -6,7 +6,7 @@ from uuid import UUID
 from flask import Response, g, url_for
 from flask.typing import ResponseReturnValue
 
-from admin.api.conditional import json_answer
+from admin.api.conditional import PARTS, json_answer
 from admin.api.once import replayed, submitted
 from admin.api.operations import InvalidRequest, operation
 from admin.api.requests.images import NewJob
@@ -103,13 +103,13 @@ def job_summary(job_id: UUID) -> Summary:
     "/jobs/<uuid:job_id>/results.zip",
     media=("application/zip",),
     query=ResultsFormat,
-    problems=_NO_JOB,
+    problems=_NO_JOB | PARTS,
 )
 def job_results(job_id: UUID, query: ResultsFormat) -> Response:
     """Take home a job's results in one of the formats, or those of the wanted images alone, as far as they are there.
 
-    The zip is made while it is sent, so its length is not known and it has no parts to ask for.
-    `producer download` goes on where it was cut.
+    Of a job that has ended a download that was cut goes on with `Range` and `If-Range`. The zip is made while it is
+    sent, so that its length is told where it is short, or was made to its end before.
     """
     return results_zip(services(), services().repository.job(str(job_id)), export_named(query.format), query)
 

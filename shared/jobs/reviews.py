@@ -190,6 +190,18 @@ class Reviews:
             counts = {str(grade): int(count) for grade, count in connection.execute(grades.group_by(ReviewRow.grade))}
             return Graded(**counts, corrected=int(connection.execute(corrected).scalar_one()))
 
+    def last_change(self, job_id: str) -> tuple[int, float]:
+        """Return the number of the last step in a job, and when something of its reviews changed last, in Unix seconds.
+
+        Both are 0 of a job that nobody has reviewed.
+        """
+        newest = func.max(ReviewStepRow.number), func.max(ReviewStepRow.given_at), func.max(ReviewStepRow.undone_at)
+        with self._database.read() as connection:
+            number, given_at, undone_at = connection.execute(
+                select(*newest).where(ReviewStepRow.job_id == job_id)
+            ).one()
+        return number or 0, max(given_at or 0.0, undone_at or 0.0)
+
 
 def _checked(note: str | None) -> str | None:
     text = (note or "").strip()

@@ -30,8 +30,21 @@ class Exporting:
     Whoever writes the files says what it could not get (`lacks`), before it takes the next one.
     """
 
-    def __init__(self, export: Export, results: JobResults, *, renamed: Mapping[str, str] | None = None) -> None:
-        """Take what is to be exported; `renamed` gives files other names than their own.
+    def __init__(
+        self,
+        export: Export,
+        results: JobResults,
+        *,
+        renamed: Mapping[str, str] | None = None,
+        made_at: float | None = None,
+    ) -> None:
+        """Take what is to be exported.
+
+        Args:
+            export: what of it.
+            results: of which job.
+            renamed: gives files other names than their own.
+            made_at: what the manifest says of its time, in Unix seconds, where the same is made again; None: now.
 
         Raises:
             UsageError: the export needs something that is not installed.
@@ -40,6 +53,7 @@ class Exporting:
         self.export = export
         self.results = results
         self._renamed = renamed or {}
+        self._made_at = made_at
         self.lacking: list[Lack] = []
         self.without_result = 0  # of the wanted items, once the manifest is written
 
@@ -77,7 +91,7 @@ class Exporting:
         self.without_result = states.total() - with_result
         head = {
             "delineate_export": VERSION,
-            "made_at": _time(datetime.now(UTC).timestamp()),
+            "made_at": _time(datetime.now(UTC).timestamp() if self._made_at is None else self._made_at),
             "made_by": f"delineate {code_version()}",
             "asked": {
                 "format": self.export.name,

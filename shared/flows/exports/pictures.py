@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from functools import partial
 from io import BytesIO
 from typing import Any
+from uuid import UUID, uuid5
 
 from shared.flows.exports.export import Export, ExportFile
 from shared.flows.exports.job_results import JobResults
@@ -80,7 +81,10 @@ def _ome_tiff(item: Item, mask: bytes, probability: bytes) -> bytes:
     buffer = BytesIO()
     tifffile.imwrite(
         buffer, planes, ome=True, photometric="minisblack", compression="zlib", predictor=True, software="delineate",
-        metadata={"axes": "CYX", "Name": item.path, "Channel": {"Name": ["mask", "probability"]}, **physical},
+        metadata={  # the name is of the result: the same however often it is made
+            "axes": "CYX", "Name": item.path, "Channel": {"Name": ["mask", "probability"]}, **physical,
+            "UUID": str(uuid5(UUID(item.id), str(item.finished_at))),
+        },
         **resolution(item),
     )  # fmt: skip
     return buffer.getvalue()

@@ -10,9 +10,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from admin.web.delivery import download
+from shared.errors import Retryable
 from shared.flows.exports.registry import EXPORTS
+from shared.flows.synthetic import SyntheticSpec, submit_synthetic
 from shared.images.codec import decode_mask
+from shared.jobs.grades import Grade
+from shared.jobs.reviews import Reviews
 from shared.services import Services
+from shared.upkeep.retention import Retention, RetentionRules
 from tests.unit.admin.conftest import Browser
 from tests.unit.admin.made_jobs import mixed, synthetic
 
@@ -104,6 +110,7 @@ def test_what_is_ticked_is_in_the_zip_alone(browser: Browser, services: Services
 def test_the_zip_is_sent_while_it_is_made(
     browser: Browser, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(download, "_MADE_AHEAD_BYTES", 1)
     job = synthetic(services, 10)
     fetched, store = [], type(services.store)
     get = store.get
@@ -122,3 +129,95 @@ def test_the_zip_is_sent_while_it_is_made(
 def test_the_job_says_how_to_go_on_with_a_download(browser: Browser, services: Services) -> None:
     job = synthetic(services, 1)
     assert f"<code>producer download {job} DIR</code>" in browser.get(f"/jobs/{job}").text
+
+
+@pytest.fixture
+def long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Zips are too long to be made before they are sent."""
+    monkeypatch.setattr(download, "_MADE_AHEAD_BYTES", 1)
+
+
+@pytest.mark.parametrize("name", EXPORTS)
+def test_an_export_of_an_ended_job_is_made_the_same_again(browser: Browser, services: Services, name: str) -> None:
+    job = synthetic(services, 2)
+    address = f"/jobs/{job}/results.zip?format={name}"
+    first = browser.get(address)
+    assert first.status_code == 200
+    assert first.headers["Accept-Ranges"] == "bytes"
+    assert int(first.headers["Content-Length"]) == len(first.data)
+    rest = browser.get(address, headers={"Range": "bytes=9-", "If-Range": first.headers["ETag"]})
+    assert (rest.status_code, rest.headers["ETag"]) == (206, first.headers["ETag"])
+    assert rest.headers["Content-Range"] == f"bytes 9-{len(first.data) - 1}/{len(first.data)}"
+    assert first.data[:9] + rest.data == first.data
+
+
+def test_a_long_download_that_broke_goes_on(browser: Browser, services: Services, long: None) -> None:
+    job = synthetic(services, 6)
+    address = f"/jobs/{job}/results.zip"
+    broken = browser.client.get(address)
+    assert "Content-Length" not in broken.headers
+    got = next(broken.iter_encoded())
+    broken.close()
+    rest = browser.get(address, headers={"Range": f"bytes={len(got)}-", "If-Range": broken.headers["ETag"]})
+    assert rest.status_code == 206
+    with zipfile.ZipFile(io.BytesIO(got + rest.data)) as archive:
+        assert archive.testzip() is None
+        assert len(archive.namelist()) == 6 * 4 + 2
+    whole = browser.get(address)
+    assert whole.data == got + rest.data
+    assert int(whole.headers["Content-Length"]) == len(whole.data)  # known by now
+
+
+def test_parts_as_programs_ask_for_them(browser: Browser, services: Services, long: None) -> None:
+    address = f"/jobs/{synthetic(services, 1)}/results.zip"
+    whole = browser.get(address)
+    length = len(whole.data)
+
+    def part(of: str) -> tuple[int, bytes, str | None]:
+        answer = browser.get(address, headers={"Range": of})
+        return answer.status_code, answer.data, answer.headers.get("Content-Range")
+
+    assert part("bytes=0-99") == (206, whole.data[:100], f"bytes 0-99/{length}")
+    assert part("bytes=-22") == (206, whole.data[-22:], f"bytes {length - 22}-{length - 1}/{length}")
+    assert part(f"bytes={length}-")[::2] == (416, f"bytes */{length}")
+    known = browser.get(address, headers={"If-None-Match": whole.headers["ETag"]})
+    assert (known.status_code, known.data) == (304, b"")
+
+
+@pytest.mark.usefixtures("long")
+def test_results_that_changed_are_sent_from_their_beginning(browser: Browser, services: Services) -> None:
+    job = synthetic(services, 2)
+    address = f"/jobs/{job}/results.zip"
+    before = browser.get(address)
+    item = services.repository.items(job, limit=1)[0]
+    versions = {before.headers["ETag"], browser.get(f"{address}?state=failed").headers["ETag"]}
+    assert len(versions) == 2
+    reviews = Reviews(services.database)
+    reviews.grade(job, item.id, Grade.REJECTED, note=None, by="ana")
+    graded = browser.get(address, headers={"Range": "bytes=100-", "If-Range": before.headers["ETag"]})
+    assert (graded.status_code, graded.headers.get("Content-Range")) == (200, None)
+    assert zipfile.ZipFile(io.BytesIO(graded.data)).testzip() is None
+    versions.add(graded.headers["ETag"])
+    reviews.undo(job, by="ana")
+    versions.add(browser.get(address).headers["ETag"])
+    Retention(services.database, services.store, RetentionRules(1e9, remove_sources_after=0.0)).step()
+    versions.add(browser.get(address).headers["ETag"])
+    assert len(versions) == 5
+
+
+def test_a_zip_that_is_no_longer_what_it_was_breaks_off(browser: Browser, services: Services, long: None) -> None:
+    job = synthetic(services, 2)
+    address = f"/jobs/{job}/results.zip"
+    browser.get(address)
+    item = services.repository.items(job, limit=1)[0]
+    services.store.delete([item.probability_key or ""])
+    with pytest.raises(Retryable, match="changed while they were sent"):
+        browser.get(address)
+    assert zipfile.ZipFile(io.BytesIO(browser.get(address).data)).testzip() is None  # the old length binds nobody
+
+
+def test_of_a_job_that_runs_no_part_can_be_asked_for(browser: Browser, services: Services) -> None:
+    job = submit_synthetic(services, SyntheticSpec(2), name="x", submitted_by="ana")
+    answer = browser.get(f"/jobs/{job}/results.zip", headers={"Range": "bytes=5-"})
+    assert (answer.status_code, answer.headers["Accept-Ranges"]) == (200, "none")
+    assert "ETag" not in answer.headers
