@@ -63,8 +63,8 @@ class Score(NamedTuple):
 def score_of(metrics: Any, name: str) -> Score | None:
     """Return the Dice of a model's metrics on a set, "val" or "clean"; None where it was not scored.
 
-    That of the benchmark's set, else of images of one's own (`training.evaluate --data`), else of what its training
-    watched.
+    That of the benchmark's set, else of images of one's own (`training.evaluate --data`) unless it was trained on some
+    of them, else of what its training watched.
     """
     found = metrics if isinstance(metrics, Mapping) else {}
     own = "own" if name == "val" else ""
@@ -74,8 +74,9 @@ def score_of(metrics: Any, name: str) -> Score | None:
         ("monitor", f"{name}_dice", "the few images that its training watched"),
     ):
         scores = found.get(part)
-        value = scores.get(key) if isinstance(scores, Mapping) else None
-        if isinstance(value, float):
+        if not isinstance(scores, Mapping) or scores.get("trained_on"):
+            continue
+        if isinstance(value := scores.get(key), float):
             return Score(value, of)
     return None
 

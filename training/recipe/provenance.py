@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -61,11 +61,14 @@ def trained_config(folder: Path, metadata: Metadata) -> TrainingConfig:
 
 def differences(stored: Mapping[str, Any], present: Mapping[str, Any], prefix: str = "") -> list[str]:
     """Return one line for every key, dotted, whose value differs: "optimiser.lr: 0.001, now 0.01"."""
-    found: list[str] = []
+    return [f"{prefix}{key}: {before}, now {now}" for key, before, now in changes(stored, present)]
+
+
+def changes(stored: Mapping[str, Any], present: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Yield every key, dotted, whose value differs, with the stored value and the present one; None where it is not."""
     for key in sorted(stored.keys() | present.keys()):
         before, now = stored.get(key), present.get(key)
         if isinstance(before, Mapping) and isinstance(now, Mapping):
-            found += differences(before, now, f"{prefix}{key}.")
+            yield from changes(before, now, f"{prefix}{key}.")
         elif before != now:
-            found.append(f"{prefix}{key}: {before}, now {now}")
-    return found
+            yield f"{prefix}{key}", before, now

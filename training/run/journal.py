@@ -57,10 +57,14 @@ class NoJournal:
 
 
 def read_records(path: Path) -> list[dict[str, Any]]:
-    """Read the records of a metrics.jsonl; none where there is no such file."""
+    """Read the records of a metrics.jsonl; none where there is no such file.
+
+    A line that a kill left without its end is no record.
+    """
     if not path.is_file():
         return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
 def _group(name: str) -> str:

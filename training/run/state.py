@@ -89,22 +89,33 @@ def load_state(path: Path) -> TrainingState:
     path = path / STATE_NAME if path.is_dir() else path
     if not path.is_file():
         raise CheckpointError(f"there is no training state at {path}: give the folder of a run that was stopped")
+    description = describe_state(path)
+    with safe_open(path, "pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+    with _complete(path):
+        about = {name: description[name] for name in _ABOUT}
+        return TrainingState(path, about, _with_tensors({name: description[name] for name in _PARTS}, tensors))
+
+
+def describe_state(path: Path) -> dict[str, Any]:
+    """Read what a state file says of its run, without its tensors.
+
+    Raises:
+        CheckpointError: it is none, or of another version.
+    """
     check_weights_file(path)
     with safe_open(path, "pt") as file:
         header = (file.metadata() or {}).get(_HEADER)
-        if header is None:
-            raise CheckpointError(f"{path} is no training state: weights alone can be trained on with --init")
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
-    description = json.loads(header)
+    if header is None:
+        raise CheckpointError(f"{path} is no training state: weights alone can be trained on with --init")
+    description: dict[str, Any] = json.loads(header)
     version = description.get("format_version")
     if version != _FORMAT_VERSION:
         raise CheckpointError(
             f"{path} has format version {version}, this version of Delineate reads {_FORMAT_VERSION}: "
             "end the run with the version that began it, or start anew from its weights with --init"
         )
-    with _complete(path):
-        about = {name: description[name] for name in _ABOUT}
-        return TrainingState(path, about, _with_tensors({name: description[name] for name in _PARTS}, tensors))
+    return description
 
 
 def check_same_run(state: TrainingState, config: TrainingConfig) -> None:
