@@ -29,6 +29,7 @@ BENCHMARKS = {
     "large_images": "Large images",
     "tiling": "Tiles against the whole image",
     "resampling": "Dots of another size",
+    "points": "Point tables, by the spacing of their dots",
     "million_items": "A million images in SQL",
     "bulk_retry": "A retry by cause over all jobs",
     "submission": "Submitting a folder",

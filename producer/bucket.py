@@ -62,10 +62,15 @@ def wanted_among(paths: Sequence[Path], choice: Choice) -> Wanted | None:
     """
     if len(paths) != 1 or not is_in_bucket(paths[0]):
         return None
-    if choice.manifest is not None or not choice.pages.is_first:
+    needing = {
+        "--manifest": choice.manifest is not None,
+        "--pages": not choice.pages.is_first,
+        "--points": choice.points is not None,
+    }
+    if option := next((option for option, is_given in needing.items() if is_given), None):
         raise UsageError(
-            f"{'--pages' if choice.manifest is None else '--manifest'} needs the files: images in a bucket are not "
-            "read when they are submitted; copy them to a folder first"
+            f"{option} needs the files: images in a bucket are not read when they are submitted; copy them to a folder "
+            "first"
         )
     return wanted_of(address_of(paths[0]), recursive=choice.recursive, exclude=tuple(choice.exclude))
 

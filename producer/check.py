@@ -10,6 +10,7 @@ from producer.access import opened
 from producer.chosen import Choice, sources_of
 from producer.display import Display
 from producer.options import channel_option, choosing_options, json_option, paths_argument
+from producer.points.options import points_options
 from producer.report import print_json
 from producer.sample import MOST, sampled, spread
 from shared.commandline import ExitCode, on_interrupt, plural, printable
@@ -21,6 +22,7 @@ from shared.services import Services
 from shared.tables import Column, console, print_table
 
 if TYPE_CHECKING:
+    from producer.points.sources import PointChoice
     from producer.preflight import Findings
 
 STEPS = {
@@ -31,6 +33,7 @@ STEPS = {
     ItemErrorCode.TOO_MANY_BYTES: "compress or cut them, or raise MAX_SOURCE_BYTES",
     ItemErrorCode.BAD_TRUTH: "mend these masks of --truth, or leave them out of its folder",
     ItemErrorCode.BAD_MANIFEST: "mend these rows of the manifest",
+    ItemErrorCode.BAD_POINTS: "mend these tables, or --exclude them",
     ItemErrorCode.CHANGED: "wait until they are written, and check again",
     ItemErrorCode.EMPTY_FILE: "copy them again from where they came from",
     ItemErrorCode.NOT_AN_IMAGE: "--exclude them",
@@ -60,6 +63,7 @@ _RESULT_BYTES_PER_PIXEL = 9 / 8
 @click.command("check")
 @paths_argument
 @choosing_options
+@points_options
 @channel_option
 @click.option(
     "--sample", type=click.IntRange(0, MOST), default=0, show_default=True, metavar="N",
@@ -75,6 +79,7 @@ def check_command(
     pages: PageChoice,
     channel: str,
     sample: int,
+    points: "PointChoice | None",
     as_json: bool,
 ) -> None:
     """Look at images before they are submitted: read and decode each as a worker would; only a --sample is sent.
@@ -92,7 +97,7 @@ def check_command(
     display = Display()
     with opened() as services, on_interrupt("interrupted; nothing was submitted"):
         settings = services.settings
-        choice = Choice(recursive, follow_links, pages, exclude, manifest)
+        choice = Choice(recursive, follow_links, pages, exclude, manifest, points)
         sources = sources_of(paths, choice, max_bytes=settings.max_source_bytes)
         survey = sources.survey()
         for note in survey.notes():

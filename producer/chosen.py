@@ -3,12 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from producer.manifest import Manifest, ManifestSources
 from producer.patterns import expanded
 from producer.sources import Sources
 from shared.errors import UsageError
 from shared.flows.pages import FIRST_PAGE, PageChoice
+
+if TYPE_CHECKING:
+    from producer.points.sources import PointChoice
 
 
 @dataclass(frozen=True)
@@ -20,6 +24,7 @@ class Choice:
     pages: PageChoice = FIRST_PAGE
     exclude: Sequence[str] = ()
     manifest: Path | None = None
+    points: "PointChoice | None" = None  # the files are tables of points; None: images
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,8 @@ def sources_of(arguments: Sequence[Path], choice: Choice, *, max_bytes: int) -> 
     Raises:
         UsageError: an argument does not exist, the manifest cannot be used, or options contradict each other.
     """
+    if choice.points is not None:
+        return _point_sources(arguments, choice, choice.points, max_bytes)
     if choice.manifest is None:
         return Sources(
             expanded(arguments),
@@ -60,4 +67,19 @@ def sources_of(arguments: Sequence[Path], choice: Choice, *, max_bytes: int) -> 
         max_bytes=max_bytes,
         follow_links=choice.follow_links,
         pages=choice.pages,
+    )
+
+
+def _point_sources(arguments: Sequence[Path], choice: Choice, points: "PointChoice", max_bytes: int) -> Sources:
+    from producer.points.sources import PointSources  # with numpy, which a submission of images does not need
+
+    if choice.manifest is not None or not choice.pages.is_first:
+        raise UsageError(f"{'--pages' if choice.manifest is None else '--manifest'} is for images, not for --points")
+    return PointSources(
+        expanded(arguments),
+        points,
+        recursive=choice.recursive,
+        max_bytes=max_bytes,
+        follow_links=choice.follow_links,
+        exclude=choice.exclude,
     )

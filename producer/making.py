@@ -1,6 +1,7 @@
 """Commands that make a job: of images, of one image, or of synthetic ones."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -25,6 +26,7 @@ from producer.options import (
     waiting_options,
 )
 from producer.outcome import conclude
+from producer.points.options import points_options
 from producer.segment import STANDARD, Asked, image_of, write
 from producer.segment import segment as segment_one
 from producer.submit import submit_paths
@@ -37,10 +39,14 @@ from shared.jobs.records import Priority, Unfamiliar
 from shared.objects.options import PostProcessing
 from shared.pixel_size import PixelSize
 
+if TYPE_CHECKING:
+    from producer.points.sources import PointChoice
+
 
 @click.command()
 @paths_argument
 @choosing_options
+@points_options
 @click.option("--name", help="Name of the job. Without it: the folder's name.")
 @model_options
 @scale_option
@@ -84,6 +90,7 @@ def submit(
     keep_largest: bool,
     truth: Path | None,
     foreground: str | None,
+    points: "PointChoice | None",
     resume: str | None,
     priority: Priority,
     wait: bool,
@@ -91,7 +98,7 @@ def submit(
     export: Export,
     as_json: bool,
 ) -> None:
-    """Submit images as one job: a folder, files, or `s3://bucket/prefix`, whose images stay where they are.
+    """Submit images (or --points) as one job: a folder, files, or `s3://bucket/prefix`, whose images stay there.
 
     Of a folder, all files are taken that are images by extension or content, but for the results of earlier jobs; files
     that you name are always taken. The job's id is printed. When a submission is interrupted, the same command goes on
@@ -102,10 +109,14 @@ def submit(
     to = destination_of(folder, export)
     display = Display()
     waits = wait or to is not None
-    choice = Choice(recursive, follow_links, pages, exclude, manifest)
+    choice = Choice(recursive, follow_links, pages, exclude, manifest, points)
     processing = PostProcessing(smooth, fill_holes, min_area, keep_largest)
     if truth is None and foreground is not None:
         raise click.UsageError("--foreground says what counts in the masks of --truth: give their folder")
+    if points is not None and truth is not None:
+        raise click.UsageError("--truth has masks of images: leave it away with --points")
+    if points is not None and pixel_size is not None:
+        raise click.UsageError("--pixel-size is for images: of --points, give --point-pixel and --point-unit")
     with opened() as services:
         request = Request(
             name,

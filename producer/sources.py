@@ -38,7 +38,7 @@ from shared.patterns import matches_one
 _RESULTS = frozenset(name for export in EXPORTS.values() for name in export.top)
 
 
-class _Found(NamedTuple):
+class Found(NamedTuple):
     """A file to submit: where it is, and the argument's folder that it may not lead out of (None: named itself)."""
 
     path: str
@@ -52,6 +52,8 @@ class Sources:
     Paths are relative, with `/`: to the folder where one folder is given, else to the deepest folder that all
     arguments have in common. Memory holds the names of one folder at a time.
     """
+
+    kind = "image"  # what is looked for, as people are told
 
     def __init__(
         self,
@@ -106,9 +108,9 @@ class Sources:
             survey.images += self._count(found)
         if not survey.images:
             notes = "".join(f"; {note}" for note in survey.notes())
-            raise UsageError(f"there is no image in {self._spelt}{notes}")
+            raise UsageError(f"there is no {self.kind} in {self._spelt}{notes}")
         if survey.links_outside == survey.images:
-            only = "the only image" if survey.images == 1 else f"all {plural(survey.images, 'image')}"
+            only = f"the only {self.kind}" if survey.images == 1 else f"all {plural(survey.images, self.kind)}"
             are = "is a link" if survey.images == 1 else "are links"
             raise UsageError(f"{only} in {self._spelt} {are} that lead out of it: --follow-links takes what is there")
         return survey
@@ -121,7 +123,7 @@ class Sources:
         """Return the version of the file of this relative path; None where there is none."""
         whole = os.path.join(self.base, path)
         if not self.pages.is_first and (page := page_of(whole)) and not os.path.lexists(whole):
-            return self._stack(_Found(page[0], None)).version(page[1])
+            return self._stack(Found(page[0], None)).version(page[1])
         return file_version(whole)
 
     def __iter__(self) -> Iterator[Source]:
@@ -132,35 +134,35 @@ class Sources:
 
     def sources_of(self, file: str, name: str) -> list[Source]:
         """Return the sources that a file in the base folder, called `name`, stands for: itself, or pages of it."""
-        found = _Found(file, self.base)
+        found = Found(file, self.base)
         source = replace(self._source(found), path=name)
         numbers = self._pages(found)
         return [source] if numbers is None else self._stack(found).sources(name, self.pages, numbers)
 
-    def _count(self, found: _Found) -> int:
+    def _count(self, found: Found) -> int:
         numbers = self._pages(found)
         return 1 if numbers is None else max(len(numbers), 1)
 
-    def _pages(self, found: _Found) -> list[int] | None:
+    def _pages(self, found: Found) -> list[int] | None:
         """Return which pages of a file are images; None: it is one itself, or fails as one."""
         path = self._relative(found.path)
         if self.pages.is_first or found.is_folder or self.shown(path) != path:
             return None
         return self._stack(found).wanted(self.pages)
 
-    def _stack(self, found: _Found) -> Stack:
+    def _stack(self, found: Found) -> Stack:
         return Stack(found.path, None if self.follow_links else found.root, self.max_bytes)
 
-    def _walk(self, survey: Survey) -> Iterator[_Found]:
+    def _walk(self, survey: Survey) -> Iterator[Found]:
         for argument in self.arguments:
             if argument in self._folders:
                 yield from self._walk_folder(argument, survey)
             elif matches_one(self._relative(argument), self.exclude):
                 survey.excluded += 1
             else:
-                yield _Found(argument, None)
+                yield Found(argument, None)
 
-    def _walk_folder(self, root: str, survey: Survey) -> Iterator[_Found]:
+    def _walk_folder(self, root: str, survey: Survey) -> Iterator[Found]:
         folders = [root]  # a stack, as folders may be nested deeper than Python's calls
         entered: set[tuple[int, int]] = set()
         while folders:
@@ -172,9 +174,9 @@ class Sources:
             except OSError as error:
                 if folder == root:
                     raise UsageError(f"cannot read the folder {_printable(root)}: {error.strerror}") from error
-                yield _Found(folder, root, is_folder=True)
+                yield Found(folder, root, is_folder=True)
                 continue
-            yield from (_Found(os.path.join(folder, name), root) for name in files)
+            yield from (Found(os.path.join(folder, name), root) for name in files)
             folders.extend(os.path.join(folder, name) for name in reversed(subfolders))
 
     def _list(self, folder: str, root: str, survey: Survey) -> tuple[list[str], list[str]]:
@@ -225,7 +227,7 @@ class Sources:
     def _leads_outside(self, entry: os.DirEntry[str], root: str) -> bool:
         return entry.is_symlink() and not self.follow_links and leads_outside(entry.path, root)
 
-    def _source(self, found: _Found) -> Source:
+    def _source(self, found: Found) -> Source:
         path = self._relative(found.path)
         shown = self.shown(path)
         if shown != path:

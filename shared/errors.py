@@ -178,6 +178,7 @@ class ItemErrorCode(StrEnum):
     BAD_NAME = "bad_name"  # the name is not valid UTF-8
     TOO_MANY_BYTES = "too_many_bytes"  # the file is larger than MAX_SOURCE_BYTES
     BAD_MANIFEST = "bad_manifest"  # the manifest's row cannot be used
+    BAD_POINTS = "bad_points"  # the point table cannot be used
     CHANGED = "changed"  # the file was still being written
     BAD_TRUTH = "bad_truth"  # the mask that it was to be scored against cannot be used, or does not lie on it
     # found while decoding

@@ -1,4 +1,4 @@
-"""Exports of objects: label images, COCO, GeoJSON, ImageJ ROIs and tables.
+"""Exports of objects: label images, COCO, ImageJ ROIs and tables; GeoJSON is in `geojson`.
 
 All of them tell objects apart in one way (`shared.objects`), so that they hold the same ones, with the same numbers.
 """
@@ -6,7 +6,6 @@ All of them tell objects apart in one way (`shared.objects`), so that they hold 
 import csv
 import io
 import json
-import uuid
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from io import BytesIO
@@ -26,13 +25,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from shared.objects.objects import Objects, OneObject
-    from shared.objects.outlines import Ring
 
 CATEGORY = "shape"
 _MOST_16 = 2**16 - 1
 _LAST_EDGE = 2**15 - 1  # of ImageJ's coordinates
 _ROWS_AT_ONCE = 256
-_COLOUR = (0, 229, 255)
 OBJECTS_CSV = "objects.csv"
 OBJECTS_PARQUET = "objects.parquet"
 
@@ -55,10 +52,11 @@ def objects_of(png: bytes) -> "Objects":
 
 def measured_rows(item: Item, mask: bytes, probability: bytes) -> Iterator[dict[str, Any]]:
     """Return what is measured of each object of an item, one after the other, as `shared.objects.table` has it."""
-    return _rows(item, objects_of(mask), probability)
+    return rows_of(item, objects_of(mask), probability)
 
 
-def _rows(item: Item, objects: "Objects", probability: bytes) -> Iterator[dict[str, Any]]:
+def rows_of(item: Item, objects: "Objects", probability: bytes) -> Iterator[dict[str, Any]]:
+    """Return the same of objects that are known."""
     from shared.images.codec import level_bands
     from shared.objects.table import measured, rows
 
@@ -84,37 +82,6 @@ def _label_image(objects: "Objects", dtype: str) -> "NDArray[Any]":
         rows = image[top : top + _ROWS_AT_ONCE]
         rows[:] = objects.labels(top, top + len(rows))
     return image
-
-
-def _geojson(item: Item, mask: bytes, probability: bytes) -> bytes:
-    """Return a FeatureCollection as QuPath opens it: detections with measurements, in pixels of the whole image."""
-    from shared.objects.outlines import polygons_of
-
-    objects, features = objects_of(mask), []
-    for one, row in zip(objects, _rows(item, objects, probability), strict=True):
-        polygons = [[_closed(ring) for ring in polygon.rings] for polygon in polygons_of(one)]
-        parts = {"type": "Polygon", "coordinates": polygons[0]}
-        if len(polygons) > 1:  # some readers refuse a MultiPolygon of one part
-            parts = {"type": "MultiPolygon", "coordinates": polygons}
-        measurements = {name: value for name, value in row.items() if type(value) in (int, float) and name != "object"}
-        features.append(
-            {
-                "type": "Feature",
-                "id": str(uuid.uuid5(uuid.UUID(item.id), str(one.number))),
-                "geometry": parts,
-                "properties": {
-                    "objectType": "detection",
-                    "name": str(one.number),
-                    "classification": {"name": CATEGORY, "color": _COLOUR},
-                    "measurements": measurements,
-                },
-            }
-        )
-    return json.dumps({"type": "FeatureCollection", "features": features}, separators=(",", ":")).encode()
-
-
-def _closed(ring: "Ring") -> "Ring":
-    return [*ring, ring[0]]
 
 
 def _rois(item: Item, mask: bytes) -> bytes:
@@ -300,10 +267,6 @@ EXPORTS = (
     ),
     _coco("coco", "COCO", "each object as compressed run lengths", _rle),
     _coco("coco-polygons", "COCO, polygons", "each object as polygons along its pixels' edges", _coco_polygons),
-    per_image(
-        "geojson", "GeoJSON for QuPath", "a file for each image, its objects as polygons along their pixels' edges",
-        ending=".geojson", keys=mask_and_probability_of, convert=_geojson,
-    ),
     per_image(
         "imagej-roi", "ImageJ ROIs", "a zip for each image, a ROI for each object",
         ending=".zip", keys=mask_of, convert=_rois, needs=("roifile",),

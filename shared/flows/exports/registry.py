@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from shared.errors import UsageError
-from shared.flows.exports import corrections, objects, pictures, report, results, stacks, tables
+from shared.flows.exports import corrections, geojson, objects, pictures, report, results, stacks, tables
 from shared.flows.exports.export import Export
 
 DEFAULT = results.EXPORT
@@ -14,6 +14,7 @@ EXPORTS: Mapping[str, Export] = {
         DEFAULT,
         *pictures.EXPORTS,
         *objects.EXPORTS,
+        *geojson.EXPORTS,
         *stacks.EXPORTS,
         *tables.EXPORTS,
         report.EXPORT,
