@@ -19,7 +19,7 @@ from shared.point_frame import PointFrame
 from shared.synth.dotblob import DOTBLOB_V1
 from shared.synth.dots import sample_centres
 
-_SPACINGS = (6.0, 8.0, 12.0, 16.0, 20.0, 36.0)  # px
+_SPACINGS = (6.0, 8.0, 12.0, 16.0, 20.0, 28.0)  # px
 _TIMES = (1, 4)
 _UNIT, _OFFSET = 0.37, 1000.0  # of the table, per pixel of the scene
 _FIRST_SEED = 910_000
@@ -30,7 +30,7 @@ def rows(effort: Effort) -> list[Row]:
     predictor = Predictor.load(DEFAULT_MODEL, "cpu")
     found = []
     for times in _TIMES:
-        scenes = [_table(_FIRST_SEED + seed, times) for seed in range(effort.of(40, 1))]
+        scenes = [_table(_FIRST_SEED + seed, times) for seed in range(effort.of(20, 1))]
         for spacing in _SPACINGS:
             scores = [_score(predictor, points, truth, spacing) for points, truth in scenes]
             found.append(Row.of(f"{times} × 15 to 80 points, {spacing:g} px apart", "Dice", scores))

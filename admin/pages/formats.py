@@ -12,7 +12,6 @@ from shared.jobs.records import Item
 from shared.jobs.state import ItemStatus
 
 NOTHING = "–"
-_MAX_DIGITS = 3  # after the point of a measurement
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 
@@ -95,7 +94,7 @@ def measured(item: Item) -> list[tuple[Measurement, str]]:
     names = sorted(MEASUREMENTS, key=lambda name: name not in NEED_TRUTH)
     values = ((MEASUREMENTS[name], getattr(item, name)) for name in names)
     return [
-        (measurement, f"{_number(measurement, value)} {measurement.unit}".rstrip())
+        (measurement, f"{measurement.shown(value)} {measurement.unit}".rstrip())
         for measurement, value in values
         if value is not None
     ]
@@ -104,11 +103,7 @@ def measured(item: Item) -> list[tuple[Measurement, str]]:
 def value_of(item: Item, name: str) -> str:
     """The value of one measurement of an image, without its unit."""
     value = getattr(item, name)
-    return NOTHING if value is None else _number(MEASUREMENTS[name], value)
-
-
-def _number(measurement: Measurement, value: float) -> str:
-    return share(value) if measurement.as_percentage else f"{value:,.{min(measurement.digits, _MAX_DIGITS)}f}"
+    return NOTHING if value is None else MEASUREMENTS[name].shown(value)
 
 
 def size(number: int | None) -> str:

@@ -12,6 +12,8 @@ from typing import Annotated, Generic, TypeVar, get_args, get_type_hints
 Value = TypeVar("Value", bound=float | None)
 """What every result has: `float` of a result, `float | None` of an item, which may have none (yet)."""
 
+_SHOWN_DIGITS = 3  # after the point, of those that people are shown
+
 
 @dataclass(frozen=True)
 class Measurement:
@@ -34,6 +36,10 @@ class Measurement:
         """Return the explanation as a sentence, with the unit."""
         unit = f", in {self.unit}" if self.unit else ""
         return f"{self.explanation[0].upper()}{self.explanation[1:]}{unit}."
+
+    def shown(self, value: float) -> str:
+        """Return a value as people read it, without the unit; a share as `12.3 %`."""
+        return f"{value * 100:.1f} %" if self.as_percentage else f"{value:,.{min(self.digits, _SHOWN_DIGITS)}f}"
 
     def holds(self, value: float) -> bool:
         """Whether a value is one that this can have; NaN never is."""

@@ -18,6 +18,7 @@ from shared.version import code_version
 
 REPORT_HTML = "report.html"
 _PICTURE_SIDE = 240  # px
+_DIGITS_OF_SHARES = 3
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1b1f24; --quiet: #59636e; --ground: #fff; --panel: #f3f5f7; --line: #d1d9e0;
  --bar: #0b63ad; }
@@ -30,7 +31,8 @@ h1 { line-height: 1.2; overflow-wrap: anywhere; } h2 { margin-top: 2.5rem; }
 .quiet, figcaption, small { color: var(--quiet); }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; } th, td { padding: .3rem .8rem .3rem 0; text-align: left; vertical-align: top;
- border-bottom: 1px solid var(--line); overflow-wrap: anywhere; } td.number { text-align: right; white-space: nowrap; }
+ border-bottom: 1px solid var(--line); } th, td.number { white-space: nowrap; } td.number { text-align: right; }
+td { overflow-wrap: anywhere; min-width: 9rem; } td.number { min-width: 0; }
 .cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(13rem, 1fr)); gap: 1rem; padding: 0; }
 figure { margin: 0; padding: .8rem; background: var(--panel); border: 1px solid var(--line); border-radius: .5rem;
  min-width: 0; overflow-wrap: anywhere; }
@@ -75,6 +77,8 @@ def _sections(results: JobResults, numbers: Numbers) -> Iterator[str]:
 
 def _counts(numbers: Numbers) -> str:
     told = {"images": numbers.states.total(), **numbers.states, **numbers.marks}
+    if numbers.objects is not None:
+        told["objects"] = numbers.objects
     graded = {"accepted": 0, "rejected": 0, "unsure": 0} | numbers.grades
     if numbers.grades or numbers.corrected:
         review = _figures(graded | {"corrected by hand": numbers.corrected})
@@ -119,13 +123,14 @@ def _histogram(of: Measurement, distribution: Distribution) -> str:
         height, low = 100 * count / highest, distribution.low + place * step
         size = f'y="{100 - height:.1f}" width=".9" height="{height:.1f}"'
         if count:
-            bars.append(f'<rect x="{place}" {size}><title>{low:.2f} to {low + step:.2f}: {count:,}</title></rect>')
-    words = f"{of.label}: mean {distribution.mean:.3f} of {distribution.count:,}"
+            bars.append(f'<rect x="{place}" {size}><title>{low:,.4g} to {low + step:,.4g}: {count:,}</title></rect>')
+    mean = f"mean {distribution.mean:,.{_DIGITS_OF_SHARES if distribution.high <= 1 else 1}f}"
+    words = f"{of.label}: {mean} of {distribution.count:,}"
     return (
         f'<figure><svg viewBox="0 0 {BINS} 100" preserveAspectRatio="none" role="img" aria-label="{escape(words)}">'
         f"{''.join(bars)}</svg>"
-        f'<div class="ends quiet"><small>{distribution.low:g}</small><small>{distribution.high:g}</small></div>'
-        f"<figcaption><strong>{escape(of.label)}</strong>, mean {distribution.mean:.3f}<br>{escape(of.description)}"
+        f'<div class="ends quiet"><small>{distribution.low:g}</small><small>{distribution.high:,g}</small></div>'
+        f"<figcaption><strong>{escape(of.label)}</strong>, {mean}<br>{escape(of.description)}"
         "</figcaption></figure>"
     )
 
@@ -133,7 +138,8 @@ def _histogram(of: Measurement, distribution: Distribution) -> str:
 def _worst(results: JobResults, items: list[Item]) -> Iterator[str]:
     if not items:
         return
-    yield f'<h2>The {WORST} least trusted results</h2><div class="cards">'
+    which = f"The {len(items)} least trusted results" if len(items) > 1 else "The least trusted result"
+    yield f'<h2>{which}</h2><div class="cards">'
     for item in items:
         yield _card(item, _picture(results, item))
     yield "</div>"
@@ -141,7 +147,9 @@ def _worst(results: JobResults, items: list[Item]) -> Iterator[str]:
 
 def _card(item: Item, picture: str) -> str:
     scores = ", ".join(
-        f"{of.label} {value:.3f}" for name, of in MEASUREMENTS.items() if (value := getattr(item, name)) is not None
+        f"{of.label} {of.shown(value)} {of.unit}".rstrip()
+        for name, of in MEASUREMENTS.items()
+        if (value := getattr(item, name)) is not None
     )
     grade = f"<br>Graded {item.review.grade.value}" if item.review.grade else ""
     reason = f"<br>{escape(sentence_of(item.reason, item.reason_place))}" if item.reason else ""

@@ -5,28 +5,47 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Self
 
-from shared.db.measurements import MEASUREMENTS
+from shared.db.measurements import MEASUREMENTS, Measurement
 from shared.jobs.records import Item
 from shared.jobs.state import ItemStatus
 
 WORST = 20
-BINS = 25
+BINS = 24  # an even number, so that two may become one
 _EXAMPLES = 3
 
 
 @dataclass
 class Distribution:
-    """A histogram over the range of a measurement, in BINS steps, with the mean."""
+    """A histogram in BINS steps, with the mean.
+
+    Args:
+        low: where the range begins.
+        high: where it ends, `low` + BINS to begin with where it grows.
+        grows: whether the range becomes twice as wide as often as a value needs it.
+    """
 
     low: float
     high: float
+    grows: bool = False
     bins: list[int] = field(default_factory=lambda: [0] * BINS)
     count: int = 0
     total: float = 0.0
 
+    @classmethod
+    def of(cls, measurement: Measurement) -> Self:
+        """Return an empty one over the range of a measurement, which may have no end."""
+        low = measurement.minimum or 0.0
+        if measurement.maximum is None:
+            return cls(low, low + BINS, grows=True)
+        return cls(low, measurement.maximum)
+
     def add(self, value: float) -> None:
-        """Count a value; the ends of the range belong to it."""
+        """Count a value; the ends of a range that does not grow belong to it."""
+        while self.grows and value >= self.high:
+            self.high += self.high - self.low
+            self.bins = [sum(self.bins[at : at + 2]) for at in range(0, BINS, 2)] + [0] * (BINS // 2)
         step = int((value - self.low) / (self.high - self.low) * BINS)
         self.bins[min(max(step, 0), BINS - 1)] += 1
         self.count += 1
@@ -65,11 +84,7 @@ class Numbers:
         self.provenance: dict[str, Counter[str]] = {
             name: Counter() for name in ("model", "threshold", "preprocessing", "code_version", "device")
         }
-        self.distributions = {
-            name: Distribution(of.minimum, of.maximum)
-            for name, of in MEASUREMENTS.items()
-            if of.minimum is not None and of.maximum is not None
-        }
+        self.distributions = {name: Distribution.of(of) for name, of in MEASUREMENTS.items() if of.minimum is not None}
         self._worst: list[tuple[float, int, Item]] = []
         self.first: float | None = None
         self.last: float | None = None
@@ -80,6 +95,12 @@ class Numbers:
     def worst(self) -> list[Item]:
         """The least trusted results, the worst first: by quality, or by trust where no scores were fitted."""
         return [item for _, _, item in sorted(self._worst, key=lambda entry: (-entry[0], -entry[1]))]
+
+    @property
+    def objects(self) -> int | None:
+        """How many objects all results have together; None where none has been counted."""
+        counted = self.distributions["objects"]
+        return int(counted.total) if counted.count else None
 
     @property
     def span(self) -> str:

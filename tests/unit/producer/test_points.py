@@ -99,11 +99,13 @@ def test_too_many_points_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         read("x,y\n" + "1,2\n" * 4)
 
 
-def test_the_spacing_is_that_of_neighbours_at_other_places() -> None:
+def test_the_spacing_is_that_of_neighbours_at_other_places(monkeypatch: pytest.MonkeyPatch) -> None:
     twice = np.concatenate([GRID, GRID])
     assert spacing_of(GRID) == spacing_of(twice) == 7.5
-    many = np.stack(np.meshgrid(np.arange(700.0), np.arange(700.0)), -1).reshape(-1, 2)  # of which a sample is taken
-    assert spacing_of(many) == 1.0
+    monkeypatch.setattr("producer.points.drawing._MOST_COMPARED", 1000)  # of 108 points 9, and the least are more
+    monkeypatch.setattr("producer.points.drawing._LEAST_SAMPLE", 5)
+    monkeypatch.setattr("producer.points.drawing._AT_ONCE", 10)
+    assert spacing_of(GRID) == 7.5
     with pytest.raises(ItemError, match="at one place, so that they have no spacing: give --point-pixel"):
         spacing_of(np.ones((5, 2)))
 
@@ -288,10 +290,8 @@ def test_a_check_says_the_same_and_sends_nothing(own_services: Services, folder:
         (("--points", "--truth", "masks"), "--truth has masks of images"),
     ],
 )
-def test_options_that_do_not_go_together(
-    own_services: Services, folder: Path, arguments: tuple[str, ...], line: str
-) -> None:
+@pytest.mark.usefixtures("own_home")
+def test_options_that_do_not_go_together(folder: Path, arguments: tuple[str, ...], line: str) -> None:
     done = run("submit", str(folder), *arguments)
     assert done.exit_code == 2
     assert line in " ".join(done.output.split())
-    assert own_services.repository.jobs(limit=1) == []
