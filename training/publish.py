@@ -3,13 +3,15 @@
     python -m training.publish --checkpoint runs/compact               # enter it
     python -m training.publish --checkpoint runs/compact --activate    # and make it the model of new jobs
 
-One trained on reviewed results is scored on those held out beside the model in use, and not activated where it is worse
-unless --force says so.
+One trained on a folder of pairs or on reviewed results is scored on those that were held out, beside the models whose
+place it takes: that of its name, which --model NAME means, and with --activate that of new jobs. Where it is worse, it
+is not published, or not activated, unless --force says so.
 
 The settings say which registry (DATABASE_URL, STORE_URL). Running workers pick the model up with the first job that
 names it; jobs that exist keep theirs. `admin models` lists, activates and rolls back.
 """
 
+import argparse
 import hashlib
 import sys
 from collections.abc import Iterator, Sequence
@@ -21,15 +23,15 @@ import torch
 from numpy.typing import NDArray
 
 from shared.commandline import ExitCode, Parser, ended, opened_services
-from shared.db.model_registry import Model, ModelRegistry
+from shared.db.model_registry import Model, ModelRegistry, checked_name
 from shared.errors import CheckpointError, UsageError
 from shared.identity import user_at_host
 from shared.images.preparation import prepare
 from shared.net.checkpoint import FAMILIARITY_NAME, METADATA_NAME, LoadedModel, load_checkpoint, locate_weights
+from shared.net.weights_file import file_sha256
 from shared.output import replace_unknown_characters
 from shared.services import Services
 from shared.synth import synthesise
-from training.data.config import DataConfig
 from training.evaluation.held_out import compare_on_held_out
 
 _SIDE = 256  # px, of the pictures that a network is tried on
@@ -58,22 +60,6 @@ def publish(registry: ModelRegistry, checkpoint: Path, *, name: str | None, by: 
         raise CheckpointError(f"{folder} is being written to: publish it when its training has ended")
     name = name or folder.resolve().name
     return registry.publish(weights, metadata, scores=scores, name=name, summary=_summary(loaded), by=by)
-
-
-def check_no_worse(services: Services, checkpoint: Path, *, force: bool) -> None:
-    """Check that a model trained on reviewed results is no worse on those held out than the one that new jobs get.
-
-    Raises:
-        UsageError: it is, and nobody forces it.
-    """
-    config = load_checkpoint(checkpoint).metadata.training.get("config")
-    data = config.get("data") if isinstance(config, dict) else None
-    if not isinstance(data, dict) or data.get("kind") != "job":
-        return
-    scores = compare_on_held_out(services, checkpoint, DataConfig.model_validate(data))
-    if scores.is_worse and not force:
-        raise UsageError(f"not activated, since it is worse: {scores}; --force activates it all the same")
-    print(scores)
 
 
 def check_answers(loaded: LoadedModel, folder: Path) -> None:
@@ -127,26 +113,58 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--name", help="what it is called: producer and API take it as --model (default: the folder's name)"
     )
     parser.add_argument("--activate", action="store_true", help="make it the model of new jobs")
-    parser.add_argument(
-        "--force", action="store_true", help="with --activate: also where it is worse on held-out reviewed results"
-    )
+    parser.add_argument("--force", action="store_true", help="also where it is worse on held-out pairs; nobody looks")
+    parser.add_argument("--data", type=Path, metavar="FOLDER", help="where the pairs of its training are now")
     options = parser.parse_args(arguments)
-    return ended(
-        "training.publish",
-        lambda: _publish(options.checkpoint, name=options.name, activate=options.activate, force=options.force),
-    )
+    return ended("training.publish", lambda: _publish(options))
 
 
-def _publish(checkpoint: Path, *, name: str | None, activate: bool, force: bool) -> int:
+def _publish(options: argparse.Namespace) -> int:
     with opened_services(quiet=True) as services:
         registry, by = ModelRegistry(services.database, services.store), user_at_host()
-        model = publish(registry, checkpoint, name=name, by=by)
+        weights = locate_weights(options.checkpoint)
+        name = checked_name(options.name or weights.parent.resolve().name)
+        before = _namesake(registry, name, file_sha256(weights))
+        if before is not None:
+            refusal = "not published", "--force publishes it all the same, another --name leaves that one its own"
+            _check_no_worse(services, options, before, "the model that is called", refusal)
+        model = publish(registry, options.checkpoint, name=name, by=by)
         print(f"published {model.sha256[:12]} {model.name}, {model.size / 1e6:.1f} MB")
-        if activate:
-            check_no_worse(services, checkpoint, force=force)
+        if options.activate:
+            active = registry.active()
+            if active is None or active.sha256 not in {model.sha256, before.sha256 if before else ""}:
+                called = "the workers' own model" if active is None else "the active model"
+                refusal = "not activated", "--force activates it all the same"
+                _check_no_worse(services, options, active, called, refusal)
             registry.activate(model.sha256, by=by)
             print("active: new jobs use it")
     return ExitCode.SUCCEEDED
+
+
+def _namesake(registry: ModelRegistry, name: str, sha256: str) -> Model | None:
+    """Return the model whose name weights take over; None where they are published already, or nobody has it."""
+    models = registry.models()
+    if any(model.sha256 == sha256 for model in models):
+        return None
+    return next((model for model in models if model.name == name), None)
+
+
+def _check_no_worse(
+    services: Services, options: argparse.Namespace, other: Model | None, called: str, refusal: tuple[str, str]
+) -> None:
+    """Check that the checkpoint is no worse than another model on what is held out, and say how they compare.
+
+    Raises:
+        UsageError: it is worse, or the pairs are gone, and nobody forces it.
+    """
+    if options.force:
+        return
+    scores = compare_on_held_out(services, options.checkpoint, other, called=called, folder=options.data)
+    if scores is not None and scores.is_worse:
+        what, remedy = refusal
+        raise UsageError(f"{what}, since it is worse: {scores}; {remedy}")
+    if scores is not None:
+        print(scores)
 
 
 if __name__ == "__main__":

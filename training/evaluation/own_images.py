@@ -88,7 +88,7 @@ class OwnReport:
 
 def own_data(folder: Path, metadata: Metadata) -> DataConfig:
     """Return how the masks of a folder are read: as those that the checkpoint was trained on."""
-    trained = _data_of(metadata)
+    trained = trained_data(metadata)
     kept = {name: trained[name] for name in ("foreground", "mask_suffix") if trained.get(name) is not None}
     return DataConfig.model_validate(kept | {"kind": "folder", "folder": folder})
 
@@ -112,10 +112,16 @@ def held_out_pairs(survey: Survey, metadata: Metadata) -> list[Pair]:
     return [known[name] for name in names]
 
 
-def trained_on(survey: Survey, metadata: Metadata) -> set[str]:
-    """Return the names of the folder's pairs that the checkpoint was trained on; none of another folder."""
-    folder = _data_of(metadata).get("folder")
-    if not isinstance(folder, str) or Path(folder).resolve() != survey.layout.folder.resolve():
+def trained_on(survey: Survey, metadata: Metadata, was: Path | None = None) -> set[str]:
+    """Return the names of the folder's pairs that the checkpoint was trained on; none of another folder.
+
+    Args:
+        survey: of the folder.
+        metadata: of the checkpoint.
+        was: where the folder was when it was trained on; None: where it is.
+    """
+    folder = trained_data(metadata).get("folder")
+    if not isinstance(folder, str) or Path(folder).resolve() != (was or survey.layout.folder).resolve():
         return set()
     return {pair.name for pair in survey.layout.pairs}.difference(_held_out_names(metadata))
 
@@ -190,7 +196,8 @@ def _is_foreground_bright(survey: Survey) -> bool:
     return sum(each.signs.contrast for each in survey.facts) >= 0
 
 
-def _data_of(metadata: Metadata) -> Mapping[str, Any]:
+def trained_data(metadata: Metadata) -> Mapping[str, Any]:
+    """Return the section `data` of the config that a checkpoint was trained with; empty where it names none."""
     config = metadata.training.get("config")
     data = config.get("data") if isinstance(config, dict) else None
     return data if isinstance(data, dict) else {}

@@ -120,7 +120,7 @@ def find_rules(summaries: Iterable[MaskSummary], asked: Foreground | None, setti
 def _by_rule(summary: MaskSummary, setting: str) -> Rule:
     values = sorted(summary.counts)
     if len(values) == 1:
-        return Rule(f"all {_name(summary, values[0])}", above=0.0)
+        return Rule(f"{'all' if values[0] > 0 else 'nothing'}, there is but {_name(summary, values[0])}", above=0.0)
     if len(values) == 2:
         return _of_two(summary, values[0], values[1], setting)
     if len(values) > _FEW and summary.kind != "index" and (middle := _middle_of_soft(summary)) is not None:
@@ -134,6 +134,7 @@ def _by_rule(summary: MaskSummary, setting: str) -> Rule:
 def _of_two(summary: MaskSummary, low: float, high: float, setting: str) -> Rule:
     is_told = {
         "value": True,
+        "lossy": True,
         "index": summary.colours.get(int(high)) != 0,  # black in front of another colour is turned round
         "colour": low == 0,
     }
@@ -178,7 +179,8 @@ def _asked_for(summary: MaskSummary, asked: Foreground, setting: str) -> Rule:
     if asked == "alpha":
         return Rule("what is opaque", by_alpha=True)
     if asked == "nonzero":
-        return Rule("all but 0")
+        middle = _middle_of_soft(summary) if summary.kind == "lossy" else None
+        return Rule("all but 0" if middle is None else f"over {middle:g}, less is of JPEG's making", above=middle)
     if asked == "half":
         scalars = _as_scalars(summary.kind, summary.counts)
         middle = (min(scalars) + max(scalars)) / 2
@@ -248,7 +250,7 @@ def _written(summary: MaskSummary, value: float) -> str:
 
 
 def _listed(summary: MaskSummary, values: list[float]) -> str:
-    what = {"value": "values", "index": "colours of a palette", "colour": "colours"}[summary.kind]
+    what = {"index": "colours of a palette", "colour": "colours"}.get(summary.kind, "values")
     shown = [_name(summary, value) for value in values[:6]]
     if len(values) > 6:
         shown += ["…", _name(summary, values[-1])]

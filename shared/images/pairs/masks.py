@@ -19,7 +19,7 @@ from shared.images.formats import identify
 from shared.images.notes import NoteCode, note_codes
 
 LIMITS = DecodeLimits(min_side=16, max_side=16384)
-Kind = Literal["value", "index", "colour"]
+Kind = Literal["value", "lossy", "index", "colour"]
 _PALETTE = 3  # TIFF's PhotometricInterpretation
 
 
@@ -28,7 +28,7 @@ class RawMask:
     """The samples of a mask's file.
 
     Of a picture in colours each sample is a colour, 0xRRGGBB; of a palette it is the index. Colours that are all greys
-    are values, however they are stored.
+    are values, however they are stored. Values in JPEG are a kind of their own: beside edges they are not exact.
     """
 
     samples: NDArray[Any]  # H×W
@@ -50,7 +50,7 @@ def read_mask(paths: Sequence[Path]) -> RawMask:
     for path, each in zip(paths, objects, strict=True):
         if each.samples.shape != objects[0].samples.shape:
             raise UsageError(f"{path} differs in size from the other objects of its image")
-    together = np.maximum.reduce([each.samples > 0 for each in objects]).astype(np.uint8)
+    together = np.maximum.reduce([_marked(each) for each in objects]).astype(np.uint8)
     return replace(objects[0], samples=together, kind="value", colours={})
 
 
@@ -106,9 +106,17 @@ def _read(path: Path) -> RawMask:
         return _from_pillow(path, data)
     decoded = checked_decode(path, data)
     if decoded.mode == "grey":
-        return RawMask(decoded.pixels, "value", {}, orientation=orientation_of(decoded))
-    read = _from_tiff if decoded.format == "TIFF" else _from_pillow
-    return replace(read(path, data), orientation=orientation_of(decoded))
+        mask = RawMask(decoded.pixels, "value", {})
+    else:
+        mask = (_from_tiff if decoded.format == "TIFF" else _from_pillow)(path, data)
+    kind = "lossy" if decoded.format == "JPEG" and mask.kind == "value" else mask.kind
+    return replace(mask, kind=kind, orientation=orientation_of(decoded))
+
+
+def _marked(mask: RawMask) -> NDArray[np.bool_]:
+    """Return where the mask of one object is."""
+    marked: NDArray[np.bool_] = mask.samples > (mask.samples.max() / 2 if mask.kind == "lossy" else 0)
+    return marked
 
 
 def bytes_of(path: Path) -> bytes:

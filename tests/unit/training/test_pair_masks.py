@@ -7,7 +7,7 @@ from scipy import ndimage
 
 from shared.errors import UsageError
 from shared.images.pairs.masks import read_mask
-from tests.unit.training.pairs_made import SHAPE, binary, blobs, coloured, folder_of, palette, save, surveyed
+from tests.unit.training.pairs_made import SHAPE, binary, blobs, coloured, folder_of, palette, picture, save, surveyed
 
 
 def soft(labels):
@@ -79,6 +79,32 @@ def test_soft_edges_are_legal(tmp_path, encode, extension):
     found = surveyed(folder_of(tmp_path, encode, extension))
     assert not found.faults
     assert max(wrong_pixels(found, tmp_path)) < 0.02 * SHAPE[0] * SHAPE[1]
+
+
+def test_what_jpeg_leaves_beside_edges_is_no_foreground_where_all_but_nothing_is(tmp_path):
+    """A folder of both kinds: objects with numbers, and masks in JPEG, where beside edges hardly a pixel is 0."""
+    folder = folder_of(tmp_path, lambda labels: labels.astype(np.uint16), "tif", count=2)
+    for number in (2, 3):
+        save(folder / "images" / f"{number}.png", picture(blobs(number) > 0, number))
+        save(folder / "masks" / f"{number}.jpg", binary(blobs(number)))
+    found = surveyed(folder, foreground="nonzero").check()
+    assert found.rules["lossy"].reason == "over 127.5, less is of JPEG's making"
+    assert wrong_pixels(found, folder)[:2] == [0, 0]
+    assert max(wrong_pixels(found, folder)) < 0.005 * SHAPE[0] * SHAPE[1]
+
+
+def test_objects_in_jpeg_files_of_their_own_are_cut_at_the_middle(tmp_path):
+    for number in range(1, 6):
+        save(tmp_path / "0" / "images" / "a.png", picture(blobs(0) > 0))
+        save(tmp_path / "0" / "masks" / f"{number}.jpg", binary((blobs(0) == number).astype(np.uint8)))
+    mask = read_mask(sorted((tmp_path / "0" / "masks").iterdir()))
+    assert ((mask.samples > 0) != (blobs(0) > 0)).sum() < 0.005 * SHAPE[0] * SHAPE[1]
+
+
+def test_masks_of_nothing_are_told_so(tmp_path):
+    folder = folder_of(tmp_path, lambda labels: palette(np.minimum(labels, 1), [(0, 0, 0), (128, 0, 0)]))
+    save(folder / "masks" / "0.png", palette(np.zeros_like(blobs(0)), [(0, 0, 0), (128, 0, 0)]))
+    assert surveyed(folder).check().rules["value"].reason == "nothing, there is but 0"
 
 
 REFUSED = {

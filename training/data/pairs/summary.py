@@ -36,7 +36,7 @@ def lines(survey: Survey) -> Iterator[str]:
         if notes:
             yield f"  read    {_counted(notes.elements())}"
     for kind, rule in survey.rules.items():
-        what = {"value": "values", "index": "palette", "colour": "colours"}[kind]
+        what = {"value": "values", "lossy": "values in JPEG", "index": "palette", "colour": "colours"}[kind]
         yield f"  masks   {what}: foreground is {rule.reason}"
     widths = [each.signs.object_px for each in survey.facts if each.signs.object_px]
     if widths:
