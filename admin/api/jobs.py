@@ -11,7 +11,7 @@ from admin.api.once import replayed, submitted
 from admin.api.operations import InvalidRequest, operation
 from admin.api.requests.images import NewJob
 from admin.api.requests.items import ItemsPage
-from admin.api.requests.jobs import JobsPage, ResultsFormat, Retry, Synthetic, Upload
+from admin.api.requests.jobs import Clone, JobsPage, ResultsFormat, Retry, Synthetic, Upload
 from admin.api.schemas.account import Me
 from admin.api.schemas.base import time_or_none
 from admin.api.schemas.items import Item, Items
@@ -25,6 +25,7 @@ from admin.web.delivery.files import files_of
 from admin.web.delivery.limits import MAX_FILES
 from shared.db.events import Actor
 from shared.errors import UsageError
+from shared.flows.cloning import clone, cloned_name
 from shared.flows.exports.registry import export_named
 from shared.flows.pages import pages_of_text
 from shared.flows.synthetic import SyntheticSpec, submit_synthetic
@@ -172,6 +173,38 @@ def cancel_job(job_id: UUID) -> Job:
 def retry_job(job_id: UUID, query: Retry) -> Job:
     """Try again what failed or was cancelled, or what failed with some codes alone; the job may still run."""
     return _responses([services().repository.retry(str(job_id), codes=query.codes, by=_actor())])[0]
+
+
+@operation(
+    "POST",
+    "/jobs/<uuid:job_id>/clone",
+    answer=Job,
+    status=201,
+    body=Clone,
+    problems=_NO_JOB | {409: "The job's inputs are not complete, are gone, or are too many."},
+    repeatable=True,
+    waits=True,
+)
+def clone_job(job_id: UUID, body: Clone) -> ResponseReturnValue:
+    """Start a job over the inputs of another, with another model, threshold or scale.
+
+    What the body does not name is as in that job. Inputs are not copied: they stay as long as a job reads them.
+    """
+    first, said = services().repository.job(str(job_id)), body.model_fields_set
+
+    def make(_tell: Callable[[str], None]) -> str:
+        return clone(
+            services(),
+            first,
+            name=body.name or cloned_name(first),
+            submitted_by=submitter(),
+            priority=body.priority,
+            model=sha256_of(body.model) if "model" in said else first.model,
+            threshold=body.threshold if "threshold" in said else first.threshold,
+            scale=body.factor if "scale" in said else first.scale,
+        )
+
+    return _started(*submitted("clone", make))
 
 
 def job_as_given(job_id: str) -> Job:

@@ -155,16 +155,38 @@ class AskedOfJob(TypedDict):
     threshold: float | None
 
 
-class ImagesForm(_JobForm):
-    """What is asked of a job of the user's own images, which come file by file afterwards."""
+class _ScaledForm(_JobForm):
+    """What forms of jobs ask whose images come from outside: by how much the network sees them resampled."""
 
-    name = _name_field("upload")
     scale = StringField(
         "Scale",
         filters=[_stripped],
         description="Resamples the images for the network: 0.25 where dots lie four times as far apart as usual (12 to "
         "32 px); “auto”: each image by the spacing of its dots. Masks keep the images’ size. Empty: 1.",
     )
+
+    def validate_scale(self, field: Any) -> None:
+        """A number in range, or the word."""
+        try:
+            scale_of(field.data or "1")
+        except UsageError as error:
+            raise ValidationError(f"{error}.".replace("scale", "Scale", 1)) from error
+
+    def factor(self) -> float:
+        """Return by how much images are resampled, as `Job.scale` has it."""
+        return scale_of(self.scale.data or "1")
+
+
+class CloneForm(_ScaledForm):
+    """The inputs of a job once more."""
+
+    name = _name_field("as the first, again")
+
+
+class ImagesForm(_ScaledForm):
+    """What is asked of a job of the user's own images, which come file by file afterwards."""
+
+    name = _name_field("upload")
     unfamiliar = SelectField(
         "Unfamiliar images",
         choices=[SelectChoice(Unfamiliar.FLAG, "Flag them"), SelectChoice(Unfamiliar.REFUSE, "Refuse them")],
@@ -197,13 +219,6 @@ class ImagesForm(_JobForm):
         IntegerField, "Smallest object", 0, MAX_MIN_AREA, "px²: objects of fewer pixels are dropped. Empty: none is."
     )
     keep_largest = BooleanField("Keep the largest object alone", description="All others are dropped.")
-
-    def validate_scale(self, field: Any) -> None:
-        """A number in range, or the word."""
-        try:
-            scale_of(field.data or "1")
-        except UsageError as error:
-            raise ValidationError(f"{error}.".replace("scale", "Scale", 1)) from error
 
     def validate_pages(self, field: Any) -> None:
         """A choice of pages."""
@@ -239,7 +254,7 @@ class ImagesForm(_JobForm):
         """Return what a valid form asks of its job."""
         return AskedOfJob(
             name=self.name.data or "upload",
-            scale=scale_of(self.scale.data or "1"),
+            scale=self.factor(),
             unfamiliar=Unfamiliar(self.unfamiliar.data),
             channel=channel_of(self.channel.data or AUTO),
             pixel_size=size_of_pixels(self.pixel_size.data),

@@ -14,6 +14,7 @@ from admin.domain.progress import ProgressMeter
 from admin.pages import (
     account,
     bulk,
+    cloning,
     compare,
     events,
     filling,
@@ -99,6 +100,7 @@ def create_app(settings: Settings, services: Services | None = None) -> Flask:
         overview,
         submit,
         filling,
+        cloning,
         tokens,
         account,
         health,

@@ -10,7 +10,7 @@ Several processes that submit the same at once fill one job together: what one h
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
@@ -21,14 +21,14 @@ from shared.flows.sources import Source, SubmissionProgress
 from shared.flows.upload import Upload
 from shared.images.channel_choice import AUTO
 from shared.images.scale import checked_scale
-from shared.jobs.records import Priority, Unfamiliar
+from shared.jobs.records import NewItem, Priority, Unfamiliar
 from shared.jobs.state import JobKind
 from shared.jobs.submissions import Submissions
 from shared.objects.options import NO_PROCESSING, PostProcessing
 from shared.pixel_size import PixelSize
 from shared.services import Services
 
-__all__ = ["Source", "SubmissionProgress", "begun", "seal", "submit_images"]
+__all__ = ["Source", "SubmissionProgress", "begun", "fill", "seal", "submit_images"]
 
 log = logging.getLogger(__name__)
 
@@ -119,6 +119,25 @@ def begun(repository: Submissions, submission_key: str | None, make: Callable[[]
             return job_id, True
         with contextlib.suppress(Outrun):  # by another process that submits the same
             return make(), False
+
+
+def fill(services: Services, job_id: str, items: Iterable[Sequence[NewItem]], priority: Priority) -> None:
+    """Add items of which nothing has to be uploaded to a new job, a shard for each block, and seal it.
+
+    Where that fails nothing stays: nobody can go on with a part of what was asked for.
+    """
+    hints = Hints(services, priority)
+    try:
+        for block in items:
+            services.repository.add_shard(job_id, block)
+            hints.send()
+    except BaseException:
+        # Also for Ctrl-C.
+        with contextlib.suppress(DelineateError):
+            services.repository.discard_empty(job_id)
+            services.repository.cancel(job_id)
+        raise
+    seal(services, job_id)
 
 
 def seal(services: Services, job_id: str, *, sleep: Callable[[float], None] = time.sleep) -> None:

@@ -1,6 +1,5 @@
 """Submitting synthetic jobs: rows → hints; the worker makes the images."""
 
-import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -8,10 +7,9 @@ from typing import Any
 import numpy as np
 
 from shared.db.tables.base import new_id
-from shared.errors import DelineateError, UsageError
-from shared.flows.hints import Hints
+from shared.errors import UsageError
 from shared.flows.sources import blocks
-from shared.flows.submission import seal
+from shared.flows.submission import fill
 from shared.jobs.records import NewItem, Priority
 from shared.jobs.state import JobKind
 from shared.services import Services
@@ -102,16 +100,5 @@ def submit_synthetic(
     job_id = services.repository.create_job(
         JobKind.SYNTHETIC, name=name, submitted_by=submitted_by, priority=priority, model=model, threshold=threshold
     )
-    hints = Hints(services, priority)
-    try:
-        for block in blocks(spec.items(), services.settings.shard_size):
-            services.repository.add_shard(job_id, block)
-            hints.send()
-    except BaseException:
-        # Also for Ctrl-C: nothing can go on with a part of what was asked for.
-        with contextlib.suppress(DelineateError):
-            services.repository.discard_empty(job_id)
-            services.repository.cancel(job_id)
-        raise
-    seal(services, job_id)
+    fill(services, job_id, blocks(spec.items(), services.settings.shard_size), priority)
     return job_id

@@ -114,6 +114,7 @@ class Job:
     pixel_width_um: float | None = None  # as was said with the job; None: as its files say
     pixel_height_um: float | None = None
     postprocessing: str = ""  # what is done to its masks, the text of a `shared.objects.processing.PostProcessing`
+    inputs_of: str | None = None  # the job in whose folder its inputs are, of a clone
     sources_removed_at: float | None = None  # from when on its sources go
     abandoned_at: float | None = None  # when it was ended before its submission was complete
     worked_seconds: float | None = None  # while images that succeeded were in work, once it has ended

@@ -8,6 +8,8 @@ tidying     once a while has passed since the end, objects that no row names are
 sources     the rows forget their sources first; the objects are then leftovers, and go as those do
 removal     the job is marked, and from then on nobody sees it; then its objects go, then its rows, the job's own last
 
+Sources that a clone may still read wait for it, and so does what is left of the job that has them.
+
 Only jobs that have ended are touched. Models stay, whatever jobs name them.
 """
 
@@ -21,6 +23,7 @@ from sqlalchemy import ColumnElement, Connection, delete, func, select, update
 
 from shared.db.database import Database, db_now
 from shared.db.tables.jobs import STAYS, ItemRow, JobRow, ShardRow
+from shared.jobs.clones import is_read
 from shared.jobs.state import JobStatus
 from shared.store import ObjectInfo, ObjectStore, keys, references
 from shared.upkeep.ownership import owned
@@ -32,6 +35,7 @@ TIDY_AFTER_LEASES = 3
 
 _OBJECTS_A_STEP = 500
 _SHARDS_A_STEP = 16
+_HAS_SOURCES = JobRow.sources_removed_at.is_(None) & ~is_read()
 _ENDED = JobRow.state.in_([state for state in JobStatus if state.is_final])
 
 
@@ -82,7 +86,7 @@ class Retention:
     def due(self, *, sources_only: bool = False) -> list[str]:
         """Return the ids of the jobs that the rules remove now, or lose their sources, the oldest end first."""
         after = self._rules.remove_sources_after if sources_only else self._rules.remove_jobs_after
-        where = [JobRow.sources_removed_at.is_(None)] if sources_only else []
+        where = [_HAS_SOURCES] if sources_only else []
         return [] if after is None else self._jobs(_ended_before(after), *where)
 
     # -- removal ---------------------------------------------------------------------------------------------
@@ -91,7 +95,7 @@ class Retention:
         with self._database.read() as connection:
             # Of a job that was discarded it starts a little later, see `Submissions.discard_empty`.
             started = JobRow.removal_started_at.is_not(None) & (JobRow.removal_started_at <= db_now())
-            query = select(JobRow.id).where(started).limit(1)
+            query = select(JobRow.id).where(started, ~is_read()).limit(1)
             job_id = connection.execute(query).scalar_one_or_none()
         if job_id is not None:
             self._remove_some(job_id)
@@ -123,7 +127,7 @@ class Retention:
     def _forget_sources(self) -> bool:
         if self._rules.remove_sources_after is None:
             return False
-        due = _ended_before(self._rules.remove_sources_after) & JobRow.sources_removed_at.is_(None)
+        due = _ended_before(self._rules.remove_sources_after) & _HAS_SOURCES
         return self._mark(due, sources_removed_at=db_now(), tidied_at=None)
 
     def _forget_some(self, job_id: str, since: float) -> bool:
@@ -189,10 +193,10 @@ class Retention:
         """Write these values to the one job that has been due for the longest; False where none is."""
         with self._database.write() as connection:
             oldest = select(JobRow.id).where(due, _ENDED, STAYS).order_by(JobRow.finished_at).limit(1)
-            job_id = connection.execute(oldest).scalar_one_or_none()
+            job_id = connection.execute(oldest.with_for_update()).scalar_one_or_none()
             if job_id is None:
                 return False
-            # The conditions once more: a retry may have come first.
+            # The conditions once more, as they are under the lock: a retry, or a clone, may have come first.
             connection.execute(update(JobRow).where(JobRow.id == job_id, due, _ENDED, STAYS).values(**values))
         return True
 

@@ -17,6 +17,7 @@ from shared.pixel_size import PixelSize
 Pages = Annotated[str, Field(pattern=PAGES_PATTERN), AfterValidator(lambda text: as_a_value(pages_of_text, text).text)]
 Channel = Annotated[str, Field(pattern=CHANNEL_PATTERN), AfterValidator(lambda text: as_a_value(channel_of, text))]
 Scale = Annotated[float, Field(ge=MIN_SCALE, le=MAX_SCALE)]
+Threshold = Annotated[float, Field(ge=LEAST_THRESHOLD, le=MOST_THRESHOLD)]
 
 
 class Segmenting(Request):
@@ -27,7 +28,7 @@ class Segmenting(Request):
         description="The published model, by its name (of several the one published last) or four or more digits of "
         "its SHA-256; null: the active one.",
     )
-    threshold: Annotated[float, Field(ge=LEAST_THRESHOLD, le=MOST_THRESHOLD)] | None = Field(
+    threshold: Threshold | None = Field(
         default=None, description="Foreground is what is as probable or more; null: the model's own."
     )
 

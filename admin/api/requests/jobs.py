@@ -1,16 +1,18 @@
 """Which jobs, and new ones."""
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
-from admin.api.requests.base import IsNumber, JobName, Page, Request, one_of
-from admin.api.requests.images import Files, Images, NewJob
+from admin.api.requests.base import IsNumber, JobName, Page, PriorityWord, Request, Text, one_of
+from admin.api.requests.images import Files, Images, NewJob, Scale, Threshold
 from admin.web.delivery.limits import MAX_IMAGES
 from shared.errors import ItemErrorCode
 from shared.flows.exports.registry import DEFAULT, EXPORTS, export_named
 from shared.flows.item_words import FilterWords, as_a_value
 from shared.flows.synthetic import MAX_DOTS, MAX_JITTER, MAX_SEED
+from shared.images.scale import AUTO_SCALE
+from shared.jobs.records import Priority
 from shared.ranges import Share
 from shared.synth import DEFAULT_DEFINITION, DEFINITIONS, NOISE_LABELS
 
@@ -63,6 +65,23 @@ class ResultsFormat(FilterWords):
 
 class Upload(Images, Files):
     """A job of uploaded images."""
+
+
+class Clone(Request):
+    """The inputs of a job once more. What is left out is as in that job."""
+
+    name: JobName | None = Field(default=None, description="Null: that of the job, with “, again”.")
+    priority: PriorityWord = Field(default=Priority.NORMAL.word, validate_default=True)
+    model: Text | None = Field(
+        default=None, description="The published model, by its name or digits of its SHA-256; null: the active one."
+    )
+    threshold: Threshold | None = Field(default=None, description="Null: the model's own.")
+    scale: Scale | Literal["auto"] = Field(default=1.0, description="Resamples the images for the network.")
+
+    @property
+    def factor(self) -> float:
+        """Return by how much images are resampled, or that each has its own."""
+        return AUTO_SCALE if isinstance(self.scale, str) else self.scale
 
 
 class Synthetic(NewJob):

@@ -48,6 +48,7 @@ class Job(Response):
     channel: str = Field(description="What of its images' channels is segmented.")
     pixel_size: str | None = Field(description="Of its images, as was said with it; null: as its files say.")
     postprocessing: str = Field(description="What is done to its masks; empty: nothing.")
+    inputs_of: str | None = Field(description="The job whose inputs a clone reads; null: it has its own.")
     counts: Counts
     seconds: float | None = Field(description="In work, without pauses and what did not succeed; null: not known.")
     images_per_second: float | None = Field(
@@ -74,6 +75,7 @@ class Job(Response):
                     "threshold",
                     "unfamiliar",
                     "channel",
+                    "inputs_of",
                 )
             },
             scale=AUTO_WORD if job.scale == AUTO_SCALE else job.scale,

@@ -47,7 +47,7 @@ FOR_REVIEWERS = frozenset(
 )  # fmt: skip
 """The endpoints that change no more than grades and corrections."""
 _FOR_OPERATORS = frozenset(
-    {"submit.upload", "submit.synthetic", "submit.preview", "submit.runs", "filling.page", "api.demo"}
+    {"submit.upload", "submit.synthetic", "submit.preview", "submit.runs", "filling.page", "cloning.form", "api.demo"}
 )
 """What is asked for by GET and yet is no matter for viewers: forms, and a job that is made."""
 _FOR_REVIEWERS_AND_UP = FOR_REVIEWERS | {"review.desk"}

@@ -3,6 +3,7 @@
 Rows of jobs, shards and items are written by these modules alone, which a test holds:
 
 shared.jobs.submissions     creating, filling and discarding jobs
+shared.jobs.clones          whose inputs a clone reads
 shared.jobs.repository      sealing, cancelling, retrying and closing jobs
 shared.jobs.retries         putting back what did not succeed
 shared.jobs.claims          claiming, releasing, expiring and completing items
@@ -74,6 +75,7 @@ class JobRow(Base):
     channel: Mapped[str] = mapped_column(
         String(8), default="auto", server_default="auto"
     )  # that of its images is taken
+    inputs_of: Mapped[str | None] = mapped_column(UUID_TEXT)  # the job that has its inputs; null: it has its own
     # after its end, see shared.upkeep.retention
     tidied_at: Mapped[float | None]  # when objects that no row names had been deleted
     sources_removed_at: Mapped[float | None]  # from when on its sources go
@@ -96,6 +98,7 @@ class JobRow(Base):
         partial("ix_jobs_being_removed", "id", where="removal_started_at IS NOT NULL"),
         partial("ix_jobs_being_retried", "id", where="retry_from IS NOT NULL"),
         partial("ix_jobs_untallied", "id", where=_UNTALLIED_END),
+        partial("ix_jobs_clones", "inputs_of", where="inputs_of IS NOT NULL"),
         Index("ix_jobs_owner", "owner", "id"),
         Index("ix_jobs_state", "state", "id"),
     )

@@ -8,8 +8,9 @@ from shared.db.tables.base import new_id
 from shared.db.tables.jobs import ItemRow, JobRow, ShardRow
 from shared.errors import JobNotFound, StoreUnavailable, UsageError
 from shared.jobs.claims import Claims
+from shared.jobs.clones import hold_inputs, inputs
 from shared.jobs.repository import Repository
-from shared.jobs.state import JobStatus
+from shared.jobs.state import JobKind, JobStatus
 from shared.store import ObjectStore, keys, open_store
 from shared.upkeep.audit import audit
 from shared.upkeep.retention import Retention, RetentionRules
@@ -132,6 +133,53 @@ def test_forgetting_sources_goes_on_where_another_process_left_off(
         left.append(sum(item.source_key is not None for item in repository.items(old, limit=9)))
     assert left[:3] == [4, 2, 0]  # marked, then a shard a step
     assert audit(database, store, grace=-1.0).is_clean
+
+
+def cloned(database: Database, repository: Repository, claims: Claims, store: ObjectStore, job_id: str) -> str:
+    """Make a clone of a job, which has just ended."""
+    clone = repository.create_job(JobKind.IMAGES, name="clone", submitted_by="t")
+    hold_inputs(database, job_id, clone_id=clone)
+    repository.add_shard(clone, list(inputs(database, job_id, total=4)))
+    repository.seal(clone)
+    finish(repository, claims, store, clone)
+    return clone
+
+
+@pytest.mark.parametrize("rules", [FORGET, REMOVE])
+def test_what_a_clone_reads_stays_as_long_as_the_clone_does(
+    database: Database,
+    repository: Repository,
+    claims: Claims,
+    store: ObjectStore,
+    ended: MakeEnded,
+    rules: RetentionRules,
+) -> None:
+    old = ended(days=31)
+    clone = cloned(database, repository, claims, store, cloned(database, repository, claims, store, old))
+
+    def run_to_the_end() -> None:
+        retention = Retention(database, store, rules)
+        while retention.step():
+            pass
+
+    run_to_the_end()
+    read = {str(item.source_key) for item in repository.items(clone, limit=9)}
+    assert read == {key for key in objects(store, old) if keys.parse(key).kind.value == "source"}
+    assert len(read) == 4
+    with database.write() as connection:
+        connection.execute(update(JobRow).where(JobRow.id != old).values(finished_at=JobRow.finished_at - 32 * DAY))
+    run_to_the_end()
+    assert not read & objects(store, old)
+    assert audit(database, store, deep=True, grace=-1.0).is_clean
+
+
+def test_a_clone_of_what_is_being_forgotten_is_not_begun(
+    database: Database, repository: Repository, store: ObjectStore, ended: MakeEnded
+) -> None:
+    old = ended(days=31)
+    assert Retention(database, store, FORGET).step()
+    with pytest.raises(UsageError, match="removed while it was cloned"):
+        hold_inputs(database, old, clone_id=new_id())
 
 
 def test_leftovers_go_a_while_after_the_end(

@@ -86,7 +86,7 @@ def test_a_viewer_changes_nothing(app: Flask, viewer: Api) -> None:
         answer = viewer.client.open(address, method=method, headers=viewer.headers)
         assert (answer.status_code == 403) is (method != "GET" or address.endswith("/demo")), (method, address)
         refused += answer.status_code == 403
-    assert refused == 24
+    assert refused == 25
     assert viewer.get("/me").json["role"] == "viewer"
 
 

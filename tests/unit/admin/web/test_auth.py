@@ -115,7 +115,7 @@ def test_every_changing_route_is_tested_for_its_token(app: Flask) -> None:
     # The API looks at no cookie, so that nobody's browser can be made to change something there.
     assert {endpoint for endpoint in posts if not endpoint.startswith("api.")} == {
         "auth.log_in", "auth.logout", "submit.synthetic", "submit.upload", "filling.begin",
-        "filling.known", "filling.add", "filling.finish", "jobs.cancel", "jobs.retry",
+        "filling.known", "filling.add", "filling.finish", "cloning.form", "jobs.cancel", "jobs.retry",
         "models.activate", "models.rollback", "tokens.create", "tokens.revoke", "account.change_password",
         "account.end_session", "account.end_others", "review.grade", "review.take", "review.undo",
         "review.correct", "bulk.make", "bulk.stop", "compare.step", "views.save", "views.delete",

@@ -32,9 +32,9 @@ FOR_THE_DESK = {"review.desk"}
 
 FOR_OPERATORS = {
     "submit.synthetic", "submit.preview", "submit.runs", "submit.upload",
-    "filling.begin", "filling.page", "filling.known", "filling.add", "filling.finish",
+    "filling.begin", "filling.page", "filling.known", "filling.add", "filling.finish", "cloning.form",
     "jobs.cancel", "jobs.retry", "models.activate", "models.rollback",
-    "api.submit_generated", "api.submit_uploaded", "api.cancel_job", "api.retry_job", "api.predict",
+    "api.submit_generated", "api.submit_uploaded", "api.cancel_job", "api.retry_job", "api.clone_job", "api.predict",
     "api.predict_json", "api.demo", "api.begin_submission", "api.add_to_job", "api.known_images", "api.seal_job",
     "api.discard_job", "api.find_submissions", "api.change_submission",
     "bulk.make", "bulk.stop", "api.ask_bulk_action", "api.abort_bulk_action",
