@@ -41,7 +41,8 @@ def _serialized(database: Database) -> bytes:
 def _dumped(database: Database) -> bytes:
     command = [postgres_binaries() / "pg_dump", "--inserts", "--no-owner", _address(database)]
     dumped = subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout
-    return b"\n".join(line for line in dumped.splitlines() if not line.startswith(b"\\"))  # what only psql understands
+    # Without what only psql understands, and what would outlive the transaction in a pooler's session.
+    return b"\n".join(line for line in dumped.splitlines() if not line.startswith((b"\\", b"SET ", b"SELECT ")))
 
 
 def _path(database: Database) -> Path:
