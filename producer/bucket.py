@@ -1,9 +1,13 @@
-"""Submitting what lies in a bucket, `s3://bucket/prefix`: a page of the listing at a time, and nothing is copied."""
+"""What lies in a bucket, `s3://bucket/prefix`: submitted, checked and watched a page of the listing at a time.
+
+Nothing of it is copied.
+"""
 
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from producer.chosen import Choice
@@ -15,8 +19,8 @@ from producer.survey import Survey
 from producer.unfinished import Request, asked_for
 from shared.commandline import plural
 from shared.errors import DelineateError, UsageError
-from shared.flows.prefixes import Listing, Wanted, add_listed, wanted_of
-from shared.flows.submission import SubmissionProgress, begun, seal
+from shared.flows.prefixes import Listing, Wanted, add_listed, listed, wanted_of
+from shared.flows.submission import Source, SubmissionProgress, begun, seal
 from shared.identity import user_at_host
 from shared.jobs.state import JobKind
 from shared.services import Services
@@ -24,14 +28,25 @@ from shared.services import Services
 
 @dataclass(frozen=True)
 class BucketSources:
-    """What tells a submission out of a bucket from another."""
+    """The images of a prefix; iterating again lists it again.
 
+    Args:
+        services: that may read it.
+        wanted: what is taken.
+    """
+
+    services: Services
     wanted: Wanted
 
     @property
     def arguments(self) -> Sequence[str]:
         """The address."""
         return [self.wanted.address]
+
+    @property
+    def base(self) -> str:
+        """Likewise, as people are told it."""
+        return self.wanted.address
 
     @property
     def name(self) -> str:
@@ -52,6 +67,38 @@ class BucketSources:
     def follow_links(self) -> bool:
         """No: there are no links."""
         return False
+
+    def survey(self) -> Survey:
+        """Count what there is.
+
+        Raises:
+            UsageError: it may not be read, or there is no image.
+            Retryable: a service went away.
+        """
+        survey = Survey(looks_inside=False)
+        for sources, told in self._pages():
+            survey.images += len(sources)
+            _note(survey, told)
+        _check_any(survey, self.wanted)
+        return survey
+
+    def __iter__(self) -> Iterator[Source]:
+        return chain.from_iterable(sources for sources, _ in self._pages())
+
+    def _pages(self) -> Iterator[tuple[list[Source], Listing]]:
+        following: str | None = None
+        while True:
+            sources, told = listed(self.services, self.wanted, following)
+            yield sources, told
+            following = told.following
+            if following is None:
+                return
+
+
+def _check_any(survey: Survey, wanted: Wanted) -> None:
+    if not survey.images:
+        notes = "".join(f"; {note}" for note in survey.notes())
+        raise UsageError(f"there is no image in {wanted.address}{notes}")
 
 
 def wanted_among(paths: Sequence[Path], choice: Choice) -> Wanted | None:
@@ -86,7 +133,7 @@ def submit_wanted(
         Retryable: a service went away on the way; the same call goes on.
     """
     services.check()
-    sources, repository = BucketSources(wanted), services.repository
+    sources, repository = BucketSources(services, wanted), services.repository
     key = request.key(sources)
     waiting = None if request.resume else repository.awaited_job(key, within=0.0, model=request.model)
     if waiting and not (job := repository.job(waiting)).state.is_final:
@@ -103,9 +150,7 @@ def submit_wanted(
         display.line(f"{'going on with' if resumed else 'submitting'} job {job_id}: images from {wanted.address}")
         started = time.monotonic()
         progress, survey = _add_all(services, job_id, wanted, display)
-        if not progress.files:
-            notes = "".join(f"; {note}" for note in survey.notes())
-            raise UsageError(f"there is no image in {wanted.address}{notes}")
+        _check_any(survey, wanted)
     except BaseException:
         with contextlib.suppress(DelineateError):
             repository.discard_empty(job_id)

@@ -7,6 +7,7 @@ import click
 from rich.text import Text
 
 from producer.access import opened
+from producer.bucket import BucketSources, wanted_among
 from producer.chosen import Choice, sources_of
 from producer.display import Display
 from producer.options import channel_option, choosing_options, json_option, paths_argument
@@ -24,6 +25,7 @@ from shared.tables import Column, console, print_table
 if TYPE_CHECKING:
     from producer.points.sources import PointChoice
     from producer.preflight import Findings
+    from producer.sources import Sources
 
 STEPS = {
     ItemErrorCode.UNREADABLE: "give yourself the right to read them (`chmod u+r`), or --exclude them",
@@ -84,8 +86,8 @@ def check_command(
 ) -> None:
     """Look at images before they are submitted: read and decode each as a worker would; only a --sample is sent.
 
-    Takes what `submit` would take. Says what is there, what would fail and why, what is there twice, and how long it
-    will take where a stack answers. Ends with 1 where an image would fail.
+    Takes what `submit` would take, of a bucket too. Says what is there, what would fail and why, what is there twice,
+    and how long it will take where a stack answers. Ends with 1 where an image would fail.
     """
     if not paths and manifest is None:
         raise click.UsageError("give a folder, files, or a --manifest")
@@ -98,7 +100,7 @@ def check_command(
     with opened() as services, on_interrupt("interrupted; nothing was submitted"):
         settings = services.settings
         choice = Choice(recursive, follow_links, pages, exclude, manifest, points)
-        sources = sources_of(paths, choice, max_bytes=settings.max_source_bytes)
+        sources = _sources(services, paths, choice)
         survey = sources.survey()
         for note in survey.notes():
             display.line(f"note: {note}")
@@ -118,6 +120,16 @@ def check_command(
         _print(findings, sources.base, [time, *(found.lines() if found else [_NO_SAMPLE])])
     if findings.failing:
         raise click.exceptions.Exit(ExitCode.SOME_FAILED)
+
+
+def _sources(services: Services, paths: tuple[Path, ...], choice: Choice) -> "Sources | BucketSources":
+    if (wanted := wanted_among(paths, choice)) is None:
+        return sources_of(paths, choice, max_bytes=services.settings.max_source_bytes)
+    from producer.remote.services import RemoteServices
+
+    if isinstance(services, RemoteServices):
+        raise UsageError("a check reads the objects of a bucket itself: run it beside the stack, without --api")
+    return BucketSources(services, wanted)
 
 
 def expected_time(services: Services, images: int) -> tuple[str, float | None]:

@@ -1,19 +1,18 @@
-"""A watched folder: what appears in it, and has stood still for a while, becomes images of a rolling job.
+"""A watched folder or prefix of a bucket: what appears there, and has stood still, becomes images of a rolling job.
 
-The folder is listed anew each round, since shares on a network tell of nothing by themselves. What was taken stands in
-SQL, by the paths, sizes and times of the images in all jobs of this folder; so a file is taken once however often the
-command is started again, and anew only if it was written to since. A job that is full or old enough is sealed, and the
-next file begins another.
+It is listed anew each round, since shares on a network tell of nothing by themselves. What was taken stands in SQL, by
+the paths, sizes and times of the images in all jobs of this folder; so a file is taken once however often the command
+is started again, and anew only if it was written to since. A job that is full or old enough is sealed, and the next
+file begins another.
 """
 
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-from producer.sources import Sources
-from producer.unfinished import Request
+from producer.unfinished import Request, Submitted
 from shared.commandline import plural
 from shared.errors import Retryable, UsageError
 from shared.flows.additions import add_images
@@ -25,6 +24,10 @@ from shared.jobs.state import JobKind
 from shared.services import Services
 
 _FILES_AT_ONCE = 500
+
+
+class Watched(Submitted, Iterable[Source], Protocol):
+    """What is watched: iterating lists it anew."""
 
 
 class _Seen(NamedTuple):
@@ -61,7 +64,7 @@ class Done:
 
 
 class WatchedFolder:
-    """One folder; `round` is called again and again.
+    """One folder, or one prefix of a bucket; `round` is called again and again.
 
     Args:
         services: where to.
@@ -74,7 +77,7 @@ class WatchedFolder:
     def __init__(
         self,
         services: Services,
-        list_sources: Callable[[], Sources],
+        list_sources: Callable[[], Watched],
         request: Request,
         rolling: Rolling,
         clock: Callable[[], float] = time.monotonic,

@@ -6,6 +6,8 @@ from pathlib import Path
 import click
 
 from producer.access import opened
+from producer.bucket import BucketSources, wanted_among
+from producer.chosen import Choice
 from producer.display import Display
 from producer.options import (
     FOLDER,
@@ -14,7 +16,7 @@ from producer.options import (
     scale_option,
     unfamiliar_option,
 )
-from producer.rolling import Done, Rolling, WatchedFolder, told
+from producer.rolling import Done, Rolling, Watched, WatchedFolder, told
 from producer.sources import Sources
 from producer.unfinished import Request
 from shared.commandline import Interrupted
@@ -22,11 +24,12 @@ from shared.jobs.records import Priority, Unfamiliar
 
 _TOLD_SECONDS = 60.0
 _PAUSE_SECONDS = 2.0
+_BUCKET_PAUSE_SECONDS = 10.0  # whose listings are paid for
 _SHARE_OF_TIME = 10  # a large folder takes long to list, and is left alone for so many times as long
 
 
 @click.command("watch-folder")
-@click.argument("folder", metavar="DIR", type=FOLDER)
+@click.argument("folder", metavar="DIR|s3://BUCKET/PREFIX", type=FOLDER)
 @click.option("--recursive/--no-recursive", "-r", default=False, help="Watch subfolders too.")
 @click.option("--exclude", multiple=True, metavar="PATTERN", help="Leave out what matches, as of submit.")
 @click.option("--name", help="Name of the jobs. Without it: the folder's name.")
@@ -36,7 +39,7 @@ _SHARE_OF_TIME = 10  # a large folder takes long to list, and is left alone for 
     default=5.0,
     show_default=True,
     metavar="SECONDS",
-    help="Take a file once its size and time have stayed the same for so long.",
+    help="Take a file once its size and time have stayed the same for so long; of a bucket, at once.",
 )
 @click.option(
     "--images",
@@ -71,24 +74,33 @@ def watch_folder(
     channel: str,
     priority: Priority,
 ) -> None:
-    """Submit what appears in a folder, each file once and only when it has stood still, until Ctrl-C.
+    """Submit what appears in a folder or behind a bucket's prefix, each file once and only when whole, until Ctrl-C.
 
-    The images go to a job that stays open, and is sealed by a count, its age or Ctrl-C. Started again it goes on: what
-    was taken stands in the database. Where the folder or a service is away, it waits.
+    The images go to a job that stays open, and is sealed by a count, its age or Ctrl-C; what lies in a bucket stays
+    there. Started again it goes on: what was taken stands in the database. Where the folder or a service is away, it
+    waits.
     """
     display = Display()
     request = Request(name, priority, scale, unfamiliar, channel)
     with opened() as services:
         services.check()
+        wanted = wanted_among([folder], Choice(recursive=recursive, exclude=exclude))
 
-        def listed() -> Sources:
+        def listed() -> Watched:
+            if wanted is not None:
+                return BucketSources(services, wanted)
             most = services.settings.max_source_bytes
             return Sources([folder], recursive=recursive, max_bytes=most, exclude=exclude)
 
+        if wanted is not None:
+            services.buckets.check(wanted.place)
+            still, pause = 0.0, _BUCKET_PAUSE_SECONDS  # what is listed there is whole
+        else:
+            pause = min(still, _PAUSE_SECONDS)
         watched = WatchedFolder(services, listed, request, Rolling(still, images, hours * 3600))
-        display.line(f"watching {folder}; Ctrl-C seals the job and ends it")
+        display.line(f"watching {wanted.address if wanted else folder}; Ctrl-C seals the job and ends it")
         try:
-            _go_round(watched, min(still, _PAUSE_SECONDS), display)
+            _go_round(watched, pause, display)
         except KeyboardInterrupt as error:
             job_id = watched.seal()
             follows = f"; `producer watch {job_id}` follows its last job" if job_id else ""

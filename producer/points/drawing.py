@@ -19,7 +19,8 @@ from shared.point_frame import PointFrame
 from shared.synth.dots import render_dots
 
 DOT_SPACING = 12.0
-"""Pixels from a dot to the nearest: of 6 to 28, that of the best outlines (`python -m benchmarks.points`)."""
+"""Pixels from a dot to the nearest: of 6 to 28, the least of those whose outlines are within 0.003 Dice of the best
+(`python -m benchmarks.points`)."""
 DOT_RADIUS = 3.0
 """Of each dot, in pixels: one of those that the network was trained on, at which dots so far apart stay apart."""
 MAX_SIDE, MAX_PIXELS = 32_768, 2**26

@@ -8,17 +8,19 @@ changed. Items are called as the objects behind the prefix that was given.
 import hashlib
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import PurePosixPath
 from typing import NoReturn
 
-from shared.errors import ItemError, ItemErrorCode, UsageError
+from shared.errors import ItemError, ItemErrorCode, SourceGone, UsageError
 from shared.flows.additions import add_images
 from shared.flows.sources import MAX_PATH_BYTES, Source
 from shared.images.formats import IMAGE_EXTENSIONS
+from shared.jobs.records import FileVersion
 from shared.patterns import literal_beginning, matches, matches_one, split_at_pattern
 from shared.services import Services
-from shared.store.references import SCHEME, Listed
+from shared.store.references import SCHEME, Listed, Reference
 from shared.store.source_buckets import Place
 
 _UNUSABLE = frozenset({"", ".", ".."})  # as a name in a path
@@ -100,23 +102,23 @@ def wanted_of(address: str, *, recursive: bool = False, exclude: tuple[str, ...]
     return Wanted(Place(bucket, prefix), pattern, recursive, exclude)
 
 
-def add_listed(services: Services, job_id: str, wanted: Wanted, following: str | None = None) -> Listing:
-    """Add a page of what is wanted to an unsealed job: of the first 1,000 objects, or of those that follow.
+def listed(services: Services, wanted: Wanted, following: str | None = None) -> tuple[list[Source], Listing]:
+    """Return a page of what is wanted: of the first 1,000 objects, or of those that follow; and what was left out.
 
     Raises:
-        UsageError: it may not be read, or the job takes no more images.
+        UsageError: it may not be read.
         Retryable: a service went away; the same call goes on.
     """
     if following is None and not wanted.pattern and (single := services.buckets.find(wanted.place)) is not None:
-        return _added(services, job_id, [_source(services, single, PurePosixPath(wanted.place.prefix).name)], Listing())
+        return [_source(services, single, PurePosixPath(wanted.place.prefix).name)], Listing()
     beginning = literal_beginning(wanted.pattern)
     page = services.buckets.page(wanted.place, beginning, recursive=wanted.goes_deeper, following=following)
     below = len(wanted.place.prefix) + 1 if wanted.place.prefix else 0
     sources: list[Source] = []
     left_out: Counter[str] = Counter()
     hidden = excluded = 0
-    for listed in page.objects:
-        name = listed.reference.key[below:]
+    for each in page.objects:
+        name = each.reference.key[below:]
         if not name or name.endswith("/"):  # what a console makes of a folder
             continue
         if any(part.startswith(".") and part not in (".", "..") for part in name.split("/")):
@@ -126,31 +128,43 @@ def add_listed(services: Services, job_id: str, wanted: Wanted, following: str |
         elif wanted.pattern and not matches(name, wanted.pattern):
             continue
         elif wanted.pattern or PurePosixPath(name).suffix.lower() in IMAGE_EXTENSIONS:
-            sources.append(_source(services, listed, name))
+            sources.append(_source(services, each, name))
         else:
             left_out[PurePosixPath(name).suffix.lower()] += 1
     folders = 0 if wanted.pattern else page.folders
     told = Listing(left_out=left_out, hidden=hidden, excluded=excluded, folders=folders, following=page.following)
-    return _added(services, job_id, sources, told)
+    return sources, told
 
 
-def _added(services: Services, job_id: str, sources: list[Source], told: Listing) -> Listing:
+def add_listed(services: Services, job_id: str, wanted: Wanted, following: str | None = None) -> Listing:
+    """Add a page of what is wanted to an unsealed job, see `listed`.
+
+    Raises:
+        UsageError: it may not be read, or the job takes no more images.
+        Retryable: a service went away; the same call goes on.
+    """
+    sources, told = listed(services, wanted, following)
     done = add_images(services, job_id, sources, replaces=lambda _path: True, modified={})
-    return Listing(
-        done.added, done.known, done.replaced, done.failed,
-        told.left_out, told.hidden, told.excluded, told.folders, told.following,
-    )  # fmt: skip
+    return replace(told, added=done.added, known=done.known, replaced=done.replaced, failed=done.failed)
 
 
-def _source(services: Services, listed: Listed, name: str) -> Source:
+def _source(services: Services, each: Listed, name: str) -> Source:
     most = services.settings.max_source_bytes
+    version = partial(FileVersion, each.size, each.modified)
     if not _is_path(name):
         reason = "an empty name, `.` or `..` on its way, or longer than 2,000 bytes: give the object another key"
-        return Source(_stand_in(name), lambda: _failed(ItemErrorCode.BAD_NAME, reason))
-    if listed.size > most:
-        reason = f"{listed.size:,} bytes: the largest file accepted has {most:,}"
-        return Source(name, lambda: _failed(ItemErrorCode.TOO_MANY_BYTES, reason))
-    return Source(name, _never_read, referred=listed)
+        return Source(_stand_in(name), lambda: _failed(ItemErrorCode.BAD_NAME, reason), version)
+    if each.size > most:
+        reason = f"{each.size:,} bytes: the largest file accepted has {most:,}"
+        return Source(name, lambda: _failed(ItemErrorCode.TOO_MANY_BYTES, reason), version)
+    return Source(name, partial(_read, services, each.reference), version, referred=each)
+
+
+def _read(services: Services, reference: Reference) -> bytes:
+    try:
+        return services.buckets.read(reference)
+    except SourceGone as error:
+        raise ItemError(error.code, str(error)) from error
 
 
 def _is_path(name: str) -> bool:
@@ -165,7 +179,3 @@ def _stand_in(name: str) -> str:
 
 def _failed(code: ItemErrorCode, reason: str) -> NoReturn:
     raise ItemError(code, reason)
-
-
-def _never_read() -> NoReturn:
-    raise AssertionError("a source that is referred to is not read here")

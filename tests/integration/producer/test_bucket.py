@@ -6,13 +6,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import boto3
+import numpy as np
 import pytest
 from types_boto3_s3.client import S3Client
 
 from devservers import S3Endpoint
+from producer.bucket import BucketSources
+from producer.rolling import Rolling, WatchedFolder
+from producer.unfinished import Request
 from shared.config import load_settings
 from shared.errors import ItemErrorCode, SourceGone
 from shared.flows.prefixes import add_listed, wanted_of
+from shared.images.codec import encode_grey
 from shared.jobs.records import Item
 from shared.jobs.state import JobKind
 from shared.services import Services, connect
@@ -157,3 +162,51 @@ def test_upkeep_leaves_a_users_own_objects_alone(
     assert services.repository.jobs(limit=5) == []
     listed = s3.list_objects_v2(Bucket=bucket, Prefix="plates/")
     assert len(listed["Contents"]) == len(KEYS)
+
+
+def test_a_check_reads_the_objects_and_submits_nothing(
+    bucket: str, services: Services, producer: Producer, s3: S3Client
+) -> None:
+    s3.put_object(Bucket=bucket, Key="plates/good.png", Body=encode_grey(np.eye(32, dtype=np.uint8) * 200))
+    done = producer("check", f"s3://{bucket}/plates", "--recursive", "--json")
+    assert done.exit_code == 1, done.output
+    assert "1 file left out, no image by name: 1 .txt" in done.stderr
+    found = json.loads(done.stdout)
+    assert (found["images"], found["usable"]) == (5, 1)
+    assert [problem["code"] for problem in found["problems"]] == ["not_an_image"]
+    assert services.repository.jobs(limit=5) == []
+    for address, reason in (("secret", "not in SOURCE_BUCKETS"), ("plates/empty", "there is no image in")):
+        refused = producer("check", f"s3://{bucket}/{address}")
+        assert refused.exit_code == 2
+        assert reason in refused.stderr
+
+
+def test_a_prefix_is_watched_and_each_object_is_taken_once(bucket: str, services: Services, s3: S3Client) -> None:
+    def begun() -> WatchedFolder:
+        wanted = wanted_of(f"s3://{bucket}/plates", recursive=True, exclude=("old",))
+        return WatchedFolder(services, lambda: BucketSources(services, wanted), Request(), Rolling(still_seconds=0.0))
+
+    def taken() -> list[list[str]]:
+        jobs = reversed(services.repository.jobs(limit=5))
+        return [[item.path for item in services.repository.items(job.id, limit=9)] for job in jobs]
+
+    watched = begun()
+    for _ in range(3):
+        watched.round()
+    assert taken() == [["b.TIF", "deep/er/d.png", "Ä 1+#%.png"]]
+    assert list(services.store.list("jobs/")) == []  # they stay where they are
+    # What comes later, or is put anew with another content, is taken too, also by whoever begins again.
+    s3.put_object(Bucket=bucket, Key="plates/b.TIF", Body=b"other and longer bytes")
+    s3.put_object(Bucket=bucket, Key="plates/new.png", Body=b"new")
+    watched = begun()
+    for _ in range(3):
+        watched.round()
+    assert watched.done.trouble is None
+    assert [sorted(paths) for paths in taken()] == [["b.TIF", "deep/er/d.png", "new.png", "Ä 1+#%.png"]]
+    assert watched.seal() == services.repository.jobs(limit=1)[0].id
+
+
+def test_a_prefix_that_may_not_be_read_is_not_watched(bucket: str, services: Services, producer: Producer) -> None:
+    done = producer("watch-folder", f"s3://{bucket}/secret")
+    assert done.exit_code == 2
+    assert "not in SOURCE_BUCKETS" in done.stderr
