@@ -12,7 +12,8 @@ export TORCH
 
 BIN := .venv/bin
 INSTALL := @$(BIN)/python scripts/install
-PYTEST := $(BIN)/python -m pytest
+# One thread of arithmetic for each test process, or they get in each other's way.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 STACK := .venv/.stack-stamp
 RUNTIME := .venv/.runtime-stamp
 DEV := .venv/.dev-stamp
@@ -43,11 +44,10 @@ check: $(DEV) ## lint, format, types and import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# One thread of arithmetic for each test process, or they get in each other's way.
-test-unit: $(DEV) ## tests without servers, in parallel
-	OMP_NUM_THREADS=1 $(PYTEST) -m "not integration and not acceptance" -n auto --maxprocesses 4 $(ARGS)
+test-unit: $(DEV) ## tests without servers
+	$(PYTEST) -m "not integration and not acceptance" $(ARGS)
 
-test-integration: $(DEV) ## tests on real Redis, PostgreSQL and S3 servers
+test-integration: $(DEV) ## tests on real Redis, PostgreSQL and S3 servers, which each process of tests has of its own
 	$(PYTEST) -m integration $(ARGS)
 
 test-acceptance: $(DEV) ## tests of the whole stack, as its users meet it
