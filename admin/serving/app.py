@@ -28,6 +28,7 @@ from admin.pages import (
     submit,
     tokens,
     views,
+    webhooks,
 )
 from admin.pages.opened_items import OpenedItems
 from admin.pages.pictures import SHOWN_PIXELS
@@ -102,6 +103,7 @@ def create_app(settings: Settings, services: Services | None = None) -> Flask:
         filling,
         cloning,
         tokens,
+        webhooks,
         account,
         health,
         api,

@@ -42,6 +42,8 @@ def test_the_form_has_what_the_job_has_and_the_clone_what_was_changed(browser: B
     assert [(item.path, item.state, item.source_key, item.error_code) for item in items] == [
         (item.path, item.state, item.source_key, item.error_code) for item in before
     ]
+    compared = browser.get(f"/compare?a={first}&b={job.id}").text
+    assert '<th scope="row">Threshold</th><td>the model’s own</td><td>0.25</td>' in compared
     assert 'value="0.25"' in browser.get(f"/jobs/{job.id}/clone").text
     again = services.repository.job(clone(browser, job.id, model="", threshold="", scale=""))
     assert (again.model, again.threshold, again.scale, again.inputs_of) == (None, None, 1.0, first)

@@ -25,7 +25,7 @@ FOR_VIEWERS = {
     "api.job_summary", "overview.index", "overview.live", "overview.past", "bulk.index", "bulk.one", "bulk.live",
     "api.list_bulk_actions", "api.see_bulk_action",
     "items.region", "object_table.table", "api.item_objects", "jobs.distributions",
-    "api.list_webhooks", "api.webhook_deliveries",
+    "api.list_webhooks", "api.webhook_deliveries", "webhooks.index", "webhooks.deliveries",
 }  # fmt: skip
 
 FOR_THE_DESK = {"review.desk"}
@@ -38,6 +38,7 @@ FOR_OPERATORS = {
     "api.predict_json", "api.demo", "api.begin_submission", "api.add_to_job", "api.known_images", "api.seal_job",
     "api.discard_job", "api.find_submissions", "api.change_submission",
     "bulk.make", "bulk.stop", "api.ask_bulk_action", "api.abort_bulk_action",
+    "webhooks.test", "webhooks.send_again",
     "api.add_webhook", "api.remove_webhook", "api.test_webhook", "api.send_again", "api.add_objects",
 }  # fmt: skip
 
