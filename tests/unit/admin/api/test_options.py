@@ -65,10 +65,10 @@ ON_THE_COMMAND_LINE = {
     "pages": ["--pages", "2-3"],
     "manifest": ["--manifest", "table.csv"],
 }
-# The masks of a truth lie beside the images, and are not sent through the API.
+# The masks of a truth lie beside the images, and are not sent through the API; tables of points are drawn before it.
 NOT_OF_THE_JOB = {
     "paths", "recursive", "follow_links", "exclude", "resume", "wait", "folder", "export", "as_json",
-    "truth", "foreground",
+    "truth", "foreground", "are_points", "point_pixel", "point_columns", "point_unit", "dot_spacing",
 }  # fmt: skip
 
 IN_PYTHON: dict[str, Any] = {
