@@ -130,14 +130,18 @@ def print_jobs(jobs: list[Job]) -> None:
 def _print_scores(to: Console, summary: Summary) -> None:
     columns = [
         Column(name, right=True, goes=goes)
-        for name, goes in (("severity", 0), ("images", 0), ("mean Dice", 0), ("mean IoU", 1), ("lowest Dice", 2))
+        for name, goes in (("images", 0), ("mean Dice", 0), ("mean IoU", 1), ("lowest Dice", 2))
     ]
 
-    def row(label: str, scores: Scores) -> tuple[str, ...]:
-        return (label, f"{scores.count:,}", *(f"{x:.3f}" for x in (scores.dice, scores.iou, scores.lowest_dice)))
+    def row(scores: Scores) -> tuple[str, ...]:
+        return (f"{scores.count:,}", *(f"{x:.3f}" for x in (scores.dice, scores.iou, scores.lowest_dice)))
 
-    bands = [row(band_title(band), scores) for band, scores in sorted(summary.bands.items())]
-    print_table(to, columns, [*bands, (), row("all", summary.scores)], title="scores against the truth")
+    rows: list[tuple[str, ...]] = [row(summary.scores)]
+    if summary.bands:
+        columns = [Column("severity", right=True), *columns]
+        bands = [(band_title(band), *row(scores)) for band, scores in sorted(summary.bands.items())]
+        rows = [*bands, (), ("all", *rows[0])]
+    print_table(to, columns, rows, title="scores against the truth")
 
 
 def _print_failures(to: Console, summary: Summary) -> None:

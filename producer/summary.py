@@ -1,4 +1,4 @@
-"""How a finished job turned out: Dice by severity for synthetic jobs, failures by code with examples."""
+"""How a finished job turned out: Dice where there is a truth, by severity of synthetic images; failures by code."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -19,7 +19,7 @@ _MAX_EXAMPLES = 10
 
 @dataclass
 class Scores:
-    """Dice and IoU of some synthetic items."""
+    """Dice and IoU of some items that have a truth."""
 
     count: int = 0
     dice_sum: float = 0.0
@@ -98,6 +98,7 @@ class Summary:
         }
         if self.scores.count:
             summary |= _scores_json(self.scores)
+        if self.bands:
             summary["bands"] = [
                 {"severity_from": band, "severity_to": band_end(band)} | _scores_json(scores)
                 for band, scores in sorted(self.bands.items())
@@ -116,6 +117,8 @@ def summarise(repository: Repository, job: Job) -> Summary:
             severity = item.synthesis["severity"]
             summary.scores.add(item.dice, item.iou)
             summary.bands[max(band for band in BANDS if band <= severity)].add(item.dice, item.iou)
+    if job.kind is JobKind.IMAGES and (sums := repository.score_sums(job.id)) is not None:
+        summary.scores = Scores(*sums)
     summary.marks = repository.marks(job.id)
     summary.notes = repository.notes(job.id) if summary.marks.noted else {}
     summary.unfamiliar = repository.items(job.id, limit=_MAX_EXAMPLES, mark=Mark.UNFAMILIAR)

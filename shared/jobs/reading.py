@@ -16,7 +16,7 @@ from shared.errors import ItemErrorCode, JobNotFound
 from shared.images.notes import OTHER_NOTE, note_codes
 from shared.jobs.item_filter import MARKED
 from shared.jobs.pace import worked_of, worked_seconds
-from shared.jobs.records import Item, Job, Mark, Marks, Unfamiliar
+from shared.jobs.records import Item, Job, Mark, Marks, ScoreSums, Unfamiliar
 from shared.jobs.reviews import REVIEW_COLUMNS, TEACHES, review_of
 from shared.jobs.state import ItemCounts, ItemStatus, JobKind, JobStatus
 
@@ -176,6 +176,15 @@ class JobReader:
                 for code in note_codes(note) or (OTHER_NOTE,):
                     kinds[str(code)] += int(count)
         return kinds
+
+    def score_sums(self, job_id: str) -> ScoreSums | None:
+        """Add up the scores of a job; None where nothing was scored. It takes a look at each of the job's results."""
+        dice, iou = (ItemRow.__table__.c[name] for name in ("dice", "iou"))
+        sums = select(func.count(), func.sum(dice), func.sum(iou), func.min(dice))
+        query = sums.where(ItemRow.job_id == job_id, dice.is_not(None), iou.is_not(None))
+        with self.database.read() as connection:
+            count, *found = connection.execute(query).one()
+        return ScoreSums(int(count), *map(float, found)) if count else None
 
     def failures(self, job_id: str, code: ItemErrorCode) -> int:
         """Count the images of a job that failed with this code."""

@@ -89,6 +89,15 @@ class Marks:
     noted: int = 0
 
 
+class ScoreSums(NamedTuple):
+    """What the results of a job that were scored against a truth add up to; scores are in [0, 1]."""
+
+    images: int
+    dice: float
+    iou: float
+    lowest_dice: float
+
+
 @dataclass(frozen=True)
 class Job:
     """A job with the counts of its items. Times are Unix seconds."""

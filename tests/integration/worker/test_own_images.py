@@ -73,6 +73,7 @@ def test_a_folder_of_masks_ends_in_a_scored_batch(
     with pytest.raises(SystemExit) as ended:
         producer.main(["submit", *batch, "--wait", "--to", "results"])
     assert ended.value.code == 0
+    assert "scores against the truth" in capsys.readouterr().out
     with (tmp_path / "results" / "results.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["model_name"] for row in rows] == ["nuclei"] * 4

@@ -2,7 +2,7 @@ import pytest
 from rich.console import Console
 
 from producer import report
-from producer.summary import Summary
+from producer.summary import Scores, Summary
 from shared.jobs.records import Item, Job, Marks
 from shared.jobs.state import ItemCounts, JobKind, JobStatus
 
@@ -55,6 +55,18 @@ def test_the_end_of_a_job_counts_notes_by_kind(capsys: pytest.CaptureFixture[str
     assert line == "3 images have a note: 2 × pages left out, 1 × one colour taken; see note in results.csv"
     assert summary.to_json()["notes"] == {"count": 3, "kinds": {"colour": 1, "pages": 2}}
     assert next(Summary(marks=Marks(noted=1), notes={"other": 1}).lines(9)).startswith("1 image has a note: 1 × other;")
+
+
+def test_scores_of_images_of_ones_own_have_no_severity(capsys: pytest.CaptureFixture[str]) -> None:
+    summary = Summary(scores=Scores(4, 3.2, 2.8, 0.6))
+    report.print_job(JOB, summary)
+    shown = capsys.readouterr().out
+    assert "scores against the truth" in shown
+    assert "severity" not in shown
+    assert all(figure in shown for figure in ("0.800", "0.700", "0.600"))
+    said = summary.to_json()
+    assert (said["scored"], said["dice"], said["lowest_dice"]) == (4, 0.8, 0.6)
+    assert "bands" not in said
 
 
 def test_where_nothing_stands_out_nothing_is_said(capsys: pytest.CaptureFixture[str]) -> None:

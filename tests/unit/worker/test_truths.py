@@ -67,7 +67,9 @@ def test_a_truth_that_does_not_lie_on_its_image_fails_it_alone(services, make_pi
     assert (
         found["turned.png"].error == "its truth is 96×64 px, the image 64×96 px: a mask of the image's size is needed"
     )
-    assert found["right.png"].dice is not None
+    scored = found["right.png"]
+    assert scored.dice is not None
+    assert services.repository.score_sums(job_id) == (1, scored.dice, scored.iou, scored.dice)
 
 
 def test_nothing_is_scored_where_exif_turns_the_image(services, make_pipeline):
