@@ -18,12 +18,13 @@ STACK := .venv/.stack-stamp
 RUNTIME := .venv/.runtime-stamp
 DEV := .venv/.dev-stamp
 BENCH := .venv/.bench-stamp
+STOCK := .venv/.stock-stamp
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 .PHONY: help demo up test check test-unit test-integration test-acceptance faults faults-long fuzz test-servers bench-servers \
-        compose-env compose-gpus gpu-check bench format lock train-smoke weights-check audit-dependencies sbom clean
+        compose-env compose-gpus gpu-check bench bench-own format lock train-smoke weights-check audit-dependencies sbom clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -67,6 +68,9 @@ fuzz: $(DEV) ## decode broken images by the thousand: make fuzz ARGS="--count 20
 # On a machine that does nothing else: ARGS="--only efficiency,latency" for some of it, ARGS="--quick" to see it run.
 bench: bench-servers $(BENCH) ## measure everything in docs/performance.md, and write its tables
 	@exec $(BIN)/python -m benchmarks $(ARGS)
+
+bench-own: $(STOCK) ## train on images of one's own beside a stock U-Net, and write the table of docs/own-images.md
+	@exec $(BIN)/python -m benchmarks.own_images --into docs/own-images.md $(ARGS)
 
 compose-gpus: $(RUNTIME) ## a worker for each of several GPUs, for docker compose: make compose-gpus ARGS=4
 	@$(BIN)/python scripts/compose-gpus $(ARGS)
@@ -130,4 +134,8 @@ $(DEV): $(RUNTIME) requirements/dev.lock
 
 $(BENCH): $(DEV) requirements/bench.lock
 	$(INSTALL) bench
+	@touch $@
+
+$(STOCK): $(DEV) requirements/stock.txt
+	$(INSTALL) stock
 	@touch $@
