@@ -81,7 +81,8 @@ class PointSources(Sources):
 
     @override
     def version_of(self, path: str) -> FileVersion | None:
-        return super().version_of(path.removesuffix(ENDING))
+        """None of any: an image does not tell how it was drawn, so that the same command alone goes on with a job."""
+        return None
 
     @override
     def _is_image(self, entry: os.DirEntry[str]) -> bool:

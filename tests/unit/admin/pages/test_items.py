@@ -215,6 +215,17 @@ def test_the_page_shows_all_pictures_numbers_and_provenance(browser: Browser, it
     assert f"/items/{items[2].id}" in page
 
 
+def test_what_a_manifest_says_of_an_image_is_on_its_page(
+    browser: Browser, services: Services, items: list[Item]
+) -> None:
+    assert "What is said of it" not in browser.get(f"/items/{items[0].id}").text
+    with services.database.write() as connection:
+        connection.execute(update(ItemRow).values(described={"well": "A<1", "dose": "", "point_left": "-0.5"}))
+    page = browser.get(f"/items/{items[0].id}").text
+    said = page.split("What is said of it")[1].split("</section>")[0]
+    assert re.findall("<dt>(.*?)</dt><dd>(.*?)</dd>", said) == [("well", "A&lt;1"), ("point_left", "-0.5")]
+
+
 def test_a_thumbnail_has_the_measurements_that_say_so(browser: Browser, items: list[Item]) -> None:
     gallery = browser.get(f"/jobs/{items[0].job_id}/items").text
     captions = ["Dice", "conf.", "trust"]
