@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-START_TIMEOUT_S = 60
+START_TIMEOUT_S = 180  # on a slow day
 STOP_TIMEOUT_S = 10
 
 

@@ -7,15 +7,17 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
+from contextlib import closing
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 from pydantic import SecretStr
+from sqlalchemy import delete
 
 from admin.domain.accounts import ensure_first_account
 from devservers.process import free_ports, running
-from shared.config import child_environment, load_settings
+from shared.config import Settings, child_environment, load_settings
+from shared.db.tables.base import Base
 from shared.services import Services, connect
 from tests.prepared_tables import make_tables
 
@@ -27,27 +29,28 @@ ARGUMENTS = (
 )  # fmt: skip
 
 
-@pytest.fixture
-def services(tmp_path: Path, broker_url: str) -> Iterator[Services]:
+@pytest.fixture(scope="session")
+def settings(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """One stack for all tests of a process: its admin takes seconds to start."""
+    home = tmp_path_factory.mktemp("home")
     settings = load_settings(
-        delineate_home=tmp_path,
-        database_url=f"sqlite:///{tmp_path / 'test.sqlite3'}",
-        broker_url=broker_url,
-        store_url=(tmp_path / "objects").as_uri(),
+        delineate_home=home,
+        database_url=f"sqlite:///{home / 'test.sqlite3'}",
+        broker_url=redis_url,
+        store_url=(home / "objects").as_uri(),
         admin_username="ana",
         admin_password=SecretStr(PASSWORD),
     )
-    services = connect(settings)
-    make_tables(services.database)
-    services.store.prepare()
-    ensure_first_account(settings, services.database)
-    yield services
-    services.close()
+    with closing(connect(settings)) as services:
+        make_tables(services.database)
+        services.store.prepare()
+        ensure_first_account(settings, services.database)  # without one the admin does not start
+    return settings
 
 
-@pytest.fixture
-def address(services: Services, tmp_path: Path) -> Iterator[str]:
-    settings = services.settings
+@pytest.fixture(scope="session")
+def address(settings: Settings) -> Iterator[str]:
+    """The admin of this stack."""
     (port,) = free_ports(1)
     address = f"http://127.0.0.1:{port}"
     environment = child_environment(
@@ -64,11 +67,24 @@ def address(services: Services, tmp_path: Path) -> Iterator[str]:
             pass
 
     command = [sys.executable, "-P", "-m", "admin.cli", "serve"]
-    with running(command, folder=tmp_path, wait_until=answers, environment=environment):
+    folder = settings.delineate_home
+    with running(command, folder=folder, wait_until=answers, environment=environment):
         yield address
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
+def services(settings: Settings, broker_url: str) -> Iterator[Services]:
+    """The stack with nothing in it but an account."""
+    services = connect(settings)
+    with services.database.write() as connection:
+        for table in reversed(Base.metadata.sorted_tables):
+            connection.execute(delete(table))
+    ensure_first_account(settings, services.database)
+    yield services
+    services.close()
+
+
+@pytest.fixture(scope="session")
 def browser(chromium: str) -> Iterator[Browser]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=list(ARGUMENTS), timeout=LONG_MS)
@@ -92,7 +108,7 @@ def log_in(page: Page) -> None:
 
 
 @pytest.fixture
-def page(browser: Browser, address: str) -> Iterator[Page]:
+def page(browser: Browser, address: str, services: Services) -> Iterator[Page]:
     """A page that is logged in. Whatever the console says against it, the content policy included, fails the test."""
     complaints: list[str] = []
 
