@@ -15,7 +15,7 @@ from admin.api.requests.jobs import Clone, JobsPage, ResultsFormat, Retry, Synth
 from admin.api.schemas.account import Me
 from admin.api.schemas.base import time_or_none
 from admin.api.schemas.items import Item, Items
-from admin.api.schemas.jobs import Job, Jobs, Summary
+from admin.api.schemas.jobs import Job, Jobs, Scores, Summary
 from admin.api.sent import job_of_files, sent_files, sha256_of
 from admin.api.waiting import preferred_wait, wait_for_end, waited
 from admin.domain import queries
@@ -85,10 +85,11 @@ def job_items(job_id: UUID, query: ItemsPage) -> Items:
 
 @operation("GET", "/jobs/<uuid:job_id>/summary", answer=Summary, problems=_NO_JOB)
 def job_summary(job_id: UUID) -> Summary:
-    """Tell what stands out in a job: failures by code, results by mark, notes by kind."""
+    """Tell what stands out in a job: failures by code, results by mark, notes by kind, scores against truths."""
     repository = services().repository
     job = repository.job(str(job_id))
     marks = repository.marks(job.id)
+    sums = repository.score_sums(job.id)
     return Summary(
         failures={found.code: found.count for found in queries.failure_reasons(services().database, job)},
         nothing_found=marks.nothing_found,
@@ -96,6 +97,7 @@ def job_summary(job_id: UUID) -> Summary:
         reasons=dict(marks.reasons),
         noted=marks.noted,
         notes=dict(repository.notes(job.id)) if marks.noted else {},
+        scores=Scores.of(sums) if sums else None,
     )
 
 

@@ -22,7 +22,7 @@ from shared.flows.synthetic import SyntheticSpec
 from shared.images.channel_choice import AUTO
 from shared.images.scale import AUTO_SCALE, AUTO_WORD
 from shared.jobs.item_filter import ItemFilter
-from shared.jobs.records import FileVersion, Item, Job, Mark, Marks, NewItem, Priority, Unfamiliar
+from shared.jobs.records import FileVersion, Item, Job, Mark, Marks, NewItem, Priority, ScoreSums, Unfamiliar
 from shared.jobs.repository import Repository
 from shared.jobs.state import ItemStatus, JobKind
 from shared.objects.options import PostProcessing
@@ -109,6 +109,14 @@ class RemoteRepository(Repository):
     def notes(self, job_id: str) -> Mapping[str, int]:
         notes: Mapping[str, int] = self._summary(job_id)["notes"]
         return notes
+
+    @override
+    def score_sums(self, job_id: str) -> ScoreSums | None:
+        told = self._summary(job_id)["scores"]
+        if told is None:
+            return None
+        count = told["images"]
+        return ScoreSums(count, told["dice"] * count, told["iou"] * count, told["lowest_dice"])
 
     @override
     def failures(self, job_id: str, code: ItemErrorCode) -> int:

@@ -7,7 +7,7 @@ from pydantic import Field
 from admin.api.schemas.base import Response, Time, time_of, time_or_none
 from admin.domain.progress import Progress
 from shared.images.scale import AUTO_SCALE, AUTO_WORD
-from shared.jobs.records import Priority, Unfamiliar
+from shared.jobs.records import Priority, ScoreSums, Unfamiliar
 from shared.jobs.state import JobKind, JobStatus
 
 
@@ -102,6 +102,22 @@ class Jobs(Response):
     next: str | None = Field(description="The `before` of the next page; null on the last.")
 
 
+class Scores(Response):
+    """What the results that were scored against a truth have in the mean; scores are in [0, 1]."""
+
+    images: int = Field(description="How many were scored.")
+    dice: float
+    iou: float
+    lowest_dice: float
+
+    @classmethod
+    def of(cls, sums: ScoreSums) -> Self:
+        """Return the means of sums."""
+        return cls(
+            images=sums.images, dice=sums.dice / sums.images, iou=sums.iou / sums.images, lowest_dice=sums.lowest_dice
+        )
+
+
 class Summary(Response):
     """What stands out in a job."""
 
@@ -111,3 +127,4 @@ class Summary(Response):
     reasons: dict[str, int] = Field(description="The unfamiliar ones by their reason.")
     noted: int
     notes: dict[str, int] = Field(description="Notes by their kind; a result may have several.")
+    scores: Scores | None = Field(description="Against the images' truths; null where none was scored.")

@@ -20,12 +20,14 @@ from producer.remote.repository import RemoteRepository
 from producer.remote.store import RemoteStore
 from shared.db.model_registry import ModelRegistry
 from shared.flows.submission import submit_images
+from shared.flows.synthetic import SyntheticSpec, submit_synthetic
 from shared.images.scale import AUTO_SCALE
 from shared.jobs.records import Job, Priority, Unfamiliar
 from shared.jobs.repository import Repository
 from shared.jobs.state import JobKind
 from shared.pixel_size import PixelSize
 from shared.services import Services
+from tests import simulated_worker
 from tests.unit.admin.api.conftest import Producer
 
 PROCESSING = "smooth=2 fill-holes min-area=9 keep-largest"
@@ -134,6 +136,17 @@ def test_a_job_that_the_api_makes_is_the_one_that_was_asked_for(client: Client, 
         assert jobs["remote"] == jobs["local"]
         # And as `producer --api` reads it back, which finds an interrupted submission again.
         assert asked_of(remote.job(made["local"])) == jobs["local"]
+
+
+def test_what_was_scored_is_told_through_the_api_as_well(client: Client, services: Services) -> None:
+    remote = RemoteRepository(client.connection, RemoteStore(client.connection), services.database)
+    job = submit_synthetic(services, SyntheticSpec(3), name="scored", submitted_by="ana")
+    assert remote.score_sums(job) is services.repository.score_sums(job) is None
+    simulated_worker.process(services, job)
+    sums = services.repository.score_sums(job)
+    assert sums is not None
+    assert sums.images == 3
+    assert remote.score_sums(job) == pytest.approx(sums)
 
 
 def test_the_command_line_says_all_of_its_options_through_the_api(
