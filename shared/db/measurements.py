@@ -84,7 +84,6 @@ class Measurements(Generic[Value]):
             minimum=0,
             maximum=1,
             is_indexed=True,
-            gallery="trust",
         ),
     ]
     quality: Annotated[
@@ -97,6 +96,7 @@ class Measurements(Generic[Value]):
             maximum=1,
             fitted=True,
             is_indexed=True,
+            gallery="quality",
         ),
     ] = None
     quality_low: Annotated[

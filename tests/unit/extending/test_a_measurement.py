@@ -73,7 +73,7 @@ def test_a_measurement_against_the_truth_may_be_missing_and_need_not_stand_in_th
     assert shown["schema"]["anyOf"] == [{"type": "number", "minimum": 0}, {"type": "null"}]
     numbers = _shown(shown["page"].split("<dt>State</dt>")[1])
     assert numbers[0] == ("Sharpness", "4.00 1/px slope at the mask's edge")
-    assert [caption for caption, _ in _shown(shown["gallery"])] == ["Dice", "conf.", "trust"]
+    assert [caption for caption, _ in _shown(shown["gallery"])] == ["Dice", "conf.", "quality"]
     assert shown["audit"] == shown["audit without it"] == []
     assert "sharpness=None" in shown["worker"]
 

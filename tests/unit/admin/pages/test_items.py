@@ -226,11 +226,14 @@ def test_what_a_manifest_says_of_an_image_is_on_its_page(
     assert re.findall("<dt>(.*?)</dt><dd>(.*?)</dd>", said) == [("well", "A&lt;1"), ("point_left", "-0.5")]
 
 
-def test_a_thumbnail_has_the_measurements_that_say_so(browser: Browser, items: list[Item]) -> None:
+def test_a_thumbnail_has_the_measurements_that_say_so(browser: Browser, services: Services, items: list[Item]) -> None:
+    with services.database.write() as connection:  # of a model with fitted scores
+        connection.execute(update(ItemRow).values(quality=ItemRow.trust / 2))
     gallery = browser.get(f"/jobs/{items[0].job_id}/items").text
-    captions = ["Dice", "conf.", "trust"]
+    captions = ["Dice", "conf.", "quality"]
     for item in items:
-        values = [f"{item.dice:.3f}", f"{item.confidence:.3f}", f"{item.trust:.3f}"]
+        assert item.trust is not None
+        values = [f"{item.dice:.3f}", f"{item.confidence:.3f}", f"{item.trust / 2:.3f}"]
         card = gallery.split(f'id="item-{item.id}"')[1].split("</dl>")[0]
         assert re.findall("<dt>(.*?)</dt><dd>(.*?)</dd>", card) == list(zip(captions, values, strict=True))
 
