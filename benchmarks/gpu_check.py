@@ -256,12 +256,12 @@ def _memory(checked: Checked) -> int:
 def _said(*command: str) -> str:
     if shutil.which(command[0]) is None:
         return f"{command[0]} is not here"
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)  # noqa: S603 - ours
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     return " ".join((done.stdout or done.stderr).split())
 
 
 def _ended(*command: str) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=1800)  # noqa: S603 - ours
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=1800)
     if done.returncode:
         raise Wrong(f"{command[0]} ended with {done.returncode}: {(done.stderr or done.stdout)[-2000:]}")
     return "nothing found"

@@ -146,7 +146,7 @@ def _train(pairs: PairSet, folder: Path, seconds: float) -> tuple[Path, float]:
     # The images alone are to end it, however busy the machine is.
     told = (*pairs.overrides, "threads=1", f"budget.max_images={images}", "budget.max_minutes=600")
     _say(f"{pairs.name}: {images} samples")
-    process = subprocess.Popen(  # noqa: S603 - our own module
+    process = subprocess.Popen(
         [sys.executable, "-m", "training.train", "--config", str(_CONFIG), "--data", str(folder / "pairs"),
          "--out", str(run), "--overwrite", *(f"--set={each}" for each in told)],
         stdout=sys.stderr,
@@ -159,7 +159,7 @@ def _stock_masks(run: Path, encoder: str, seconds: float, folder: Path) -> list[
     out = folder / encoder
     if not out.is_dir():
         module = [sys.executable, "-m", "benchmarks.alternatives.stock_unet", str(run), "--cpu-seconds", str(seconds)]
-        subprocess.run(  # noqa: S603 - our own module
+        subprocess.run(
             [*module, "--encoder", encoder, "--images", str(folder / "batch"), "--out", str(out)],
             check=True, stdout=sys.stderr,
         )  # fmt: skip
@@ -168,7 +168,7 @@ def _stock_masks(run: Path, encoder: str, seconds: float, folder: Path) -> list[
 
 def _local(image: NDArray[np.float64]) -> Mask:
     """Take what is brighter than the mean around it, by at least what Otsu finds in the difference."""
-    difference = image - threshold_local(image, _LOCAL_PX, method="mean")  # type: ignore[no-untyped-call]
+    difference = image - threshold_local(image, _LOCAL_PX, method="mean")
     return otsu(difference)
 
 

@@ -20,7 +20,7 @@ PATIENCE_SECONDS = 300.0
 def running(arguments: Sequence[str], environment: Mapping[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Run Python with these arguments while the body runs; what it prints goes to `log`."""
     with log.open("ab") as output:
-        process = subprocess.Popen(  # noqa: S603 - our own modules
+        process = subprocess.Popen(
             [sys.executable, *arguments],
             cwd=CHECKOUT,
             env=dict(environment),
@@ -42,7 +42,7 @@ def running(arguments: Sequence[str], environment: Mapping[str, str], log: Path)
 
 def start_producer(arguments: Sequence[str], environment: Mapping[str, str]) -> "subprocess.Popen[bytes]":
     """Start the producer's own command, as a user does; what it prints is nobody's."""
-    return subprocess.Popen(  # noqa: S603 - our own command
+    return subprocess.Popen(
         [sys.executable, "-c", "from producer.cli import main; main()", *arguments],
         env=dict(environment),
         stdout=subprocess.DEVNULL,
@@ -107,7 +107,7 @@ class Answering:
 @contextmanager
 def answering(arguments: Sequence[str], environment: Mapping[str, str]) -> Iterator[Answering]:
     """Run Python with these arguments, which has to call `answer_lines`, while the body runs."""
-    process = subprocess.Popen(  # noqa: S603 - our own modules
+    process = subprocess.Popen(
         [sys.executable, *arguments],
         cwd=CHECKOUT,
         env=dict(environment),

@@ -55,14 +55,23 @@
     each.row = null;
   };
 
+  let drawn = 0;
+  const showSoon = () => {
+    // Not each frame: the sums go over all files, which may be a hundred thousand.
+    drawn ||= setTimeout(() => {
+      drawn = 0;
+      show();
+    }, 200);
+  };
+
   const fail = (each, reason) => {
     Object.assign(each, { state: "failed", sent: 0, says: reason });
     drop(each);
-    if (of("failed").length <= MOST_ROWS) {
+    if (part("upload-files").childElementCount < MOST_ROWS) {
       const words = Object.assign(document.createElement("span"), { className: "wrong", textContent: reason });
       rowOf(each).append(words);
     }
-    show();
+    showSoon();
   };
 
   const timeLeft = (sent, all) => {
@@ -112,15 +121,6 @@
     const names = [...leftOut].slice(0, 3).join(", ");
     part("upload-left-out").textContent =
       `Left out of folders, by their names no images: ${plural(leftOut.size, "file")} (${names}${leftOut.size > 3 ? ", …" : ""}).`;
-  };
-
-  let drawn = 0;
-  const showSoon = () => {
-    // Not each frame: the sums go over all files, which may be a hundred thousand.
-    drawn ||= setTimeout(() => {
-      drawn = 0;
-      show();
-    }, 200);
   };
 
   // What is sent.
@@ -198,9 +198,15 @@
     }
   };
 
-  const sender = async () => {
-    for (let next; !paused && !over && (next = of("waiting")[0]); ) {
-      await send(next);
+  // All senders go through the files once, together: to look for the next one among all would take a folder squared.
+  const sender = async (queue) => {
+    for (const each of queue) {
+      if (paused || over) {
+        return;
+      }
+      if (each.state === "waiting") {
+        await send(each);
+      }
     }
   };
 
@@ -211,7 +217,8 @@
     running = true;
     begun = { at: Date.now(), bytes: bytes(of("arrived")) };
     await leaveOutWhatIsThere();
-    await Promise.all(Array.from({ length: Number(root.dataset.atOnce) }, sender));
+    const queue = files.values();
+    await Promise.all(Array.from({ length: Number(root.dataset.atOnce) }, () => sender(queue)));
     running = false;
     show();
     if (of("waiting").length && !paused && !over) {

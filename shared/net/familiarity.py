@@ -11,7 +11,7 @@ is of itself says little of pictures that it does not know, so that both are tak
 `training.familiarity` fits it. It is arrays alone, kept as safetensors; nothing here needs torch.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -19,92 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.images.probabilities import MapNumbers
+from shared.net.fits import TAIL, Discriminant, Floats, LogOdds, QualityTable, Ranks, Reference
 
-Floats = NDArray[np.float64]
 Arrays = Mapping[str, NDArray[Any]]
 
-
-@dataclass(frozen=True, eq=False)
-class Reference:
-    """Where the vectors of familiar scenes lie: a normal distribution for each group of them.
-
-    Of D numbers, K directions have variances of their own, and the rest has one together.
-    """
-
-    centres: Floats  # (groups, D)
-    axes: Floats  # (groups, D, K), of unit length in units of `spread`
-    spread: Floats  # (groups, D): standard deviations
-    variances: Floats  # (groups, K)
-    rest: Floats  # (groups,): variance of a direction that is none of the K
-
-    def distances(self, vectors: Floats) -> Floats:
-        """Return the Mahalanobis distance of each vector (N, D) to the nearest group, in root mean squares."""
-        nearest: Floats = np.min(list(self._by_group(vectors)), axis=0)
-        return nearest
-
-    def _by_group(self, vectors: Floats) -> Iterator[Floats]:
-        for group, centre in enumerate(self.centres):
-            apart = (vectors - centre) / self.spread[group]
-            along = apart @ self.axes[group]
-            squares = (along**2 / self.variances[group]).sum(1)
-            outside = np.maximum((apart**2).sum(1) - (along**2).sum(1), 0.0)
-            yield np.sqrt((squares + outside / self.rest[group]) / vectors.shape[1])
-
-
-@dataclass(frozen=True, eq=False)
-class Discriminant:
-    """A direction from the familiar towards the strange, in all vectors put together (Fisher 1936)."""
-
-    centres: Floats  # (D,): means of the familiar
-    spread: Floats  # (D,): their standard deviations
-    direction: Floats  # (D,), in units of `spread`
-
-    def values(self, vectors: Floats) -> Floats:
-        """Return how far each of the vectors (N, D) lies in that direction."""
-        apart = (vectors - self.centres) / self.spread
-        values: Floats = np.clip(apart, -FAR, FAR) @ self.direction
-        return values
-
-
-FAR = 8.0  # deviations, beyond which one number says no more
-
-
-@dataclass(frozen=True, eq=False)
-class Ranks:
-    """What share of the familiar has a value as large: a table, continued beyond its end as it ends.
-
-    The shares are kept as surprises, −log of them.
-    """
-
-    values: Floats  # (T,), rising
-    surprises: Floats  # (T,), rising
-
-    def surprise(self, values: Floats) -> Floats:
-        """Return −log of the share of familiar scenes whose value is this or more; 0 below all of them."""
-        inside: Floats = np.interp(values, self.values, self.surprises)
-        beyond = np.maximum(values - self.values[-1], 0.0)
-        slope = (self.surprises[-1] - self.surprises[-_TAIL]) / max(self.values[-1] - self.values[-_TAIL], 1e-9)
-        surprises: Floats = inside + slope * beyond
-        return surprises
-
-
 _MAX_VECTORS = 16
-_TAIL = 4  # last entries of `Ranks`, whose slope goes on
-
-
-@dataclass(frozen=True, eq=False)
-class LogOdds:
-    """The log odds of something by what is known of a result: a logistic regression (Cox 1958)."""
-
-    centres: Floats  # (D,): means
-    spread: Floats  # (D,): standard deviations
-    weights: Floats  # (D,), in units of `spread`
-    offset: Floats  # (1,)
-
-    def of(self, rows: Floats) -> Floats:
-        """Return the log odds for each of the rows (N, D)."""
-        odds: Floats = (rows - self.centres) / self.spread @ self.weights + self.offset
-        return odds
+_SHARE_OF_STRANGE = 0.1  # of the pictures that users have, beside 1 of those that the model knows; a guess
+_MAX_SURPRISE = 30.0  # e^-30: what is stranger still is not worse for it
 
 
 def sureness(numbers: Floats, log_odds: Floats) -> Floats:
@@ -123,31 +44,10 @@ def sureness(numbers: Floats, log_odds: Floats) -> Floats:
     return sure
 
 
-_SHARE_OF_STRANGE = 0.1  # of the pictures that users have, beside 1 of those that the model knows; a guess
-
-
 def capped(parts: Floats) -> Floats:
     """Return surprises no higher than they mean something."""
     surprises: Floats = np.minimum(parts, _MAX_SURPRISE)
     return surprises
-
-
-_MAX_SURPRISE = 30.0  # e^-30: what is stranger still is not worse for it
-
-
-@dataclass(frozen=True, eq=False)
-class QualityTable:
-    """The Dice of scenes by a number that rises with it, between the rows by straight lines; no row: not known."""
-
-    numbers: Floats  # (T,), rising
-    means: Floats  # (T,), rising
-    lows: Floats  # (T,), rising; nine of ten scenes have more
-
-    def look_up(self, number: float) -> tuple[float, float] | None:
-        """Return the mean and what nine of ten have."""
-        if not len(self.numbers):
-            return None
-        return float(np.interp(number, self.numbers, self.means)), float(np.interp(number, self.numbers, self.lows))
 
 
 @dataclass(frozen=True, eq=False)
@@ -270,7 +170,7 @@ class FittedScores:
             fits = all(part.shape == (together,) for part in (each.centres, each.spread, each.direction))
             _require(fits and bool((each.spread > 0).all()), "a discriminant")
         for ranks in (*strangeness.ranks, *strangeness.discriminant_ranks, self.strange_ranks):
-            _require(_sides(ranks.values, 1)[0] >= _TAIL and ranks.values.shape == ranks.surprises.shape, "ranks")
+            _require(_sides(ranks.values, 1)[0] >= TAIL and ranks.values.shape == ranks.surprises.shape, "ranks")
         odds, parts = self.strange, len(strangeness.references) + 1
         fits = all(part.shape == (parts,) for part in (odds.centres, odds.spread, odds.weights))
         _require(fits and odds.offset.shape == (1,) and bool((odds.spread > 0).all()), "log odds")

@@ -20,7 +20,7 @@ def otsu(image: Image) -> Mask:
     """Take the pixels over Otsu's threshold."""
     if image.min() == image.max():
         return np.zeros(image.shape, dtype=bool)
-    mask: Mask = image > threshold_otsu(image)  # type: ignore[no-untyped-call]
+    mask: Mask = image > threshold_otsu(image)
     return mask
 
 
@@ -37,7 +37,7 @@ def nlm_otsu(image: Image) -> Mask:
 
 def nlm_closing(image: Image) -> Mask:
     """Close the dots found after non-local means to one area."""
-    mask: Mask = isotropic_closing(_dots(image), CLOSING_RADIUS_PX)  # type: ignore[no-untyped-call]
+    mask: Mask = isotropic_closing(_dots(image), CLOSING_RADIUS_PX)
     return mask
 
 
@@ -45,7 +45,7 @@ def nlm_hull(image: Image) -> Mask:
     """Take the convex hull of the dots found after non-local means."""
     mask = _dots(image)
     if mask.any():
-        mask = convex_hull_image(mask)  # type: ignore[no-untyped-call]
+        mask = convex_hull_image(mask)
     return mask
 
 
@@ -60,7 +60,7 @@ def _noise_strength(image: Image) -> float:
 
 
 def _dots(image: Image) -> Mask:
-    mask: Mask = isotropic_opening(nlm_otsu(image), _SPECK_RADIUS_PX)  # type: ignore[no-untyped-call]
+    mask: Mask = isotropic_opening(nlm_otsu(image), _SPECK_RADIUS_PX)
     return mask
 
 

@@ -186,8 +186,8 @@ def _thresholded(image: NDArray[np.float64], *, bright: bool) -> tuple[Mask, Mas
     if image.min() == image.max():
         nothing = np.zeros(image.shape, dtype=bool)
         return nothing, nothing
-    otsu: Mask = image > threshold_otsu(image)  # type: ignore[no-untyped-call]
-    local: Mask = image > threshold_local(image, _LOCAL_PX, method="mean")  # type: ignore[no-untyped-call]
+    otsu: Mask = image > threshold_otsu(image)
+    local: Mask = image > threshold_local(image, _LOCAL_PX, method="mean")
     return otsu, local
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from shared.images.preparation import prepare
 from shared.images.probabilities import MapNumbers, foreground_from, histogram
 from shared.net.backends.contract import Answer
-from shared.net.familiarity import Floats
+from shared.net.fits import Floats
 from shared.net.predictor import Predictor
 from shared.net.tiling import TILE_SIZE
 from shared.net.witness import window_features

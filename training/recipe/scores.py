@@ -17,20 +17,8 @@ from scipy.special import expit
 
 from shared.errors import UsageError
 from shared.net.checkpoint import remove_scores, save_scores
-from shared.net.familiarity import (
-    FAR,
-    Discriminant,
-    FittedScores,
-    Floats,
-    LogOdds,
-    QualityTable,
-    Ranks,
-    Reference,
-    Strangeness,
-    capped,
-    log_distance,
-    sureness,
-)
+from shared.net.familiarity import FittedScores, Strangeness, capped, log_distance, sureness
+from shared.net.fits import FAR, Discriminant, Floats, LogOdds, QualityTable, Ranks, Reference
 from shared.net.intake import AS_SHIPPED
 from shared.net.predictor import Predictor
 from shared.synth.field import FIELD_V1

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from shared.errors import CheckpointError, UsageError
@@ -90,8 +90,7 @@ def load_state(path: Path) -> TrainingState:
     if not path.is_file():
         raise CheckpointError(f"there is no training state at {path}: give the folder of a run that was stopped")
     description = describe_state(path)
-    with safe_open(path, "pt") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+    tensors = load_file(path)
     with _complete(path):
         about = {name: description[name] for name in _ABOUT}
         return TrainingState(path, about, _with_tensors({name: description[name] for name in _PARTS}, tensors))

@@ -5,7 +5,8 @@ import pytest
 
 from shared.images.probabilities import MapNumbers, histogram
 from shared.net.backends.contract import Answer
-from shared.net.familiarity import FittedScores, Ranks, window_vectors
+from shared.net.familiarity import FittedScores, window_vectors
+from shared.net.fits import Ranks
 from shared.net.tiling import plan_tiles
 from shared.net.witness import UNKNOWN, Place, Witness, cut_out
 from tests.unit.net.fitted import SCORES, STRANGE, WIDTHS, observations

@@ -2,6 +2,7 @@
 
 import pytest
 
+from shared.db.database import Database
 from shared.db.model_registry import ModelRegistry
 from shared.errors import ItemError, ItemErrorCode
 from shared.flows import cloning
@@ -120,10 +121,10 @@ def test_a_job_that_goes_while_it_is_cloned_leaves_no_clone(
     job = synthetic(services, 2)
     real = cloning.hold_inputs
 
-    def removed_just_before(*values: object, **options: object) -> None:
-        with services.database.write() as connection:
+    def removed_just_before(database: Database, job_id: str, *, clone_id: str) -> None:
+        with database.write() as connection:
             services.repository.mark_removed(connection, [job])
-        real(*values, **options)  # type: ignore[arg-type]
+        real(database, job_id, clone_id=clone_id)
 
     monkeypatch.setattr(cloning, "hold_inputs", removed_just_before)
     answer = browser.submit(f"/jobs/{job}/clone")
