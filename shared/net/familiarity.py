@@ -94,17 +94,22 @@ class FittedScores:
     found: QualityTable  # by `sureness`, of results that have foreground
     nothing: QualityTable  # of those that have none
 
-    def quality(self, parts: Floats, numbers: MapNumbers) -> tuple[float, float] | None:
+    def quality(self, parts: Floats, numbers: MapNumbers, windows: float = 1.0) -> tuple[float, float] | None:
         """Return the Dice to be expected, and what nine of ten such results have; None where it was not fitted.
 
         Where there is nothing in a picture, a result that says so counts as 1 and any other as 0.
 
         Args:
-            parts: (P,), see `Strangeness.parts`, of the least familiar window.
+            parts: (P,), see `Strangeness.parts`, of the least familiar window …
             numbers: of the whole map.
+            windows: … of so many: one of many is strange by chance, and the picture is not for that.
         """
+        odds = self.strange.of(capped(parts[None]))
+        if windows > 1:
+            surprise = surprise_of_least_familiar(float(self.strange_ranks.surprise(odds)[0]), windows)
+            odds = np.minimum(odds, self.strange_ranks.value(surprise))
         table = self.found if numbers.foreground else self.nothing
-        found = table.look_up(float(sureness(numbers.vector[None], self.strange.of(capped(parts[None])))[0]))
+        found = table.look_up(float(sureness(numbers.vector[None], odds)[0]))
         return found and (min(max(found[0], 0.0), 1.0), min(max(found[1], 0.0), 1.0))
 
     def surprises(self, parts: Floats) -> Floats:
@@ -177,6 +182,15 @@ class FittedScores:
         for table in (self.found, self.nothing):
             rows = (table.numbers, table.means, table.lows)
             _require(all(row.ndim == 1 and len(row) == len(rows[0]) for row in rows), "a quality table")
+
+
+def surprise_of_least_familiar(surprise: float, windows: float) -> float:
+    """Return −log of the share of familiar pictures of so many windows whose least familiar one is as surprising.
+
+    That share is 1 − (1 − share of windows) ^ windows (Šidák 1967).
+    """
+    share = min(np.exp(-surprise), 1 - 1e-12)
+    return float(-np.log(-np.expm1(windows * np.log1p(-share))))
 
 
 def has_foreground(numbers: Floats) -> NDArray[np.bool_]:

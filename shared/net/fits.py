@@ -74,9 +74,18 @@ class Ranks:
         """Return −log of the share of familiar scenes whose value is this or more; 0 below all of them."""
         inside: Floats = np.interp(values, self.values, self.surprises)
         beyond = np.maximum(values - self.values[-1], 0.0)
-        slope = (self.surprises[-1] - self.surprises[-TAIL]) / max(self.values[-1] - self.values[-TAIL], 1e-9)
-        surprises: Floats = inside + slope * beyond
+        surprises: Floats = inside + self._slope * beyond
         return surprises
+
+    def value(self, surprise: float) -> float:
+        """Return the largest value that is no more surprising than this, of those in the table or beyond its end."""
+        inside = np.interp(surprise, self.surprises, self.values)
+        return float(inside + max(surprise - self.surprises[-1], 0.0) / self._slope)
+
+    @property
+    def _slope(self) -> float:
+        run = max(self.values[-1] - self.values[-TAIL], 1e-9)
+        return float(max(self.surprises[-1] - self.surprises[-TAIL], 1e-9) / run)
 
 
 @dataclass(frozen=True, eq=False)

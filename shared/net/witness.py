@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from shared.images.probabilities import MapNumbers, histogram
 from shared.net.backends.contract import Answer
-from shared.net.familiarity import FittedScores, window_vectors
+from shared.net.familiarity import FittedScores, surprise_of_least_familiar, window_vectors
 from shared.net.network import POOLED_PX
 from shared.net.tiling import TilePlan
 
@@ -103,16 +103,10 @@ class Witness:
         if self._parts is None:
             return UNKNOWN
         # How familiar a picture is depends on it and the model alone, how good a mask on where it was cut.
-        quality = self._scores.quality(self._parts, MapNumbers.of(counts, self.cut_at)) or (None, None)
-        return Verdict(quality[0], quality[1], self._familiarity(), self._place)
-
-    def _familiarity(self) -> float | None:
-        if self._place is None:
-            return None
-        share = np.exp(-self._surprise)
-        chances = max(self._plan.height * self._plan.width / _WINDOW_PX**2, 1.0)
-        # The share of familiar pictures of this size whose least familiar window is as strange (Šidák 1967).
-        return float(-np.expm1(chances * np.log1p(-min(share, 1 - 1e-12))))
+        windows = max(self._plan.height * self._plan.width / _WINDOW_PX**2, 1.0)
+        quality = self._scores.quality(self._parts, MapNumbers.of(counts, self.cut_at), windows) or (None, None)
+        familiarity = np.exp(-surprise_of_least_familiar(self._surprise, windows))
+        return Verdict(quality[0], quality[1], float(familiarity), self._place)
 
 
 def window_features(answer: Answer) -> tuple[tuple[NDArray[np.float64], ...], list[tuple[int, int]]]:

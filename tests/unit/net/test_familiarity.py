@@ -5,7 +5,7 @@ import pytest
 
 from shared.images.probabilities import MapNumbers, histogram
 from shared.net.backends.contract import Answer
-from shared.net.familiarity import FittedScores, window_vectors
+from shared.net.familiarity import FittedScores, surprise_of_least_familiar, window_vectors
 from shared.net.fits import Ranks
 from shared.net.tiling import plan_tiles
 from shared.net.witness import UNKNOWN, Place, Witness, cut_out
@@ -87,6 +87,8 @@ def test_shares_are_those_of_held_out_values_and_go_on_beyond_them() -> None:
         assert np.mean(shares < share) == pytest.approx(share, rel=0.35)
     assert ranks.surprise(np.array([12.0]))[0] == pytest.approx(12, rel=0.35)
     assert ranks.surprise(np.array([-1.0]))[0] == pytest.approx(0, abs=0.02)
+    for value in (0.3, 2.0, 12.0):
+        assert ranks.value(ranks.surprise(np.array([value]))[0]) == pytest.approx(value)
 
 
 def test_familiar_scenes_are_rarely_called_strange_and_others_are() -> None:
@@ -121,6 +123,31 @@ def test_of_a_picture_that_is_unlike_all_others_the_quality_is_low_however_sure_
     of_familiar, of_strange = (np.array(qualities(SCORES, each))[:, 0] for each in (familiar, strange))
     assert of_familiar.mean() == pytest.approx(familiar.worth.mean(), abs=0.03)
     assert of_strange.max() < of_familiar.mean() - 0.2
+
+
+def test_the_least_familiar_of_many_usual_windows_does_not_make_a_picture_s_result_worse() -> None:
+    scores = fit_scores(observations(0, 6000), observations(6, 2000, shift=1.5))  # strangers who are not far off
+    of = observations(12, 3000)
+    parts = scores.strangeness.parts(of.features, of.numbers)
+    least_familiar, numbers = parts[np.argmax(scores.surprises(parts))], as_numbers(of.numbers.mean(axis=0))
+    usual = np.mean([scores.quality(each, numbers) for each in parts], axis=0)
+    as_the_only_one, as_one_of_many = (scores.quality(least_familiar, numbers, count) for count in (1, len(of)))
+    assert as_the_only_one[0] < usual[0] - 0.1
+    assert as_one_of_many == pytest.approx(usual, abs=0.01)
+
+
+def test_one_window_that_is_unlike_all_others_makes_it_worse_among_many_too() -> None:
+    strange = observations(8, 20, shift=4.0)
+    parts = SCORES.strangeness.parts(strange.features, strange.numbers)
+    qualities_of_many = [SCORES.quality(each, as_numbers(strange.numbers[0]), 40)[0] for each in parts]
+    assert max(qualities_of_many) < observations(8, 200).worth.mean() - 0.2
+
+
+def test_a_picture_of_many_windows_is_as_surprising_as_the_most_surprising_of_so_many() -> None:
+    surprises = RNG.exponential(1.0, (20_000, 30)).max(axis=1)  # of windows, −log of an even share
+    of_pictures = np.exp([-surprise_of_least_familiar(each, 30) for each in surprises])
+    np.testing.assert_allclose(np.quantile(of_pictures, [0.02, 0.5, 0.9]), [0.02, 0.5, 0.9], atol=0.02)
+    assert surprise_of_least_familiar(3.0, 1) == pytest.approx(3.0)
 
 
 def test_that_nothing_was_found_has_a_quality_of_its_own_where_such_results_were_fitted() -> None:
