@@ -127,12 +127,12 @@ class WatchedFolder:
 
     def _ready(self, some: list[Source], seen: dict[str, _Seen]) -> list[tuple[Source, FileVersion]]:
         """Return those that were not taken yet and have stood still; remember the others."""
-        taken = self._services.repository.taken_files(self.key, [source.path for source in some])
+        versions = {source.path: version for source in some if source.version and (version := source.version())}
+        taken = self._services.repository.taken_files(self.key, versions)
         now, ready = self._clock(), []
         for source in some:
-            version = source.version() if source.version else None
-            versions = taken.get(source.path, set())
-            if version is None or version in versions or None in versions:
+            version = versions.get(source.path)
+            if version is None or source.path in taken:
                 continue
             before = seen.get(source.path)
             if before is None or before.version != version:
@@ -155,6 +155,7 @@ class WatchedFolder:
                     [source for source, _ in some],
                     replaces=lambda _path: True,
                     modified={source.path: version.modified for source, version in some},
+                    are_new=True,
                 )
                 self.done.taken += done.added + done.replaced
                 self.done.failed += done.failed

@@ -2,12 +2,13 @@
 
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from producer.access import opened
 from producer.bucket import BucketSources, wanted_among
-from producer.chosen import Choice
+from producer.chosen import Choice, sources_of
 from producer.display import Display
 from producer.options import (
     FOLDER,
@@ -16,11 +17,14 @@ from producer.options import (
     scale_option,
     unfamiliar_option,
 )
+from producer.points.options import points_options
 from producer.rolling import Done, Rolling, Watched, WatchedFolder, told
-from producer.sources import Sources
 from producer.unfinished import Request
 from shared.commandline import Interrupted
 from shared.jobs.records import Priority, Unfamiliar
+
+if TYPE_CHECKING:
+    from producer.points.sources import PointChoice
 
 _TOLD_SECONDS = 60.0
 _PAUSE_SECONDS = 2.0
@@ -32,6 +36,7 @@ _SHARE_OF_TIME = 10  # a large folder takes long to list, and is left alone for 
 @click.argument("folder", metavar="DIR|s3://BUCKET/PREFIX", type=FOLDER)
 @click.option("--recursive/--no-recursive", "-r", default=False, help="Watch subfolders too.")
 @click.option("--exclude", multiple=True, metavar="PATTERN", help="Leave out what matches, as of submit.")
+@points_options
 @click.option("--name", help="Name of the jobs. Without it: the folder's name.")
 @click.option(
     "--still",
@@ -65,6 +70,7 @@ def watch_folder(
     folder: Path,
     recursive: bool,
     exclude: tuple[str, ...],
+    points: "PointChoice | None",
     name: str | None,
     still: float,
     images: int,
@@ -76,21 +82,21 @@ def watch_folder(
 ) -> None:
     """Submit what appears in a folder or behind a bucket's prefix, each file once and only when whole, until Ctrl-C.
 
-    The images go to a job that stays open, and is sealed by a count, its age or Ctrl-C; what lies in a bucket stays
-    there. Started again it goes on: what was taken stands in the database. Where the folder or a service is away, it
-    waits.
+    The images (or --points) go to a job that stays open, and is sealed by a count, its age or Ctrl-C; what lies in a
+    bucket stays there. Started again it goes on: what was taken stands in the database. Where the folder or a service
+    is away, it waits.
     """
     display = Display()
     request = Request(name, priority, scale, unfamiliar, channel)
+    choice = Choice(recursive=recursive, exclude=exclude, points=points)
+    wanted = wanted_among([folder], choice)
     with opened() as services:
         services.check()
-        wanted = wanted_among([folder], Choice(recursive=recursive, exclude=exclude))
 
         def listed() -> Watched:
             if wanted is not None:
                 return BucketSources(services, wanted)
-            most = services.settings.max_source_bytes
-            return Sources([folder], recursive=recursive, max_bytes=most, exclude=exclude)
+            return sources_of([folder], choice, max_bytes=services.settings.max_source_bytes)
 
         if wanted is not None:
             services.buckets.check(wanted.place)

@@ -1,18 +1,16 @@
 """Point tables on disk as sources: each is an image, `cells.csv.tif` of `cells.csv`, with its place in the table."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import NoReturn
 
 from typing_extensions import override
 
 from producer.points.drawing import DotChoice, drawn, encoded, size_of_pixel
 from producer.points.table import Points, read_points
 from producer.sources import Found, Sources
-from shared.errors import ItemError, ItemErrorCode
 from shared.flows.sources import Source
 from shared.jobs.records import FileVersion
 from shared.point_frame import DESCRIBED, PointFrame
@@ -20,6 +18,8 @@ from shared.point_frame import DESCRIBED, PointFrame
 TABLE_EXTENSIONS = frozenset({".csv", ".tsv"})
 ENDING = ".tif"
 """Behind a table's name: what its picture is called."""
+
+_NOTHING = dict.fromkeys(DESCRIBED, "")
 
 
 @dataclass(frozen=True)
@@ -90,23 +90,33 @@ class PointSources(Sources):
 
     @override
     def _source(self, found: Found) -> Source:
-        """Read the table now, since where its picture lies goes with it, and draw it when it is uploaded."""
         table = super()._source(found)
         if found.is_folder:  # one that cannot be listed
-            return replace(table, described=dict.fromkeys(DESCRIBED, ""))
-        try:
-            _, frame, _ = self._points.laid(table.read())
-        except ItemError as error:
-            refuse = partial(_refuse, error.code, str(error))
-            return Source(table.path + ENDING, refuse, table.version, dict.fromkeys(DESCRIBED, ""))
-        return Source(table.path + ENDING, partial(self._drawn, table, frame), table.version, frame.described())
-
-    def _drawn(self, table: Source, expected: PointFrame) -> bytes:
-        points, frame, shape = self._points.laid(table.read())
-        if frame != expected:
-            raise ItemError(ItemErrorCode.CHANGED, "the table has changed since it was looked at: submit it again")
-        return encoded(drawn(points, frame, shape), size_of_pixel(frame))
+            return replace(table, described=_NOTHING)
+        picture = _Picture(table, self._points)
+        version = None if table.version is None else partial(_version, table.version)
+        return Source(table.path + ENDING, picture.read, version, describe=picture.described)
 
 
-def _refuse(code: ItemErrorCode, reason: str) -> NoReturn:
-    raise ItemError(code, reason)
+@dataclass(eq=False)
+class _Picture:
+    """The picture of a table, which is drawn when it is read; then it is known where it lies in the table."""
+
+    table: Source
+    points: PointChoice
+    frame: PointFrame | None = None
+
+    def read(self) -> bytes:
+        self.frame = None
+        points, frame, shape = self.points.laid(self.table.read())
+        data = encoded(drawn(points, frame, shape), size_of_pixel(frame))
+        self.frame = frame
+        return data
+
+    def described(self) -> dict[str, str]:
+        return _NOTHING if self.frame is None else self.frame.described()
+
+
+def _version(of_table: Callable[[], FileVersion | None]) -> FileVersion | None:
+    version = of_table()
+    return version and version._replace(is_made=True)

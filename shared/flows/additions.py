@@ -41,6 +41,7 @@ def add_images(
     *,
     replaces: Callable[[str], bool],
     modified: Mapping[str, int],
+    are_new: bool = False,
 ) -> Added:
     """Add images to an unsealed job.
 
@@ -50,6 +51,7 @@ def add_images(
         sources: each with a path of its own.
         replaces: whether what comes under a path takes the place of another content.
         modified: when files were last written to, by path, in nanoseconds since 1970, where that is known.
+        are_new: whether the caller knows that the job has none of these versions, so that nothing is compared.
 
     Raises:
         NameTaken: some are of names that the job has with another content; nothing was added.
@@ -57,7 +59,7 @@ def add_images(
         Retryable: a service went away; the same call goes on.
     """
     job = services.repository.job(job_id)
-    batch = _Batch(services, job_id, Hints(services, Priority(job.priority)), replaces, modified)
+    batch = _Batch(services, job_id, Hints(services, Priority(job.priority)), replaces, modified, are_new)
     batch.run(sources)
     done = batch.progress
     return Added(
@@ -75,11 +77,13 @@ class _Batch(Upload):
         hints: Hints,
         replaces: Callable[[str], bool],
         modified: Mapping[str, int],
+        are_new: bool,
     ) -> None:
         super().__init__(services, job_id, True, hints, _unseen)
         self.known = 0
         self._replaces = replaces
         self._modified = modified
+        self._are_new = are_new
 
     def select(self, block: Sequence[Source]) -> tuple[Sequence[Source], Sequence[Source]]:
         paths = [source.path for source in block]
@@ -95,10 +99,12 @@ class _Batch(Upload):
         item = super().take(source)
         if source.referred is not None:
             return item
-        return replace(item, source_modified=self._modified.get(source.path)) if item.source_key else item
+        return replace(item, source_modified=self._modified.get(source.path))
 
     def _is_same(self, source: Source, key: str | None) -> bool:
         """Whether the job's image has this content; of one that failed before it was stored, whether this fails too."""
+        if self._are_new:
+            return False
         if source.referred is not None:
             return key == str(source.referred.reference)
         try:

@@ -30,8 +30,13 @@ class Source:
     read: Callable[[], bytes]
     version: Callable[[], FileVersion | None] | None = None
     described: dict[str, str] | None = field(default=None, compare=False)  # what a manifest says of it, by column
+    describe: Callable[[], dict[str, str]] | None = field(default=None, compare=False)  # likewise, once it was read
     referred: Listed | None = None
     truth: Callable[[], bytes] | None = field(default=None, compare=False)  # reads its true mask, a PNG of 1 bit
+
+    def said(self) -> dict[str, str] | None:
+        """Return what comes back with it, by column; after `read`."""
+        return self.described if self.describe is None else self.describe()
 
 
 @dataclass(frozen=True)

@@ -113,7 +113,7 @@ class Upload:
             data, version = _read(source)
             truth = source.truth() if source.truth else None
         except ItemError as error:
-            return replace(item, error_code=error.code, error=str(error))
+            return replace(item, described=source.said(), error_code=error.code, error=str(error))
         if version is not None and time.time() - version.modified * _NANO < _FRESH_SECONDS:
             self._fresh[source] = version
         key = keys.source(self.job_id, item.id, extension_of(source.path))
@@ -122,7 +122,14 @@ class Upload:
             if place is not None and content is not None:
                 self.services.store.put(place, content)
         modified = None if version is None else version.modified
-        return replace(item, source_key=key, source_bytes=len(data), source_modified=modified, truth_key=truth_key)
+        return replace(
+            item,
+            described=source.said(),
+            source_key=key,
+            source_bytes=len(data),
+            source_modified=modified,
+            truth_key=truth_key,
+        )
 
     def _settle(self, pool: ThreadPoolExecutor, uploading: deque[_Block]) -> None:
         """Take anew what was still being written when it was read; what does not come to an end fails."""
@@ -145,7 +152,7 @@ class Upload:
             return []
         youngest = max(version.modified for version in fresh.values()) * _NANO
         time.sleep(min(max(youngest + _SETTLED_SECONDS - time.time(), 0.0), _SETTLED_SECONDS))
-        return [source for source, version in fresh.items() if _has_changed(source, version)]
+        return [source for source, version in fresh.items() if _is_other(source, version)]
 
     def _commit(self, block: _Block) -> None:
         items = [upload.result() for upload in block.uploads]
@@ -231,13 +238,18 @@ def _still_written(source: Source) -> NewItem:
     return NewItem(
         id=new_id(),
         path=source.path,
-        described=source.described,
+        described=source.said(),
         error_code=ItemErrorCode.CHANGED,
         error=_STILL_WRITTEN,
     )
 
 
-def _has_changed(source: Source, before: FileVersion | None) -> bool:
-    """Whether the file is another one now; one that is gone was what it was."""
-    now = source.version() if source.version and before else None
+def _has_changed(source: Source, kept: FileVersion | None) -> bool:
+    """Whether the file is another one than what was kept; one that is gone was what it was."""
+    now = source.version() if source.version and kept else None
+    return now is not None and kept is not None and not now.is_kept_as(kept.size, kept.modified)
+
+
+def _is_other(source: Source, before: FileVersion) -> bool:
+    now = source.version() if source.version else None
     return now is not None and now != before

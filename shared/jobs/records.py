@@ -165,6 +165,11 @@ class FileVersion(NamedTuple):
 
     size: int  # bytes
     modified: int  # nanoseconds since 1970
+    is_made: bool = False  # whether what is kept is made of the file, and has a size of its own
+
+    def is_kept_as(self, size: int | None, modified: int) -> bool:
+        """Whether what is kept, with its size (None of a file that could not be used), is of this version."""
+        return self.modified == modified and (self.is_made or size in (None, self.size))
 
 
 @dataclass(frozen=True)

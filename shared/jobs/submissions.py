@@ -1,6 +1,6 @@
 """The rows of a submission: making a job, filling it, sealing it, and ending one that nobody goes on with."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 
 from sqlalchemy import ColumnElement, Connection, case, delete, exc, func, insert, or_, select, update
@@ -156,20 +156,20 @@ class Submissions(JobReader):
         query = select(*columns).where(ItemRow.job_id == job_id, ItemRow.path.in_(paths))
         with self.database.read() as connection:
             return {
-                row.path: None if row.source_modified is None else FileVersion(row.source_bytes, row.source_modified)
-                for row in connection.execute(query)
+                path: None if size is None or modified is None else FileVersion(size, modified)
+                for path, size, modified in connection.execute(query)
             }
 
-    def taken_files(self, submission_key: str, paths: Collection[str]) -> dict[str, set[FileVersion | None]]:
-        """Return which versions of these files any job of this key has; None of one that could not be read."""
+    def taken_files(self, submission_key: str, versions: Mapping[str, FileVersion]) -> set[str]:
+        """Return which of these files any job of this key has in these versions, or without noting their version."""
         query = select(ItemRow.path, ItemRow.source_bytes, ItemRow.source_modified).join(JobRow)
-        of_key = (JobRow.submission_key == submission_key, STAYS, ItemRow.path.in_(paths))
-        found: dict[str, set[FileVersion | None]] = {}
+        of_key = (JobRow.submission_key == submission_key, STAYS, ItemRow.path.in_(versions))
         with self.database.read() as connection:
-            for row in connection.execute(query.where(*of_key)):
-                version = None if row.source_modified is None else FileVersion(row.source_bytes, row.source_modified)
-                found.setdefault(row.path, set()).add(version)
-        return found
+            return {
+                path
+                for path, size, modified in connection.execute(query.where(*of_key))
+                if modified is None or versions[path].is_kept_as(size, modified)
+            }
 
     def contents(self, job_id: str, paths: Collection[str]) -> dict[str, str | None]:
         """Return those of `paths` that the job already has, and the keys of their sources; None without one."""
