@@ -22,10 +22,12 @@ from shared.commandline import ExitCode, Parser, ended
 from shared.errors import UsageError
 from shared.net.checkpoint import LoadedModel, load_checkpoint, save_checkpoint
 from shared.net.device import resolve_device
+from shared.net.metadata import Metadata
 from shared.output import replace_unknown_characters
 from training.config import TrainingConfig
 from training.data.open import open_data
 from training.data.source import up_to
+from training.evaluation.own_images import held_out_names, trained_data
 from training.recipe.averaging import precise_normalisation
 from training.recipe.calibration import calibrate_model
 from training.recipe.distributed import part_of_step
@@ -64,6 +66,18 @@ def average_states(states: Sequence[tuple[float, Mapping[str, Tensor]]]) -> dict
         else tensor
         for name, tensor in last.items()
     }
+
+
+def held_out_of_all(models: Sequence[Metadata]) -> list[str]:
+    """Return the names of the pairs that none of the models was trained on.
+
+    None where they were trained on different folders: a name says nothing of a pair in another one.
+    """
+    folders = {str(trained_data(each).get("folder")) for each in models}
+    if len(folders) > 1:
+        return []
+    names = [set(held_out_names(each)) for each in models]
+    return sorted(set.intersection(*names))
 
 
 def _parser() -> Parser:
@@ -111,6 +125,7 @@ def _average(options: argparse.Namespace, command: str) -> int:
             }
             for part, model in zip(options.checkpoints, models, strict=True)
         ],
+        "held_out": held_out_of_all([model.metadata for model in models]),
     }
     _finish(config, first, device, options.out, training)
     scenes = config.familiarity.scenes if options.scenes is None else options.scenes

@@ -99,7 +99,7 @@ def held_out_pairs(survey: Survey, metadata: Metadata) -> list[Pair]:
     Raises:
         UsageError: its model.json names none, or some are not in the folder.
     """
-    names = _held_out_names(metadata)
+    names = held_out_names(metadata)
     if not names:
         raise UsageError("its model.json names no held-out pairs: it was not trained on a folder; leave --held-out out")
     known = {pair.name: pair for pair in survey.layout.pairs}
@@ -123,7 +123,7 @@ def trained_on(survey: Survey, metadata: Metadata, was: Path | None = None) -> s
     folder = trained_data(metadata).get("folder")
     if not isinstance(folder, str) or Path(folder).resolve() != (was or survey.layout.folder).resolve():
         return set()
-    return {pair.name for pair in survey.layout.pairs}.difference(_held_out_names(metadata))
+    return {pair.name for pair in survey.layout.pairs}.difference(held_out_names(metadata))
 
 
 def examine(
@@ -203,7 +203,8 @@ def trained_data(metadata: Metadata) -> Mapping[str, Any]:
     return data if isinstance(data, dict) else {}
 
 
-def _held_out_names(metadata: Metadata) -> list[str]:
+def held_out_names(metadata: Metadata) -> list[str]:
+    """Return the names of the pairs that training held out, as far as the checkpoint says."""
     names = metadata.training.get("held_out")
     return [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
 

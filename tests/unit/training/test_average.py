@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from shared.net.checkpoint import load_checkpoint
+from shared.net.metadata import Metadata
 from tests.unit.training.conftest import run_tiny
 from training import average, train
 
@@ -52,6 +53,18 @@ def test_it_says_what_it_is_made_of_and_is_calibrated_anew(runs, tmp_path):
     assert found["config"] == described(runs / "first")["config"]
     statistics = [weights(path, "bottleneck.1.running_mean") for path in (runs / "first", runs / "second", out)]
     assert not torch.allclose(statistics[2], (statistics[0] + statistics[1]) / 2, rtol=1e-6), "of these weights"
+
+
+def of_folder(folder, *held_out):
+    training = {"config": {"data": {"kind": "folder", "folder": folder}}, "held_out": list(held_out)}
+    return Metadata("unet", {}, 0.5, training=training)
+
+
+def test_held_out_of_the_average_is_what_none_of_them_was_trained_on():
+    first, second = of_folder("nuclei", "a", "c", "b"), of_folder("nuclei", "c", "b", "d")
+    assert average.held_out_of_all([first, second]) == ["b", "c"]
+    assert average.held_out_of_all([first, of_folder("nuclei")]) == []
+    assert average.held_out_of_all([first, of_folder("yeast", "a", "b")]) == []
 
 
 def test_what_cannot_be_averaged_is_said_in_one_line(runs, tmp_path, capsys):
