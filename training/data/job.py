@@ -26,18 +26,19 @@ import numpy as np
 
 from shared.bounded_map import bounded_map
 from shared.commandline import opened_services
-from shared.errors import ImageError, ItemErrorCode, ObjectMissing, UsageError
+from shared.errors import ImageError, ObjectMissing, UsageError
 from shared.flows.exports.decoding import decoded_any
 from shared.flows.items import all_teaching
 from shared.flows.lookup import find_job
-from shared.images.codec import decode_mask, encode_mask
+from shared.images.codec import decode_mask
 from shared.images.pairs.masks import LIMITS
-from shared.images.resample import resample, scaled
+from shared.images.resample import scaled
 from shared.images.scale import scale_in
 from shared.net.intake import AS_SHIPPED
 from shared.services import Services
 from training.data.config import DataConfig
 from training.data.folder import FolderData
+from training.data.resampled import save_image, save_mask
 from training.data.seeds import training_seed
 from training.data.source import Batch, NoiseLevel, Process
 from training.data.synthesis import training_pairs
@@ -140,13 +141,18 @@ def fetch_job_pairs(
             return "pixels without data"
         if inside.shape != pixels.shape:
             return "a mask of another size"
-        if pair.scale != 1.0:
-            shape = scaled(inside.shape, pair.scale)
-            pixels, mask = resample(pixels, shape), encode_mask(resample(inside, shape) >= 0.5)
-        if min(pixels.shape) < LIMITS.min_side:
-            return ItemErrorCode.TOO_SMALL
-        np.save(folder / "images" / f"{pair.name}.npy", pixels)
-        (folder / "masks" / f"{pair.name}.png").write_bytes(mask)
+        shape = scaled(inside.shape, pair.scale)
+        try:
+            LIMITS.check(shape[1], shape[0])
+        except ImageError as error:
+            return error.code if pair.scale == 1.0 else f"{error.code} at its scale"
+        image_path, mask_path = folder / "images" / f"{pair.name}.npy", folder / "masks" / f"{pair.name}.png"
+        if shape == inside.shape:
+            np.save(image_path, pixels)
+            mask_path.write_bytes(mask)
+        else:
+            save_image(image_path, pixels, shape)
+            save_mask(mask_path, inside, shape)
         return ""
 
     with (

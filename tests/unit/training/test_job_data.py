@@ -21,6 +21,7 @@ from shared.flows.exports.export import StoredFile
 from shared.flows.exports.job_results import JobResults
 from shared.images.channel_choice import AUTO
 from shared.images.codec import decode_mask, encode_grey, encode_mask
+from shared.images.decoded import DecodeLimits
 from shared.images.metrics import dice
 from shared.images.scale import with_scale
 from shared.jobs.grades import Grade
@@ -201,6 +202,28 @@ def test_a_pair_has_the_scale_at_which_it_was_segmented(services: Services, item
         assert pixels.shape == mask.shape == (side, side)
         number = next(item.number for item in items if item.path == pair.path)
         assert mask.mean() == pytest.approx(scene(number)[1].mean(), rel=0.1)
+
+
+def test_a_pair_too_large_at_its_scale_is_left_out(
+    services: Services,
+    items: list[Item],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("training.data.job.LIMITS", DecodeLimits(min_side=16, max_side=2 * SIDE))
+    for number, scale in enumerate((2.0, 2.01, 0.05)):
+        with services.database.write() as connection:
+            told = {"preprocessing": with_scale("standardise-v2", scale)}
+            connection.execute(update(ItemRow).where(ItemRow.number == number).values(told))
+    for item in items:
+        correct(services, item)
+    pairs = fetch_job_pairs(services, find_job_pairs(services, DataConfig(kind="job")), tmp_path)
+    assert sorted(pair.scale for pair in pairs) == [1.0, 1.0, 1.0, 2.0]
+    told_of = capsys.readouterr().out
+    assert "of 6 pairs 2 cannot be used, and are left out" in told_of
+    assert "1 × too_large at its scale" in told_of
+    assert "1 × too_small at its scale" in told_of
 
 
 def test_a_share_of_the_samples_are_scenes(services: Services, items: list[Item]) -> None:
