@@ -9,6 +9,9 @@ PYTHON ?= python3
 ARGS ?=
 TORCH ?= auto
 export TORCH
+# What is installed is compiled when it is first imported. Some images of containers forbid that it is kept: every
+# process would compile torch anew, which takes longer than to load it.
+unexport PYTHONDONTWRITEBYTECODE
 
 BIN := .venv/bin
 INSTALL := @$(BIN)/python scripts/install
@@ -51,8 +54,9 @@ test-unit: $(DEV) ## tests without servers
 test-integration: $(DEV) ## tests on real Redis, PostgreSQL and S3 servers, which each process of tests has of its own
 	$(PYTEST) -m integration $(ARGS)
 
+# All of them lie in one folder; the modules of the other tiers take a while to import.
 test-acceptance: $(DEV) ## tests of the whole stack, as its users meet it
-	$(PYTEST) -m acceptance $(ARGS)
+	$(PYTEST) -m acceptance tests/acceptance $(ARGS)
 
 # The same faults each time, so that a red run is about the change; ARGS="--seed 7" takes others.
 faults: $(DEV) ## kill, stop, starve and flush both stacks for some minutes, then audit what became of every image

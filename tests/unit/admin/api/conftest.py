@@ -96,9 +96,18 @@ def reading(settings: Settings, s3: FakeS3, monkeypatch: pytest.MonkeyPatch) -> 
     return settings.model_copy(update={"source_buckets": "s3://lab/plates", "s3_endpoint_url": s3.url})
 
 
+@pytest.fixture(scope="session")
+def documents() -> dict[str, Any]:
+    """The document, once a test has asked for it: it takes a while to draw, and every app draws the same."""
+    return {}
+
+
 @pytest.fixture
-def document(app: Flask) -> dict[str, Any]:
-    return app.test_client().get("/api/v1/openapi.json").json
+def document(app: Flask, documents: dict[str, Any]) -> dict[str, Any]:
+    """The document that the API serves; tests read it alone."""
+    if not documents:
+        documents.update(app.test_client().get("/api/v1/openapi.json").json)
+    return documents
 
 
 ApiOf = Callable[[str, Role], Api]
