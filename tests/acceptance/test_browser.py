@@ -6,10 +6,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from admin.domain import sessions, tokens
-from admin.domain.roles import Role
+from admin.domain import sessions
 from admin.pages.pictures import THUMBNAIL
-from shared.db.model_registry import ModelRegistry
 from shared.flows.synthetic import SyntheticSpec, submit_synthetic
 from shared.jobs.state import JobStatus
 from shared.services import Services
@@ -132,35 +130,3 @@ def test_a_job_is_cancelled_after_a_second_thought(page: Page, services: Service
     expect(page.locator("#progress")).to_contain_text("cancelled")
     page.get_by_role("button", name="Retry what did not succeed").click()
     expect(page.locator("#progress")).to_contain_text("queued")
-
-
-@pytest.mark.parametrize("width", [360, 1440])
-def test_no_page_is_wider_than_the_screen(page: Page, services: Services, width: int) -> None:
-    page.set_viewport_size({"width": width, "height": 800})
-    page.goto("/new/synthetic")
-    page.get_by_label("Name").fill("a-name-without-any-place-to-break-" * 5)
-    page.get_by_role("button", name="Start").click()
-    page.wait_for_url("**/jobs/*")
-    job_id = page.url.rpartition("/")[2]
-    for _ in zip(range(2), simulated_worker.process_one_by_one(services, job_id), strict=False):
-        pass
-    item = services.repository.items(job_id, limit=1)[0].id
-    tokens.create(services.database, "ana", "a-name-without-any-place-to-break-" + "x" * 30, Role.OPERATOR)
-    registry = ModelRegistry(services.database, services.store)
-    registry.publish(b"weights", b"{}", name="a-name-without-any-place-to-break-" * 5, summary={}, by="ana@host")
-    for address in (
-        "/",
-        f"/jobs/{job_id}",
-        f"/items/{item}",
-        "/new/upload",
-        "/new/synthetic",
-        "/models",
-        "/jobs",
-        "/events",
-        "/bulk-actions",
-        "/tokens",
-        "/account",
-    ):
-        page.goto(address)
-        overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        assert overflow == 0, address
