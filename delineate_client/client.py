@@ -23,8 +23,7 @@ from delineate_client.sending import Images, NamedFile, add_objects, batches, fi
 
 _PAGE_ITEMS = 200
 _FETCHED_AHEAD = 8
-_WAIT_SECONDS = 30
-_SHORT_PAUSE_SECONDS = 0.1
+_WAIT_SECONDS, _SHORT_PAUSE_SECONDS = 30, 0.1
 _DEFAULTS = {
     "channel": "auto",
     "pixel_size": None,
@@ -200,6 +199,11 @@ class Client:
     def retry(self, job: Job | str) -> Job:
         """Try again what failed or was cancelled in a job that has ended."""
         return Job.of(self.connection.json("POST", f"jobs/{_id(job)}/retry"))
+
+    def clone(self, job: Job | str, *, name: str | None = None, priority: str = "normal", **changes: Any) -> Job:
+        """Start a job over the images of another, with what is given of `model`, `threshold` and `scale` as its own."""
+        key, body = {"Idempotency-Key": str(uuid.uuid4())}, {"name": name, "priority": priority} | changes
+        return Job.of(self.connection.json("POST", f"jobs/{_id(job)}/clone", json=body, headers=key))
 
     def items(self, job: Job | str, *, state: str | None = None) -> Iterator[Item]:
         """Yield the images of a job (of one state), by number, a page at a time."""

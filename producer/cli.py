@@ -6,6 +6,7 @@ What needs numpy or Pillow is imported by the commands that use it: others start
 import click
 
 from producer.check import check_command
+from producer.clone import clone
 from producer.exits import EXIT_CODES_HELP
 from producer.export import export_command
 from producer.following import cancel, download, retry, status, watch
@@ -28,6 +29,6 @@ def main(api: str | None) -> None:
 
 
 for _command in (
-    submit, watch_folder, check_command, segment, demo, status, watch, download, export_command, cancel, retry,
+    submit, watch_folder, check_command, segment, demo, status, watch, download, export_command, cancel, retry, clone,
 ):  # fmt: skip
     main.add_command(_command)

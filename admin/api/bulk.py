@@ -10,6 +10,7 @@ from admin.api.operations import InvalidRequest, operation
 from admin.api.requests.base import Page
 from admin.api.requests.bulk import JobsWanted, NewBulkAction
 from admin.api.schemas.bulk import BulkAction, BulkActions
+from admin.api.sent import changes_of
 from admin.web.context import services, submitter
 from shared.db.events import Actor
 from shared.errors import UsageError
@@ -26,7 +27,8 @@ def ask_bulk_action(body: NewBulkAction) -> ResponseReturnValue:
     """Ask for an action on many jobs; it is done in the background.
 
     Its filter is frozen: jobs that come later are not touched. Jobs whose state does not allow it are left out, and
-    counted as skipped: a retry and a deletion want an ended job, a cancel and a priority an open one.
+    counted as skipped: a retry and a deletion want an ended job, a cancel and a priority an open one, a clone one whose
+    images are all there, at most 10,000.
     """
     try:
         order = BulkOrder(
@@ -35,6 +37,7 @@ def ask_bulk_action(body: NewBulkAction) -> ResponseReturnValue:
             filter=None if body.filter is None else _filter(body.filter),
             codes=body.codes or (),
             priority=body.priority,
+            changes=None if body.changes is None else changes_of(body.changes),
         )
     except UsageError as error:
         raise InvalidRequest.of("", str(error)) from error

@@ -16,7 +16,7 @@ from admin.api.schemas.account import Me
 from admin.api.schemas.base import time_or_none
 from admin.api.schemas.items import Item, Items
 from admin.api.schemas.jobs import Job, Jobs, Scores, Summary
-from admin.api.sent import job_of_files, sent_files, sha256_of
+from admin.api.sent import changes_of, job_of_files, sent_files, sha256_of
 from admin.api.waiting import preferred_wait, wait_for_end, waited
 from admin.domain import queries
 from admin.web.context import meter, role, services, submitter
@@ -25,7 +25,7 @@ from admin.web.delivery.files import files_of
 from admin.web.delivery.limits import MAX_FILES
 from shared.db.events import Actor
 from shared.errors import UsageError
-from shared.flows.cloning import clone, cloned_name
+from shared.flows.cloning import clone
 from shared.flows.exports.registry import export_named
 from shared.flows.pages import pages_of_text
 from shared.flows.synthetic import SyntheticSpec, submit_synthetic
@@ -192,18 +192,16 @@ def clone_job(job_id: UUID, body: Clone) -> ResponseReturnValue:
 
     What the body does not name is as in that job. Inputs are not copied: they stay as long as a job reads them.
     """
-    first, said = services().repository.job(str(job_id)), body.model_fields_set
+    first = services().repository.job(str(job_id))
 
     def make(_tell: Callable[[str], None]) -> str:
         return clone(
             services(),
             first,
-            name=body.name or cloned_name(first),
+            changes_of(body),
+            name=body.name or "",
             submitted_by=submitter(),
             priority=body.priority,
-            model=sha256_of(body.model) if "model" in said else first.model,
-            threshold=body.threshold if "threshold" in said else first.threshold,
-            scale=body.factor if "scale" in said else first.scale,
         )
 
     return _started(*submitted("clone", make))

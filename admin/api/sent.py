@@ -7,12 +7,14 @@ from werkzeug.datastructures import FileStorage
 
 from admin.api.operations import InvalidRequest
 from admin.api.requests.images import Segmentation
+from admin.api.requests.jobs import Changes
 from admin.web.context import services, submitter
 from admin.web.delivery import uploads
 from admin.web.once import Make
 from shared.errors import UsageError
 from shared.flows.pages import FIRST_PAGE, PageChoice
 from shared.flows.submission import submit_images
+from shared.jobs.clones import CloneChanges
 from shared.jobs.records import Priority
 
 
@@ -39,6 +41,22 @@ def sha256_of(model: str | None) -> str | None:
         return None if model is None else services().repository.model_for(model)
     except UsageError as error:
         raise InvalidRequest.of("model", str(error)) from error
+
+
+def changes_of(body: Changes) -> CloneChanges:
+    """Return what a body says that a clone has of its own.
+
+    Raises:
+        InvalidRequest: there is no such model, or there are several.
+    """
+    said, changes = body.model_fields_set, CloneChanges()
+    if "model" in said:
+        changes["model"] = sha256_of(body.model)
+    if "threshold" in said:
+        changes["threshold"] = body.threshold
+    if "scale" in said:
+        changes["scale"] = body.factor
+    return changes
 
 
 def job_of_files(

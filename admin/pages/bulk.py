@@ -14,14 +14,18 @@ from admin.web.context import services, who
 from admin.web.live import live_part, version_of
 from shared.db.events import Actor, EventSource
 from shared.errors import ItemErrorCode, UsageError
+from shared.images.scale import scale_of
+from shared.images.threshold import threshold_of
 from shared.jobs import bulk_actions
 from shared.jobs.bulk_actions import BulkAction, BulkKind, BulkOrder
+from shared.jobs.clones import CloneChanges
 from shared.jobs.filters import JobFilter
 from shared.jobs.records import Priority
 
 _A_PAGE = 30
 _MAX_FILTERS = 20  # more than there are
 _OF_FILTER = "f-"  # before the name of a filter's value in the form
+_ACTIVE, _OWN = "active", "own"  # a clone's model that is the active one, and its threshold that is the model's own
 
 blueprint = Blueprint("bulk", __name__, url_prefix="/bulk-actions")
 
@@ -93,7 +97,25 @@ def _order() -> BulkOrder:
         filter=wanted,
         codes=codes if kind is BulkKind.RETRY else (),
         priority=Priority.of_word(form.get("priority", "")) if kind is BulkKind.PRIORITY else None,
+        changes=_changes() if kind is BulkKind.CLONE else None,
     )
+
+
+def _changes() -> CloneChanges:
+    """Return what was filled in that clones have of their own.
+
+    Raises:
+        UsageError: there is no such model, or a value is out of range.
+    """
+    asked = {name: request.form.get(f"clone-{name}", "").strip() for name in ("model", "threshold", "scale")}
+    changes = CloneChanges()
+    if asked["model"]:
+        changes["model"] = None if asked["model"] == _ACTIVE else services().repository.model_for(asked["model"])
+    if asked["threshold"]:
+        changes["threshold"] = None if asked["threshold"] == _OWN else threshold_of(asked["threshold"])
+    if asked["scale"]:
+        changes["scale"] = scale_of(asked["scale"])
+    return changes
 
 
 def _chosen() -> tuple[Sequence[str] | None, JobFilter | None]:

@@ -10,8 +10,9 @@ from admin.pages.forms import CloneForm, form_of
 from admin.web.context import services
 from admin.web.once import submitted_once
 from shared.errors import UsageError
-from shared.flows.cloning import clone, cloned_name
+from shared.flows.cloning import clone
 from shared.images.scale import scale_text
+from shared.jobs.clones import CloneChanges, cloned_name
 from shared.jobs.records import Job
 
 blueprint = Blueprint("cloning", __name__)
@@ -36,13 +37,12 @@ def form(job_id: UUID) -> ResponseReturnValue:
 
 
 def _clone(job: Job, asked: CloneForm) -> str:
+    changes = CloneChanges(model=asked.model.data or None, threshold=asked.threshold.data, scale=asked.factor())
     return clone(
         services(),
         job,
-        name=asked.name.data or cloned_name(job),
+        changes,
+        name=asked.name.data or "",
         submitted_by=submitter_of_page(),
         priority=priority_of(job.counts.total),
-        model=asked.model.data or None,
-        threshold=asked.threshold.data,
-        scale=asked.factor(),
     )

@@ -20,6 +20,7 @@ from admin.web.delivery.download import results_zip
 from admin.web.delivery.filling import is_filled
 from admin.web.live import live_part, version_of
 from shared.db.events import Actor, EventFilter, EventSource, events
+from shared.db.model_registry import ModelRegistry
 from shared.errors import IllegalTransition, ItemErrorCode, UsageError
 from shared.flows.exports.registry import DEFAULT, EXPORTS, export_named
 from shared.flows.item_words import ItemWords, wanted_words
@@ -53,6 +54,7 @@ def index() -> ResponseReturnValue:
         causes=list(ItemErrorCode),
         sorts=list(JobSort),
         bulk_kinds=list(BulkKind),
+        models=ModelRegistry(services().database, services().store).models(),
         views=saved_views(services().database, who(), ViewOf.JOBS),
         **view,
     )

@@ -21,9 +21,11 @@ from shared.flows.prefixes import Listing, Wanted
 from shared.flows.synthetic import SyntheticSpec
 from shared.images.channel_choice import AUTO
 from shared.images.scale import AUTO_SCALE, AUTO_WORD
+from shared.jobs.clones import CloneChanges
 from shared.jobs.item_filter import ItemFilter
 from shared.jobs.records import FileVersion, Item, Job, Mark, Marks, NewItem, Priority, ScoreSums, Unfamiliar
 from shared.jobs.repository import Repository
+from shared.jobs.retries import Within
 from shared.jobs.state import ItemStatus, JobKind
 from shared.objects.options import PostProcessing
 from shared.pixel_size import PixelSize
@@ -144,6 +146,7 @@ class RemoteRepository(Repository):
         postprocessing: str = "",
         model: str | None = None,
         threshold: float | None = None,
+        bulk_id: str | None = None,  # no command is one
     ) -> str:
         body = {
             "name": name,
@@ -175,6 +178,14 @@ class RemoteRepository(Repository):
         key = {"Idempotency-Key": str(uuid4())}
         made = self._json("POST", "jobs/synthetic", json=asked | {"name": name, "priority": priority.word}, headers=key)
         return str(made["id"])
+
+    def clone(self, job_id: str, changes: CloneChanges, *, name: str, priority: Priority) -> str:
+        """Make a job over the inputs of another and return its id."""
+        asked: dict[str, Any] = {"name": name or None, "priority": priority.word, **changes}
+        if changes.get("scale") == AUTO_SCALE:
+            asked["scale"] = AUTO_WORD
+        key = {"Idempotency-Key": str(uuid4())}
+        return str(self._json("POST", f"jobs/{job_id}/clone", json=asked, headers=key)["id"])
 
     def add_listed(self, job_id: str, wanted: Wanted, following: str | None) -> Listing:
         """Add a page of what lies in a bucket, which the admin lists."""
@@ -246,7 +257,7 @@ class RemoteRepository(Repository):
         return ""
 
     @override
-    def seal(self, job_id: str) -> None:
+    def seal(self, job_id: str, *, within: Within = lambda connection: None) -> None:  # there is no transaction here
         self._json("POST", f"jobs/{job_id}/seal")
 
     @override

@@ -64,6 +64,11 @@ class Actor:
         return cls(text, EventSource.COMMAND if "@" in text else EventSource.PAGE)
 
     @property
+    def text(self) -> str:
+        """What `of_text` reads."""
+        return self.name + next((suffix for suffix, source in _SUFFIXES.items() if source is self.source), "")
+
+    @property
     def owner(self) -> str:
         """The name that this actor's jobs belong to: of somebody at a command line, the user without the host."""
         return self.name.partition("@")[0] if self.source is EventSource.COMMAND else self.name

@@ -1,70 +1,32 @@
 """Cloning: the inputs of a job once more, with another model, threshold or scale. Nothing is copied but rows."""
 
-from collections.abc import Iterator
-
-from shared.errors import UsageError
-from shared.flows.sources import blocks
-from shared.flows.submission import fill
-from shared.images.scale import checked_scale
-from shared.jobs.clones import hold_inputs, inputs
-from shared.jobs.records import Job, NewItem, Priority
-from shared.jobs.state import JobKind
+from shared.flows.hints import Hints
+from shared.flows.submission import seal
+from shared.jobs.clones import CloneChanges, unsealed_clone
+from shared.jobs.records import Job, Priority
 from shared.services import Services
-
-_AGAIN = ", again"
-_MOST_NAME = 200  # characters
-MAX_IMAGES = 10_000
-"""Of a job that is cloned: whoever asks waits until all rows of the clone are there."""
-
-
-def cloned_name(job: Job) -> str:
-    """Return what a clone of a job is called where nobody says."""
-    return f"{(job.name or 'unnamed')[: _MOST_NAME - len(_AGAIN)]}{_AGAIN}"
 
 
 def clone(
-    services: Services,
-    job: Job,
-    *,
-    name: str,
-    submitted_by: str,
-    priority: Priority,
-    model: str | None,
-    threshold: float | None,
-    scale: float,
+    services: Services, job: Job, changes: CloneChanges, *, submitted_by: str, name: str = "", priority: Priority
 ) -> str:
     """Make a job over the inputs of another, which stay where they are, and return its id.
 
-    Whatever is no argument here it has of that job. `model`, `threshold` and `scale` are as `submit_images` has them.
+    Whatever is not among the changes it has of that job. Without a name it says of what it is a clone.
 
     Raises:
         UsageError: it has no inputs, too many, or not all of them; a value is out of range; there is no such model.
         Retryable: a service went away, and no clone stays.
     """
-    checked_scale(scale)
-    if job.sealed_at is None:
-        raise UsageError("the job still takes images: clone it once all of them are there")
-    if job.sources_removed_at is not None and job.kind is JobKind.IMAGES:
-        raise UsageError("the images of the job have been removed: submit them again")
-    if not 1 <= job.counts.total <= MAX_IMAGES:
-        raise UsageError(f"the job has {job.counts.total:,} images: a clone may have 1 to {MAX_IMAGES:,}; submit again")
-    clone_id = services.repository.create_job(
-        job.kind,
-        name=name,
+    hints = Hints(services, priority)
+    clone_id = unsealed_clone(
+        services.repository,
+        job,
+        changes,
         submitted_by=submitted_by,
+        name=name,
         priority=priority,
-        scale=scale,
-        unfamiliar=job.unfamiliar,
-        channel=job.channel,
-        pixel_size=job.pixel_size,
-        postprocessing=job.postprocessing,
-        model=model,
-        threshold=threshold,
+        after_shard=hints.send,
     )
-    fill(services, clone_id, blocks(_held(services, job, clone_id), services.settings.shard_size), priority)
+    seal(services, clone_id)
     return clone_id
-
-
-def _held(services: Services, job: Job, clone_id: str) -> Iterator[NewItem]:
-    hold_inputs(services.database, job.id, clone_id=clone_id)
-    yield from inputs(services.database, job.id, total=job.counts.total)

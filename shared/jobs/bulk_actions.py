@@ -17,6 +17,9 @@ from shared.db.tables.actions import BulkActionRow
 from shared.db.tables.base import new_id
 from shared.db.tables.jobs import JobRow
 from shared.errors import UsageError
+from shared.images.scale import checked_scale
+from shared.images.threshold import checked_threshold
+from shared.jobs.clones import CloneChanges
 from shared.jobs.filters import ALL_JOBS, JobFilter
 from shared.jobs.listing import count_jobs
 
@@ -31,6 +34,7 @@ class BulkKind(StrEnum):
     CANCEL = "cancel"  # of those that are open
     DELETE = "delete"  # those that have ended, with their images and results
     PRIORITY = "priority"  # of those that are open
+    CLONE = "clone"  # of those whose images are all there
 
 
 class BulkState(StrEnum):
@@ -51,6 +55,7 @@ class BulkOrder:
     filter: JobFilter | None = None
     codes: Sequence[str] = ()  # of a retry: what failed with these alone
     priority: int | None = None
+    changes: CloneChanges | None = None  # of clones
 
     def __post_init__(self) -> None:
         """Check that it is one.
@@ -66,6 +71,11 @@ class BulkOrder:
             raise UsageError("give a priority with the action priority, and with no other")
         if self.codes and self.kind is not BulkKind.RETRY:
             raise UsageError("codes of failures are for the action retry alone")
+        if self.changes is not None:
+            if self.kind is not BulkKind.CLONE:
+                raise UsageError("changes are for the action clone alone")
+            checked_threshold(self.changes.get("threshold"))
+            checked_scale(self.changes.get("scale", 1.0))
 
 
 @dataclass(frozen=True)
@@ -77,6 +87,7 @@ class BulkAction:
     selection: dict[str, Any]
     codes: list[str] | None
     priority: int | None
+    changes: CloneChanges | None
     made_at: float
     made_by: str
     source: str
@@ -125,7 +136,8 @@ def ask(database: Database, order: BulkOrder, *, by: Actor) -> BulkAction:
         selection, matched, more = {"jobs": ids}, len(ids), False
     values = {
         "id": bulk_id, "kind": order.kind, "selection": selection, "codes": list(order.codes) or None,
-        "priority": order.priority, "made_at": db_now(), "made_by": by.name, "source": by.source,
+        "priority": order.priority, "changes": order.changes,
+        "made_at": db_now(), "made_by": by.name, "source": by.source,
         "matched": matched, "matched_more": more, "jobs_done": 0, "jobs_skipped": 0, "items_done": 0,
     }  # fmt: skip
     with database.write() as connection:

@@ -4,9 +4,12 @@
 folder go (`shared.upkeep.retention`).
 """
 
-from collections.abc import Iterator, Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, TypedDict
 
 from sqlalchemy import ColumnElement, or_, select, update
 from sqlalchemy.orm import aliased
@@ -14,14 +17,100 @@ from sqlalchemy.orm import aliased
 from shared.db.database import Database
 from shared.db.tables.base import new_id
 from shared.db.tables.jobs import STAYS, ItemRow, JobRow
-from shared.errors import ItemErrorCode, UsageError
-from shared.jobs.records import NewItem
+from shared.errors import DelineateError, ItemErrorCode, UsageError
+from shared.images.scale import checked_scale
+from shared.jobs.records import Job, NewItem
+from shared.jobs.repository import Repository
 from shared.jobs.state import JobKind
 
 _COPIED = ("path", "source_bytes", "source_modified", "synthesis", "described")
 _PAGE = 500  # rows of a query
 _REMOVED = "the job, or its inputs, were removed while it was cloned"
 _GONE = (ItemErrorCode.SOURCE_MISSING, "the source is not there any more")
+_AGAIN = ", again"
+_MOST_NAME = 200  # characters
+MAX_IMAGES = 10_000
+"""Of a job that is cloned: whoever asks waits until all rows of the clone are there."""
+
+
+class CloneChanges(TypedDict, total=False):
+    """What a clone has of its own; whatever is not there it has of the first job."""
+
+    model: str | None  # a name, or digits of its SHA-256; None: the active one
+    threshold: float | None  # None: the model's own
+    scale: float
+
+
+def cloned_name(job: Job) -> str:
+    """Return what a clone of a job is called where nobody says."""
+    return f"{(job.name or 'unnamed')[: _MOST_NAME - len(_AGAIN)]}{_AGAIN}"
+
+
+def unsealed_clone(
+    repository: Repository,
+    job: Job,
+    changes: CloneChanges,
+    *,
+    submitted_by: str,
+    name: str = "",
+    priority: int,
+    bulk_id: str | None = None,
+    after_shard: Callable[[], None] = lambda: None,
+) -> str:
+    """Make a job over the inputs of another, divided as those are, and return its id; sealing it is left to do.
+
+    Args:
+        repository: of both.
+        job: whose inputs are read.
+        changes: what is to be another.
+        submitted_by: who asks.
+        name: of the clone; without one it says of what it is.
+        priority: of the clone.
+        bulk_id: the bulk action that it is a part of.
+        after_shard: called once the rows of a shard are there.
+
+    Raises:
+        UsageError: the job has no inputs, too many, or not all of them; a value is out of range; there is no such
+            model. Nothing stays of the clone then, nor where anything else goes wrong.
+    """
+    scale = checked_scale(changes.get("scale", job.scale))
+    if job.sealed_at is None:
+        raise UsageError("the job still takes images: clone it once all of them are there")
+    if job.sources_removed_at is not None and job.kind is JobKind.IMAGES:
+        raise UsageError("the images of the job have been removed: submit them again")
+    if not 1 <= job.counts.total <= MAX_IMAGES:
+        raise UsageError(f"the job has {job.counts.total:,} images: a clone may have 1 to {MAX_IMAGES:,}; submit again")
+    clone_id = repository.create_job(
+        job.kind,
+        name=name or cloned_name(job),
+        submitted_by=submitted_by,
+        priority=priority,
+        scale=scale,
+        unfamiliar=job.unfamiliar,
+        channel=job.channel,
+        pixel_size=job.pixel_size,
+        postprocessing=job.postprocessing,
+        model=changes.get("model", job.model),
+        threshold=changes.get("threshold", job.threshold),
+        bulk_id=bulk_id,
+    )
+    try:
+        hold_inputs(repository.database, job.id, clone_id=clone_id)
+        for _shard, items in groupby(inputs(repository.database, job.id, total=job.counts.total), itemgetter(0)):
+            repository.add_shard(clone_id, [item for _, item in items])
+            after_shard()
+    except BaseException:
+        # Also for Ctrl-C: nobody can go on with a part of it.
+        give_up(repository, clone_id)
+        raise
+    return clone_id
+
+
+def give_up(repository: Repository, clone_id: str) -> None:
+    """Leave nothing of a clone that was begun, as far as the database is there."""
+    with contextlib.suppress(DelineateError):
+        repository.discard_empty(clone_id)
+        repository.cancel(clone_id)
 
 
 def hold_inputs(database: Database, job_id: str, *, clone_id: str) -> None:
@@ -48,8 +137,8 @@ def is_read() -> ColumnElement[bool]:
     return select(clone.id).where(clone.inputs_of == JobRow.id, clone.kind == JobKind.IMAGES, reads).exists()
 
 
-def inputs(database: Database, job_id: str, *, total: int) -> Iterator[NewItem]:
-    """Yield the inputs of a job as new items, in their order, `total` of them.
+def inputs(database: Database, job_id: str, *, total: int) -> Iterator[tuple[str, NewItem]]:
+    """Yield the inputs of a job as new items, in their order, `total` of them, each with the shard that it is of.
 
     What could not be used when it was submitted fails again; so does what is not there any more.
 
@@ -57,7 +146,7 @@ def inputs(database: Database, job_id: str, *, total: int) -> Iterator[NewItem]:
         UsageError: in the end, where there were fewer.
     """
     last, found = -1, 0
-    columns = (*_COPIED, "number", "source_key", "truth_key", "error_code", "error")
+    columns = (*_COPIED, "number", "shard_id", "source_key", "truth_key", "error_code", "error")
     query = select(*(getattr(ItemRow, name) for name in columns)).where(ItemRow.job_id == job_id)
     while True:
         with database.read() as connection:
@@ -66,7 +155,7 @@ def inputs(database: Database, job_id: str, *, total: int) -> Iterator[NewItem]:
             break
         found += len(rows)
         for row in rows:
-            yield _input(dict(row._mapping))
+            yield row.shard_id, _input(dict(row._mapping))
         last = rows[-1].number
     if found < total:
         raise UsageError(_REMOVED)

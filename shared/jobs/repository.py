@@ -42,12 +42,15 @@ _CANCEL_SECONDS = 2.0
 class Repository(Submissions):
     """The jobs of one database; what it reads of them is `JobReader`'s."""
 
-    def seal(self, job_id: str) -> None:
-        """Say that the submission is complete: the job can end once its items have."""
+    def seal(self, job_id: str, *, within: Within = lambda connection: None) -> None:
+        """Say that the submission is complete: the job can end once its items have.
+
+        `within` does something more in the transaction of it, once however often a job is sealed.
+        """
         with self.database.write() as connection:
-            connection.execute(
-                update(JobRow).where(JobRow.id == job_id, JobRow.sealed_at.is_(None)).values(sealed_at=db_now())
-            )
+            sealed = update(JobRow).where(JobRow.id == job_id, JobRow.sealed_at.is_(None)).values(sealed_at=db_now())
+            if connection.execute(sealed).rowcount:
+                within(connection)
         self.close_if_finished(job_id)
 
     def found(self, job_id: str, wanted: ItemFilter, *, limit: int, after: int = -1) -> tuple[list[Item], int | None]:

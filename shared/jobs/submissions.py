@@ -47,10 +47,12 @@ class Submissions(JobReader):
         postprocessing: str = "",
         model: str | None = None,
         threshold: float | None = None,
+        bulk_id: str | None = None,
     ) -> str:
         """Create an empty, unsealed job and return its id.
 
         To its end it keeps the `model` of this name or digits, see `model_named`, else the one that is active now.
+        `bulk_id` is the bulk action that makes it.
 
         Raises:
             Outrun: an unsealed job with this key is there already.
@@ -61,7 +63,7 @@ class Submissions(JobReader):
         try:
             with self.database.write() as connection:
                 its_model = active_model().scalar_subquery() if model is None else model_for(connection, model)
-                record(connection, EventKind.SUBMITTED, by, job_ids=[job_id])
+                record(connection, EventKind.SUBMITTED, by, job_ids=[job_id], bulk_id=bulk_id)
                 connection.execute(
                     insert(JobRow).values(
                         id=job_id,

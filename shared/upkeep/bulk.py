@@ -15,9 +15,11 @@ from shared.db.events import EventKind, record
 from shared.db.tables.actions import BulkActionRow
 from shared.db.tables.jobs import IS_BEING_RETRIED, JobRow
 from shared.errors import IllegalTransition, JobNotFound, Outrun, Retryable, UsageError
-from shared.jobs import retries
+from shared.jobs import clones, retries
 from shared.jobs.bulk_actions import BulkAction, BulkKind, bulk_action, open_actions
+from shared.jobs.records import Job
 from shared.jobs.repository import Repository
+from shared.jobs.retries import Within
 
 log = logging.getLogger(__name__)
 
@@ -78,6 +80,8 @@ class BulkRunner:
         try:
             if action.kind is BulkKind.RETRY:
                 self._repository.retry(job_id, codes=action.codes or (), by=action.by, bulk_id=action.id, within=count)
+            elif action.kind is BulkKind.CLONE:
+                self._clone(action, self._repository.job(job_id), count)
             else:
                 self._repository.cancel(job_id, by=action.by, bulk_id=action.id, within=count)
         except Outrun:
@@ -85,6 +89,22 @@ class BulkRunner:
         except (IllegalTransition, UsageError, JobNotFound):
             with self._database.write() as connection:
                 self._count(connection, action, job_id, skipped=1)
+
+    def _clone(self, action: BulkAction, job: Job, count: Within) -> None:
+        """Clone a job; its clone is complete in the moment in which it is counted, and not without."""
+        clone_id = clones.unsealed_clone(
+            self._repository,
+            job,
+            action.changes or {},
+            submitted_by=action.by.text,
+            priority=job.priority,
+            bulk_id=action.id,
+        )
+        try:
+            self._repository.seal(clone_id, within=count)
+        except Outrun:
+            clones.give_up(self._repository, clone_id)
+            raise
 
     def _do_all(self, action: BulkAction, jobs: Sequence[str]) -> None:
         with self._database.write() as connection:

@@ -6,6 +6,7 @@ from uuid import UUID
 from pydantic import Field
 
 from admin.api.requests.base import Moment, PriorityWord, Request, Text
+from admin.api.requests.jobs import Changes
 from shared.errors import ItemErrorCode
 from shared.jobs.bulk_actions import MAX_SELECTED, BulkKind
 from shared.jobs.filters import OWN_MODEL
@@ -37,3 +38,6 @@ class NewBulkAction(Request):
         default=None, description="Of a retry: what failed with these alone; null: all that did not succeed."
     )
     priority: PriorityWord | None = Field(default=None, description="The new one, for the action `priority`.")
+    changes: Changes | None = Field(
+        default=None, description="Of clones: what they have of their own; null: each is as the job that it is made of."
+    )

@@ -67,11 +67,9 @@ class Upload(Images, Files):
     """A job of uploaded images."""
 
 
-class Clone(Request):
-    """The inputs of a job once more. What is left out is as in that job."""
+class Changes(Request):
+    """What a clone has of its own. What is left out is as in the job that is cloned."""
 
-    name: JobName | None = Field(default=None, description="Null: that of the job, with “, again”.")
-    priority: PriorityWord = Field(default=Priority.NORMAL.word, validate_default=True)
     model: Text | None = Field(
         default=None, description="The published model, by its name or digits of its SHA-256; null: the active one."
     )
@@ -82,6 +80,13 @@ class Clone(Request):
     def factor(self) -> float:
         """Return by how much images are resampled, or that each has its own."""
         return AUTO_SCALE if isinstance(self.scale, str) else self.scale
+
+
+class Clone(Changes):
+    """The inputs of a job once more. What is left out is as in that job."""
+
+    name: JobName | None = Field(default=None, description="Null: that of the job, with “, again”.")
+    priority: PriorityWord = Field(default=Priority.NORMAL.word, validate_default=True)
 
 
 class Synthetic(NewJob):

@@ -20,6 +20,9 @@ class BulkAction(Response):
     filter: dict[str, Any] | None = Field(description="As it was when it was asked for; times in Unix seconds.")
     codes: list[str] | None
     priority: str | None
+    changes: dict[str, Any] | None = Field(
+        description="What clones have of their own; a scale of 0 is `auto`, a model of null the active one."
+    )
     matched: int = Field(description="Jobs that were meant when it was asked for, counted up to a limit.")
     matched_more: bool = Field(description="Whether there were more than `matched`.")
     jobs_done: int
@@ -33,7 +36,7 @@ class BulkAction(Response):
     @classmethod
     def of(cls, action: BulkActionRecord) -> Self:
         """Return an action as the API gives it."""
-        own = ("id", "state", "codes", "matched", "matched_more", "jobs_done", "jobs_skipped", "items_done")
+        own = ("id", "state", "codes", "changes", "matched", "matched_more", "jobs_done", "jobs_skipped", "items_done")
         return cls(
             **{name: getattr(action, name) for name in own},
             action=action.kind,

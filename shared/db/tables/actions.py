@@ -35,6 +35,7 @@ class BulkActionRow(Base):
     selection: Mapped[dict[str, Any]] = mapped_column(nullable=False)  # ids of jobs, or a filter as it was then
     codes: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))  # of a retry
     priority: Mapped[int | None]
+    changes: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))  # of clones
     made_at: Mapped[float]
     made_by: Mapped[str] = mapped_column(String(128))
     source: Mapped[str] = mapped_column(String(16))

@@ -6,14 +6,14 @@ from shared.db.events import Actor, EventFilter, EventKind, EventSource, events
 from shared.db.tables.actions import BulkActionRow
 from shared.db.tables.base import new_id
 from shared.db.tables.jobs import JobRow, ShardRow
-from shared.errors import ItemErrorCode, UsageError
+from shared.errors import ItemErrorCode, Outrun, UsageError
 from shared.jobs import bulk_actions, retries
 from shared.jobs.bulk_actions import BulkKind, BulkOrder, BulkState
 from shared.jobs.claims import Claims
 from shared.jobs.filters import JobFilter
 from shared.jobs.records import Failure, Priority
 from shared.jobs.repository import Repository
-from shared.jobs.state import ItemCounts, JobStatus
+from shared.jobs.state import ItemCounts, JobKind, JobStatus
 from shared.upkeep import bulk
 from shared.upkeep.bulk import BulkRunner
 from tests.outcomes import all_succeed
@@ -145,6 +145,34 @@ def test_what_a_state_does_not_allow_is_left_out_and_counted(
     assert len(events(database, EventFilter(kind=EventKind.DELETED), limit=9)) == 2
 
 
+def test_jobs_are_cloned_once_with_what_is_to_be_another(
+    database: Database, repository: Repository, runner: BulkRunner, make_job: MakeJob, failed_job
+) -> None:
+    ended, (opened, _) = failed_job(SMALL, shards=2), make_job(2)
+    with database.write() as connection:
+        connection.execute(update(JobRow).where(JobRow.id == ended).values(threshold=0.25, priority=Priority.HIGH))
+    begun = repository.create_job(JobKind.IMAGES, name="open", submitted_by="ana")
+    order = BulkOrder(BulkKind.CLONE, filter=JobFilter(), changes={"scale": 0.5})
+    asked = bulk_actions.ask(database, order, by=ANA)
+    stale = bulk_actions.bulk_action(database, asked.id)
+    done = finish(runner, asked.id)
+    assert (done.jobs_done, done.jobs_skipped, done.changes) == (2, 1, {"scale": 0.5})
+    made = {job.inputs_of: job for job in repository.jobs(limit=9) if job.inputs_of}
+    assert set(made) == {ended, opened}
+    clone = made[ended]
+    assert (clone.threshold, clone.scale, clone.priority, clone.submitted_by) == (0.25, 0.5, Priority.HIGH, "ana (web)")
+    assert (clone.counts.total, len(shards_of(database, clone.id)), clone.sealed_at is None) == (6, 2, False)
+    assert events(database, EventFilter(job_id=clone.id), limit=2)[0].bulk_id == asked.id
+    # A second one that was at the same job leaves no clone that does anything.
+    with pytest.raises(Outrun):
+        runner._do(stale, ended)
+    left = [
+        job for job in repository.jobs(limit=9) if job.inputs_of and job.id not in {each.id for each in made.values()}
+    ]
+    assert [(job.inputs_of, job.state) for job in left] == [(ended, JobStatus.CANCELLED)]
+    assert repository.job(begun).inputs_of is None
+
+
 def test_an_action_is_aborted_between_two_jobs(
     database: Database, repository: Repository, runner: BulkRunner, make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -188,6 +216,9 @@ def test_two_that_do_the_same_action_count_each_job_once(
         {"kind": BulkKind.PRIORITY, "jobs": ["a"]},
         {"kind": BulkKind.DELETE, "jobs": ["a"], "priority": 1},
         {"kind": BulkKind.DELETE, "jobs": ["a"], "codes": ["truncated"]},
+        {"kind": BulkKind.CANCEL, "jobs": ["a"], "changes": {}},
+        {"kind": BulkKind.CLONE, "jobs": ["a"], "changes": {"scale": 9}},
+        {"kind": BulkKind.CLONE, "jobs": ["a"], "changes": {"threshold": 1}},
     ],
 )
 def test_what_is_no_order_is_refused_in_a_line(order) -> None:

@@ -32,6 +32,17 @@ def test_an_action_is_asked_for_followed_and_aborted(operator: Api, services: Se
     assert kinds == ["priority_changed", "submitted"]
 
 
+def test_jobs_are_cloned(operator: Api, services: Services) -> None:
+    job = mixed(services)
+    body = {"action": "clone", "jobs": [job], "changes": {"threshold": 0.25, "scale": "auto", "model": None}}
+    made = operator.post("/bulk-actions", json=body).json
+    assert made["changes"] == {"threshold": 0.25, "scale": 0, "model": None}
+    BulkRunner(services.repository).round()
+    assert operator.get(f"/bulk-actions/{made['id']}").json["jobs_done"] == 1
+    [clone] = [found for found in operator.get("/jobs").json["jobs"] if found["inputs_of"] == job]
+    assert (clone["threshold"], clone["scale"], clone["submitted_by"]) == (0.25, "auto", "ana (API)")
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -39,6 +50,8 @@ def test_an_action_is_asked_for_followed_and_aborted(operator: Api, services: Se
         {"action": "cancel", "jobs": ["x"]}, {"action": "cancel", "jobs": [new_id()], "filter": {}},
         {"action": "priority", "filter": {}}, {"action": "cancel", "filter": {}, "codes": ["truncated"]},
         {"action": "retry", "filter": {}, "codes": ["bad luck"]}, {"action": "retry", "filter": {"colour": "red"}},
+        {"action": "cancel", "filter": {}, "changes": {}}, {"action": "clone", "filter": {}, "changes": {"scale": 9}},
+        {"action": "clone", "filter": {}, "changes": {"model": "none such"}},
         {"action": "retry", "filter": {"text": "a\0"}}, {"action": "retry", "filter": {"model": "xyz"}},
     ],
 )  # fmt: skip

@@ -1,5 +1,6 @@
 """The Python client and `producer --api` against the real API on a real socket."""
 
+import contextlib
 import csv
 import json
 from pathlib import Path
@@ -54,6 +55,26 @@ def test_a_folder_is_submitted_and_its_results_downloaded(
     target = client.download(job, tmp_path / "out")
     assert (target / "masks" / "deep" / "c.png").exists()
     assert client.jobs(limit=1)[0].id == job.id
+
+
+def test_a_job_is_cloned_from_python_and_from_the_command_line(
+    client: Client, producer: Producer, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = client.submit({"a.png": PNG}, name="first", threshold=0.25, scale="auto")
+    made = client.clone(first, threshold=None, name="own")
+    again, here = producer("clone", first.id, "--scale", "0.5", "--priority", "high"), made.id
+    assert again.exit_code == 0, again.stderr
+    assert f"1 image of {first.id}" in again.stderr
+    monkeypatch.setattr("producer.clone.opened", lambda: contextlib.nullcontext(services))  # beside the stack
+    assert CliRunner().invoke(main, ["clone", here, "--threshold", "0.5", "--model", "active"]).exit_code == 0
+    jobs = [services.repository.job(job.id) for job in client.jobs(limit=3)]
+    assert [(job.name, job.threshold, job.scale, job.priority, job.inputs_of) for job in jobs] == [
+        ("own, again", 0.5, 0.0, Priority.NORMAL, first.id),
+        ("first, again", 0.25, 0.5, Priority.HIGH, first.id),
+        ("own", None, 0.0, Priority.NORMAL, first.id),
+    ]
+    wrong = producer("clone", first.id, "--scale", "9")
+    assert (wrong.exit_code, "scale is 9" in wrong.stderr) == (2, True)
 
 
 def test_an_interrupted_submission_sends_what_is_missing(

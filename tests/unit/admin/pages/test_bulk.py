@@ -1,6 +1,7 @@
 import re
 
 from shared.db.events import EventFilter, events
+from shared.db.model_registry import ModelRegistry
 from shared.db.tables.base import new_id
 from shared.jobs import bulk_actions
 from shared.jobs.state import JobStatus
@@ -44,6 +45,23 @@ def test_all_that_fit_the_filter_are_meant(browser: Browser, services: Services)
     assert "this bulk action has ended already" in browser.get(answer.location).text
 
 
+def test_jobs_are_cloned_with_what_was_filled_in(browser: Browser, services: Services) -> None:
+    registry = ModelRegistry(services.database, services.store)
+    nuclei = registry.publish(b"nuclei", b"{}", name="nuclei", summary={}, by="ana").sha256
+    job = synthetic(services, 2)
+    assert f'<option value="{nuclei}">nuclei' in browser.get("/jobs").text
+    asked = {"action": "clone", "clone-model": nuclei, "clone-threshold": "own", "clone-scale": " auto "}
+    answer = browser.submit("/bulk-actions", FORM | asked | {"job": job})
+    BulkRunner(services.repository).round()
+    page = browser.get(answer.location).text
+    assert f"the model {nuclei[:12]}, the model’s own threshold, scale auto" in page
+    clone = services.repository.jobs(limit=1)[0]
+    assert (clone.inputs_of, clone.model, clone.threshold, clone.scale) == (job, nuclei, None, 0.0)
+    browser.submit("/bulk-actions", FORM | {"action": "clone", "clone-model": "active", "job": job})
+    BulkRunner(services.repository).round()
+    assert services.repository.jobs(limit=1)[0].model is None
+
+
 def test_what_cannot_be_done_is_said_and_the_filter_stays(browser: Browser, services: Services) -> None:
     job = synthetic(services, 1, done=False)
     for wrong, said in (
@@ -51,6 +69,9 @@ def test_what_cannot_be_done_is_said_and_the_filter_stays(browser: Browser, serv
         ({"action": "explode", "job": job}, "Choose an action: retry"),
         ({"action": "retry", "code": "bad luck", "job": job}, "There is no code"),
         ({"action": "priority", "priority": "urgent", "job": job}, "Give one of low, normal, high"),
+        ({"action": "clone", "clone-scale": "9", "job": job}, "Scale is"),
+        ({"action": "clone", "clone-threshold": "many", "job": job}, "Threshold is"),
+        ({"action": "clone", "clone-model": "no such", "job": job}, "There is no"),
         ({"job": "x"}, "One of the ids is none of a job"),
         ({"scope": "all", "f-state": "done"}, "State: choose one of"),
     ):

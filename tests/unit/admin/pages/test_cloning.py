@@ -5,9 +5,9 @@ import pytest
 from shared.db.database import Database
 from shared.db.model_registry import ModelRegistry
 from shared.errors import ItemError, ItemErrorCode
-from shared.flows import cloning
 from shared.flows.submission import Source, submit_images
 from shared.images.codec import encode_grey, encode_mask
+from shared.jobs import clones
 from shared.jobs.state import JobKind, JobStatus
 from shared.services import Services
 from shared.synth import synthesise
@@ -100,7 +100,7 @@ def test_what_cannot_be_cloned_says_why_and_keeps_what_was_typed(
     browser: Browser, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = synthetic(services, 2)
-    monkeypatch.setattr(cloning, "MAX_IMAGES", 1)
+    monkeypatch.setattr(clones, "MAX_IMAGES", 1)
     open_one = services.repository.create_job(JobKind.IMAGES, name="open", submitted_by="ana")
     assert "clone" not in browser.get(f"/jobs/{open_one}").text
     for job_id, words in ((job, "The job has 2 images: a clone may have 1 to 1;"), (open_one, "still takes images")):
@@ -119,14 +119,14 @@ def test_a_job_that_goes_while_it_is_cloned_leaves_no_clone(
     browser: Browser, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = synthetic(services, 2)
-    real = cloning.hold_inputs
+    real = clones.hold_inputs
 
     def removed_just_before(database: Database, job_id: str, *, clone_id: str) -> None:
         with database.write() as connection:
             services.repository.mark_removed(connection, [job])
         real(database, job_id, clone_id=clone_id)
 
-    monkeypatch.setattr(cloning, "hold_inputs", removed_just_before)
+    monkeypatch.setattr(clones, "hold_inputs", removed_just_before)
     answer = browser.submit(f"/jobs/{job}/clone")
     assert answer.status_code == 400
     assert "were removed while it was cloned" in answer.text
