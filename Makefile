@@ -17,6 +17,8 @@ BIN := .venv/bin
 INSTALL := @$(BIN)/python scripts/install
 # One thread of arithmetic for each test process, or they get in each other's way.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
+# Two commands of which neither keeps two cores busy.
+BESIDE := $(BIN)/python scripts/beside
 STACK := .venv/.stack-stamp
 RUNTIME := .venv/.runtime-stamp
 DEV := .venv/.dev-stamp
@@ -26,7 +28,7 @@ STOCK := .venv/.stock-stamp
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo up test check test-unit test-integration test-acceptance faults faults-long fuzz test-servers bench-servers \
+.PHONY: help demo up test check check-and-smoke test-unit test-integration test-acceptance faults faults-long fuzz test-servers bench-servers \
         compose-env compose-gpus gpu-check bench bench-own format lock train-smoke weights-check audit-dependencies sbom clean
 
 help: ## list the targets
@@ -40,7 +42,10 @@ demo: $(STACK) ## generate images, segment them through the whole stack, show th
 up: $(STACK) ## run the whole stack on this machine until Ctrl-C
 	@exec $(BIN)/admin standalone $(ARGS)
 
-test: test-servers check test-unit train-smoke test-integration test-acceptance faults ## everything that CI runs
+test: test-servers check-and-smoke test-unit test-integration test-acceptance faults ## everything that CI runs
+
+check-and-smoke: $(DEV)
+	$(BESIDE) check "$(MAKE) --no-print-directory check" smoke "$(MAKE) --no-print-directory train-smoke"
 
 check: $(DEV) ## lint, format, types and import contracts
 	$(BIN)/ruff check .
@@ -60,8 +65,8 @@ test-acceptance: $(DEV) ## tests of the whole stack, as its users meet it
 
 # The same faults each time, so that a red run is about the change; ARGS="--seed 7" takes others.
 faults: $(DEV) ## kill, stop, starve and flush both stacks for some minutes, then audit what became of every image
-	$(BIN)/python -m tests.faults --short --seed 1 --stack full $(ARGS)
-	$(BIN)/python -m tests.faults --short --seed 1 --stack embedded $(ARGS)
+	$(BESIDE) full "$(BIN)/python -m tests.faults --short --seed 1 --stack full $(ARGS)" \
+	    embedded "$(BIN)/python -m tests.faults --short --seed 1 --stack embedded $(ARGS)"
 
 faults-long: $(DEV) ## the same at length, on one stack: make faults-long ARGS="--seed 7 --minutes 30 --stack embedded"
 	@exec $(BIN)/python -m tests.faults $(ARGS)
