@@ -63,10 +63,11 @@ test-integration: $(DEV) ## tests on real Redis, PostgreSQL and S3 servers, whic
 test-acceptance: $(DEV) ## tests of the whole stack, as its users meet it
 	$(PYTEST) -m acceptance tests/acceptance $(ARGS)
 
-# The same faults each time, so that a red run is about the change; ARGS="--seed 7" takes others.
+# The same faults each time, so that a red run is about the change; ARGS="--seed 7" takes others. Each stack has half of
+# the machine, and so twice the time to end.
 faults: $(DEV) ## kill, stop, starve and flush both stacks for some minutes, then audit what became of every image
-	$(BESIDE) full "$(BIN)/python -m tests.faults --short --seed 1 --stack full $(ARGS)" \
-	    embedded "$(BIN)/python -m tests.faults --short --seed 1 --stack embedded $(ARGS)"
+	$(BESIDE) full "$(BIN)/python -m tests.faults --short --seed 1 --patience 600 --stack full $(ARGS)" \
+	    embedded "$(BIN)/python -m tests.faults --short --seed 1 --patience 600 --stack embedded $(ARGS)"
 
 faults-long: $(DEV) ## the same at length, on one stack: make faults-long ARGS="--seed 7 --minutes 30 --stack embedded"
 	@exec $(BIN)/python -m tests.faults $(ARGS)

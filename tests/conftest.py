@@ -12,8 +12,10 @@ import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
+import botocore.session
 import psycopg
 import pytest
 from hypothesis import settings
@@ -38,6 +40,10 @@ _IN_CI = os.environ.get("CI") == "true"
 # No deadline: a busy machine is no defect. In CI the examples are the same in every run.
 settings.register_profile("delineate", deadline=None, derandomize=_IN_CI)
 settings.load_profile("delineate")
+
+
+# Every store has a session of the SDK of its own, which reads the SDK's description of S3: a tenth of a second each time.
+botocore.session.create_loader = cache(botocore.session.create_loader)
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest deselects by marker
