@@ -42,7 +42,7 @@ settings.register_profile("delineate", deadline=None, derandomize=_IN_CI)
 settings.load_profile("delineate")
 
 
-# Every store has a session of the SDK of its own, which reads the SDK's description of S3: a tenth of a second each time.
+# Every store has a session of the SDK, which reads its description of S3 anew: a tenth of a second each time.
 botocore.session.create_loader = cache(botocore.session.create_loader)
 
 
