@@ -10,7 +10,7 @@ from shared.db.tables.base import new_id
 from shared.errors import ConfigurationError, DatabaseUnavailable
 from shared.jobs.claims import Claims
 from shared.jobs.records import Claim
-from shared.jobs.workers import Performance, Workers
+from shared.jobs.workers import Memory, Performance, Workers
 from worker import metrics
 
 log = logging.getLogger(__name__)
@@ -66,6 +66,7 @@ class Leases:
         claims: over a database of this thread's own, so that no other work's transaction holds a renewal up.
         workers: where the worker reports, likewise.
         performance: gives how fast it is.
+        memory: gives what it takes.
     """
 
     def __init__(
@@ -75,11 +76,13 @@ class Leases:
         *,
         identity: WorkerIdentity,
         performance: Callable[[], Performance] = Performance,
+        memory: Callable[[], Memory] = Memory,
     ) -> None:
         self._claims = claims
         self._workers = workers
         self._identity = identity
         self._performance = performance
+        self._memory = memory
         self._held: dict[str, HeldClaim] = {}
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -139,7 +142,7 @@ class Leases:
             metrics.show(performance)
             self._workers.report(
                 identity.id, name=identity.name, device=identity.device, model=identity.model,
-                images=self._images_finished, performance=performance,
+                images=self._images_finished, performance=performance, memory=self._memory(),
             )  # fmt: skip
         except (DatabaseUnavailable, ConfigurationError) as error:
             metrics.RENEWAL_FAILURES.inc()

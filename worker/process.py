@@ -35,6 +35,7 @@ from worker.hint_watch import HintWatch
 from worker.items import ItemProcessor
 from worker.leases import Leases, WorkerIdentity
 from worker.memory import PixelBudget, use_one_heap
+from worker.memory_report import MemoryReport
 from worker.model_cache import ModelCache, RegistryCheckpoints, ServedModel, answers_or_errors, device_of
 from worker.pipeline import Pipeline
 from worker.startup import wait_for
@@ -222,6 +223,7 @@ class WorkerProcess:
             Workers(database),
             identity=WorkerIdentity(self.name, f"{own.device_name}, {own.precision}", own.sha256),
             performance=meter.performance,
+            memory=MemoryReport(own.device_memory),
         )
         leases.start()
         self._closing.callback(leases.stop)

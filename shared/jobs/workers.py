@@ -31,6 +31,15 @@ class Performance:
 
 
 @dataclass(frozen=True)
+class Memory:
+    """What a worker takes of memory, in bytes; None stands for not known."""
+
+    resident_bytes: int | None = None  # by its own process; those that decode for it are not counted
+    device_bytes: int | None = None  # of the device's own memory, kept by this process
+    device_total_bytes: int | None = None  # which that device has
+
+
+@dataclass(frozen=True)
 class Worker:
     """A worker process, as it last said that it lives."""
 
@@ -43,11 +52,14 @@ class Worker:
     images: int
     age: float  # seconds since `seen_at`, on the database's clock
     performance: Performance = Performance()
+    memory: Memory = Memory()
 
 
 _UNKNOWN = Performance()
+_NOT_TOLD = Memory()
 _PERFORMANCE = [field.name for field in fields(Performance)]
-_OWN = [field.name for field in fields(Worker) if field.name not in ("age", "performance")]
+_MEMORY = [field.name for field in fields(Memory)]
+_OWN = [field.name for field in fields(Worker) if field.name not in ("age", "performance", "memory")]
 
 
 class Workers:
@@ -65,9 +77,10 @@ class Workers:
         model: str,
         images: int,
         performance: Performance = _UNKNOWN,
+        memory: Memory = _NOT_TOLD,
     ) -> None:
-        """Note that a worker process lives, and how fast it runs; the first call makes its row."""
-        seen = {"images": images, "seen_at": db_now(), **asdict(performance)}
+        """Note that a worker process lives, how fast it runs and what memory it takes; the first call makes its row."""
+        seen = {"images": images, "seen_at": db_now(), **asdict(performance), **asdict(memory)}
         with self.database.write() as connection:
             result = connection.execute(update(WorkerRow).where(WorkerRow.id == worker_id).values(**seen))
             if not result.rowcount:
@@ -83,7 +96,7 @@ class Workers:
     def alive(self, *, within: float) -> list[Worker]:
         """Return the workers that reported within so many seconds, the oldest first."""
         age = (db_now() - WorkerRow.seen_at).label("age")
-        columns = [getattr(WorkerRow, name) for name in (*_OWN, *_PERFORMANCE)]
+        columns = [getattr(WorkerRow, name) for name in (*_OWN, *_PERFORMANCE, *_MEMORY)]
         query = select(*columns, age).where(WorkerRow.seen_at > db_now() - within).order_by(WorkerRow.started_at)
         with self.database.read() as connection:
             return [_worker(dict(row._mapping)) for row in connection.execute(query)]
@@ -97,4 +110,5 @@ class Workers:
 
 def _worker(values: dict[str, Any]) -> Worker:
     performance = Performance(**{name: values.pop(name) for name in _PERFORMANCE})
-    return Worker(**values, performance=performance)
+    memory = Memory(**{name: values.pop(name) for name in _MEMORY})
+    return Worker(**values, performance=performance, memory=memory)

@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from shared.memory import peak_memory_mib
+from shared.memory import peak_memory_mib, resident_memory
 
 STARTS_ANOTHER = """
 import subprocess, sys
@@ -30,3 +30,11 @@ def test_the_peak_of_a_process_is_its_own() -> None:
 def test_a_process_that_is_not_there_has_none() -> None:
     with pytest.raises(OSError, match="No such file"):
         peak_memory_mib(2**22 + 1)
+
+
+def test_what_a_process_holds_now_counts() -> None:
+    before = resident_memory()
+    held = b"1" * (200 * 2**20)
+    assert resident_memory() - before > 150 * 2**20
+    del held
+    assert resident_memory() <= peak_memory_mib() * 2**20

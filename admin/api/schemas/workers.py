@@ -1,6 +1,7 @@
 """Workers, as the API gives them."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Self
 
 from pydantic import Field
@@ -25,6 +26,10 @@ class Worker(Response):
     share: float | None = Field(description="Of the bare model's speed.")
     limiting_stage: str | None = Field(description="What the other stages wait for, such as `infer`.")
 
+    resident_bytes: int | None = Field(description="Memory of its own process; null: not known.")
+    device_bytes: int | None = Field(description="Of the device's own memory, kept by it; null: a CPU, or not known.")
+    device_total_bytes: int | None = Field(description="The memory that the device has.")
+
     @classmethod
     def of(cls, worker: WorkerRecord) -> Self:
         """Return a worker as the API gives it."""
@@ -33,6 +38,7 @@ class Worker(Response):
         return cls(
             **{name: getattr(worker, name) for name in own},
             **{name: getattr(worker.performance, name) for name in measured},
+            **asdict(worker.memory),
             started_at=time_of(worker.started_at),
             seen_at=time_of(worker.seen_at),
         )

@@ -242,6 +242,10 @@ class WorkerRow(Base):
     images_per_second: Mapped[float | None]
     bare_images_per_second: Mapped[float | None]
     limiting_stage: Mapped[str | None] = mapped_column(String(32))
+    # see shared.jobs.workers.Memory
+    resident_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    device_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    device_total_bytes: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class FailureCountRow(Base):

@@ -4,21 +4,23 @@ import pytest
 
 from shared.db.database import Database
 from shared.db.tables.base import new_id
-from shared.jobs.workers import Performance, Workers
+from shared.jobs.workers import Memory, Performance, Workers
 
 
 def test_a_worker_appears_with_what_it_said_last(database: Database) -> None:
     workers, worker_id = Workers(database), new_id()
     workers.report(worker_id, name="studio:7", device="cpu", model="ab" * 32, images=0)
     (worker,) = workers.alive(within=60)
-    assert worker.performance == Performance()
+    assert (worker.performance, worker.memory) == (Performance(), Memory())
     workers.report(
         worker_id, name="studio:7", device="cpu", model="ab" * 32, images=640,
         performance=Performance(images_per_second=60.0, bare_images_per_second=80.0, limiting_stage="infer"),
+        memory=Memory(2**31, 2**32, 2**36),
     )  # fmt: skip
     (worker,) = workers.alive(within=60)
     assert (worker.name, worker.images, worker.age < 60) == ("studio:7", 640, True)
     assert worker.performance == Performance(60.0, 80.0, "infer")
+    assert worker.memory == Memory(2**31, 2**32, 2**36)
     workers.remove(worker_id)
     assert not workers.alive(within=60)
 

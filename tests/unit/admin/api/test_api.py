@@ -21,7 +21,7 @@ from shared.errors import (
     StoreUnavailable,
 )
 from shared.flows.synthetic import SyntheticSpec, submit_synthetic
-from shared.jobs.workers import Performance
+from shared.jobs.workers import Memory, Performance
 from shared.services import Services
 from tests.unit.admin.api.conftest import Api
 from tests.unit.admin.conftest import NOTHING, Browser
@@ -145,14 +145,16 @@ def test_workers_and_how_fast_they_run(viewer: Api, services: Services) -> None:
         "share": None,
     }
     services.workers.report(
-        new_id(), name="w", device="cpu", model="ab" * 32, images=7, performance=Performance(60.0, 80.0, "infer")
-    )
+        new_id(), name="w", device="cpu", model="ab" * 32, images=7, performance=Performance(60.0, 80.0, "infer"),
+        memory=Memory(resident_bytes=2**31),
+    )  # fmt: skip
     services.workers.report(new_id(), name="new", device="cpu", model="ab" * 32, images=0)
     answer = viewer.get("/workers").json
     assert (answer["images_per_second"], answer["share"]) == (60, 0.75)
     first, second = answer["workers"]
     assert (first["name"], first["images"], first["limiting_stage"]) == ("w", 7, "infer")
     assert (first["images_per_second"], first["bare_images_per_second"], first["share"]) == (60, 80, 0.75)
+    assert (first["resident_bytes"], first["device_bytes"], second["resident_bytes"]) == (2**31, None, None)
     assert second["share"] is second["limiting_stage"] is None
 
 

@@ -4,6 +4,7 @@ from sqlalchemy import select, update
 
 from shared.db.tables.base import new_id
 from shared.db.tables.jobs import ItemRow, ShardRow, WorkerRow
+from shared.jobs.workers import Memory
 from shared.services import Services
 from shared.upkeep.bulk import BulkRunner
 from shared.upkeep.tally import tally
@@ -12,7 +13,8 @@ from tests.unit.admin.made_jobs import mixed, synthetic
 
 
 def report(services: Services, name: str) -> None:
-    services.workers.report(new_id(), name=name, device="cpu", model="0" * 64, images=1)
+    memory = Memory(3 * 2**30, 2**29, 2**36)
+    services.workers.report(new_id(), name=name, device="cpu", model="0" * 64, images=1, memory=memory)
 
 
 def test_an_empty_installation_has_nothing_amiss(browser: Browser) -> None:
@@ -33,6 +35,8 @@ def test_each_open_job_says_what_it_waits_for(browser: Browser, services: Servic
         assert "It waits, since no worker is running." in waits
     report(services, "studio:7")
     assert "a worker lives and takes it as soon as it is free" in browser.get("/").text
+    for address in ("/", "/jobs"):
+        assert "3 GiB<br><small>512 MiB of 64 GiB on the device</small>" in browser.get(address).text
     synthetic(services, 1, done=False)
     assert "It waits for its turn: 1 other job waits too" in browser.get("/").text
     with services.database.read() as connection:
