@@ -1,8 +1,8 @@
 """A manifest: a CSV that says which files are submitted, what they are called, and what else is known of them.
 
 The column `path` (or `file`, `filename`, `image`) names a file, relative to the submitted folder or, without one, to
-the manifest's own. `name` is what the image is called instead, `pixel_size` is checked. Every column but the file's
-comes back in results.csv. A row that cannot be used is an image that fails with its reason; the others go on.
+the manifest's own. `name` is what the image is called instead, `pixel_size` how large its pixels are. Every column but
+the file's comes back in results.csv. A row that cannot be used is an image that fails with its reason; others go on.
 """
 
 import csv
@@ -26,7 +26,7 @@ from shared.pixel_size import PixelSize
 from shared.portable import is_usable
 
 _FILE_COLUMNS = ("path", "file", "filename", "image")
-_NAME, _PIXEL_SIZE = "name", "pixel_size"
+_NAME = "name"
 _MAX_COLUMNS, _MAX_COLUMN_LENGTH, _MAX_VALUE_LENGTH = 100, 60, 2000
 _MAX_BYTES = 2**28
 
@@ -125,11 +125,10 @@ def _problem(file: str, called: str, values: Mapping[str, str], *, too_long: boo
         return "the row has more cells than the header: quote cells with commas"
     if any(len(value) > _MAX_VALUE_LENGTH or "\0" in value for value in values.values()):
         return f"a cell has more than {_MAX_VALUE_LENGTH:,} letters"
-    if size := next((value for name, value in values.items() if name.lower() == _PIXEL_SIZE), ""):
-        try:
-            PixelSize.parse(size)
-        except UsageError as error:
-            return str(error)
+    try:
+        PixelSize.of_described(values)
+    except UsageError as error:
+        return str(error)
     return None
 
 

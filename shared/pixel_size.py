@@ -2,8 +2,9 @@
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 from shared.errors import UsageError
 
@@ -47,6 +48,16 @@ class PixelSize:
         except ValueError:
             raise UsageError(f"{text!r} is no pixel size: give a number and nm, um or mm, as in 0.65um") from None
         return cls(x * unit, y * unit)
+
+    @classmethod
+    def of_described(cls, described: Mapping[str, Any] | None) -> Self | None:
+        """Read the column `pixel_size`, in any case, of what is said of an image; None without one, or an empty one.
+
+        Raises:
+            UsageError: as `parse`.
+        """
+        said = next((str(value) for name, value in (described or {}).items() if name.lower() == "pixel_size"), "")
+        return cls.parse(said) if said else None
 
     @property
     def area(self) -> float:

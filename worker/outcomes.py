@@ -4,7 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 from shared.db.reasons import Reason, sentence_of
-from shared.errors import ItemError, ItemErrorCode
+from shared.errors import ItemError, ItemErrorCode, UsageError
 from shared.images.channel_choice import AUTO, planes_of
 from shared.images.notes import CONSTANT, joined
 from shared.jobs.records import ClaimedItem, Success, Unfamiliar
@@ -25,7 +25,8 @@ def success(
 ) -> Success:
     """Describe a result; `shape` is height and width, `synthetic` what only a synthetic item has."""
     item, model = work.item, work.model
-    pixel_size = work.held.claim.pixel_size or pixel_size  # what a person said goes before what the file says
+    # What a person said goes before what the file says, and of that what was said of this image alone.
+    pixel_size = _said_of(item) or work.held.claim.pixel_size or pixel_size
     return Success(
         item_id=item.id,
         height=shape[0],
@@ -47,6 +48,14 @@ def success(
         seconds=work.seconds,
         **synthetic,
     )
+
+
+def _said_of(item: ClaimedItem) -> PixelSize | None:
+    """Return what a manifest says; through the API a column of that name may hold anything."""
+    try:
+        return PixelSize.of_described(item.described)
+    except UsageError:
+        return None
 
 
 def _preprocessing(judged: Judged, work: Work) -> str:

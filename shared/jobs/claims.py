@@ -281,7 +281,7 @@ def _taking(free: Select[str]) -> ReturningUpdate[Any]:
     job = select(JobRow).where(JobRow.id == bindparam("job"))
     return statement.returning(
         ItemRow.id, ItemRow.job_id, ItemRow.path, ItemRow.source_key, ItemRow.synthesis, ItemRow.attempts,
-        ItemRow.truth_key,
+        ItemRow.truth_key, ItemRow.described,
         job.with_only_columns(JobRow.priority).scalar_subquery().label("job_priority"),
         job.with_only_columns(JobRow.model).scalar_subquery().label("job_model"),
         job.with_only_columns(JobRow.scale).scalar_subquery().label("job_scale"),

@@ -199,6 +199,7 @@ class ClaimedItem:
     synthesis: dict[str, Any] | None
     attempts: int
     truth_key: str | None = None
+    described: dict[str, Any] | None = None  # see `NewItem`
 
 
 @dataclass(frozen=True)

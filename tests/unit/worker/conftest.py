@@ -176,6 +176,7 @@ class Submit(Protocol):
         pixel_size: PixelSize | None = None,
         postprocessing: str = "",
         threshold: float | None = None,
+        described: dict[str, str] | None = None,
     ) -> SubmittedShard: ...
 
 
@@ -192,6 +193,7 @@ def submit(services: Services) -> Submit:
         pixel_size: PixelSize | None = None,
         postprocessing: str = "",
         threshold: float | None = None,
+        described: dict[str, str] | None = None,
     ) -> SubmittedShard:
         job_id = services.repository.create_job(
             JobKind.IMAGES,
@@ -213,7 +215,7 @@ def submit(services: Services) -> Submit:
             key = keys.source(job_id, item_id, Path(path).suffix)
             if source is not None:
                 services.store.put(key, source)
-            items.append(NewItem(id=item_id, path=path, source_key=key))
+            items.append(NewItem(id=item_id, path=path, source_key=key, described=described))
         shard_id = services.repository.add_shard(job_id, items)
         services.repository.seal(job_id)
         return SubmittedShard(services, job_id, shard_id)

@@ -106,8 +106,13 @@ def test_a_size_that_was_said_goes_before_that_of_the_file(
     physical = {"PhysicalSizeX": 0.65, "PhysicalSizeY": 0.5}
     tifffile.imwrite(buffer, picture(*shape), ome=True, metadata={"axes": "YX", **physical})
     file = buffer.getvalue()
-    for said, expected in ((None, (0.65, 0.5)), (PixelSize(2.0, 3.0), (2.0, 3.0))):
-        shard = submit({"a.tif": file}, pixel_size=said)
+    for said, of_image, expected in (
+        (None, {}, (0.65, 0.5)),
+        (PixelSize(2.0, 3.0), {"pixel_size": ""}, (2.0, 3.0)),
+        (PixelSize(2.0, 3.0), {"well": "A1", "Pixel_Size": "325nm"}, (0.325, 0.325)),
+        (None, {"pixel_size": "as told by the microscope"}, (0.65, 0.5)),
+    ):
+        shard = submit({"a.tif": file}, pixel_size=said, described=of_image)
         pipeline.process_shard(shard.id)
         item = shard.items["a.tif"]
         assert (item.pixel_width_um, item.pixel_height_um) == expected
