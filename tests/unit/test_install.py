@@ -1,5 +1,6 @@
 """What `make` says while it installs, and which torch it takes."""
 
+import importlib.metadata
 import re
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from types import ModuleType
 import pytest
 
 from shared.config import CHECKOUT
+from shared.flows.exports.registry import EXPORTS
 
 
 @pytest.fixture
@@ -135,3 +137,12 @@ def test_the_stack_has_all_that_its_parts_need_at_the_versions_of_the_rest() -> 
     assert names <= {pin.partition("==")[0] for pin in pins("stack")}
     assert pins("stack") < pins("runtime")
     assert pins("light") <= pins("stack")
+
+
+@pytest.mark.parametrize("part", ["stack", "light"])
+def test_what_make_and_the_images_install_can_write_every_format(part: str) -> None:
+    locked = set(re.findall(r"(?m)^([\w.-]+)==", (CHECKOUT / "requirements" / f"{part}.lock").read_text()))
+    distributions = importlib.metadata.packages_distributions()
+    needed = {name for export in EXPORTS.values() for module in export.needs for name in distributions[module]}
+    assert needed >= {"pyarrow", "roifile", "tifffile"}
+    assert needed <= locked
