@@ -87,7 +87,8 @@ class Proxy:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError, asyncio.IncompleteReadError):
+        # Of a handler that ends as cancelled, as all do in the end, asyncio prints a traceback.
+        with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             if self._mode is Mode.HTTP_500:
                 await self._answer_500(reader, writer)
             else:
