@@ -2,7 +2,9 @@
 
 import heapq
 from dataclasses import dataclass, field
+from pathlib import Path
 
+import matplotlib as mpl
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
@@ -61,13 +63,18 @@ class WorstAnswers:
         for number, (kind, row) in enumerate(self._rows.items()):
             top = number * height
             title = f"{kind.group}: {kind.name}{' (never trained on)' * kind.is_held_out}    {_LEGEND}"
-            draw.text((_GAP, top + _HEAD // 2), title, _INK, ImageFont.load_default(15), anchor="lm")
+            draw.text((_GAP, top + _HEAD // 2), title, _INK, _font(15), anchor="lm")
             for column, tile in enumerate(sorted(row, reverse=True)):
                 left = _GAP + column * (_TILE + _GAP)
                 sheet.paste(tile.picture, (left, top + _HEAD))
                 at = (left, top + _HEAD + _TILE + _FOOT // 2)
-                draw.text(at, f"{tile.caption}  {tile.name}", _INK, ImageFont.load_default(12), anchor="lm")
+                draw.text(at, f"{tile.caption}  {tile.name}", _INK, _font(12), anchor="lm")
         return sheet
+
+
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    """One that has the Greek letters of noise, which Pillow's own lacks."""
+    return ImageFont.truetype(Path(mpl.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"), size)
 
 
 def _outlined(picture: Picture, segmentation: Segmentation) -> Image.Image:
