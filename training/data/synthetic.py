@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from training.data.source import Batch, NoiseLevel, Process
 from training.data.synthesis import training_pairs, wide_tiles
 
 SAMPLES_PER_EPOCH = 5000
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _NICENESS = 5  # the processes that synthesise yield to the one that trains
 _VARIATION_STREAM, _MIXTURE_STREAM, _TILE_STREAM = 4, 8, 9  # of a sample's seed; its scene and noise use others
 _PREFETCH = 4  # batches that each of them is ahead
@@ -108,7 +110,7 @@ class SyntheticBatches(Dataset[Batch], Iterable[Batch]):
                 prefetch_factor=_PREFETCH,
                 worker_init_fn=_yield_to_training,
             )
-            with _stop_signals_blocked():
+            with stop_signals_held():
                 batches = iter(loader)
             yield from batches
         else:
@@ -171,17 +173,26 @@ class SyntheticData:
 
 
 @contextmanager
-def _stop_signals_blocked() -> Iterator[None]:
-    """Keep SIGTERM and SIGINT from the processes that are started meanwhile, for good.
+def stop_signals_held() -> Iterator[None]:
+    """Keep SIGTERM and SIGINT from the processes that are started meanwhile, for good, and from this one until after.
 
     A signal to the whole group (Ctrl-C, a supervisor) is for the process that trains: it ends them in order. That they
-    ignore it is not enough, it may come before they have said so.
+    ignore it is not enough, it may come before they have said so. And that this thread blocks it is not enough for this
+    process: any other thread may get it, and the handler then runs in the main one, amid whatever that begins.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
+    came: list[int] = []
+    handlers = {}
+    if threading.current_thread() is threading.main_thread():
+        handlers = {number: signal.signal(number, lambda got, _frame: came.append(got)) for number in _STOP_SIGNALS}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        for number in came:
+            signal.raise_signal(number)
 
 
 def _yield_to_training(_worker: int) -> None:

@@ -9,6 +9,7 @@ import pytest
 from producer.sources import Sources
 from shared.errors import ItemError, UsageError
 from shared.flows.exports.marker import MARKER, ResultsMarker
+from shared.jobs.records import FileVersion
 
 Find = Callable[..., Sources]
 
@@ -232,7 +233,7 @@ def test_a_file_is_told_from_what_it_was(folder: Path) -> None:
     first = source.version()
     assert first == source.version()
     os.utime(path, ns=(0, 1))
-    assert source.version() == (3, 1) != first
+    assert source.version() == FileVersion(size=3, modified=1) != first
     path.unlink()
     assert source.version() is None
 

@@ -139,7 +139,7 @@ def cloned(database: Database, repository: Repository, claims: Claims, store: Ob
     """Make a clone of a job, which has just ended."""
     clone = repository.create_job(JobKind.IMAGES, name="clone", submitted_by="t")
     hold_inputs(database, job_id, clone_id=clone)
-    repository.add_shard(clone, list(inputs(database, job_id, total=4)))
+    repository.add_shard(clone, [item for _, item in inputs(database, job_id, total=4)])
     repository.seal(clone)
     finish(repository, claims, store, clone)
     return clone

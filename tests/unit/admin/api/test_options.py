@@ -49,7 +49,7 @@ SAID: dict[str, Any] = {
     "model": NUCLEI,
     "threshold": 0.25,
 }
-WHO_AND_HOW = {"self", "services", "kind", "submitted_by", "submission_key", "sources", "resume"}
+WHO_AND_HOW = {"self", "services", "kind", "submitted_by", "submission_key", "sources", "resume", "bulk_id"}
 
 ON_THE_COMMAND_LINE = {
     "name": ["--name", "said"],
