@@ -191,8 +191,8 @@ def stop_signals_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         for number, handler in handlers.items():
             signal.signal(number, handler)
-        for number in came:
-            signal.raise_signal(number)
+        for got in came:
+            signal.raise_signal(got)
 
 
 def _yield_to_training(_worker: int) -> None:
