@@ -9,45 +9,37 @@ from shared.commandline import plural
 from shared.flows.cloning import clone as cloned
 from shared.flows.lookup import find_job
 from shared.identity import user_at_host
-from shared.images.scale import scale_of
-from shared.images.threshold import threshold_of
-from shared.jobs.clones import CloneChanges
+from shared.jobs.clones import ACTIVE_WORD, OWN_WORD, CloneChanges, changes_of_words
 from shared.jobs.records import Job, Priority
 from shared.services import Services
-
-_ACTIVE, _OWN = "active", "own"
 
 
 @click.command()
 @job_argument
 @click.option(
     "--model",
-    metavar=f"NAME|{_ACTIVE}",
+    default="",
+    metavar=f"NAME|{ACTIVE_WORD}",
     help="The published model that segments them, by its name or four or more digits of its SHA-256, or the active "
     "one.",
 )
 @click.option(
     "--threshold",
-    metavar=f"P|{_OWN}",
+    default="",
+    metavar=f"P|{OWN_WORD}",
     help="Foreground is what is as probable or more, between 0 and 1; or the model's own.",
 )
-@click.option("--scale", metavar="S|auto", help="Resample by S for the network, 0.1 to 4, or each by its dots.")
+@click.option(
+    "--scale", default="", metavar="S|auto", help="Resample by S for the network, 0.1 to 4, or each by its dots."
+)
 @click.option("--name", default="", help="Name of the clone. Without it: the job's, with “, again”.")
 @priority_option
-def clone(
-    reference: str, model: str | None, threshold: str | None, scale: str | None, name: str, priority: Priority
-) -> None:
+def clone(reference: str, model: str, threshold: str, scale: str, name: str, priority: Priority) -> None:
     """Start a job over the images of another, with another model, threshold or scale.
 
     What is not given is as in that job. No image is copied.
     """
-    changes = CloneChanges()
-    if model is not None:
-        changes["model"] = None if model == _ACTIVE else model
-    if threshold is not None:
-        changes["threshold"] = None if threshold == _OWN else threshold_of(threshold)
-    if scale is not None:
-        changes["scale"] = scale_of(scale)
+    changes = changes_of_words(model, threshold, scale)
     with opened() as services:
         job = find_job(services, reference)
         clone_id = _clone(services, job, changes, name=name, priority=priority)

@@ -191,8 +191,7 @@ def _has_all(services: Services, job: Job, sources: Sources) -> bool:
 
 
 def _is_same(source: Source, known: FileVersion | None) -> bool:
-    return known is None or source.version is None or _is_kept(source.version(), known)
-
-
-def _is_kept(version: FileVersion | None, known: FileVersion) -> bool:
+    if known is None or source.version is None:
+        return True
+    version = source.version()
     return version is not None and version.is_kept_as(known.size, known.modified)

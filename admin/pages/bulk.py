@@ -14,18 +14,15 @@ from admin.web.context import services, who
 from admin.web.live import live_part, version_of
 from shared.db.events import Actor, EventSource
 from shared.errors import ItemErrorCode, UsageError
-from shared.images.scale import scale_of
-from shared.images.threshold import threshold_of
 from shared.jobs import bulk_actions
 from shared.jobs.bulk_actions import BulkAction, BulkKind, BulkOrder
-from shared.jobs.clones import CloneChanges
+from shared.jobs.clones import CloneChanges, changes_of_words
 from shared.jobs.filters import JobFilter
 from shared.jobs.records import Priority
 
 _A_PAGE = 30
 _MAX_FILTERS = 20  # more than there are
 _OF_FILTER = "f-"  # before the name of a filter's value in the form
-_ACTIVE, _OWN = "active", "own"  # a clone's model that is the active one, and its threshold that is the model's own
 
 blueprint = Blueprint("bulk", __name__, url_prefix="/bulk-actions")
 
@@ -107,14 +104,10 @@ def _changes() -> CloneChanges:
     Raises:
         UsageError: there is no such model, or a value is out of range.
     """
-    asked = {name: request.form.get(f"clone-{name}", "").strip() for name in ("model", "threshold", "scale")}
-    changes = CloneChanges()
-    if asked["model"]:
-        changes["model"] = None if asked["model"] == _ACTIVE else services().repository.model_for(asked["model"])
-    if asked["threshold"]:
-        changes["threshold"] = None if asked["threshold"] == _OWN else threshold_of(asked["threshold"])
-    if asked["scale"]:
-        changes["scale"] = scale_of(asked["scale"])
+    words = (request.form.get(f"clone-{name}", "").strip() for name in ("model", "threshold", "scale"))
+    changes = changes_of_words(*words)
+    if model := changes.get("model"):
+        changes["model"] = services().repository.model_for(model)
     return changes
 
 

@@ -18,7 +18,8 @@ from shared.db.database import Database
 from shared.db.tables.base import new_id
 from shared.db.tables.jobs import STAYS, ItemRow, JobRow
 from shared.errors import DelineateError, ItemErrorCode, UsageError
-from shared.images.scale import checked_scale
+from shared.images.scale import checked_scale, scale_of
+from shared.images.threshold import threshold_of
 from shared.jobs.records import Job, NewItem
 from shared.jobs.repository import Repository
 from shared.jobs.state import JobKind
@@ -29,6 +30,7 @@ _REMOVED = "the job, or its inputs, were removed while it was cloned"
 _GONE = (ItemErrorCode.SOURCE_MISSING, "the source is not there any more")
 _AGAIN = ", again"
 _MOST_NAME = 200  # characters
+ACTIVE_WORD, OWN_WORD = "active", "own"  # for the model that is the active one, and the threshold that is the model's
 MAX_IMAGES = 10_000
 """Of a job that is cloned: whoever asks waits until all rows of the clone are there."""
 
@@ -39,6 +41,27 @@ class CloneChanges(TypedDict, total=False):
     model: str | None  # a name, or digits of its SHA-256; None: the active one
     threshold: float | None  # None: the model's own
     scale: float
+
+
+def changes_of_words(model: str, threshold: str, scale: str) -> CloneChanges:
+    """Return what somebody wrote that clones have of their own; what is empty is as in the first job.
+
+    Args:
+        model: a name, digits of its SHA-256, or `active`.
+        threshold: a probability, or `own` for the model's.
+        scale: a number, or `auto`.
+
+    Raises:
+        UsageError: the threshold or the scale is out of range, or no number.
+    """
+    changes = CloneChanges()
+    if model:
+        changes["model"] = None if model == ACTIVE_WORD else model
+    if threshold:
+        changes["threshold"] = None if threshold == OWN_WORD else threshold_of(threshold)
+    if scale:
+        changes["scale"] = scale_of(scale)
+    return changes
 
 
 def cloned_name(job: Job) -> str:

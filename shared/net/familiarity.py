@@ -105,9 +105,8 @@ class FittedScores:
             windows: … of so many: one of many is strange by chance, and the picture is not for that.
         """
         odds = self.strange.of(capped(parts[None]))
-        if windows > 1:
-            surprise = surprise_of_least_familiar(float(self.strange_ranks.surprise(odds)[0]), windows)
-            odds = np.minimum(odds, self.strange_ranks.value(surprise))
+        surprise = surprise_of_least_familiar(float(self.strange_ranks.surprise(odds)[0]), windows)
+        odds = np.minimum(odds, self.strange_ranks.value(surprise))
         table = self.found if numbers.foreground else self.nothing
         found = table.look_up(float(sureness(numbers.vector[None], odds)[0]))
         return found and (min(max(found[0], 0.0), 1.0), min(max(found[1], 0.0), 1.0))
